@@ -1,0 +1,26 @@
+//! Every bound on what a peer may send that is not a setting, with its reason.
+//!
+//! It owns numbers and nothing else. What an operator may change is in `settings` and arrives as an argument.
+
+/// Longest request line, in bytes: twice nginx's buffer; longer targets are answered 414.
+pub const REQUEST_LINE: usize = 16 * 1024;
+/// Most header fields in a head: browsers send a dozen, and 256 fit the parser's table on the stack. 431 above.
+pub const HEADER_FIELDS: usize = 256;
+/// Longest response head, in bytes: what the first ELB allowed. 502 above.
+pub const RESPONSE_HEAD: usize = 256 * 1024;
+/// Empty lines that are skipped before a request line (RFC 9112, section 2.2 asks for at least one).
+pub const LEADING_EMPTY_LINES: usize = 2;
+/// Longest chunk-size line, in bytes, its CRLF included; a size needs 16 digits, the rest is for extensions.
+pub const CHUNK_LINE: usize = 4 * 1024;
+/// Chunk extension bytes in one body: nobody uses them, so a body that is all extensions is an attack.
+pub const CHUNK_EXTENSIONS: usize = 16 * 1024;
+/// Hexadecimal digits of a chunk size: 16 hold 64 bits.
+pub const CHUNK_DIGITS: usize = 16;
+/// Longest trailer section, in bytes.
+pub const TRAILERS: usize = 8 * 1024;
+/// Most trailer fields.
+pub const TRAILER_FIELDS: usize = 32;
+/// Interim (1xx) responses to one request.
+pub const INTERIM_RESPONSES: usize = 16;
+/// Bytes thrown away after an early answer, so that the client can read it before the reset.
+pub const LINGER: u64 = 256 * 1024;

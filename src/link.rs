@@ -1,0 +1,171 @@
+//! The only bridge between the two planes: snapshots and orders toward the workers, reports toward control.
+//!
+//! It owns the channels, never a socket loop or a decision. Workers sleep in mio, so their mailbox is a crossbeam
+//! channel with a [`mio::Waker`]; control sleeps in tokio, so its mailbox is a tokio channel that a worker fills with
+//! `try_send`. Next: `data::worker` reads one end, `control::run` the other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use tokio::sync::mpsc;
+
+use crate::model::Snapshot;
+use crate::stats::Stats;
+
+/// Messages that may wait for one worker. Control keeps one snapshot in flight, so this is orders plus slack.
+pub const MAILBOX: usize = 8;
+/// Reports that may wait for control from all workers together; statistics stay in the worker when it is full.
+pub const REPORTS: usize = 1024;
+/// Admin connections that may wait for control; the next one is answered 503 by its worker.
+pub const ADOPTIONS: usize = 64;
+/// The readiness token of a worker's waker; no socket ever has it.
+pub const WAKE: mio::Token = mio::Token(usize::MAX);
+
+/// What control tells a worker.
+#[derive(Debug)]
+pub enum ToWorker {
+    /// Serve from this snapshot on, and report [`Report::Applied`].
+    Snapshot(Arc<Snapshot>),
+    /// Stop accepting, finish what runs, and report [`Report::Drained`]; at the deadline, close what is left.
+    Drain(Instant),
+    /// Close everything now and end.
+    Stop,
+}
+
+/// What a worker tells control.
+#[derive(Debug)]
+pub enum Report {
+    /// The worker serves this version; the snapshot it held before travels back to be freed off the request path.
+    Applied {
+        /// Which worker.
+        worker: usize,
+        /// The version that it serves now.
+        version: u64,
+        /// What it served before.
+        old: Arc<Snapshot>,
+    },
+    /// Numbers counted since the last report, with the snapshot that names their slots.
+    Counted {
+        /// The numbers.
+        stats: Box<Stats>,
+        /// The snapshot whose domain slots they use.
+        snapshot: Arc<Snapshot>,
+    },
+    /// The worker has nothing left to do and has ended.
+    Drained {
+        /// Which worker.
+        worker: usize,
+    },
+}
+
+/// A client connection whose request is for the admin API, with the bytes that were read and not consumed.
+#[derive(Debug)]
+pub struct Adopted {
+    /// The socket, deregistered and non-blocking.
+    pub stream: std::net::TcpStream,
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// What was read from it; to be served before the socket.
+    pub bytes: Vec<u8>,
+}
+
+/// Control's end of one worker's mailbox.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    /// The worker's number, from 0.
+    pub index: usize,
+    mailbox: Sender<ToWorker>,
+    waker: mio::Waker,
+}
+
+impl WorkerHandle {
+    /// Puts a message into the mailbox, then wakes the worker.
+    ///
+    /// # Errors
+    /// The message comes back when the mailbox is full or the worker has ended.
+    pub fn send(&self, message: ToWorker) -> Result<(), ToWorker> {
+        match self.mailbox.try_send(message) {
+            Ok(()) => {
+                // A wake that fails leaves the message for the next turn, which the flush timer bounds to a second.
+                let _ = self.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => Err(message),
+        }
+    }
+}
+
+/// A worker's end: its poll, its mailbox, and the ways back to control.
+#[derive(Debug)]
+pub struct WorkerEnd {
+    /// The worker's number, from 0.
+    pub index: usize,
+    /// The poll that the waker wakes; the worker registers its sockets here.
+    pub poll: mio::Poll,
+    /// Messages from control.
+    pub mailbox: Receiver<ToWorker>,
+    /// Reports to control.
+    pub reports: mpsc::Sender<Report>,
+    /// Admin connections to control; `None` when the admin API is not on the data port.
+    pub adoptions: Option<mpsc::Sender<Adopted>>,
+}
+
+/// Control's end: all workers and what comes from them.
+#[derive(Debug)]
+pub struct ControlEnd {
+    /// One handle a worker, in order.
+    pub workers: Vec<WorkerHandle>,
+    /// Reports of all workers.
+    pub reports: mpsc::Receiver<Report>,
+    /// Admin connections of all workers.
+    pub adoptions: mpsc::Receiver<Adopted>,
+}
+
+/// Makes both ends for `workers` workers. `admin` says whether workers hand admin connections over.
+///
+/// # Errors
+/// Whatever the kernel says to a new poll or waker (too many open files).
+pub fn bridge(workers: usize, admin: bool) -> io::Result<(Vec<WorkerEnd>, ControlEnd)> {
+    let (report, reports) = mpsc::channel(REPORTS);
+    let (adopt, adoptions) = mpsc::channel(ADOPTIONS);
+    let mut ends = Vec::with_capacity(workers);
+    let mut handles = Vec::with_capacity(workers);
+    for index in 0..workers {
+        let poll = mio::Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKE)?;
+        let (sender, mailbox) = crossbeam_channel::bounded(MAILBOX);
+        handles.push(WorkerHandle { index, mailbox: sender, waker });
+        let adoptions = admin.then(|| adopt.clone());
+        ends.push(WorkerEnd { index, poll, mailbox, reports: report.clone(), adoptions });
+    }
+    Ok((ends, ControlEnd { workers: handles, reports, adoptions }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_message_wakes_the_worker_and_a_full_mailbox_gives_it_back() {
+        let (mut ends, control) = bridge(1, true).unwrap();
+        let end = &mut ends[0];
+        for _ in 0..MAILBOX {
+            control.workers[0].send(ToWorker::Stop).unwrap();
+        }
+        assert!(matches!(control.workers[0].send(ToWorker::Stop), Err(ToWorker::Stop)));
+        let mut events = mio::Events::with_capacity(4);
+        end.poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
+        assert_eq!(events.iter().map(mio::event::Event::token).collect::<Vec<_>>(), [WAKE]);
+        assert_eq!(end.mailbox.try_iter().count(), MAILBOX);
+    }
+
+    #[test]
+    fn without_admin_on_the_data_port_no_worker_can_hand_over() {
+        let (ends, _control) = bridge(2, false).unwrap();
+        assert!(ends.iter().all(|end| end.adoptions.is_none()));
+    }
+}

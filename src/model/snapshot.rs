@@ -1,0 +1,5 @@
+//! Placeholder until the model lands.
+
+/// Snapshot.
+#[derive(Debug)]
+pub struct Snapshot;
