@@ -1,5 +1,6 @@
 //! What the wire says: heads, framing, bodies and targets as bytes. Pure.
 
+pub mod body;
 pub mod buf;
 pub mod error;
 pub mod fields;
@@ -10,3 +11,5 @@ pub mod request_head;
 pub mod response_head;
 pub mod rewrite;
 pub mod scan;
+pub mod syntax;
+pub mod target;
