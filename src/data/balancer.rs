@@ -141,14 +141,7 @@ impl Balancer {
     /// that the upstream no longer has changes nothing.
     pub fn done(&mut self, lease: Lease, failed: bool, now: Instant) {
         let single = self.peers.len() == 1;
-        let peer = match self.peers.get_mut(lease.index as usize) {
-            Some(peer) if peer.id == lease.id => peer,
-            // The upstream was changed since.
-            _ => match self.peers.iter_mut().find(|peer| peer.id == lease.id) {
-                Some(peer) => peer,
-                None => return,
-            },
-        };
+        let Some(peer) = self.index_of(&lease).and_then(|index| self.peers.get_mut(index)) else { return };
         debug_assert!(peer.conns > 0, "a lease is given back once");
         peer.conns = peer.conns.saturating_sub(1);
         if single {
@@ -163,6 +156,22 @@ impl Balancer {
         } else if peer.accessed < peer.checked {
             peer.fails = 0;
         }
+    }
+
+    /// Where the server of a lease stands in the upstream now; nothing when it is gone from it.
+    #[inline]
+    #[must_use]
+    pub fn index_of(&self, lease: &Lease) -> Option<usize> {
+        match self.peers.get(lease.index as usize) {
+            Some(peer) if peer.id == lease.id => Some(lease.index as usize),
+            _ => self.peers.iter().position(|peer| peer.id == lease.id),
+        }
+    }
+
+    /// Exchanges under way on all servers.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.peers.iter().map(|peer| u64::from(peer.conns)).sum()
     }
 
     /// Exchanges under way on a server.
