@@ -166,11 +166,7 @@ impl RequestHalf {
         } else {
             settle(bytes, authority, &mut self.host_copy, target::normal_host)?
         };
-        self.path = if target.asterisk {
-            self.path_copy.clear();
-            self.path_copy.push(b'/');
-            Text::Copy
-        } else if target.slash {
+        self.path = if target.asterisk || target.slash {
             self.path_copy.clear();
             self.path_copy.push(b'/');
             Text::Copy
@@ -345,13 +341,11 @@ impl RequestHalf {
     }
 }
 
+/// Gives the canonical form of some bytes, out of themselves or written into the vector.
+type Canonical = for<'a> fn(&'a [u8], &'a mut Vec<u8>) -> Result<&'a [u8], Refusal>;
+
 /// Brings `part` into its canonical form: the bytes of the head themselves when they have it already, else a copy.
-fn settle(
-    bytes: &[u8],
-    part: &[u8],
-    copy: &mut Vec<u8>,
-    canonical: for<'a> fn(&'a [u8], &'a mut Vec<u8>) -> Result<&'a [u8], Refusal>,
-) -> Result<Text, Refusal> {
+fn settle(bytes: &[u8], part: &[u8], copy: &mut Vec<u8>, canonical: Canonical) -> Result<Text, Refusal> {
     copy.clear();
     let text = canonical(part, copy)?;
     // A borrowed answer lies within the part; an empty one may point anywhere.

@@ -107,9 +107,7 @@ impl Play {
     fn feed(&mut self, side: Side, mut bytes: &[u8]) -> &mut Self {
         while !bytes.is_empty() {
             if self.exchange.room(side).is_empty() {
-                if let Some(old) = self.exchange.lend(side, Buf::new(16 * 1024)) {
-                    drop(old);
-                }
+                drop(self.exchange.lend(side, Buf::new(16 * 1024)));
             }
             let room = self.exchange.room(side);
             let n = room.len().min(bytes.len());
