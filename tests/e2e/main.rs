@@ -15,5 +15,11 @@
 mod support;
 
 mod bodies;
+mod download;
+mod keepalive;
 mod proxy;
 mod refusals;
+mod retry;
+mod rules;
+mod timeouts;
+mod upgrade;

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::message::{Head, Message};
 use super::wait::PATIENCE;
@@ -93,10 +94,22 @@ impl Client {
         bytes
     }
 
+    /// The sending half alone, for a thread that sends while this one reads.
+    pub(crate) fn sender(&self) -> Wire {
+        Wire::new(self.wire.stream().try_clone().expect("a second handle")).expect("a second handle")
+    }
+
     /// Says that nothing more will be sent; answers still come.
     #[track_caller]
     pub(crate) fn finish(&mut self) {
         self.wire.finish().expect("a half-close");
+    }
+
+    /// Goes away as a crash does: with a reset, not a farewell.
+    pub(crate) fn reset(self) {
+        socket2::SockRef::from(self.wire.stream())
+            .set_linger(Some(Duration::ZERO))
+            .expect("a lingering of nothing");
     }
 
     /// Asserts that ELB closes now, with nothing left to say.

@@ -26,6 +26,7 @@ const LISTENING: &str = "listening on ";
 pub(crate) struct Launch {
     flags: Vec<String>,
     variables: Vec<(String, String)>,
+    workers: Option<usize>,
     listeners: usize,
     folder: TempDir,
 }
@@ -53,12 +54,12 @@ impl Launch {
     pub(crate) fn bare(flags: &[&str]) -> Launch {
         let flags = flags.iter().map(ToString::to_string).collect();
         let folder = tempfile::tempdir().expect("a folder for the test");
-        Launch { flags, variables: Vec::new(), listeners: 1, folder }
+        Launch { flags, variables: Vec::new(), workers: None, listeners: 1, folder }
     }
 
     /// Two workers on loopback, which serve a file with this document.
     pub(crate) fn serving(document: &Value) -> Launch {
-        let launch = Launch::bare(&["--listen=127.0.0.1:0", "--workers=2", "--no-pin"]);
+        let launch = Launch::bare(&["--listen=127.0.0.1:0", "--no-pin"]).workers(2);
         let file = launch.folder.path().join("elb.json");
         std::fs::write(&file, document.to_string()).expect("a file in the test's folder");
         launch.flag(&format!("--store=file:{}", file.display()))
@@ -66,7 +67,13 @@ impl Launch {
 
     /// Two workers on loopback, which serve what this etcd holds.
     pub(crate) fn storing(endpoint: &str) -> Launch {
-        Launch::bare(&["--listen=127.0.0.1:0", "--workers=2", "--no-pin", &format!("--etcd={endpoint}")])
+        Launch::bare(&["--listen=127.0.0.1:0", "--no-pin", &format!("--etcd={endpoint}")]).workers(2)
+    }
+
+    /// Another number of workers; with one, the order of everything is the order of the requests.
+    pub(crate) fn workers(mut self, count: usize) -> Launch {
+        self.workers = Some(count);
+        self
     }
 
     pub(crate) fn flag(mut self, flag: &str) -> Launch {
@@ -103,6 +110,7 @@ impl Launch {
     /// Starts the command and waits for nothing.
     pub(crate) fn spawn(self) -> Elb {
         let mut command = Command::new(env!("CARGO_BIN_EXE_elb"));
+        command.args(self.workers.map(|count| format!("--workers={count}")));
         command.args(&self.flags).env_clear().env("NO_COLOR", "1").current_dir(self.folder.path());
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"));
         command.envs(self.variables).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

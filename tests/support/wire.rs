@@ -11,7 +11,7 @@ use super::wait::PATIENCE;
 
 /// A head that is longer than this is not one of ours.
 const HEAD: usize = 512 << 10;
-const WINDOW: usize = 256 << 10;
+const WINDOW: usize = 64 << 10;
 
 /// A socket and what was read from it.
 pub(crate) struct Wire {
