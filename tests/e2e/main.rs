@@ -15,11 +15,13 @@
 mod support;
 
 mod bodies;
+mod client_py;
 mod download;
 mod keepalive;
 mod proxy;
 mod refusals;
 mod retry;
 mod rules;
+mod seed;
 mod timeouts;
 mod upgrade;

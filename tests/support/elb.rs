@@ -231,7 +231,7 @@ fn listening(log: &str) -> Vec<SocketAddr> {
 }
 
 /// Gathers what a pipe says, from a thread of its own, until it ends.
-fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+pub(crate) fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let own = Arc::clone(&text);
     thread::spawn(move || {
