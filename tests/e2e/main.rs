@@ -16,12 +16,17 @@ mod support;
 
 mod bodies;
 mod client_py;
+mod command;
+mod demo;
 mod download;
+mod drain;
+mod faults;
 mod keepalive;
 mod proxy;
 mod refusals;
 mod retry;
 mod rules;
 mod seed;
+mod statsd;
 mod timeouts;
 mod upgrade;

@@ -48,6 +48,13 @@ impl Client {
         self.response_to(if request.starts_with(b"HEAD ") { "HEAD" } else { "GET" })
     }
 
+    /// Sends one request and reads its answer; the error says what went wrong instead.
+    pub(crate) fn try_ask(&mut self, request: &str) -> Result<Message, String> {
+        self.try_send(request).map_err(|error| format!("sending: {error}"))?;
+        let answer = self.try_response().map_err(|error| format!("no whole answer: {error}"))?;
+        answer.ok_or_else(|| "closed without an answer".to_owned())
+    }
+
     /// The whole answer to a request whose method lets it have a body.
     #[track_caller]
     pub(crate) fn response(&mut self) -> Message {

@@ -170,6 +170,12 @@ impl Elb {
         self.output[1].lock().expect("the log").clone()
     }
 
+    /// All that an ended process said, on standard output and standard error; `None` until the pipes are empty.
+    pub(crate) fn said_all(&self) -> Option<(String, String)> {
+        let ended = self.output.iter().all(|output| Arc::strong_count(output) == 1);
+        ended.then(|| (self.printed(), self.log()))
+    }
+
     /// Sends a signal by its name, `TERM` or `INT`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use etcd_client::{Txn, TxnOp};
 use tempfile::TempDir;
 
 use super::elb::collect;
@@ -109,6 +110,32 @@ impl Etcd {
 impl Drop for Etcd {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// A connection that writes faster than a process a key, and several keys in one revision.
+pub(crate) struct Writer {
+    runtime: tokio::runtime::Runtime,
+    client: etcd_client::Client,
+}
+
+impl Writer {
+    #[track_caller]
+    pub(crate) fn to(etcd: &Etcd) -> Writer {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let client = runtime.block_on(etcd_client::Client::connect([etcd.endpoint()], None)).expect("etcd");
+        Writer { runtime, client }
+    }
+
+    /// Puts keys, or deletes those without a value, all in one revision.
+    #[track_caller]
+    pub(crate) fn write(&mut self, changes: &[(String, Option<String>)]) {
+        let operation = |(key, value): &(String, Option<String>)| match value {
+            Some(value) => TxnOp::put(key.as_str(), value.as_str(), None),
+            None => TxnOp::delete(key.as_str(), None),
+        };
+        let txn = Txn::new().and_then(changes.iter().map(operation).collect::<Vec<_>>());
+        self.runtime.block_on(self.client.txn(txn)).expect("a transaction");
     }
 }
 

@@ -84,6 +84,18 @@ impl Server {
         Server::answering(move |_| answer.clone())
     }
 
+    /// The same, but it remembers nothing: for a load of more requests than should be kept.
+    pub(crate) fn forgetful(name: &str) -> Server {
+        let answer = ok(name);
+        Server::start(move |talk| {
+            while let Some(head) = talk.head()? {
+                talk.body(&head, &mut |_| {})?;
+                talk.send(&answer)?;
+            }
+            Ok(())
+        })
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
