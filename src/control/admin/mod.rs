@@ -1,0 +1,16 @@
+//! The admin API: connections that a worker handed over, or that came to a listener of its own, answered by axum on
+//! hyper. An endpoint is a file here and a line in `router`.
+
+mod access;
+mod answer;
+mod body;
+mod domain;
+mod dump;
+mod prefixed;
+mod rejected;
+mod resync;
+mod router;
+mod serve;
+mod upstream;
+
+pub use serve::Desk;
