@@ -1,0 +1,60 @@
+//! What is wrong with what an operator said, and where.
+//!
+//! It owns the fault and the writing of JSON pointers, never a judgement. Next: `ruleset`, `server` and `state` find
+//! faults, the admin API and `elb check` show them.
+
+use std::fmt;
+
+/// One thing that cannot be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, as a JSON pointer (RFC 6901) into what was given; empty for the whole of it.
+    pub pointer: String,
+    /// What is wrong and what would be right, for people.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault at `pointer`.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Fault {
+        Fault { pointer: pointer.into(), message: message.into() }
+    }
+
+    /// The same fault, seen from one level further out: below the member `name`.
+    #[must_use]
+    pub fn below(mut self, name: &str) -> Fault {
+        self.pointer.insert_str(0, &step(name));
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.pointer.is_empty() {
+            return f.write_str(&self.message);
+        }
+        write!(f, "{}: {}", self.pointer, self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// One step of a JSON pointer: `/` and the name, with `~` and `/` in it escaped (RFC 6901, section 3).
+pub(crate) fn step(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_escaped_and_find_the_place() {
+        let fault = Fault::new("/args/servername", "is empty").below("r~1/x").below("rules").below("a/b");
+        assert_eq!(fault.pointer, "/a~1b/rules/r~01~1x/args/servername");
+        let document = serde_json::json!({"a/b": {"rules": {"r~1/x": {"args": {"servername": 7}}}}});
+        assert_eq!(document.pointer(&fault.pointer), Some(&serde_json::json!(7)));
+        assert_eq!(fault.to_string(), "/a~1b/rules/r~01~1x/args/servername: is empty");
+        assert_eq!(Fault::new("", "is empty").to_string(), "is empty");
+    }
+}

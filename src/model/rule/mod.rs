@@ -1,0 +1,5 @@
+//! The rule types, one file each.
+
+mod backend;
+
+pub use backend::Backend;
