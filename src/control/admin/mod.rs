@@ -12,5 +12,7 @@ mod resync;
 mod router;
 mod serve;
 mod upstream;
+mod write;
 
-pub use serve::Desk;
+pub(super) use access::Access;
+pub(super) use serve::Desk;
