@@ -1,0 +1,234 @@
+//! The command line: every flag with its variable, its default and its help, exactly once.
+//!
+//! It owns names, units and help texts, never a rule that concerns two flags together. The `env` attributes name the
+//! variables; `invocation` looks them up, `effective` turns the result into `Settings`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use ipnet::IpNet;
+
+use super::{addresses, units};
+
+/// A dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
+#[derive(Debug, Parser)]
+#[command(name = "elb", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Durations: 500ms, 30s, 2m, 1h; a bare number is seconds. Sizes: 64k, 50m; a bare number is bytes.
+A flag beats its variable, a variable beats the default, an empty variable counts as none.
+Secrets have no flag: ELB_ADMIN_TOKEN and ELB_ETCD_PASSWORD, or the files named above.")]
+pub(super) struct CommandLine {
+    #[command(subcommand)]
+    pub(super) action: Option<Action>,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub(super) enum Action {
+    /// Try it: a proxy, two sample servers and example rules in one process
+    Demo(DemoArgs),
+    /// Check a file of rules and upstreams, and name every fault in it
+    Check(CheckArgs),
+}
+
+/// `elb demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Where the proxy listens [default: 127.0.0.1:8080, or a free port when that is taken]
+    #[arg(long, value_name = "ADDR", value_parser = addresses::listen)]
+    pub listen: Option<SocketAddr>,
+}
+
+/// `elb check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// A JSON file of the form {"domains": {...}, "upstreams": {...}}, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// How the `Host` header reaches servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum HostHeader {
+    /// Lower case, without the port.
+    Normalized,
+    /// Byte for byte.
+    AsReceived,
+}
+
+/// The flags of a plain `elb`, as given.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Address to listen on; repeat it, or separate with commas, for several
+    #[arg(
+        long,
+        env = "ELB_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        default_value = "0.0.0.0:8080"
+    )]
+    #[arg(value_parser = addresses::listen)]
+    pub(super) listen: Vec<SocketAddr>,
+
+    /// Worker threads, each with its own event loop [default: one for each available core]
+    #[arg(long, env = "ELB_WORKERS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub(super) workers: Option<u16>,
+
+    /// Cores to pin the workers to, like 0,2,4-7 [default: worker i on the i-th available core]
+    #[arg(long, env = "ELB_CPUS", value_name = "LIST")]
+    pub(super) cpus: Option<String>,
+
+    /// Leave it to the kernel where workers run
+    #[arg(long, env = "ELB_NO_PIN")]
+    pub(super) no_pin: bool,
+
+    /// First segment of this balancer's keys in etcd, and prefix of its statsd names
+    #[arg(long, env = "ELBNAME", value_name = "NAME", default_value = "ELB", value_parser = name)]
+    pub(super) name: String,
+
+    /// etcd endpoints: host:port or http://host:port, separated by commas
+    /// [env: ETCD_URL, else ETCD, else ETCD_HOST + ETCD_PORT] [default: 127.0.0.1:2379]
+    #[arg(long, value_name = "ADDRS")]
+    pub(super) etcd: Option<String>,
+
+    /// User at etcd; needs a password
+    #[arg(long, env = "ELB_ETCD_USER", value_name = "USER")]
+    pub(super) etcd_user: Option<String>,
+
+    /// File with the password at etcd; beats the variable ELB_ETCD_PASSWORD
+    #[arg(long, env = "ELB_ETCD_PASSWORD_FILE", value_name = "PATH")]
+    pub(super) etcd_password_file: Option<PathBuf>,
+
+    /// Where rules and upstreams are kept: etcd, or file:PATH for one JSON file
+    #[arg(long, env = "ELB_STORE", value_name = "STORE", default_value = "etcd")]
+    pub(super) store: String,
+
+    /// File that keeps the last good configuration, to start from when the store is down
+    /// [default: $STATE_DIRECTORY/state.json under systemd, else none]
+    #[arg(long, env = "ELB_STATE_FILE", value_name = "PATH")]
+    pub(super) state_file: Option<PathBuf>,
+
+    /// statsd to send counts and costs to, as host:port over UDP [default: off]
+    #[arg(long, env = "STATSD", value_name = "ADDR", value_parser = addresses::host_port)]
+    pub(super) statsd: Option<String>,
+
+    /// Serve the admin API here instead of under /__erulb__/ on the data port [default: on the data port]
+    #[arg(long, env = "ELB_ADMIN_LISTEN", value_name = "ADDR", value_parser = addresses::listen)]
+    pub(super) admin_listen: Option<SocketAddr>,
+
+    /// Networks that may use the admin API, separated by commas
+    #[arg(
+        long,
+        env = "ELB_ADMIN_ALLOW",
+        value_name = "CIDRS",
+        value_delimiter = ',',
+        default_value = "127.0.0.0/8,::1"
+    )]
+    #[arg(value_parser = addresses::network)]
+    pub(super) admin_allow: Vec<IpNet>,
+
+    /// File with the bearer token that the admin API asks for; beats the variable ELB_ADMIN_TOKEN [default: no token]
+    #[arg(long, env = "ELB_ADMIN_TOKEN_FILE", value_name = "PATH")]
+    pub(super) admin_token_file: Option<PathBuf>,
+
+    /// The Host header that servers see: lower case without port, or untouched
+    #[arg(long, env = "ELB_HOST_HEADER", value_name = "FORM", default_value = "normalized")]
+    pub(super) host_header: HostHeader,
+
+    /// Least serious log lines that are written
+    #[arg(long, env = "ELB_LOG", value_name = "LEVEL", default_value = "info")]
+    #[arg(value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
+    pub(super) log_level: String,
+
+    #[command(flatten, next_help_heading = "Timeouts")]
+    pub(super) timeouts: TimeoutArgs,
+
+    #[command(flatten, next_help_heading = "Limits")]
+    pub(super) limits: LimitArgs,
+}
+
+/// How long each wait may last.
+#[derive(Debug, Args)]
+pub(super) struct TimeoutArgs {
+    /// Idle time between two requests of a client
+    #[arg(long, env = "ELB_KEEPALIVE_TIMEOUT", value_name = "TIME", default_value = "65s", value_parser = units::duration)]
+    pub(super) keepalive_timeout: Duration,
+
+    /// From the first byte of a request head to its last
+    #[arg(long, env = "ELB_CLIENT_HEADER_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pub(super) client_header_timeout: Duration,
+
+    /// Silence of a client within a request body
+    #[arg(long, env = "ELB_CLIENT_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pub(super) client_body_timeout: Duration,
+
+    /// Silence of a client that does not take its response
+    #[arg(long, env = "ELB_CLIENT_WRITE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pub(super) client_write_timeout: Duration,
+
+    /// Connecting to a server
+    #[arg(long, env = "ELB_CONNECT_TIMEOUT", value_name = "TIME", default_value = "3s", value_parser = units::duration)]
+    pub(super) connect_timeout: Duration,
+
+    /// Silence of a server within an exchange
+    #[arg(long, env = "ELB_SERVER_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = units::duration)]
+    pub(super) server_timeout: Duration,
+
+    /// Idle time of a pooled connection to a server
+    #[arg(long, env = "ELB_SERVER_KEEPALIVE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = units::duration)]
+    pub(super) server_keepalive_timeout: Duration,
+
+    /// Silence both ways on an upgraded connection
+    #[arg(long, env = "ELB_TUNNEL_TIMEOUT", value_name = "TIME", default_value = "1h", value_parser = units::duration)]
+    pub(super) tunnel_timeout: Duration,
+
+    /// From the signal to stop until what still runs is cut
+    #[arg(long, env = "ELB_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = units::duration_or_zero)]
+    pub(super) drain_timeout: Duration,
+}
+
+/// How much of everything there may be.
+#[derive(Debug, Args)]
+pub(super) struct LimitArgs {
+    /// Idle connections kept for each server by each worker; 0 keeps none
+    #[arg(long, env = "ELB_SERVER_IDLE_MAX", value_name = "N", default_value = "64")]
+    pub(super) server_idle_max: u32,
+
+    /// Largest request body in bytes; 0 for any
+    #[arg(long, env = "ELB_MAX_BODY", value_name = "SIZE", default_value = "50m", value_parser = units::size)]
+    pub(super) max_body: u64,
+
+    /// Largest request head in bytes, from 1k to 256k
+    #[arg(long, env = "ELB_MAX_HEAD", value_name = "SIZE", default_value = "64k", value_parser = head_size)]
+    pub(super) max_head: usize,
+
+    /// Client connections of each worker [default: as many as the limit of open files allows]
+    #[arg(long, env = "ELB_MAX_CONNECTIONS", value_name = "N", value_parser = value_parser!(u32).range(1..))]
+    pub(super) max_connections: Option<u32>,
+
+    /// Servers tried for one request, the first included
+    #[arg(long, env = "ELB_RETRIES", value_name = "N", default_value = "3", value_parser = value_parser!(u32).range(1..=128))]
+    pub(super) retries: u32,
+}
+
+/// A name is one segment of an etcd key and the prefix of a statsd line, so it holds nothing that either could misread.
+fn name(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.bytes().all(plain) && text.bytes().any(|byte| byte != b'.') {
+        Ok(text.to_owned())
+    } else {
+        Err("need letters, digits, '-', '_' and '.' only".to_owned())
+    }
+}
+
+fn head_size(text: &str) -> Result<usize, String> {
+    let bytes = units::size(text)?;
+    match usize::try_from(bytes) {
+        Ok(bytes) if (1 << 10..=256 << 10).contains(&bytes) => Ok(bytes),
+        _ => Err("must be from 1k to 256k".to_owned()),
+    }
+}

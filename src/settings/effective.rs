@@ -1,0 +1,314 @@
+//! The settings that everything else reads: complete, typed and validated.
+//!
+//! It owns what the flags come to, the rules that concern two of them together, and their description, never their
+//! names or defaults (see `args`). Values do not change while the process runs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::addresses;
+use super::args::{HostHeader, RunArgs};
+use super::invocation::{Fault, Invocation, Surroundings, parse};
+use super::secret::Secret;
+use super::units::{Size, Span};
+
+/// Everything the operator can set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Addresses of the data port; each worker listens on all of them.
+    pub listen: Vec<SocketAddr>,
+    /// Worker threads, at least one.
+    pub workers: usize,
+    /// Cores to pin the workers to, in order and at least one a worker; `None` for the available ones.
+    pub cpus: Option<Vec<usize>>,
+    /// Whether workers are pinned at all.
+    pub pin: bool,
+    /// First segment of the etcd keys and prefix of the statsd names.
+    pub name: String,
+    /// Where rules and upstreams are kept.
+    pub store: StoreKind,
+    /// How to reach etcd, when it is the store.
+    pub etcd: EtcdSettings,
+    /// Where the last good configuration is kept.
+    pub state_file: Option<PathBuf>,
+    /// `host:port` of statsd; `None` counts nothing.
+    pub statsd: Option<String>,
+    /// Who may use the admin API, and where.
+    pub admin: AdminSettings,
+    /// Servers see the `Host` header untouched, instead of in lower case and without the port.
+    pub host_as_received: bool,
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
+    pub log_level: String,
+    /// Idle time between two requests of a client.
+    pub keepalive_timeout: Duration,
+    /// From the first byte of a request head to its last.
+    pub client_header_timeout: Duration,
+    /// Silence of a client within a request body.
+    pub client_body_timeout: Duration,
+    /// Silence of a client that does not take its response.
+    pub client_write_timeout: Duration,
+    /// Connecting to a server.
+    pub connect_timeout: Duration,
+    /// Silence of a server within an exchange.
+    pub server_timeout: Duration,
+    /// Idle time of a pooled connection to a server.
+    pub server_keepalive_timeout: Duration,
+    /// Silence both ways on an upgraded connection.
+    pub tunnel_timeout: Duration,
+    /// From the order to drain until what still runs is cut; zero cuts at once.
+    pub drain_timeout: Duration,
+    /// Idle connections kept for each server by each worker; zero keeps none.
+    pub server_idle_max: usize,
+    /// Largest request body in bytes; `u64::MAX` for any.
+    pub max_body: u64,
+    /// Largest request head in bytes.
+    pub max_head: usize,
+    /// Client connections of each worker; `None` follows the limit of open files.
+    pub max_connections: Option<usize>,
+    /// Servers tried for one request, the first included.
+    pub retries: u32,
+}
+
+/// Where rules and upstreams are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In etcd, under [`Settings::name`].
+    Etcd,
+    /// In one JSON file.
+    File(PathBuf),
+}
+
+/// How to reach etcd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtcdSettings {
+    /// The members of the cluster, each as `http://host:port`; at least one.
+    pub endpoints: Vec<String>,
+    /// Who we are there; never without a password.
+    pub user: Option<String>,
+    /// And the password.
+    pub password: Option<Secret>,
+}
+
+/// Who may use the admin API, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Its own address; `None` for the data port.
+    pub listen: Option<SocketAddr>,
+    /// The networks it answers.
+    pub allow: Vec<IpNet>,
+    /// The bearer token it asks for.
+    pub token: Option<Secret>,
+}
+
+impl Settings {
+    /// What the flags come to on one core, with no variables and no files around: for the demo, tests and benches.
+    ///
+    /// # Errors
+    /// A fault in the flags.
+    pub fn from_flags(flags: &[&str]) -> Result<Settings, Fault> {
+        let around = Surroundings {
+            variable: &|_| None,
+            read: &|_| Err(std::io::ErrorKind::NotFound.into()),
+            cores: 1,
+        };
+        match parse(std::iter::once(&"elb").chain(flags), &around)? {
+            Invocation::Run(settings) => Ok(*settings),
+            Invocation::Demo(_) | Invocation::Check(_) => Err(Fault::usage("flags expected, not a command")),
+        }
+    }
+
+    /// Puts the flags together and checks what concerns several of them.
+    pub(super) fn new(args: &RunArgs, around: &Surroundings<'_>) -> Result<Settings, Fault> {
+        let cpus = args.cpus.as_deref().map(addresses::cores).transpose();
+        let cpus = cpus.map_err(|reason| Fault::usage(format!("invalid --cpus: {reason}")))?;
+        Ok(Settings {
+            listen: args.listen.clone(),
+            workers: workers(args, cpus.as_deref(), around)?,
+            cpus,
+            pin: !args.no_pin,
+            name: args.name.clone(),
+            store: store(&args.store)?,
+            etcd: etcd(args, around)?,
+            state_file: state_file(args, around),
+            statsd: args.statsd.clone(),
+            admin: AdminSettings {
+                listen: args.admin_listen,
+                allow: args.admin_allow.clone(),
+                token: admin_token(args, around)?,
+            },
+            host_as_received: args.host_header == HostHeader::AsReceived,
+            log_level: args.log_level.clone(),
+            keepalive_timeout: args.timeouts.keepalive_timeout,
+            client_header_timeout: args.timeouts.client_header_timeout,
+            client_body_timeout: args.timeouts.client_body_timeout,
+            client_write_timeout: args.timeouts.client_write_timeout,
+            connect_timeout: args.timeouts.connect_timeout,
+            server_timeout: args.timeouts.server_timeout,
+            server_keepalive_timeout: args.timeouts.server_keepalive_timeout,
+            tunnel_timeout: args.timeouts.tunnel_timeout,
+            drain_timeout: args.timeouts.drain_timeout,
+            server_idle_max: usize::try_from(args.limits.server_idle_max).unwrap_or(usize::MAX),
+            max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
+            max_head: args.limits.max_head,
+            max_connections: args.limits.max_connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            retries: args.limits.retries,
+        })
+    }
+}
+
+fn workers(args: &RunArgs, cpus: Option<&[usize]>, around: &Surroundings<'_>) -> Result<usize, Fault> {
+    let wanted = args.workers.map(usize::from);
+    let Some(cpus) = cpus else { return Ok(wanted.unwrap_or(around.cores.max(1))) };
+    if args.no_pin {
+        return Err(Fault::usage("--cpus and --no-pin (or ELB_CPUS and ELB_NO_PIN) exclude each other"));
+    }
+    match wanted {
+        Some(wanted) if wanted > cpus.len() => {
+            let message = format!("{wanted} workers need as many cores, --cpus names {}", cpus.len());
+            Err(Fault::usage(message))
+        }
+        wanted => Ok(wanted.unwrap_or(cpus.len())),
+    }
+}
+
+fn store(text: &str) -> Result<StoreKind, Fault> {
+    match text.strip_prefix("file:") {
+        Some(path) if !path.is_empty() => Ok(StoreKind::File(path.into())),
+        None if text == "etcd" => Ok(StoreKind::Etcd),
+        _ => Err(Fault::usage(format!("invalid value '{text}' for --store: need etcd or file:PATH"))),
+    }
+}
+
+fn etcd(args: &RunArgs, around: &Surroundings<'_>) -> Result<EtcdSettings, Fault> {
+    let (source, text) = etcd_addresses(args, around)?;
+    let endpoints = addresses::etcd(&text)
+        .map_err(|reason| Fault::usage(format!("invalid etcd address in {source}: {reason}")))?;
+    let password = secret("ELB_ETCD_PASSWORD", args.etcd_password_file.as_deref(), around)?;
+    if args.etcd_user.is_some() != password.is_some() {
+        return Err(Fault::usage(
+            "an etcd user needs a password, and a password a user: \
+            --etcd-user with --etcd-password-file or ELB_ETCD_PASSWORD",
+        ));
+    }
+    Ok(EtcdSettings { endpoints, user: args.etcd_user.clone(), password })
+}
+
+/// Where the address stands, and the address. Three ways lead to it, as in the first ELB.
+fn etcd_addresses(args: &RunArgs, around: &Surroundings<'_>) -> Result<(&'static str, String), Fault> {
+    if let Some(text) = &args.etcd {
+        return Ok(("--etcd", text.clone()));
+    }
+    for name in ["ETCD_URL", "ETCD"] {
+        if let Some(text) = around.text(name)? {
+            return Ok((name, text));
+        }
+    }
+    let host = around.text("ETCD_HOST")?.unwrap_or_else(|| "127.0.0.1".to_owned());
+    let port = around.text("ETCD_PORT")?.unwrap_or_else(|| "2379".to_owned());
+    Ok(("ETCD_HOST and ETCD_PORT", format!("{host}:{port}")))
+}
+
+fn state_file(args: &RunArgs, around: &Surroundings<'_>) -> Option<PathBuf> {
+    let directory = || {
+        // systemd separates several directories by colons.
+        let all = (around.variable)("STATE_DIRECTORY").filter(|all| !all.is_empty())?;
+        let first = all.to_str().and_then(|all| all.split(':').next()).map(PathBuf::from);
+        Some(first.unwrap_or_else(|| all.into()).join("state.json"))
+    };
+    args.state_file.clone().or_else(directory)
+}
+
+/// A secret from the file that a flag or `NAME_FILE` names, else from the variable `NAME`.
+fn secret(name: &str, file: Option<&Path>, around: &Surroundings<'_>) -> Result<Option<Secret>, Fault> {
+    let (source, text) = match file {
+        None => (name.to_owned(), around.text(name)?),
+        Some(path) => {
+            let text = (around.read)(path)
+                .map_err(|error| Fault::Configuration(format!("cannot read {}: {error}", path.display())))?;
+            (path.display().to_string(), Some(text))
+        }
+    };
+    let Some(text) = text else { return Ok(None) };
+    // A file ends in a line end that is not part of the secret.
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Fault::Configuration(format!("a secret is expected in {source}, and it is empty"))),
+        text => Ok(Some(Secret::new(text))),
+    }
+}
+
+/// A token travels in a header, so it must be of characters that get there unchanged.
+fn admin_token(args: &RunArgs, around: &Surroundings<'_>) -> Result<Option<Secret>, Fault> {
+    let token = secret("ELB_ADMIN_TOKEN", args.admin_token_file.as_deref(), around)?;
+    match &token {
+        Some(token) if !token.expose().bytes().all(|byte| byte.is_ascii_graphic()) => {
+            let message = "the admin token holds a space or a character that a header cannot carry";
+            Err(Fault::Configuration(message.to_owned()))
+        }
+        _ => Ok(token),
+    }
+}
+
+impl Settings {
+    /// The effective settings for people, one a line, without secrets.
+    #[must_use]
+    pub fn describe(&self) -> Vec<String> {
+        let pinning = match (&self.cpus, self.pin) {
+            (_, false) => "not pinned".to_owned(),
+            (Some(cpus), true) => format!("pinned to cores {}", list(cpus)),
+            (None, true) => "pinned to the available cores".to_owned(),
+        };
+        let store = match &self.store {
+            StoreKind::File(path) => format!("file {}", path.display()),
+            StoreKind::Etcd => {
+                let user = self.etcd.user.as_deref().map(|user| format!(" as {user}")).unwrap_or_default();
+                format!("etcd {}{user}, keys under /{}/", list(&self.etcd.endpoints), self.name)
+            }
+        };
+        let state = self.state_file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+        let admin =
+            self.admin.listen.map_or("on the data port".to_owned(), |address| format!("on {address}"));
+        let token = if self.admin.token.is_some() { ", with a token" } else { "" };
+        let body = if self.max_body == u64::MAX { "any".to_owned() } else { Size(self.max_body).to_string() };
+        let head = Size(u64::try_from(self.max_head).unwrap_or(u64::MAX));
+        let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
+        vec![
+            format!("listen on {}", list(&self.listen)),
+            format!("workers: {}, {pinning}", self.workers),
+            format!("name: {}", self.name),
+            format!("store: {store}; last good copy: {state}"),
+            format!("admin API {admin}, for {}{token}", list(&self.admin.allow)),
+            format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
+            format!(
+                "Host header to servers: {}",
+                if self.host_as_received { "as received" } else { "normalized" }
+            ),
+            format!(
+                "client timeouts: keep-alive {}, head {}, body {}, write {}",
+                Span(self.keepalive_timeout),
+                Span(self.client_header_timeout),
+                Span(self.client_body_timeout),
+                Span(self.client_write_timeout)
+            ),
+            format!(
+                "server timeouts: connect {}, silence {}, keep-alive {}; tunnels {}; drain {}",
+                Span(self.connect_timeout),
+                Span(self.server_timeout),
+                Span(self.server_keepalive_timeout),
+                Span(self.tunnel_timeout),
+                Span(self.drain_timeout)
+            ),
+            format!(
+                "limits: body {body}, head {head}, connections of a worker {connections}, servers tried {}, idle for each server {}",
+                self.retries, self.server_idle_max
+            ),
+            format!("log level: {}", self.log_level),
+        ]
+    }
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}

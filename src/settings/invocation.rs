@@ -1,0 +1,167 @@
+//! From the words of a command line and the variables around it to what is to be done.
+//!
+//! It owns precedence (flag, variable, default) and the wording of faults, never a flag's name or meaning, and it reads
+//! no environment: see [`Surroundings`]. Next: `args` for the flags, `effective` for what they come to.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use super::args::{Action, CheckArgs, CommandLine, DemoArgs};
+use super::effective::Settings;
+
+/// What a command line may refer to, handed in by the caller.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// A variable by its name.
+    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The text of a file, for secrets.
+    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// How many cores this process may use.
+    pub cores: usize,
+}
+
+impl Surroundings<'_> {
+    /// A variable that is set, not empty, and text.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Fault> {
+        match (self.variable)(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(text)) => Ok(Some(text)),
+            Some(Err(_)) => Err(Fault::usage(format!("the variable {name} is not UTF-8"))),
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Serve.
+    Run(Box<Settings>),
+    /// Show a newcomer around.
+    Demo(DemoArgs),
+    /// Check a file of rules and upstreams.
+    Check(CheckArgs),
+}
+
+/// Why nothing is to be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Help or version was asked for, a flag is unknown, or a value is bad. It knows its own exit code (0 or 2).
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    /// The settings are well-formed but cannot be used here, such as a token file that is not there.
+    #[error("{0}")]
+    Configuration(String),
+}
+
+impl Fault {
+    /// `EX_CONFIG` of `sysexits.h`.
+    const CONFIGURATION: u8 = 78;
+
+    /// What the process should end with.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Fault::Usage(error) => u8::try_from(error.exit_code()).unwrap_or(2),
+            Fault::Configuration(_) => Fault::CONFIGURATION,
+        }
+    }
+
+    /// A bad value that only shows when values are looked at together.
+    pub(super) fn usage(message: impl std::fmt::Display) -> Fault {
+        Fault::Usage(CommandLine::command().error(ErrorKind::ValueValidation, message))
+    }
+}
+
+/// Reads a command line; its first word is the program's name.
+///
+/// # Errors
+/// Anything but a command that can be carried out, including a request for help.
+pub fn parse<I>(words: I, around: &Surroundings<'_>) -> Result<Invocation, Fault>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let (command, variables) = command();
+    let given = command.clone().try_get_matches_from(&words)?;
+    let mut command_line = CommandLine::from_arg_matches(&given)?;
+    match command_line.action.take() {
+        Some(Action::Demo(args)) => Ok(Invocation::Demo(args)),
+        Some(Action::Check(args)) => Ok(Invocation::Check(args)),
+        None => {
+            // Variables join as the flags they stand for, so both are read by the same rules.
+            let found = from_variables(&command, &variables, &given, around)?;
+            words.splice(words.len().min(1)..words.len().min(1), found);
+            let all = CommandLine::from_arg_matches(&command.try_get_matches_from(&words)?)?;
+            Ok(Invocation::Run(Box::new(Settings::new(&all.run, around)?)))
+        }
+    }
+}
+
+/// The command, and which variable stands for which flag. Clap would read variables itself, from the process and without
+/// saying so in an error, so their names are taken off the flags and put into the help.
+fn command() -> (Command, Vec<(String, String)>) {
+    let mut variables = Vec::new();
+    let command = CommandLine::command().mut_args(|arg| {
+        let Some(name) = arg.get_env().and_then(OsStr::to_str).map(str::to_owned) else { return arg };
+        let help = format!("{} [env: {name}]", arg.get_help().cloned().unwrap_or_default());
+        variables.push((arg.get_id().to_string(), name));
+        arg.env(None::<&str>).help(help)
+    });
+    (command, variables)
+}
+
+/// The variables that no flag beats, as flags.
+fn from_variables(
+    command: &Command,
+    variables: &[(String, String)],
+    given: &ArgMatches,
+    around: &Surroundings<'_>,
+) -> Result<Vec<OsString>, Fault> {
+    let mut words = Vec::new();
+    for (id, name) in variables {
+        let by_flag = given.value_source(id) == Some(ValueSource::CommandLine);
+        let value = (around.variable)(name).filter(|value| !by_flag && !value.is_empty());
+        let arg = command.get_arguments().find(|arg| arg.get_id() == id.as_str());
+        if let (Some(value), Some(arg)) = (value, arg) {
+            words.extend(as_flag(command, arg, name, &value)?);
+        }
+    }
+    Ok(words)
+}
+
+/// One variable as a flag, or nothing when it turns a switch off. It is tried alone first, so that a fault can name it.
+fn as_flag(command: &Command, arg: &Arg, name: &str, value: &OsStr) -> Result<Option<OsString>, Fault> {
+    let mut word = OsString::from("--");
+    word.push(arg.get_long().unwrap_or_default());
+    if matches!(arg.get_action(), ArgAction::SetTrue) {
+        let on = switch(value).ok_or_else(|| {
+            Fault::usage(format!("the variable {name} must be 1 or 0, true or false, yes or no, on or off"))
+        })?;
+        return Ok(on.then_some(word));
+    }
+    word.push("=");
+    word.push(value);
+    match command.clone().try_get_matches_from([OsStr::new("elb"), word.as_os_str()]) {
+        Ok(_) => Ok(Some(word)),
+        Err(error) => {
+            let told = error.to_string();
+            let told = told.strip_prefix("error: ").unwrap_or(&told);
+            let told = told.split("\n\n").next().unwrap_or(told);
+            Err(Fault::usage(format!("{told}\n  from the variable {name}")))
+        }
+    }
+}
+
+fn switch(value: &OsStr) -> Option<bool> {
+    match value.to_str()?.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Some(true),
+        "0" | "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}

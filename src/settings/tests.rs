@@ -1,0 +1,308 @@
+//! The whole way from words and variables to settings: every flag, every variable, every default, and the faults.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+/// Variables and files by name.
+type Texts<'a> = &'a [(&'a str, &'a str)];
+
+fn parsed(flags: &[&str], variables: Texts<'_>, files: Texts<'_>) -> Result<Invocation, Fault> {
+    let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+    let files: BTreeMap<_, _> = files.iter().copied().collect();
+    let around = Surroundings {
+        variable: &|name| variables.get(name).map(OsString::from),
+        read: &|path: &Path| {
+            let text = path.to_str().and_then(|path| files.get(path)).ok_or(io::ErrorKind::NotFound)?;
+            Ok((*text).to_owned())
+        },
+        cores: 4,
+    };
+    parse(std::iter::once(&"elb").chain(flags), &around)
+}
+
+fn settings(flags: &[&str], variables: Texts<'_>) -> Settings {
+    match parsed(flags, variables, &[("token", "t0ken\n"), ("password", "pass word\r\n")]).unwrap() {
+        Invocation::Run(settings) => *settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn fault(flags: &[&str], variables: Texts<'_>) -> (u8, String) {
+    let fault = parsed(flags, variables, &[("empty", "\n"), ("spaced", "a b")]).unwrap_err();
+    (fault.exit_code(), fault.to_string())
+}
+
+/// Flag, variable, a value that is not the default, and what the settings show of it.
+type Row = (&'static str, &'static str, &'static str, fn(&Settings) -> String);
+
+/// Each flag that takes a value and has one variable.
+const ROWS: &[Row] = &[
+    ("--listen", "ELB_LISTEN", "127.0.0.1:81", |s| s.listen[0].to_string()),
+    ("--workers", "ELB_WORKERS", "2", |s| s.workers.to_string()),
+    ("--cpus", "ELB_CPUS", "1,3", |s| {
+        s.cpus.iter().flatten().map(usize::to_string).collect::<Vec<_>>().join(",")
+    }),
+    ("--name", "ELBNAME", "edge-1", |s| s.name.clone()),
+    ("--store", "ELB_STORE", "file:rules.json", |s| match &s.store {
+        StoreKind::Etcd => "etcd".to_owned(),
+        StoreKind::File(path) => format!("file:{}", path.display()),
+    }),
+    ("--state-file", "ELB_STATE_FILE", "last.json", |s| s.state_file.clone().unwrap().display().to_string()),
+    ("--statsd", "STATSD", "127.0.0.1:8125", |s| s.statsd.clone().unwrap()),
+    ("--admin-listen", "ELB_ADMIN_LISTEN", "127.0.0.1:82", |s| s.admin.listen.unwrap().to_string()),
+    ("--admin-allow", "ELB_ADMIN_ALLOW", "10.0.0.0/8", |s| s.admin.allow[0].to_string()),
+    ("--host-header", "ELB_HOST_HEADER", "as-received", |s| {
+        if s.host_as_received { "as-received" } else { "normalized" }.to_owned()
+    }),
+    ("--log-level", "ELB_LOG", "debug", |s| s.log_level.clone()),
+    ("--keepalive-timeout", "ELB_KEEPALIVE_TIMEOUT", "1s", |s| whole_seconds(s.keepalive_timeout)),
+    ("--client-header-timeout", "ELB_CLIENT_HEADER_TIMEOUT", "2s", |s| {
+        whole_seconds(s.client_header_timeout)
+    }),
+    ("--client-body-timeout", "ELB_CLIENT_BODY_TIMEOUT", "3s", |s| whole_seconds(s.client_body_timeout)),
+    ("--client-write-timeout", "ELB_CLIENT_WRITE_TIMEOUT", "4s", |s| whole_seconds(s.client_write_timeout)),
+    ("--connect-timeout", "ELB_CONNECT_TIMEOUT", "5s", |s| whole_seconds(s.connect_timeout)),
+    ("--server-timeout", "ELB_SERVER_TIMEOUT", "6s", |s| whole_seconds(s.server_timeout)),
+    ("--server-keepalive-timeout", "ELB_SERVER_KEEPALIVE_TIMEOUT", "7s", |s| {
+        whole_seconds(s.server_keepalive_timeout)
+    }),
+    ("--server-idle-max", "ELB_SERVER_IDLE_MAX", "0", |s| s.server_idle_max.to_string()),
+    ("--tunnel-timeout", "ELB_TUNNEL_TIMEOUT", "8s", |s| whole_seconds(s.tunnel_timeout)),
+    ("--drain-timeout", "ELB_DRAIN_TIMEOUT", "9s", |s| whole_seconds(s.drain_timeout)),
+    ("--max-body", "ELB_MAX_BODY", "1234", |s| s.max_body.to_string()),
+    ("--max-head", "ELB_MAX_HEAD", "4321", |s| s.max_head.to_string()),
+    ("--max-connections", "ELB_MAX_CONNECTIONS", "10", |s| s.max_connections.unwrap().to_string()),
+    ("--retries", "ELB_RETRIES", "5", |s| s.retries.to_string()),
+];
+
+fn whole_seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs())
+}
+
+#[test]
+fn each_flag_and_each_variable_reaches_its_setting_and_the_flag_wins() {
+    let defaults = settings(&[], &[]);
+    for (flag, variable, value, show) in ROWS {
+        let by_flag = settings(&[flag, value], &[]);
+        let by_variable = settings(&[], &[(variable, value)]);
+        assert_eq!(show(&by_flag), *value, "{flag}");
+        assert_eq!(by_flag, by_variable, "{flag} and {variable}");
+        assert_ne!(by_flag, defaults, "{flag}");
+        assert_eq!(settings(&[flag, value], &[(variable, "no such value, yet beaten")]), by_flag, "{flag}");
+        assert_eq!(settings(&[], &[(variable, "")]), defaults, "an empty {variable}");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_readme() {
+    let s = settings(&[], &[]);
+    let seconds = Duration::from_secs;
+    assert_eq!(s.listen, ["0.0.0.0:8080".parse().unwrap()]);
+    assert_eq!((s.workers, s.cpus, s.pin, s.name.as_str()), (4, None, true, "ELB"));
+    assert_eq!((s.store, s.state_file, s.statsd), (StoreKind::Etcd, None, None));
+    assert_eq!(s.etcd.endpoints, ["http://127.0.0.1:2379"]);
+    assert_eq!((s.etcd.user, s.etcd.password), (None, None));
+    assert_eq!(s.admin.allow, ["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    assert_eq!((s.admin.listen, s.admin.token), (None, None));
+    assert_eq!((s.host_as_received, s.log_level.as_str()), (false, "info"));
+    assert_eq!((s.keepalive_timeout, s.client_header_timeout), (seconds(65), seconds(60)));
+    assert_eq!((s.client_body_timeout, s.client_write_timeout), (seconds(60), seconds(60)));
+    assert_eq!((s.connect_timeout, s.server_timeout), (seconds(3), seconds(30)));
+    assert_eq!((s.server_keepalive_timeout, s.server_idle_max), (seconds(60), 64));
+    assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
+    assert_eq!((s.max_body, s.max_head), (50 << 20, 64 << 10));
+    assert_eq!((s.max_connections, s.retries), (None, 3));
+}
+
+#[test]
+fn lists_are_repeated_or_separated_by_commas_and_a_flag_replaces_the_whole_variable() {
+    let expected = ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+    assert_eq!(settings(&["--listen", "127.0.0.1:1", "--listen", "[::1]:2"], &[]).listen, expected);
+    assert_eq!(settings(&[], &[("ELB_LISTEN", "127.0.0.1:1,[::1]:2")]).listen, expected);
+    let both = settings(&["--listen", "127.0.0.1:1,[::1]:2"], &[("ELB_LISTEN", "127.0.0.1:3")]);
+    assert_eq!(both.listen, expected);
+    assert_eq!(settings(&[], &[("ELB_ADMIN_ALLOW", "10.0.0.0/8,::/0")]).admin.allow.len(), 2);
+}
+
+#[test]
+fn etcd_has_three_variables_and_a_flag_before_them_all() {
+    let endpoints =
+        |flags: &[&str], variables: Texts<'_>| settings(flags, variables).etcd.endpoints.join(",");
+    let all = [("ETCD_URL", "http://u:1"), ("ETCD", "e:2"), ("ETCD_HOST", "h"), ("ETCD_PORT", "4")];
+    assert_eq!(endpoints(&["--etcd", "f:9"], &all), "http://f:9");
+    assert_eq!(endpoints(&[], &all), "http://u:1");
+    assert_eq!(endpoints(&[], &all[1..]), "http://e:2");
+    assert_eq!(endpoints(&[], &all[2..]), "http://h:4");
+    assert_eq!(endpoints(&[], &all[3..]), "http://127.0.0.1:4");
+    assert_eq!(endpoints(&[], &[("ETCD_HOST", "h")]), "http://h:2379");
+    assert_eq!(endpoints(&[], &[("ETCD_URL", ""), ("ETCD", "a,b:1")]), "http://a:2379,http://b:1");
+}
+
+#[test]
+fn secrets_come_from_a_variable_or_a_file_and_the_file_wins() {
+    let token = |flags: &[&str], variables: Texts<'_>| {
+        settings(flags, variables).admin.token.map(|token| token.expose().to_owned())
+    };
+    let variable = ("ELB_ADMIN_TOKEN", "other");
+    assert_eq!(token(&[], &[variable]).as_deref(), Some("other"));
+    assert_eq!(token(&[], &[variable, ("ELB_ADMIN_TOKEN_FILE", "token")]).as_deref(), Some("t0ken"));
+    assert_eq!(token(&["--admin-token-file", "token"], &[variable]).as_deref(), Some("t0ken"));
+    assert_eq!(token(&[], &[("ELB_ADMIN_TOKEN", "")]), None);
+
+    let etcd = settings(&["--etcd-user", "root", "--etcd-password-file", "password"], &[]).etcd;
+    assert_eq!((etcd.user.as_deref(), etcd.password.unwrap().expose()), (Some("root"), "pass word"));
+    let variables = [("ELB_ETCD_USER", "root"), ("ELB_ETCD_PASSWORD", "pw")];
+    assert_eq!(settings(&[], &variables).etcd.password.unwrap().expose(), "pw");
+    let variables = [("ELB_ETCD_USER", "root"), ("ELB_ETCD_PASSWORD_FILE", "password")];
+    assert_eq!(settings(&[], &variables).etcd.password.unwrap().expose(), "pass word");
+}
+
+#[test]
+fn a_state_file_is_named_or_found_under_systemd() {
+    let file =
+        |variables: Texts<'_>| settings(&[], variables).state_file.map(|path| path.display().to_string());
+    assert_eq!(file(&[("STATE_DIRECTORY", "/var/lib/elb")]).as_deref(), Some("/var/lib/elb/state.json"));
+    assert_eq!(file(&[("STATE_DIRECTORY", "/a:/b")]).as_deref(), Some("/a/state.json"));
+    assert_eq!(file(&[("STATE_DIRECTORY", "/a"), ("ELB_STATE_FILE", "mine")]).as_deref(), Some("mine"));
+    assert_eq!(file(&[("STATE_DIRECTORY", "")]), None);
+}
+
+#[test]
+fn pinning_is_turned_off_by_flag_or_switch() {
+    assert!(!settings(&["--no-pin"], &[]).pin);
+    for on in ["1", "true", "YES", "on"] {
+        assert!(!settings(&[], &[("ELB_NO_PIN", on)]).pin, "{on}");
+    }
+    for off in ["0", "false", "No", "off", ""] {
+        assert!(settings(&[], &[("ELB_NO_PIN", off)]).pin, "{off}");
+    }
+    assert_eq!(settings(&["--cpus", "0-2"], &[]).workers, 3);
+    assert_eq!(settings(&["--cpus", "0-2", "--workers", "2"], &[]).workers, 2);
+}
+
+#[test]
+fn a_bad_value_ends_with_2_and_names_the_flag_or_the_variable() {
+    for (flag, variable, _, _) in ROWS {
+        // These take any text that is not empty.
+        if *flag == "--state-file" {
+            continue;
+        }
+        let bad = "\u{7f} bad";
+        let (code, told) = fault(&[flag, bad], &[]);
+        assert!(code == 2 && told.contains(flag), "{flag}: {told}");
+        let (code, told) = fault(&[], &[(variable, bad)]);
+        // Two settings are judged together with others, after flags and variables have met.
+        let named = if ["--cpus", "--store"].contains(flag) { flag } else { variable };
+        assert!(code == 2 && told.contains(named), "{variable}: {told}");
+    }
+}
+
+#[test]
+fn other_faults_of_usage_end_with_2_as_well() {
+    for (flags, variables, reason) in [
+        (&["--nope"][..], &[][..], "unexpected argument '--nope'"),
+        (&["nope"], &[], "unrecognized subcommand 'nope'"),
+        (&["--workers", "0"], &[], "0 is not in 1..=1024"),
+        (&["--retries", "0"], &[], "0 is not in 1..=128"),
+        (&["--connect-timeout", "0"], &[], "must be more than zero"),
+        (&["--max-head", "1m"], &[], "must be from 1k to 256k"),
+        (&["--name", "a/b"], &[], "need letters"),
+        (&["--name", ".."], &[], "need letters"),
+        (&["--name", ""], &[], "--name"),
+        (&["--store", "file:"], &[], "need etcd or file:PATH"),
+        (&["--store", "etcd:"], &[], "need etcd or file:PATH"),
+        (&["--cpus", "0", "--no-pin"], &[], "exclude each other"),
+        (&["--cpus", "0", "--workers", "2"], &[], "2 workers need as many cores"),
+        (&["--etcd-user", "root"], &[], "an etcd user needs a password"),
+        (&[], &[("ELB_ETCD_PASSWORD", "pw")], "a password a user"),
+        (&[], &[("ETCD", "https://a")], "invalid etcd address in ETCD"),
+        (&[], &[("ETCD_PORT", "x")], "invalid etcd address in ETCD_HOST and ETCD_PORT"),
+        (&[], &[("ELB_NO_PIN", "maybe")], "ELB_NO_PIN"),
+        (&["check"], &[], "<FILE>"),
+        (&["--workers", "1", "demo"], &[], "demo"),
+    ] {
+        let (code, told) = fault(flags, variables);
+        assert!(code == 2 && told.contains(reason), "{flags:?}: {told}");
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_had_ends_with_78() {
+    for (flags, variables, reason) in [
+        (&["--admin-token-file", "missing"][..], &[][..], "cannot read missing"),
+        (&["--admin-token-file", "empty"], &[], "a secret is expected in empty"),
+        (&["--admin-token-file", "spaced"], &[], "a header cannot carry"),
+        (&[], &[("ELB_ADMIN_TOKEN_FILE", "missing")], "cannot read missing"),
+        (&[], &[("ELB_ETCD_USER", "root"), ("ELB_ETCD_PASSWORD_FILE", "missing")], "cannot read missing"),
+    ] {
+        let (code, told) = fault(flags, variables);
+        assert!(code == 78 && told.contains(reason), "{flags:?}: {code} {told}");
+    }
+}
+
+#[test]
+fn commands_are_recognised_and_do_not_read_the_variables_of_a_server() {
+    let bad = [("ELB_WORKERS", "bad")];
+    assert!(matches!(parsed(&["demo"], &bad, &[]), Ok(Invocation::Demo(DemoArgs { listen: None }))));
+    let demo = parsed(&["demo", "--listen", "127.0.0.1:9"], &bad, &[]).unwrap();
+    assert!(matches!(demo, Invocation::Demo(DemoArgs { listen: Some(_) })));
+    let check = parsed(&["check", "-"], &bad, &[]).unwrap();
+    assert!(matches!(check, Invocation::Check(CheckArgs { file }) if file == Path::new("-")));
+}
+
+#[test]
+fn help_names_every_flag_and_variable_and_shows_no_value_of_a_variable() {
+    let (code, help) = fault(&["--help"], &[("ELB_ADMIN_TOKEN", "hunter2"), ("ELB_WORKERS", "77")]);
+    assert_eq!(code, 0);
+    for (flag, variable, _, _) in ROWS {
+        assert!(help.contains(flag) && help.contains(&format!("[env: {variable}]")), "{flag}:\n{help}");
+    }
+    for name in [
+        "--etcd ",
+        "ETCD_URL",
+        "ETCD_HOST + ETCD_PORT",
+        "--admin-token-file",
+        "ELB_ADMIN_TOKEN_FILE",
+        "ELB_NO_PIN",
+    ] {
+        assert!(help.contains(name), "{name}");
+    }
+    assert!(!help.contains("hunter2") && !help.contains("77"));
+    assert_eq!(fault(&["--version"], &[]).0, 0);
+}
+
+#[test]
+fn the_description_tells_everything_but_secrets() {
+    let variables = [
+        ("ELB_ADMIN_TOKEN", "hunter2"),
+        ("ELB_ETCD_USER", "root"),
+        ("ELB_ETCD_PASSWORD", "hunter2"),
+        ("ELB_MAX_BODY", "0"),
+    ];
+    let told = settings(&["--cpus", "1-2"], &variables).describe().join("\n");
+    for part in [
+        "listen on 0.0.0.0:8080",
+        "workers: 2, pinned to cores 1,2",
+        "etcd http://127.0.0.1:2379 as root, keys under /ELB/",
+        "127.0.0.0/8,::1/128, with a token",
+        "statsd: off",
+        "keep-alive 65s, head 1m",
+        "tunnels 1h",
+        "body any, head 64k",
+    ] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+    assert!(!told.contains("hunter2"));
+}
+
+#[test]
+fn settings_for_the_demo_and_for_tests_come_from_flags_alone() {
+    let settings = Settings::from_flags(&["--listen", "127.0.0.1:0", "--store", "file:rules.json"]).unwrap();
+    assert_eq!((settings.workers, settings.listen[0].port()), (1, 0));
+    assert!(Settings::from_flags(&["demo"]).is_err());
+}
