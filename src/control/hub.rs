@@ -129,20 +129,17 @@ impl Hub {
     /// Does what has become possible: builds a snapshot if one is due, sends it to whoever may take it, tells those who
     /// wait. To be called after everything that happens to the hub.
     pub(super) fn settle(&mut self) {
-        if let Some(since) = self.behind
-            && (self.resolver.is_settled() || since.elapsed() >= NAMES)
-            && self.fleet.has_room()
-        {
+        if self.behind.is_some() && self.due().is_none() && self.fleet.has_room() {
             self.build();
         }
         self.fleet.send(&self.current);
         self.tell();
     }
 
-    /// When `settle` has to be called even if nothing happens.
+    /// When a snapshot is due that waits for nothing but the addresses of new names.
     pub(super) fn due(&self) -> Option<Instant> {
         let due = self.behind? + NAMES;
-        (due > Instant::now()).then_some(due)
+        (!self.resolver.is_settled() && due > Instant::now()).then_some(due)
     }
 
     fn build(&mut self) {
@@ -187,13 +184,13 @@ impl Hub {
         if outcome.changed {
             self.changed();
         }
-        Ok(self.accepted(outcome.warnings, outcome.found))
+        Ok(Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted() })
     }
 
-    fn accepted(&self, warnings: Vec<String>, found: Vec<(String, bool)>) -> Accepted {
+    /// Everything that was accepted so far, as something to wait for.
+    pub(super) fn accepted(&self) -> Accepted {
         let names = self.due().map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
-        let names = if self.resolver.is_settled() { Duration::ZERO } else { names };
-        Accepted { version: self.next(), within: names + ACKS, warnings, found }
+        Accepted { version: self.next(), within: names + ACKS, warnings: Vec::new(), found: Vec::new() }
     }
 
     /// Every domain with its rule set, as given.
@@ -254,7 +251,7 @@ impl Hub {
     pub(super) fn resync(&mut self, confirm: bool) -> Resync {
         if confirm && let Some(changed) = self.intake.confirm(&mut self.state) {
             self.stored(changed);
-            return Resync::Confirmed(self.accepted(Vec::new(), Vec::new()));
+            return Resync::Confirmed(self.accepted());
         }
         match self.store.try_send(StoreCommand::Resync) {
             Ok(()) => Resync::Asked(self.intake.loads()),
@@ -362,3 +359,6 @@ impl Hub {
         self.fleet.order(order);
     }
 }
+
+#[cfg(test)]
+mod tests;

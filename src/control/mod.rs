@@ -12,3 +12,6 @@ mod start;
 pub mod store;
 
 pub use start::start;
+
+#[cfg(test)]
+mod tests;

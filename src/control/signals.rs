@@ -14,7 +14,7 @@ const ORDERS: usize = 4;
 
 /// What the operator wants of the whole process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub(super) enum Order {
     /// Stop accepting, finish what runs within the drain timeout, and exit.
     Drain,
     /// Close everything and exit now.
@@ -41,7 +41,7 @@ impl Endings {
 ///
 /// # Errors
 /// The kernel refused a handler.
-pub fn listen() -> io::Result<mpsc::Receiver<Order>> {
+pub(super) fn listen() -> io::Result<mpsc::Receiver<Order>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut quit = signal(SignalKind::quit())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

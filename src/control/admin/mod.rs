@@ -16,3 +16,8 @@ mod write;
 
 pub(super) use access::Access;
 pub(super) use serve::Desk;
+
+#[cfg(test)]
+pub(super) use router::{Api, Peer, api};
+#[cfg(test)]
+mod tests;

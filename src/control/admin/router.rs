@@ -28,13 +28,13 @@ const WARNING: usize = 400;
 
 /// Who sent a request; `serve` puts it into the request's extensions.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer(pub(super) IpAddr);
+pub(in crate::control) struct Peer(pub(in crate::control) IpAddr);
 
 /// The whole API as a service.
-pub(super) type Api = MapRequest<Router, fn(Request) -> Request>;
+pub(in crate::control) type Api = MapRequest<Router, fn(Request) -> Request>;
 
 /// Builds the API around the hub.
-pub(super) fn api(hub: HubHandle, access: Access) -> Api {
+pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
     let router = Router::new()
         .route("/__erulb__/domain", only("GET, PUT, DELETE", get(domain::get).put(domain::put).delete(domain::delete)))
         .route(
