@@ -32,7 +32,9 @@ pub(super) enum DumpError {
     #[error("the store is busy with earlier dumps")]
     Busy,
     /// It may still succeed.
-    #[error("the store has not confirmed the dump in time; it may still do so, and X-ELB-Edits is 0 once it has")]
+    #[error(
+        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Edits is 0 once it has"
+    )]
     Late,
     /// The hub is gone.
     #[error(transparent)]

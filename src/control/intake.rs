@@ -126,7 +126,8 @@ impl Intake {
 
     /// What an operator should know, one sentence each.
     pub(super) fn alarms(&self) -> Vec<String> {
-        let down = self.down.as_ref().map(|why| format!("the store is down ({why}); serving {}", self.source));
+        let down =
+            self.down.as_ref().map(|why| format!("the store is down ({why}); serving {}", self.source));
         down.into_iter().chain(self.held()).collect()
     }
 
@@ -171,7 +172,10 @@ fn report(outcome: &StoreOutcome) {
         warn!("{} of the store is rejected: {} {}; {serves}", key.key, key.pointer, key.message);
     }
     if outcome.rejected.len() > NAMED {
-        warn!("{} more keys are rejected; GET /__erulb__/rejected lists them", outcome.rejected.len() - NAMED);
+        warn!(
+            "{} more keys are rejected; GET /__erulb__/rejected lists them",
+            outcome.rejected.len() - NAMED
+        );
     }
     if !outcome.accepted.is_empty() {
         info!("accepted after a rejection: {}", some(&outcome.accepted));

@@ -50,7 +50,9 @@ struct Name {
 impl Resolver {
     /// A resolver that asks the system (`/etc/hosts`, then DNS, as `getaddrinfo` does).
     pub(super) fn system() -> Self {
-        Self::new(Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host(name).await?.collect()) })))
+        Self::new(Arc::new(|name| {
+            Box::pin(async move { Ok(tokio::net::lookup_host(name).await?.collect()) })
+        }))
     }
 
     /// A resolver that asks `lookup`.
@@ -160,3 +162,6 @@ impl std::fmt::Debug for Resolver {
         f.debug_struct("Resolver").field("names", &self.names).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,10 @@ impl Control {
             Phase::Draining(_) if idle => Some(0),
             Phase::Draining(deadline) => {
                 if Instant::now() >= deadline {
-                    warn!("{} workers were not done in time; what they still served is cut off", self.hub.running());
+                    warn!(
+                        "{} workers were not done in time; what they still served is cut off",
+                        self.hub.running()
+                    );
                     self.stop();
                 }
                 None

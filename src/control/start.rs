@@ -46,7 +46,8 @@ pub fn start(
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> io::Result<JoinHandle<u8>> {
     let listener = settings.admin.listen.map(bind).transpose()?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
     let orders = {
         let _inside = runtime.enter();
         signals::listen()?
@@ -66,8 +67,9 @@ pub fn start(
 }
 
 fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address} for the admin API: {error}")))
+    TcpListener::bind(address).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address} for the admin API: {error}"))
+    })
 }
 
 /// Everything up to the first snapshot. Gives the exit code if it does not come to that.

@@ -40,7 +40,9 @@ impl Access {
             return Err(format!("the request came through a proxy (it has {name})"));
         }
         match &self.token {
-            Some(token) if !bearer(headers).is_some_and(|given| token.expose().as_bytes().ct_eq(given).into()) => {
+            Some(token)
+                if !bearer(headers).is_some_and(|given| token.expose().as_bytes().ct_eq(given).into()) =>
+            {
                 Err("the bearer token is missing or wrong".to_owned())
             }
             _ => Ok(()),
@@ -62,7 +64,9 @@ mod tests {
     use axum::http::HeaderName;
 
     fn headers(lines: &[(&str, &str)]) -> HeaderMap {
-        let parse = |(name, value): &(&str, &str)| -> (HeaderName, _) { (name.parse().unwrap(), value.parse().unwrap()) };
+        let parse = |(name, value): &(&str, &str)| -> (HeaderName, _) {
+            (name.parse().unwrap(), value.parse().unwrap())
+        };
         lines.iter().map(parse).collect()
     }
 

@@ -75,7 +75,8 @@ pub(super) fn json(value: &impl Serialize) -> Response {
         }
         // Maps with string keys always serialize; a type that does not is a fault of ours, and must not end the thread.
         Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("{{\"error\":\"unserializable: {error:?}\"}}\n")).into_response()
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{{\"error\":\"unserializable: {error:?}\"}}\n"))
+                .into_response()
         }
     }
 }

@@ -67,7 +67,9 @@ impl Json {
         };
         let name = |(index, item): (usize, Value)| match item {
             Value::String(name) => Ok(name),
-            other => Err(Failure::body(format!("/{index}"), format!("a name is expected, not {}", kind(&other)))),
+            other => {
+                Err(Failure::body(format!("/{index}"), format!("a name is expected, not {}", kind(&other))))
+            }
         };
         items.into_iter().enumerate().map(name).collect()
     }

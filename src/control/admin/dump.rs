@@ -14,5 +14,7 @@ use crate::control::handle::HubHandle;
 pub(super) async fn put(State(hub): State<HubHandle>) -> Answer {
     let revision = hub.dump(STORE).await?;
     let status = hub.ask(|hub| hub.status()).await?;
-    Ok(answer::json(&json!({"msg": "OK", "version": status.version, "edits": status.edits, "revision": revision})))
+    Ok(answer::json(
+        &json!({"msg": "OK", "version": status.version, "edits": status.edits, "revision": revision}),
+    ))
 }

@@ -36,7 +36,10 @@ pub(in crate::control) type Api = MapRequest<Router, fn(Request) -> Request>;
 /// Builds the API around the hub.
 pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
     let router = Router::new()
-        .route("/__erulb__/domain", only("GET, PUT, DELETE", get(domain::get).put(domain::put).delete(domain::delete)))
+        .route(
+            "/__erulb__/domain",
+            only("GET, PUT, DELETE", get(domain::get).put(domain::put).delete(domain::delete)),
+        )
         .route(
             "/__erulb__/upstream",
             only("GET, PUT, DELETE", get(upstream::get).put(upstream::put).delete(upstream::delete)),
@@ -59,7 +62,10 @@ fn only(allow: &'static str, endpoint: MethodRouter<HubHandle>) -> MethodRouter<
 }
 
 async fn unknown() -> Failure {
-    Failure::new(StatusCode::NOT_FOUND, "no such endpoint: domain, upstream, dump, rejected and resync are known")
+    Failure::new(
+        StatusCode::NOT_FOUND,
+        "no such endpoint: domain, upstream, dump, rejected and resync are known",
+    )
 }
 
 /// Lets in who may administer, and nobody else gets to know more than that.

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
@@ -40,17 +39,25 @@ const LINGER_BYTES: u64 = 256 << 10;
 /// The pause after an accept that failed: out of descriptors, most likely, and that passes by itself or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Everything that answers admin requests.
+/// Where admin connections are answered, one request each.
 pub(in crate::control) struct Desk {
-    api: Api,
+    clerk: Clerk,
     seats: Arc<Semaphore>,
     listener: Option<AbortHandle>,
+}
+
+/// What every connection gets a copy of.
+#[derive(Clone)]
+struct Clerk {
+    api: Api,
+    head_timeout: Duration,
 }
 
 impl Desk {
     /// A desk that answers with this hub's configuration.
     pub(in crate::control) fn new(hub: HubHandle, access: Access) -> Self {
-        Self { api: api(hub, access), seats: Arc::new(Semaphore::new(CONNECTIONS)), listener: None }
+        let clerk = Clerk { api: api(hub, access), head_timeout: HEAD };
+        Self { clerk, seats: Arc::new(Semaphore::new(CONNECTIONS)), listener: None }
     }
 
     /// May another connection be adopted?
@@ -70,7 +77,7 @@ impl Desk {
             return warn!("an admin connection of {peer} is dropped: {CONNECTIONS} are open");
         };
         match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-            Ok(stream) => seat_down(self.api.clone(), seat, stream, peer, bytes),
+            Ok(stream) => self.clerk.clone().serve(seat, Prefixed::new(bytes, stream), peer),
             Err(error) => warn!("an admin connection of {peer} cannot be adopted: {error}"),
         }
     }
@@ -79,12 +86,12 @@ impl Desk {
     pub(in crate::control) fn listen(&mut self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let (api, seats) = (self.api.clone(), Arc::clone(&self.seats));
+        let (clerk, seats) = (self.clerk.clone(), Arc::clone(&self.seats));
         let accepting = tokio::spawn(async move {
             // The semaphore is never closed, so this loop ends with its task only.
             while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
                 match listener.accept().await {
-                    Ok((stream, peer)) => seat_down(api.clone(), seat, stream, peer, Vec::new()),
+                    Ok((stream, peer)) => clerk.clone().serve(seat, Prefixed::new(Vec::new(), stream), peer),
                     Err(error) => {
                         warn!("the admin listener cannot accept: {error}");
                         sleep(ACCEPT_PAUSE).await;
@@ -104,39 +111,39 @@ impl Desk {
     }
 }
 
-fn seat_down(api: Api, seat: OwnedSemaphorePermit, stream: TcpStream, peer: SocketAddr, bytes: Vec<u8>) {
-    tokio::spawn(async move {
-        match timeout(REQUEST, converse(api, stream, peer, bytes)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!("admin connection of {peer}: {error}"),
-            Err(_) => debug!("admin connection of {peer}: not done within {REQUEST:?}"),
-        }
-        drop(seat);
-    });
+impl Clerk {
+    /// Serves a connection to its end, on a task that keeps its seat.
+    fn serve(self, seat: OwnedSemaphorePermit, stream: Prefixed<TcpStream>, peer: SocketAddr) {
+        tokio::spawn(async move {
+            match timeout(REQUEST, self.answer(stream, peer)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => debug!("admin connection of {peer}: {error}"),
+                Err(_) => debug!("admin connection of {peer}: not done within {REQUEST:?}"),
+            }
+            drop(seat);
+        });
+    }
+
+    /// Answers one request. A second one on the same connection is not taken: its path may be a proxied one, and the
+    /// worker that would know is out of the game.
+    async fn answer(self, stream: Prefixed<TcpStream>, peer: SocketAddr) -> Result<(), hyper::Error> {
+        let answer = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(Peer(peer.ip()));
+            self.api.clone().oneshot(request.map(Body::new))
+        });
+        let mut io = TokioIo::new(stream);
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head_timeout)
+            .keep_alive(false)
+            .serve_connection(&mut io, answer)
+            .await?;
+        // The answer is out and the writing side shut; whatever goes wrong from here on is the client's affair.
+        let mut rest = io.into_inner().take(LINGER_BYTES);
+        let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+        Ok(())
+    }
 }
 
-/// One request and its answer. A second one on the same connection is not taken: the worker that might have had to serve
-/// it is out of the game.
-async fn converse(api: Api, stream: TcpStream, peer: SocketAddr, bytes: Vec<u8>) -> Result<(), hyper::Error> {
-    let answer = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Peer(peer.ip()));
-        let request: Request = request.map(Body::new);
-        api.clone().oneshot(request)
-    });
-    let io = TokioIo::new(Prefixed::new(bytes, stream));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .keep_alive(false)
-        .serve_connection(io, answer);
-    let stream = connection.without_shutdown().await?.io.into_inner();
-    // Whatever goes wrong from here on, the answer is out.
-    let _ = timeout(LINGER, linger(stream)).await;
-    Ok(())
-}
-
-async fn linger(mut stream: Prefixed<TcpStream>) -> io::Result<()> {
-    stream.shutdown().await?;
-    tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await?;
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

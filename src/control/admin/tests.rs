@@ -61,11 +61,14 @@ async fn upstreams_are_shown_as_the_client_knows_them() {
 
 #[tokio::test]
 async fn a_name_shows_what_it_leads_to() {
-    let mut rig = Rig::new(1, names(|name| match name {
-        "one.test:80" => Ok(vec!["10.0.0.1:80".parse().unwrap()]),
-        "two.test:81" => Ok(vec!["10.0.0.3:81".parse().unwrap(), "10.0.0.2:81".parse().unwrap()]),
-        _ => Err(std::io::ErrorKind::NotFound.into()),
-    }));
+    let mut rig = Rig::new(
+        1,
+        names(|name| match name {
+            "one.test:80" => Ok(vec!["10.0.0.1:80".parse().unwrap()]),
+            "two.test:81" => Ok(vec!["10.0.0.3:81".parse().unwrap(), "10.0.0.2:81".parse().unwrap()]),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }),
+    );
     rig.workers.drain(..).for_each(|worker| drop(worker.obeys()));
     let body = r#"{"up": {"one.test": "max_conns=5", "two.test:81": "backup", "none.test": ""}}"#;
     let told = rig.ask("PUT", "/__erulb__/upstream", body).await;
@@ -74,7 +77,10 @@ async fn a_name_shows_what_it_leads_to() {
     assert_eq!(told.header("x-elb-warning"), "without any address: none.test:80");
     let servers = rig.ask("GET", "/__erulb__/upstream", "").await.json()["up"].clone();
     assert_eq!((&servers[0]["addr"], &servers[0]["max_conns"]), (&json!("10.0.0.1:80"), &json!(5)));
-    assert_eq!((&servers[1]["addr"], &servers[1]["backup"]), (&json!(["10.0.0.2:81", "10.0.0.3:81"]), &json!(true)));
+    assert_eq!(
+        (&servers[1]["addr"], &servers[1]["backup"]),
+        (&json!(["10.0.0.2:81", "10.0.0.3:81"]), &json!(true))
+    );
     assert_eq!(servers[2]["addr"], json!([]));
 }
 
@@ -91,7 +97,12 @@ async fn refused_bodies_name_the_place_and_change_nothing() {
         ("PUT", "domain", "{\"a\":", Some("")),
         ("PUT", "domain", r#"{"a": 5}"#, Some("/a")),
         ("PUT", "upstream", "null", Some("")),
-        ("PUT", "upstream", r#"{"up": {"127.0.0.1:1": "weight=0"}, "ok": {"127.0.0.1:2": ""}}"#, Some("/up/127.0.0.1:1")),
+        (
+            "PUT",
+            "upstream",
+            r#"{"up": {"127.0.0.1:1": "weight=0"}, "ok": {"127.0.0.1:2": ""}}"#,
+            Some("/up/127.0.0.1:1"),
+        ),
         ("DELETE", "domain", "", Some("")),
         ("DELETE", "domain", r#"{"a": 1}"#, Some("")),
         ("DELETE", "domain", r#"["a", 5]"#, Some("/1")),
@@ -118,14 +129,19 @@ async fn other_methods_are_405_with_allow_and_other_words_404() {
         }
         assert_eq!(rig.ask("HEAD", &format!("/__erulb__/{word}"), "").await.status, 405);
     }
-    for (word, method, allow) in
-        [("dump", "GET", "PUT"), ("dump", "DELETE", "PUT"), ("rejected", "PUT", "GET"), ("resync", "GET", "PUT")]
-    {
+    for (word, method, allow) in [
+        ("dump", "GET", "PUT"),
+        ("dump", "DELETE", "PUT"),
+        ("rejected", "PUT", "GET"),
+        ("resync", "GET", "PUT"),
+    ] {
         let told = rig.ask(method, &format!("/__erulb__/{word}"), "").await;
         is_failure(&told, 405, None);
         assert_eq!(told.header("allow"), allow);
     }
-    for path in ["/__erulb__/Domain", "/__erulb__/x", "/__erulb__", "/", "/__erulb__/domain/a", "/__erulb__/domain/"] {
+    for path in
+        ["/__erulb__/Domain", "/__erulb__/x", "/__erulb__", "/", "/__erulb__/domain/a", "/__erulb__/domain/"]
+    {
         is_failure(&rig.ask("GET", path, "").await, 404, None);
     }
 }
@@ -238,7 +254,10 @@ async fn what_the_store_holds_broken_is_listed() {
     contents.rules.insert("b".to_owned(), "{".to_owned());
     rig.load(contents).await;
     let told = rig.ask("GET", "/__erulb__/rejected", "").await.json();
-    assert_eq!((&told["rejected"][0]["key"], &told["rejected"][0]["serving"]), (&json!("rules/b"), &json!("nothing")));
+    assert_eq!(
+        (&told["rejected"][0]["key"], &told["rejected"][0]["serving"]),
+        (&json!("rules/b"), &json!("nothing"))
+    );
 }
 
 #[tokio::test]
@@ -266,5 +285,8 @@ async fn a_store_that_is_down_shows_in_every_answer() {
     rig.store.send(StoreEvent::Down { reason: "connection refused".to_owned() }).await.unwrap();
     sleep(QUIET).await;
     let told = rig.ask("GET", "/__erulb__/domain", "").await;
-    assert_eq!(told.header("x-elb-warning"), "the store is down (connection refused); serving what it held last");
+    assert_eq!(
+        told.header("x-elb-warning"),
+        "the store is down (connection refused); serving what it held last"
+    );
 }

@@ -37,7 +37,10 @@ pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Json) -> A
 pub(super) async fn delete(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
     if body.0.is_object() {
         let mut response = answer::json(&Map::new());
-        warn(response.headers_mut(), &["nothing is deleted: the body is an object, not a list of names".to_owned()]);
+        warn(
+            response.headers_mut(),
+            &["nothing is deleted: the body is an object, not a list of names".to_owned()],
+        );
         return Ok(response);
     }
     let written = write(&hub, &uri, Edit::DeleteUpstreams(body.names()?)).await?;

@@ -41,7 +41,8 @@ pub(super) async fn write(hub: &HubHandle, uri: &Uri, edit: Edit) -> Result<Writ
         hub.dump(STORE).await.map(Some)
     };
     let (mut written, revision) = tokio::join!(serve(hub, accepted), stored);
-    written.revision = revision.map_err(|error| Failure::new(status(&error), format!("the change is served, but {error}")))?;
+    written.revision = revision
+        .map_err(|error| Failure::new(status(&error), format!("the change is served, but {error}")))?;
     Ok(written)
 }
 

@@ -56,7 +56,10 @@ async fn one_snapshot_is_in_flight_and_what_comes_meanwhile_is_merged() {
     rig.workers[0].apply(second).await;
     assert_eq!(rig.workers[0].follow().await, 3);
     rig.workers[0].is_left_alone().await;
-    assert_eq!((addresses(&rig, "b"), addresses(&rig, "c")), (vec!["127.0.0.1:2".into()], vec!["127.0.0.1:3".into()]));
+    assert_eq!(
+        (addresses(&rig, "b"), addresses(&rig, "c")),
+        (vec!["127.0.0.1:2".into()], vec!["127.0.0.1:3".into()])
+    );
 }
 
 #[tokio::test]
@@ -118,7 +121,8 @@ async fn a_new_name_is_served_with_its_addresses() {
 #[tokio::test]
 async fn a_name_that_takes_too_long_is_served_without_and_then_with() {
     let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::from_millis(1100)));
-    let accepted = rig.hub.ask(|hub| hub.edit(put_upstream("up", &["server.test:80"]))).await.unwrap().unwrap();
+    let accepted =
+        rig.hub.ask(|hub| hub.edit(put_upstream("up", &["server.test:80"]))).await.unwrap().unwrap();
     let (served, version) = tokio::join!(rig.hub.served(&accepted), rig.workers[0].follow());
     assert_eq!((served, version), ((1, 1), 2));
     assert!(addresses(&rig, "up").is_empty());
