@@ -39,6 +39,8 @@ pub(super) struct Hub {
     store: mpsc::Sender<StoreCommand>,
     /// Dumps whose outcome is not known yet.
     dumps: usize,
+    /// What the store said since the first of them began. A store bounds the time of a dump, and that bounds this.
+    unheard: Vec<StoreEvent>,
     /// The store layer differs from what the state file holds.
     unsaved: bool,
     progress: watch::Sender<Progress>,
@@ -113,6 +115,7 @@ impl Hub {
             intake: Intake::default(),
             store,
             dumps: 0,
+            unheard: Vec::new(),
             unsaved: false,
             progress: watch::Sender::default(),
         }
@@ -264,8 +267,8 @@ impl Hub {
         self.intake.held()
     }
 
-    /// Has the store write what is served. Until `end_dump`, the store's events are to wait: they echo the dump, and an
-    /// echo that came before its outcome would look like somebody else's newer value and undo edits made meanwhile.
+    /// Has the store write what is served. Until `end_dump`, what the store says is put aside: it echoes the dump, and an
+    /// echo before its outcome would look like somebody else's newer value and undo edits made meanwhile.
     pub(super) fn begin_dump(&mut self) -> Option<(Contents, oneshot::Receiver<Result<i64, String>>)> {
         let (reply, outcome) = oneshot::channel();
         let contents = self.state.effective();
@@ -282,6 +285,9 @@ impl Hub {
             self.unsaved = true;
             info!("dumped; {} edits since", self.state.pending_edits());
         }
+        if self.dumps == 0 {
+            std::mem::take(&mut self.unheard).into_iter().for_each(|event| self.store_event(event));
+        }
     }
 }
 
@@ -289,6 +295,9 @@ impl Hub {
 impl Hub {
     /// The store has something to say.
     pub(super) fn store_event(&mut self, event: StoreEvent) {
+        if self.dumps > 0 {
+            return self.unheard.push(event);
+        }
         let is_news = !matches!(event, StoreEvent::Down { .. });
         let changed = self.intake.event(&mut self.state, event);
         if is_news {
@@ -310,11 +319,6 @@ impl Hub {
             self.changed();
         }
         self.intake.lost(reason);
-    }
-
-    /// May the store's events be taken?
-    pub(super) fn hears_store(&self) -> bool {
-        self.dumps == 0
     }
 
     /// The store layer, if a state file does not hold it yet.

@@ -66,7 +66,7 @@ impl Control {
                 Some(report) = self.reports.recv() => self.report(report),
                 Some(question) = self.questions.recv() => question(&mut self.hub),
                 Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => self.desk.adopt(adopted),
-                Some(event) = self.events.recv(), if self.hub.hears_store() => self.hub.store_event(event),
+                Some(event) = self.events.recv() => self.hub.store_event(event),
                 () = self.hub.resolved() => {}
                 Some(order) = self.orders.recv() => self.order(order),
                 _ = names.tick() => self.hub.refresh_names(),
