@@ -2,11 +2,16 @@
 
 mod check;
 mod contents;
+mod dialect;
+mod encode;
+mod engines;
 mod fault;
+mod host;
 mod pattern;
 mod request;
 mod route;
 mod rule;
+mod ruleset;
 mod scratch;
 mod server;
 mod snapshot;
