@@ -57,6 +57,11 @@ impl Report {
         self.warnings.push(Fault::new(pointer, message));
     }
 
+    /// The first fault: what is told where there is room for one. Reading that gave nothing always noted why.
+    pub(crate) fn first(self) -> Fault {
+        self.faults.into_iter().next().unwrap_or_else(|| Fault::new("", "cannot be read"))
+    }
+
     /// Adds what was found in the member `name` of the value at hand.
     pub(crate) fn absorb(&mut self, name: &str, inner: Report) {
         self.faults.extend(inner.faults.into_iter().map(|fault| fault.below(name)));

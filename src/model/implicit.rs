@@ -29,9 +29,9 @@ pub(crate) fn advice(servername: &str) -> Option<String> {
             Some(format!("there is no upstream {servername}; it is taken for the host {address}"))
         }
         Ok(_) => None,
-        Err(_) => {
-            Some(format!("there is no upstream {servername}, and it is no address: 502 until the upstream is there"))
-        }
+        Err(_) => Some(format!(
+            "there is no upstream {servername}, and it is no address: 502 until the upstream is there"
+        )),
     }
 }
 

@@ -102,7 +102,9 @@ impl<V: Layered> Layers<V> {
     fn absorb(&mut self, key: &str) {
         let absorbed = match (self.edits.get(key), self.store.get_mut(key)) {
             (Some(None), None) => true,
-            (Some(Some(edit)), Some(Stored { value: Some(value), sound: true })) if value.same_stored(edit) => {
+            (Some(Some(edit)), Some(Stored { value: Some(value), sound: true }))
+                if value.same_stored(edit) =>
+            {
                 *value = edit.clone();
                 true
             }

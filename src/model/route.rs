@@ -83,7 +83,12 @@ mod tests {
     }
 
     fn request<'a>(host: &'a str, path: &'a str) -> Request<'a> {
-        Request { host: host.as_bytes(), host_normal: host.as_bytes(), path: path.as_bytes(), user_agent: None }
+        Request {
+            host: host.as_bytes(),
+            host_normal: host.as_bytes(),
+            path: path.as_bytes(),
+            user_agent: None,
+        }
     }
 
     /// `^/blog` goes to `up`, with what follows as its path; nothing else does.
@@ -109,7 +114,12 @@ mod tests {
     fn every_outcome() {
         let snapshot = snapshot(json!({"H.test": blog("^/blog(.*)$"), "a.test": blog("x")}));
         let mut scratch = Scratch::new();
-        let mut ask = |host: &str, path: &str| match route(&snapshot, &request(host, path), &mut scratch, &mut Silent) {
+        let mut ask = |host: &str, path: &str| match route(
+            &snapshot,
+            &request(host, path),
+            &mut scratch,
+            &mut Silent,
+        ) {
             Decision::Denied { domain, status, reason } => format!("{domain:?} {status} {reason}"),
             Decision::Forward { domain, backend, path } => {
                 format!("{domain} {} {:?}", backend.servername, path.map(String::from_utf8_lossy))

@@ -40,6 +40,8 @@ impl PartialEq for RuleSet {
     }
 }
 
+impl Eq for RuleSet {}
+
 /// A rule that was read, its links still by number in the order given.
 struct Draft<'v> {
     name: &'v str,

@@ -54,7 +54,10 @@ impl Scratch {
     }
 
     /// The rewritten path as `encode` writes it; `None` if no rule rewrote it, `Some(None)` if it may not be sent.
-    pub(crate) fn encode_path(&mut self, encode: impl Fn(&[u8], &mut Vec<u8>) -> bool) -> Option<Option<&[u8]>> {
+    pub(crate) fn encode_path(
+        &mut self,
+        encode: impl Fn(&[u8], &mut Vec<u8>) -> bool,
+    ) -> Option<Option<&[u8]>> {
         if !self.path_is_set {
             return None;
         }

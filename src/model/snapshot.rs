@@ -51,7 +51,12 @@ impl Snapshot {
             let shared = previous.upstreams.get(&key).filter(|known| ***known == upstream).cloned();
             (key, shared.unwrap_or_else(|| Arc::new(upstream)))
         });
-        Snapshot { version, hosts, rules: domains.values().cloned().collect(), upstreams: upstreams.collect() }
+        Snapshot {
+            version,
+            hosts,
+            rules: domains.values().cloned().collect(),
+            upstreams: upstreams.collect(),
+        }
     }
 
     /// The upstream of that name, one that an operator made or an implicit one.

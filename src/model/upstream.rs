@@ -158,7 +158,10 @@ mod tests {
     #[test]
     fn servers_keep_their_order() {
         let spec = read(json!({"b:2": "", "a:1": "weight=2", "c:3": "backup"})).unwrap();
-        assert_eq!(spec.servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(), ["b:2", "a:1", "c:3"]);
+        assert_eq!(
+            spec.servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(),
+            ["b:2", "a:1", "c:3"]
+        );
         assert!(read(json!({"a": "down"})).is_ok(), "nginx takes it, and answers 502");
     }
 
@@ -172,7 +175,10 @@ mod tests {
             (json!({"a:1": null}), "/a:1: the parameters must be a string, \"\" for none"),
             (json!({"a:1": 5}), "/a:1: the parameters must be a string, \"\" for none"),
             (json!({"a:1": "", "a/b": ""}), "/a~1b: must be an address only: no URL, no path"),
-            (json!({"a:1": "weight=0"}), "/a:1: weight=0: must be 1 or more; use down for a server that gets nothing"),
+            (
+                json!({"a:1": "weight=0"}),
+                "/a:1: weight=0: must be 1 or more; use down for a server that gets nothing",
+            ),
         ] {
             assert_eq!(read(given.clone()).unwrap_err(), [fault], "{given}");
         }
