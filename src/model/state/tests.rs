@@ -188,7 +188,7 @@ fn a_bad_rule_is_set_aside_and_the_last_good_one_serves() {
         state.store_changed(vec![rule("d", Some(r#"{"init": "r", "rules": {"r": {"type": "x"}}}"#))]);
     assert!(!outcome.changed);
     let rejected = &state.rejected()[0];
-    assert_eq!(outcome.rejected, [rejected.clone()]);
+    assert_eq!(outcome.rejected, std::slice::from_ref(rejected));
     assert_eq!(
         (rejected.key.as_str(), rejected.pointer.as_str(), rejected.last_good),
         ("rules/d", "/rules/r/type", true)
