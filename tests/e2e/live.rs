@@ -60,7 +60,7 @@ impl Roster {
 
     /// One request, judged: it must be answered by a server that was allowed at some time since it began.
     fn judge(&self, client: &mut Client, turn: u64) -> Result<(), String> {
-        let (host, domain) = if turn % 2 == 0 { HAND } else { STORE };
+        let (host, domain) = if turn.is_multiple_of(2) { HAND } else { STORE };
         let before = self.look();
         let answer = match turn % 8 {
             7 => client
@@ -135,6 +135,12 @@ fn rule_set(domain: usize, upstream: usize) -> Value {
         "b": {"type": "backend", "args": {"servername": name(domain, upstream)}}}})
 }
 
+/// What a step changes: the rules, one of the two upstreams, or both.
+fn subject(step: usize) -> (bool, Option<usize>) {
+    let upstream = step / 3 % 2;
+    [(true, None), (false, Some(upstream)), (true, Some(upstream))][step % 3]
+}
+
 impl World {
     fn address(&self, server: usize) -> String {
         self.servers[server].address().to_string()
@@ -149,7 +155,7 @@ impl World {
     /// A change through the API: of the rules, of an upstream, or of both at the same time.
     fn change_by_hand(&mut self, step: usize) {
         let (before, mut after) = (self.hand.clone(), self.hand.clone());
-        let (rules, upstream) = (step % 3 != 1, (step % 3 != 0).then_some(step / 3 % 2));
+        let (rules, upstream) = subject(step);
         if rules {
             after.turn_rules();
         }
@@ -179,7 +185,7 @@ impl World {
     /// A change through etcd, in one revision: of the rules, of an upstream's servers, or of both.
     fn change_in_store(&mut self, step: usize) {
         let (before, mut after) = (self.store.clone(), self.store.clone());
-        let (rules, upstream) = (step % 3 != 1, (step % 3 != 0).then_some(step / 3 % 2));
+        let (rules, upstream) = subject(step);
         let mut keys = Vec::new();
         if rules {
             after.turn_rules();
