@@ -4,6 +4,7 @@
 
 use super::error::Refusal;
 use super::fields::tokens;
+use super::syntax::is_token;
 
 /// How the end of a body is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +125,6 @@ impl Declared {
         }
         Ok(())
     }
-}
-
-/// Whether a byte may stand in a token (RFC 9110, section 5.6.2).
-#[must_use]
-pub fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use std::mem::MaybeUninit;
 
 use super::error::Refusal;
 use super::fields::{self, ConnectionOptions, Name, Span};
-use super::framing::{Declared, Framing, Version, is_token};
+use super::framing::{Declared, Framing, Version};
 use super::limits;
 use super::scan::Found;
+use super::syntax::is_token;
 
 /// What a request head says.
 #[derive(Debug)]

@@ -66,7 +66,7 @@ impl Scan {
         if self.lines == 0 && bytes.len() - self.line > limits::REQUEST_LINE {
             return Err(Refusal::TargetTooLong);
         }
-        if bytes.len() - self.skipped > max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
+        if bytes.len() - self.skipped >= max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
     }
 
     /// The first line, without its CRLF, once it is whole.

@@ -1,5 +1,15 @@
 //! Where the configuration lives: what every store must do, and the stores there are.
 
+mod connection;
+mod diff;
+mod dump;
+mod etcd;
+mod keys;
+mod options;
 mod port;
+mod watch;
 
+pub use etcd::start as start_etcd;
+pub use options::{EtcdOptions, endpoints};
 pub use port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+pub use watch::Pulse;

@@ -1,0 +1,30 @@
+//! `/__erulb__/domain`: rule sets by domain.
+//!
+//! It owns the shapes of the three answers, which the Python client relies on; the hub owns what happens. Next:
+//! `write` for what every change has in common.
+
+use axum::extract::State;
+use axum::http::Uri;
+
+use super::answer::{Answer, json};
+use super::body::Json;
+use super::write::{ok, write};
+use crate::control::handle::HubHandle;
+use crate::model::Edit;
+
+/// All domains: `{domain: rule set}`, as they were given.
+pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
+    Ok(json(&hub.ask(|hub| hub.domains()).await?))
+}
+
+/// Adds domains, or replaces their rule sets whole.
+pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
+    let written = write(&hub, &uri, Edit::PutDomains(body.object()?)).await?;
+    ok(&hub, written).await
+}
+
+/// Deletes the domains in a list of names; a name that is not there is no fault.
+pub(super) async fn delete(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
+    let written = write(&hub, &uri, Edit::DeleteDomains(body.names()?)).await?;
+    ok(&hub, written).await
+}

@@ -1,0 +1,23 @@
+//! The admin API: connections that a worker handed over, or that came to a listener of its own, answered by axum on
+//! hyper. An endpoint is a file here and a line in `router`.
+
+mod access;
+mod answer;
+mod body;
+mod domain;
+mod dump;
+mod prefixed;
+mod rejected;
+mod resync;
+mod router;
+mod serve;
+mod upstream;
+mod write;
+
+pub(super) use access::Access;
+pub(super) use serve::Desk;
+
+#[cfg(test)]
+pub(super) use router::{Api, Peer, api};
+#[cfg(test)]
+mod tests;

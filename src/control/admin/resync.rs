@@ -1,0 +1,36 @@
+//! `/__erulb__/resync`: the store is read again, and what was held back may be confirmed.
+//!
+//! It owns the answers; `intake` decides what is held back. Next: `hub` for what confirming does.
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+
+use super::answer::{Answer, Failure};
+use super::router::flag;
+use super::write::{STORE, ok, serve};
+use crate::control::handle::HubHandle;
+use crate::control::hub::Resync;
+
+/// Reads the store again. With `?confirm=1`, applies what is held back, if anything is.
+pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri) -> Answer {
+    let confirm = flag(&uri, "confirm");
+    let accepted = match hub.ask(move |hub| hub.resync(confirm)).await? {
+        Resync::Confirmed(accepted) => accepted,
+        Resync::Busy => return Err(unavailable("the store does not take commands")),
+        Resync::Asked(loads) => {
+            if !hub.loaded(loads, STORE).await {
+                return Err(unavailable("the store has not answered yet; its answer is taken when it comes"));
+            }
+            if let Some(held) = hub.ask(|hub| hub.held()).await? {
+                return Err(Failure::new(StatusCode::CONFLICT, held));
+            }
+            hub.ask(|hub| hub.accepted()).await?
+        }
+    };
+    let written = serve(&hub, accepted).await;
+    ok(&hub, written).await
+}
+
+fn unavailable(error: &str) -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, error)
+}

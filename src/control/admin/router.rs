@@ -1,0 +1,190 @@
+//! Path and method to endpoint: one line an endpoint.
+//!
+//! It owns the table, who is let in before it, and what every answer carries in its headers; never what an endpoint
+//! does. Next: the files named like the words in the table.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, put};
+use percent_encoding::percent_decode_str;
+use tower::Layer;
+use tower::util::{MapRequest, MapRequestLayer};
+
+use super::access::Access;
+use super::answer::{Answer, Failure};
+use super::{domain, dump, rejected, resync, upstream};
+use crate::control::handle::HubHandle;
+
+/// Warnings in one answer, and bytes in one of them: a client may bound its head at 8 KiB.
+const WARNINGS: usize = 8;
+const WARNING: usize = 400;
+
+/// Who sent a request; `serve` puts it into the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::control) struct Peer(pub(in crate::control) IpAddr);
+
+/// The whole API as a service.
+pub(in crate::control) type Api = MapRequest<Router, fn(Request) -> Request>;
+
+/// Builds the API around the hub.
+pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
+    let router = Router::new()
+        .route(
+            "/__erulb__/domain",
+            only("GET, PUT, DELETE", get(domain::get).put(domain::put).delete(domain::delete)),
+        )
+        .route(
+            "/__erulb__/upstream",
+            only("GET, PUT, DELETE", get(upstream::get).put(upstream::put).delete(upstream::delete)),
+        )
+        .route("/__erulb__/dump", only("PUT", put(dump::put)))
+        .route("/__erulb__/rejected", only("GET", get(rejected::get)))
+        .route("/__erulb__/resync", only("PUT", put(resync::put)))
+        .fallback(unknown)
+        .layer(middleware::from_fn_with_state(hub.clone(), stamp))
+        .layer(middleware::from_fn_with_state(Arc::new(access), guard))
+        .with_state(hub);
+    // The router looks at the path as it came; so it is made canonical around the router, not inside.
+    MapRequestLayer::new(canonical as fn(Request) -> Request).layer(router)
+}
+
+/// `endpoint` with every other method refused: axum would answer HEAD by GET.
+fn only(allow: &'static str, endpoint: MethodRouter<HubHandle>) -> MethodRouter<HubHandle> {
+    let refuse = move || async move { Answer::Err(Failure::method(allow)) };
+    endpoint.head(refuse).fallback(refuse)
+}
+
+async fn unknown() -> Failure {
+    Failure::new(
+        StatusCode::NOT_FOUND,
+        "no such endpoint: domain, upstream, dump, rejected and resync are known",
+    )
+}
+
+/// Lets in who may administer, and nobody else gets to know more than that.
+async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    match access.check(peer, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(why) => {
+            tracing::warn!("admin request refused: {why}");
+            Failure::new(StatusCode::FORBIDDEN, why).into_response()
+        }
+    }
+}
+
+/// Puts on every answer where the configuration stands.
+async fn stamp(State(hub): State<HubHandle>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Ok(status) = hub.ask(|hub| hub.status()).await else { return response };
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("x-elb-version"), status.version.into());
+    headers.insert(HeaderName::from_static("x-elb-edits"), status.edits.into());
+    if let Ok(applied) = HeaderValue::try_from(format!("{}/{}", status.applied, status.workers)) {
+        headers.insert(HeaderName::from_static("x-elb-applied"), applied);
+    }
+    warn(headers, &status.alarms);
+    response
+}
+
+/// Adds warnings as headers, for the answers whose body has no room for them.
+pub(super) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+    let name = HeaderName::from_static("x-elb-warning");
+    let taken = headers.get_all(&name).iter().count();
+    for warning in warnings.iter().take(WARNINGS.saturating_sub(taken)) {
+        let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+        let text: String = warning.chars().take(WARNING).map(plain).collect();
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.append(name.clone(), value);
+        }
+    }
+}
+
+/// Does the query hold `name=1`? Everything else in it is ignored.
+pub(super) fn flag(uri: &Uri, name: &str) -> bool {
+    let is = |pair: &str| pair.strip_prefix(name) == Some("=1");
+    uri.query().is_some_and(|query| query.split('&').any(is))
+}
+
+/// Replaces the path by its decoded, normalised form if that is one the table could hold.
+fn canonical(mut request: Request) -> Request {
+    if let Some(path) = word_path(request.uri().path()) {
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = PathAndQuery::try_from(path + &query).ok();
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// `path` decoded once and without `//`, `.` and `..`; nothing if it climbs above the root, ends in a slash or holds
+/// more than words.
+fn word_path(path: &str) -> Option<String> {
+    let decoded = percent_decode_str(path).decode_utf8().ok()?;
+    let mut kept = Vec::new();
+    let mut open = true;
+    for segment in decoded.split('/') {
+        open = matches!(segment, "" | "." | "..");
+        match segment {
+            ".." => drop(kept.pop()?),
+            _ if open => {}
+            word => kept.push(word),
+        }
+    }
+    let words = kept.iter().all(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()));
+    (words && !open).then(|| format!("/{}", kept.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_decoded_and_normalised_once() {
+        let rows = [
+            ("/__erulb__/dump", Some("/__erulb__/dump")),
+            ("//__erulb__//dump", Some("/__erulb__/dump")),
+            ("/x/../__erulb__/dump", Some("/__erulb__/dump")),
+            ("/__erulb__/./dump", Some("/__erulb__/dump")),
+            ("/__erulb__/%64ump", Some("/__erulb__/dump")),
+            ("/__erulb__%2fdump", Some("/__erulb__/dump")),
+            ("/__erulb__/%2564ump", None),
+            ("/__erulb__/dump/", None),
+            ("/__erulb__/dump/.", None),
+            ("/__erulb__/x/..", None),
+            ("/../__erulb__/dump", None),
+            ("/__erulb__/a-b", None),
+            ("/__erulb__/%ff", None),
+        ];
+        for (path, canonical) in rows {
+            assert_eq!(word_path(path).as_deref(), canonical, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_exactly_name_equals_one() {
+        let uri = |text: &str| text.parse::<Uri>().unwrap();
+        assert!(flag(&uri("/a?dump=1"), "dump"));
+        assert!(flag(&uri("/a?x&dump=1&y=%"), "dump"));
+        for other in ["/a", "/a?dump", "/a?dump=0", "/a?dump=11", "/a?undump=1", "/a?dump=%31"] {
+            assert!(!flag(&uri(other), "dump"), "{other}");
+        }
+    }
+
+    #[test]
+    fn warnings_fit_into_a_head() {
+        let mut headers = HeaderMap::new();
+        warn(&mut headers, &vec!["a\r\nb: é".repeat(1000); 20]);
+        assert_eq!(headers.len(), WARNINGS);
+        assert!(headers.values().all(|value| value.len() == WARNING && !value.as_bytes().contains(&b'\r')));
+    }
+}

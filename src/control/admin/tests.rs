@@ -1,0 +1,292 @@
+//! Every endpoint through the whole router, with a control loop behind it whose workers obey.
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+
+use crate::control::store::{StoreCommand, StoreEvent};
+use crate::control::tests::{QUIET, Rig, SOON, Told, ask, names, no_names, stored};
+use crate::model::Contents;
+
+/// The example of the first ELB's documentation.
+const DOMAIN: &str = r#"{"localhost": {"init": "r1", "rules": {
+    "r1": {"type": "path", "args": {"fail": "r3", "pattern": "^\\/blog\\/(\\S+)$", "regex": true, "rewrite": false, "succ": "r2"}},
+    "r2": {"type": "backend", "args": {"servername": "upstream1"}},
+    "r3": {"type": "backend", "args": {"servername": "upstream2"}}}}}"#;
+const UPSTREAM: &str = r#"{"up1": {"127.0.0.1:8088": "", "127.0.0.1:8089": "weight=10 max_fails=2 down"}}"#;
+
+fn is_ok(told: &Told) {
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+    assert_eq!(told.json()["msg"], "OK", "{}", told.text);
+    assert_eq!(told.header("content-type"), "application/json");
+}
+
+fn is_failure(told: &Told, status: u16, pointer: Option<&str>) {
+    assert_eq!(told.status.as_u16(), status, "{}", told.text);
+    let body = told.json();
+    assert!(!body["error"].as_str().unwrap().is_empty());
+    assert_eq!(body["pointer"].as_str(), pointer, "{}", told.text);
+    assert_eq!(told.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn domains_come_back_as_they_went_in() {
+    let rig = Rig::obedient();
+    assert_eq!(rig.ask("GET", "/__erulb__/domain", "").await.text, "{}\n");
+    is_ok(&rig.ask("PUT", "/__erulb__/domain", DOMAIN).await);
+    let told = rig.ask("GET", "/__erulb__/domain", "").await;
+    assert_eq!(told.json(), serde_json::from_str::<Value>(DOMAIN).unwrap());
+    assert_eq!((told.header("x-elb-version"), told.header("x-elb-edits")), ("2", "1"));
+    assert_eq!(told.header("x-elb-applied"), "2/2");
+    is_ok(&rig.ask("DELETE", "/__erulb__/domain", r#"["localhost", "127.0.0.1"]"#).await);
+    assert_eq!(rig.ask("GET", "/__erulb__/domain", "").await.text, "{}\n");
+}
+
+#[tokio::test]
+async fn upstreams_are_shown_as_the_client_knows_them() {
+    let rig = Rig::obedient();
+    assert_eq!(rig.ask("GET", "/__erulb__/upstream", "").await.text, "{}\n");
+    is_ok(&rig.ask("PUT", "/__erulb__/upstream", UPSTREAM).await);
+    let told = rig.ask("GET", "/__erulb__/upstream", "").await;
+    let expected = json!({"up1": [
+        {"addr": "127.0.0.1:8088", "name": "127.0.0.1:8088", "weight": 1, "max_fails": 1, "fail_timeout": 10},
+        {"addr": "127.0.0.1:8089", "name": "127.0.0.1:8089", "weight": 10, "max_fails": 2, "fail_timeout": 10, "down": true},
+    ]});
+    assert_eq!(told.json(), expected);
+    let told = rig.ask("DELETE", "/__erulb__/upstream", r#"["up1", "up2", "up1"]"#).await;
+    assert_eq!(told.text, "{\"up1\":true,\"up2\":404}\n");
+    assert_eq!(rig.ask("DELETE", "/__erulb__/upstream", "{}").await.text, "{}\n");
+}
+
+#[tokio::test]
+async fn a_name_shows_what_it_leads_to() {
+    let mut rig = Rig::new(
+        1,
+        names(|name| match name {
+            "one.test:80" => Ok(vec!["10.0.0.1:80".parse().unwrap()]),
+            "two.test:81" => Ok(vec!["10.0.0.3:81".parse().unwrap(), "10.0.0.2:81".parse().unwrap()]),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        }),
+    );
+    rig.workers.drain(..).for_each(|worker| drop(worker.obeys()));
+    let body = r#"{"up": {"one.test": "max_conns=5", "two.test:81": "backup", "none.test": ""}}"#;
+    let told = rig.ask("PUT", "/__erulb__/upstream", body).await;
+    is_ok(&told);
+    assert_eq!(told.json()["warnings"], json!(["without any address: none.test:80"]));
+    assert_eq!(told.header("x-elb-warning"), "without any address: none.test:80");
+    let servers = rig.ask("GET", "/__erulb__/upstream", "").await.json()["up"].clone();
+    assert_eq!((&servers[0]["addr"], &servers[0]["max_conns"]), (&json!("10.0.0.1:80"), &json!(5)));
+    assert_eq!(
+        (&servers[1]["addr"], &servers[1]["backup"]),
+        (&json!(["10.0.0.2:81", "10.0.0.3:81"]), &json!(true))
+    );
+    assert_eq!(servers[2]["addr"], json!([]));
+}
+
+#[tokio::test]
+async fn refused_bodies_name_the_place_and_change_nothing() {
+    let rig = Rig::obedient();
+    let rows = [
+        ("PUT", "domain", "", Some("")),
+        ("PUT", "domain", " \n", Some("")),
+        ("PUT", "domain", "[]", Some("")),
+        ("PUT", "domain", "5", Some("")),
+        ("PUT", "domain", "{}{}", Some("")),
+        ("PUT", "domain", "\u{feff}{}", Some("")),
+        ("PUT", "domain", "{\"a\":", Some("")),
+        ("PUT", "domain", r#"{"a": 5}"#, Some("/a")),
+        ("PUT", "upstream", "null", Some("")),
+        (
+            "PUT",
+            "upstream",
+            r#"{"up": {"127.0.0.1:1": "weight=0"}, "ok": {"127.0.0.1:2": ""}}"#,
+            Some("/up/127.0.0.1:1"),
+        ),
+        ("DELETE", "domain", "", Some("")),
+        ("DELETE", "domain", r#"{"a": 1}"#, Some("")),
+        ("DELETE", "domain", r#"["a", 5]"#, Some("/1")),
+        ("DELETE", "upstream", r#""up""#, Some("")),
+    ];
+    for (method, word, body, pointer) in rows {
+        let told = rig.ask(method, &format!("/__erulb__/{word}"), body).await;
+        is_failure(&told, 400, pointer);
+        assert_eq!(told.header("x-elb-version"), "1", "{method} {word} {body}");
+    }
+    let deep = "[".repeat(100_000);
+    is_failure(&rig.ask("PUT", "/__erulb__/domain", deep).await, 400, Some(""));
+    assert_eq!(rig.ask("GET", "/__erulb__/upstream", "").await.text, "{}\n");
+}
+
+#[tokio::test]
+async fn other_methods_are_405_with_allow_and_other_words_404() {
+    let rig = Rig::obedient();
+    for word in ["domain", "upstream"] {
+        for method in ["POST", "PATCH", "OPTIONS"] {
+            let told = rig.ask(method, &format!("/__erulb__/{word}"), "").await;
+            is_failure(&told, 405, None);
+            assert_eq!(told.header("allow"), "GET, PUT, DELETE");
+        }
+        assert_eq!(rig.ask("HEAD", &format!("/__erulb__/{word}"), "").await.status, 405);
+    }
+    for (word, method, allow) in [
+        ("dump", "GET", "PUT"),
+        ("dump", "DELETE", "PUT"),
+        ("rejected", "PUT", "GET"),
+        ("resync", "GET", "PUT"),
+    ] {
+        let told = rig.ask(method, &format!("/__erulb__/{word}"), "").await;
+        is_failure(&told, 405, None);
+        assert_eq!(told.header("allow"), allow);
+    }
+    for path in
+        ["/__erulb__/Domain", "/__erulb__/x", "/__erulb__", "/", "/__erulb__/domain/a", "/__erulb__/domain/"]
+    {
+        is_failure(&rig.ask("GET", path, "").await, 404, None);
+    }
+}
+
+#[tokio::test]
+async fn every_spelling_of_a_path_and_any_query_is_answered() {
+    let rig = Rig::obedient();
+    for path in [
+        "//__erulb__//domain",
+        "/x/../__erulb__/domain",
+        "/__erulb__/%64omain",
+        "/__erulb__/domain?a=b&%",
+        "http://host/__erulb__/%64omain",
+    ] {
+        assert_eq!(rig.ask("GET", path, "").await.text, "{}\n", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn too_large_a_body_is_413_before_and_after_it_was_read() {
+    let rig = Rig::obedient();
+    let large = vec![b' '; super::body::LIMIT + 1];
+    is_failure(&rig.ask("PUT", "/__erulb__/domain", large.clone()).await, 413, None);
+    let unsized_body = Body::new(http_body_util::BodyExt::boxed(Unsized(Some(large.into()))));
+    is_failure(&rig.ask("PUT", "/__erulb__/domain", unsized_body).await, 413, None);
+}
+
+/// A body that does not say how long it is.
+struct Unsized(Option<axum::body::Bytes>);
+
+impl axum::body::HttpBody for Unsized {
+    type Data = axum::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Ready(self.0.take().map(|bytes| Ok(hyper::body::Frame::data(bytes))))
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_administer_gets_403_and_nothing_else() {
+    use tower::ServiceExt;
+    let rig = Rig::obedient();
+    for path in ["/__erulb__/domain", "/__erulb__/x"] {
+        let request = axum::extract::Request::get(path).body(Body::empty()).unwrap();
+        let told = rig.api.clone().oneshot(request).await.unwrap();
+        assert_eq!(told.status(), StatusCode::FORBIDDEN);
+        assert!(!told.headers().contains_key("x-elb-version"));
+    }
+}
+
+async fn dump_with(rig: &mut Rig, path: &str, body: &'static str, outcome: Result<i64, String>) -> Told {
+    let (api, path) = (rig.api.clone(), path.to_owned());
+    let asking = tokio::spawn(async move { ask(&api, "PUT", &path, body).await });
+    match timeout(SOON, rig.commands.recv()).await.unwrap() {
+        Some(StoreCommand::Dump { reply, .. }) => reply.send(outcome).unwrap(),
+        other => panic!("{other:?}"),
+    }
+    asking.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dump_says_ok_only_when_it_is_stored() {
+    let mut rig = Rig::obedient();
+    is_ok(&rig.ask("PUT", "/__erulb__/upstream", UPSTREAM).await);
+    is_failure(&dump_with(&mut rig, "/__erulb__/dump", "", Err("etcd is down".to_owned())).await, 503, None);
+    let told = dump_with(&mut rig, "/__erulb__/dump", "", Ok(7)).await;
+    is_ok(&told);
+    assert_eq!((&told.json()["revision"], &told.json()["edits"]), (&json!(7), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_write_may_dump_at_once() {
+    let mut rig = Rig::obedient();
+    let told = dump_with(&mut rig, "/__erulb__/upstream?dump=1", UPSTREAM, Ok(7)).await;
+    is_ok(&told);
+    assert_eq!((&told.json()["revision"], told.header("x-elb-edits")), (&json!(7), "0"));
+    let told = dump_with(&mut rig, "/__erulb__/domain?dump=1", DOMAIN, Err("no".to_owned())).await;
+    is_failure(&told, 503, None);
+    assert!(told.json()["error"].as_str().unwrap().starts_with("the change is served, but"));
+    assert_eq!((told.header("x-elb-version"), told.header("x-elb-edits")), ("3", "1"));
+}
+
+#[tokio::test]
+async fn a_store_that_is_silent_is_504_within_the_clients_patience() {
+    let rig = Rig::obedient();
+    let begun = std::time::Instant::now();
+    is_failure(&rig.ask("PUT", "/__erulb__/dump", "").await, 504, None);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_silent_is_told_with_the_ok() {
+    let rig = Rig::new(1, no_names());
+    let told = rig.ask("PUT", "/__erulb__/upstream", UPSTREAM).await;
+    is_ok(&told);
+    let warning = told.json()["warnings"][0].as_str().unwrap().to_owned();
+    assert!(warning.starts_with("0 of 1 workers serve version 2 so far"), "{warning}");
+    assert_eq!((told.header("x-elb-version"), told.header("x-elb-applied")), ("2", "0/1"));
+}
+
+#[tokio::test]
+async fn what_the_store_holds_broken_is_listed() {
+    let rig = Rig::obedient();
+    assert_eq!(rig.ask("GET", "/__erulb__/rejected", "").await.text, "{\"rejected\":[]}\n");
+    let mut contents = stored(&["a"]);
+    contents.rules.insert("b".to_owned(), "{".to_owned());
+    rig.load(contents).await;
+    let told = rig.ask("GET", "/__erulb__/rejected", "").await.json();
+    assert_eq!(
+        (&told["rejected"][0]["key"], &told["rejected"][0]["serving"]),
+        (&json!("rules/b"), &json!("nothing"))
+    );
+}
+
+#[tokio::test]
+async fn a_resync_answers_with_what_came_of_it() {
+    let mut rig = Rig::obedient();
+    rig.load(stored(&["a", "b", "c"])).await;
+    let (api, held) = (rig.api.clone(), Contents::default());
+    let asking = tokio::spawn(async move { ask(&api, "PUT", "/__erulb__/resync", "").await });
+    assert!(matches!(timeout(SOON, rig.commands.recv()).await.unwrap(), Some(StoreCommand::Resync)));
+    rig.store.send(StoreEvent::Loaded { contents: held, revision: 2 }).await.unwrap();
+    let told = asking.await.unwrap();
+    is_failure(&told, 409, None);
+    assert!(told.header("x-elb-warning").contains("held back until PUT /__erulb__/resync?confirm=1"));
+    assert_eq!(rig.ask("GET", "/__erulb__/domain", "").await.json().as_object().unwrap().len(), 3);
+    is_ok(&rig.ask("PUT", "/__erulb__/resync?confirm=1", "").await);
+    assert_eq!(rig.ask("GET", "/__erulb__/domain", "").await.text, "{}\n");
+    sleep(QUIET).await;
+    assert!(rig.commands.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_shows_in_every_answer() {
+    let rig = Rig::obedient();
+    rig.load(stored(&["a"])).await;
+    rig.store.send(StoreEvent::Down { reason: "connection refused".to_owned() }).await.unwrap();
+    sleep(QUIET).await;
+    let told = rig.ask("GET", "/__erulb__/domain", "").await;
+    assert_eq!(
+        told.header("x-elb-warning"),
+        "the store is down (connection refused); serving what it held last"
+    );
+}

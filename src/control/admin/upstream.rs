@@ -1,0 +1,86 @@
+//! `/__erulb__/upstream`: servers by upstream.
+//!
+//! It owns the shapes of the three answers, which the Python client relies on; the hub owns what happens. Next:
+//! `write` for what every change has in common.
+
+use axum::extract::State;
+use axum::http::Uri;
+use serde_json::{Map, Value, json};
+
+use super::answer::{self, Answer};
+use super::body::Json;
+use super::router::warn;
+use super::write::{ok, write};
+use crate::control::handle::HubHandle;
+use crate::control::hub::Listed;
+use crate::model::{Edit, ServerSpec};
+
+/// What `DELETE` says of a name that is not there.
+const UNKNOWN: u16 = 404;
+
+/// All upstreams: `{name: [server, …]}`, servers in the order given.
+pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
+    let listed = hub.ask(|hub| hub.upstreams()).await?;
+    let upstreams: Map<String, Value> =
+        listed.iter().map(|upstream| (upstream.spec.name.clone(), servers(upstream))).collect();
+    Ok(answer::json(&upstreams))
+}
+
+/// Adds upstreams, or replaces their servers whole.
+pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
+    let written = write(&hub, &uri, Edit::PutUpstreams(body.object()?)).await?;
+    ok(&hub, written).await
+}
+
+/// Deletes the upstreams in a list of names: `{name: true}`, or `{name: 404}` for one that is not there. An object
+/// deletes nothing and gets `{}`, as it always did.
+pub(super) async fn delete(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
+    if body.0.is_object() {
+        let mut response = answer::json(&Map::new());
+        warn(
+            response.headers_mut(),
+            &["nothing is deleted: the body is an object, not a list of names".to_owned()],
+        );
+        return Ok(response);
+    }
+    let written = write(&hub, &uri, Edit::DeleteUpstreams(body.names()?)).await?;
+    let mut found = Map::new();
+    for (name, was_there) in written.found {
+        let said = if was_there { Value::from(true) } else { Value::from(UNKNOWN) };
+        // A name that is listed twice was there if it was there the first time.
+        found.entry(name).or_insert(said);
+    }
+    let mut response = answer::json(&found);
+    warn(response.headers_mut(), &written.warnings);
+    Ok(response)
+}
+
+fn servers(upstream: &Listed) -> Value {
+    let servers = upstream.spec.servers.iter().zip(&upstream.addresses);
+    servers.map(|(spec, addresses)| server(spec, addresses)).collect()
+}
+
+/// One server. What is at its default and was never shown stays unshown, so that old clients see what they know.
+fn server(spec: &ServerSpec, addresses: &[String]) -> Value {
+    let addr = match addresses {
+        [one] => json!(one),
+        several => json!(several),
+    };
+    let mut shown = json!({
+        "addr": addr,
+        "name": spec.name,
+        "weight": spec.weight,
+        "max_fails": spec.max_fails,
+        "fail_timeout": spec.fail_timeout.as_secs(),
+    });
+    if spec.max_conns > 0 {
+        shown["max_conns"] = json!(spec.max_conns);
+    }
+    if spec.backup {
+        shown["backup"] = json!(true);
+    }
+    if spec.down {
+        shown["down"] = json!(true);
+    }
+    shown
+}

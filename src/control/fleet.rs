@@ -1,0 +1,83 @@
+//! All workers as the hub sees them: who serves which version, and whose mailbox may take the next.
+//!
+//! It owns delivery: one snapshot in flight a worker, so versions that come meanwhile are merged into the newest; never
+//! what is in a snapshot or when one is due. Next: `hub` hands snapshots over, `run` passes reports on.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::link::{ToWorker, WorkerHandle};
+use crate::model::Snapshot;
+
+/// The version of a worker that has ended: it serves nothing, so nobody needs to wait for it.
+const ENDED: u64 = u64::MAX;
+
+/// All workers.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    handle: WorkerHandle,
+    applied: u64,
+    in_flight: bool,
+}
+
+impl Fleet {
+    /// Workers that begin with `version`.
+    pub(super) fn new(handles: Vec<WorkerHandle>, version: u64) -> Self {
+        let member = |handle| Member { handle, applied: version, in_flight: false };
+        Self { members: handles.into_iter().map(member).collect() }
+    }
+
+    /// Would a snapshot that is built now be sent to anyone? Building one that nobody can take yet would be wasted.
+    pub(super) fn has_room(&self) -> bool {
+        self.members.is_empty() || self.members.iter().any(|member| !member.in_flight)
+    }
+
+    /// Sends `snapshot` to everyone who serves an older one and has none in flight.
+    pub(super) fn send(&mut self, snapshot: &Arc<Snapshot>) {
+        for member in &mut self.members {
+            if !member.in_flight && member.applied < snapshot.version {
+                // A full mailbox is tried again with the next turn of the loop, a second away at most.
+                member.in_flight = member.handle.send(ToWorker::Snapshot(Arc::clone(snapshot))).is_ok();
+            }
+        }
+    }
+
+    /// A worker reports what it serves.
+    pub(super) fn applied(&mut self, worker: usize, version: u64) {
+        if let Some(member) = self.members.get_mut(worker) {
+            member.applied = version;
+            member.in_flight = false;
+        }
+    }
+
+    /// A worker has ended.
+    pub(super) fn ended(&mut self, worker: usize) {
+        self.applied(worker, ENDED);
+    }
+
+    /// The version each worker serves, in order.
+    pub(super) fn versions(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.members.iter().map(|member| member.applied)
+    }
+
+    /// How many workers have not ended.
+    pub(super) fn running(&self) -> usize {
+        self.members.iter().filter(|member| member.applied != ENDED).count()
+    }
+
+    /// Gives an order to everyone who has not ended.
+    pub(super) fn order(&self, order: impl Fn() -> ToWorker) {
+        for member in self.members.iter().filter(|member| member.applied != ENDED) {
+            // A mailbox holds one snapshot and two orders in a life, and eight fit: only an ended worker refuses.
+            if let Err(refused) = member.handle.send(order()) {
+                warn!("worker {} does not take {refused:?}", member.handle.index);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How everybody else speaks with the hub: questions that it answers between two turns of its loop, and waiting.
+//!
+//! It owns the waiting (for workers, for the store), never a decision; the hub itself waits for nothing. Next: the
+//! endpoints in `admin` hold one each.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use super::hub::{Accepted, Hub, Progress};
+
+/// Questions that may wait for the hub.
+const QUESTIONS: usize = 64;
+
+/// Something to be done with the hub, between two turns of the control loop. An endpoint brings its own question, so a
+/// new endpoint needs no new message.
+pub(super) type Question = Box<dyn FnOnce(&mut Hub) + Send>;
+
+/// The hub is gone: the process is ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("ELB is stopping")]
+pub(super) struct Gone;
+
+/// How a dump ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DumpError {
+    /// The store refused, or could not.
+    #[error("the store did not take the dump: {0}")]
+    Failed(String),
+    /// Other dumps wait already.
+    #[error("the store is busy with earlier dumps")]
+    Busy,
+    /// It may still succeed.
+    #[error(
+        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Edits is 0 once it has"
+    )]
+    Late,
+    /// The hub is gone.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// Everybody else's end of the hub.
+#[derive(Debug, Clone)]
+pub(super) struct HubHandle {
+    questions: mpsc::Sender<Question>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl HubHandle {
+    /// A handle, and where its questions arrive.
+    pub(super) fn new(hub: &Hub) -> (Self, mpsc::Receiver<Question>) {
+        let (questions, arrive) = mpsc::channel(QUESTIONS);
+        (Self { questions, progress: hub.watch() }, arrive)
+    }
+
+    /// Asks the hub, and waits for its answer.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Hub) -> T + Send + 'static,
+    ) -> Result<T, Gone> {
+        let (reply, answer) = oneshot::channel();
+        // A reply that nobody waits for any more is no fault: its client hung up.
+        let question: Question = Box::new(move |hub| drop(reply.send(question(hub))));
+        self.questions.send(question).await.map_err(|_| Gone)?;
+        answer.await.map_err(|_| Gone)
+    }
+
+    /// Waits until every worker serves what was accepted. Gives how many do, of how many.
+    pub(super) async fn served(&self, accepted: &Accepted) -> (usize, usize) {
+        let (version, mut progress) = (accepted.version, self.progress.clone());
+        let all = progress.wait_for(|now| now.applied.iter().all(|applied| *applied >= version));
+        // Late or gone: what is known at the end of the wait is the answer either way.
+        let _ = timeout(accepted.within, all).await;
+        let now = self.progress.borrow();
+        (now.applied.iter().filter(|applied| **applied >= version).count(), now.applied.len())
+    }
+
+    /// Waits until more than `loads` loads came from the store. False when they did not come in time.
+    pub(super) async fn loaded(&self, loads: u64, within: Duration) -> bool {
+        let mut progress = self.progress.clone();
+        let more = progress.wait_for(|now| now.loads > loads);
+        matches!(timeout(within, more).await, Ok(Ok(_)))
+    }
+
+    /// Has the store write what is served, and waits for its word. Gives the revision.
+    pub(super) async fn dump(&self, within: Duration) -> Result<i64, DumpError> {
+        let handle = self.clone();
+        // On a task of its own: whoever asked may hang up or run out of time, but the hub must hear the outcome.
+        let dump = tokio::spawn(async move { handle.dump_to_the_end().await });
+        match timeout(within, dump).await {
+            Ok(outcome) => outcome.map_err(|error| DumpError::Failed(error.to_string()))?,
+            Err(_) => Err(DumpError::Late),
+        }
+    }
+
+    async fn dump_to_the_end(&self) -> Result<i64, DumpError> {
+        let (contents, outcome) = self.ask(Hub::begin_dump).await?.ok_or(DumpError::Busy)?;
+        let outcome = outcome.await.unwrap_or_else(|_| Err("it has ended".to_owned()));
+        let written = outcome.is_ok().then_some(contents);
+        self.ask(move |hub| hub.end_dump(written)).await?;
+        outcome.map_err(DumpError::Failed)
+    }
+}

@@ -1,0 +1,368 @@
+//! The only writer of the configuration: edits and store events go in, snapshots for the workers come out.
+//!
+//! It owns when a snapshot is due and which version a change will be served in; never what a rule means (`model`), who
+//! has which version (`fleet`) or a socket. It waits for nothing: `run` calls it, and `handle` is how others ask it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{debug, info};
+
+use super::fleet::Fleet;
+use super::intake::Intake;
+use super::resolve::Resolver;
+use super::store::{StoreCommand, StoreEvent};
+use crate::link::{ToWorker, WorkerHandle};
+use crate::model::{Contents, Edit, Fault, Rejected, ServerTarget, Snapshot, State, UpstreamSpec};
+
+/// How long a change waits for the first addresses of names it brings. With [`ACKS`] it stays below the two seconds
+/// after which the Python client gives up.
+const NAMES: Duration = Duration::from_millis(800);
+/// How long the caller of a change waits for the workers.
+const ACKS: Duration = Duration::from_secs(1);
+/// Unresolved names that are told one by one.
+const NAMED: usize = 4;
+
+/// The configuration and everything on its way to the workers.
+#[derive(Debug)]
+pub(super) struct Hub {
+    state: State,
+    /// The newest snapshot; older ones may still be on their way.
+    current: Arc<Snapshot>,
+    /// Since when `current` is behind the state or the addresses.
+    behind: Option<Instant>,
+    resolver: Resolver,
+    fleet: Fleet,
+    intake: Intake,
+    store: mpsc::Sender<StoreCommand>,
+    /// Dumps whose outcome is not known yet.
+    dumps: usize,
+    /// What the store said since the first of them began. A store bounds the time of a dump, and that bounds this.
+    unheard: Vec<StoreEvent>,
+    /// The store layer differs from what the state file holds.
+    unsaved: bool,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far things have come; watched by those who wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The version each worker serves.
+    pub(super) applied: Vec<u64>,
+    /// Loads that came from the store.
+    pub(super) loads: u64,
+}
+
+/// A change that was accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// The version that it is served in.
+    pub(super) version: u64,
+    /// How long to wait for the workers to serve it.
+    pub(super) within: Duration,
+    /// What the operator should know.
+    pub(super) warnings: Vec<String>,
+    /// For deletions, in order: the name, and whether it was there.
+    pub(super) found: Vec<(String, bool)>,
+}
+
+/// Where the configuration stands.
+#[derive(Debug)]
+pub(super) struct Status {
+    /// The newest snapshot's version.
+    pub(super) version: u64,
+    /// Edits that a restart would lose.
+    pub(super) edits: usize,
+    /// How many workers serve `version`.
+    pub(super) applied: usize,
+    /// Of how many.
+    pub(super) workers: usize,
+    /// What the operator should know, one sentence each.
+    pub(super) alarms: Vec<String>,
+}
+
+/// An upstream with what its servers' names lead to.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// As the operator wrote it.
+    pub(super) spec: Arc<UpstreamSpec>,
+    /// The addresses of each server, in order.
+    pub(super) addresses: Vec<Vec<String>>,
+}
+
+/// What became of a wish to read the store again.
+#[derive(Debug)]
+pub(super) enum Resync {
+    /// What was held back is applied.
+    Confirmed(Accepted),
+    /// The store is asked; there were so many loads before.
+    Asked(u64),
+    /// The store does not take the question.
+    Busy,
+}
+
+impl Hub {
+    /// A hub with nothing in it and nobody to serve. `store` takes commands for the store.
+    pub(super) fn new(resolver: Resolver, store: mpsc::Sender<StoreCommand>) -> Self {
+        Self {
+            state: State::new(),
+            current: Arc::new(Snapshot::empty()),
+            behind: None,
+            resolver,
+            fleet: Fleet::new(Vec::new(), 0),
+            intake: Intake::default(),
+            store,
+            dumps: 0,
+            unheard: Vec::new(),
+            unsaved: false,
+            progress: watch::Sender::default(),
+        }
+    }
+
+    /// Builds the snapshot that `workers` are born with, and serves them from now on.
+    pub(super) fn first(&mut self, workers: Vec<WorkerHandle>) -> Arc<Snapshot> {
+        self.build();
+        self.fleet = Fleet::new(workers, self.current.version);
+        self.tell();
+        Arc::clone(&self.current)
+    }
+
+    /// Does what has become possible: builds a snapshot if one is due, sends it to whoever may take it, tells those who
+    /// wait. To be called after everything that happens to the hub.
+    pub(super) fn settle(&mut self) {
+        if self.behind.is_some() && self.due().is_none() && self.fleet.has_room() {
+            self.build();
+        }
+        self.fleet.send(&self.current);
+        self.tell();
+    }
+
+    /// When a snapshot is due that waits for nothing but the addresses of new names.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let due = self.behind? + NAMES;
+        (!self.resolver.is_settled() && due > Instant::now()).then_some(due)
+    }
+
+    fn build(&mut self) {
+        let version = self.current.version + 1;
+        let snapshot = self.state.snapshot(version, self.resolver.addresses(), &self.current);
+        self.current = Arc::new(snapshot);
+        self.behind = None;
+        debug!("version {version}: {} domains", self.current.domain_count());
+    }
+
+    /// Something that a snapshot shows is different. The version it will be served in is `self.next()`.
+    fn changed(&mut self) {
+        self.resolver.want(self.state.hosts());
+        self.behind.get_or_insert_with(Instant::now);
+    }
+
+    /// The version in which everything that was accepted so far is served.
+    fn next(&self) -> u64 {
+        self.current.version + u64::from(self.behind.is_some())
+    }
+
+    fn tell(&self) {
+        let progress = Progress { applied: self.fleet.versions().collect(), loads: self.intake.loads() };
+        self.progress.send_if_modified(|old| {
+            let differs = *old != progress;
+            *old = progress;
+            differs
+        });
+    }
+
+    /// To wait for what the hub cannot answer at once.
+    pub(super) fn watch(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+}
+
+/// What the admin API asks.
+impl Hub {
+    /// Makes a change, or none of it.
+    pub(super) fn edit(&mut self, edit: Edit) -> Result<Accepted, Fault> {
+        let outcome = self.state.edit(edit)?;
+        if outcome.changed {
+            self.changed();
+        }
+        Ok(Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted() })
+    }
+
+    /// Everything that was accepted so far, as something to wait for.
+    pub(super) fn accepted(&self) -> Accepted {
+        let names = self.due().map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+        Accepted { version: self.next(), within: names + ACKS, warnings: Vec::new(), found: Vec::new() }
+    }
+
+    /// Every domain with its rule set, as given.
+    pub(super) fn domains(&self) -> Map<String, Value> {
+        self.state.domains()
+    }
+
+    /// Every upstream, with the addresses of its servers.
+    pub(super) fn upstreams(&self) -> Vec<Listed> {
+        let list = |spec: Arc<UpstreamSpec>| {
+            let addresses = spec.servers.iter().map(|server| self.addresses(&server.target())).collect();
+            Listed { spec, addresses }
+        };
+        self.state.upstreams().into_iter().map(list).collect()
+    }
+
+    fn addresses(&self, target: &ServerTarget) -> Vec<String> {
+        match target {
+            ServerTarget::Inet(address) => vec![address.to_string()],
+            ServerTarget::Unix(path) => vec![format!("unix:{path}")],
+            ServerTarget::Name(name) => {
+                let known = self.resolver.addresses().get(name);
+                known.into_iter().flatten().map(ToString::to_string).collect()
+            }
+        }
+    }
+
+    /// Keys of the store that are not served as they stand there.
+    pub(super) fn rejected(&self) -> Vec<Rejected> {
+        self.state.rejected()
+    }
+
+    /// Where the configuration stands.
+    pub(super) fn status(&self) -> Status {
+        let version = self.current.version;
+        Status {
+            version,
+            edits: self.state.pending_edits(),
+            applied: self.fleet.versions().filter(|applied| *applied >= version).count(),
+            workers: self.fleet.versions().len(),
+            alarms: self.alarms(),
+        }
+    }
+
+    fn alarms(&self) -> Vec<String> {
+        let mut alarms = self.intake.alarms();
+        let mut lost: Vec<&str> = self.resolver.unresolved().collect();
+        let more = lost.len().saturating_sub(NAMED);
+        lost.truncate(NAMED);
+        if !lost.is_empty() {
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            alarms.push(format!("without any address: {}{more}", lost.join(", ")));
+        }
+        alarms
+    }
+
+    /// Reads the store again; with `confirm`, applies what is held back instead.
+    pub(super) fn resync(&mut self, confirm: bool) -> Resync {
+        if confirm && let Some(changed) = self.intake.confirm(&mut self.state) {
+            self.stored(changed);
+            return Resync::Confirmed(self.accepted());
+        }
+        match self.store.try_send(StoreCommand::Resync) {
+            Ok(()) => Resync::Asked(self.intake.loads()),
+            Err(_) => Resync::Busy,
+        }
+    }
+
+    /// What is held back, as a sentence.
+    pub(super) fn held(&self) -> Option<String> {
+        self.intake.held()
+    }
+
+    /// Has the store write what is served. Until `end_dump`, what the store says is put aside: it echoes the dump, and an
+    /// echo before its outcome would look like somebody else's newer value and undo edits made meanwhile.
+    pub(super) fn begin_dump(&mut self) -> Option<(Contents, oneshot::Receiver<Result<i64, String>>)> {
+        let (reply, outcome) = oneshot::channel();
+        let contents = self.state.effective();
+        self.store.try_send(StoreCommand::Dump { contents: contents.clone(), reply }).ok()?;
+        self.dumps += 1;
+        Some((contents, outcome))
+    }
+
+    /// A dump of `contents` has succeeded, or (`None`) not.
+    pub(super) fn end_dump(&mut self, contents: Option<Contents>) {
+        self.dumps = self.dumps.saturating_sub(1);
+        if let Some(contents) = contents {
+            self.state.dumped(contents);
+            self.unsaved = true;
+            info!("dumped; {} edits since", self.state.pending_edits());
+        }
+        if self.dumps == 0 {
+            std::mem::take(&mut self.unheard).into_iter().for_each(|event| self.store_event(event));
+        }
+    }
+}
+
+/// What the control loop reports.
+impl Hub {
+    /// The store has something to say.
+    pub(super) fn store_event(&mut self, event: StoreEvent) {
+        if self.dumps > 0 {
+            return self.unheard.push(event);
+        }
+        let is_news = !matches!(event, StoreEvent::Down { .. });
+        let changed = self.intake.event(&mut self.state, event);
+        if is_news {
+            self.stored(changed);
+        }
+    }
+
+    fn stored(&mut self, changed: bool) {
+        self.unsaved = true;
+        if changed {
+            self.changed();
+        }
+    }
+
+    /// The store did not answer in time, and `remembered` is what a state file kept.
+    pub(super) fn begin_without_store(&mut self, reason: &str, remembered: Option<Contents>) {
+        if let Some(contents) = remembered {
+            self.intake.remember(&mut self.state, contents);
+            self.changed();
+        }
+        self.intake.lost(reason);
+    }
+
+    /// The store layer, if a state file does not hold it yet.
+    pub(super) fn unsaved(&mut self) -> Option<Contents> {
+        std::mem::take(&mut self.unsaved).then(|| self.state.last_good())
+    }
+
+    /// Waits for the next lookup and takes its answer in. May be dropped at any await.
+    pub(super) async fn resolved(&mut self) {
+        if self.resolver.next().await {
+            self.behind.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Is there no name left that was never looked up?
+    pub(super) fn is_resolved(&self) -> bool {
+        self.resolver.is_settled()
+    }
+
+    /// Looks every name up again.
+    pub(super) fn refresh_names(&mut self) {
+        self.resolver.refresh();
+    }
+
+    /// A worker reports what it serves.
+    pub(super) fn applied(&mut self, worker: usize, version: u64) {
+        self.fleet.applied(worker, version);
+    }
+
+    /// A worker has ended.
+    pub(super) fn ended(&mut self, worker: usize) {
+        self.fleet.ended(worker);
+    }
+
+    /// Workers that have not ended.
+    pub(super) fn running(&self) -> usize {
+        self.fleet.running()
+    }
+
+    /// Gives an order to every worker.
+    pub(super) fn order(&self, order: impl Fn() -> ToWorker) {
+        self.fleet.order(order);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! The hub with workers, a store and names that the test plays.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+
+use crate::control::handle::DumpError;
+use crate::control::resolve::Resolver;
+use crate::control::store::{StoreCommand, StoreEvent};
+use crate::control::tests::{QUIET, Rig, SOON, names, no_names, put_upstream, stored};
+use crate::model::{Contents, Edit, KeyChange, UpstreamKey};
+
+fn addresses(rig: &Rig, upstream: &str) -> Vec<String> {
+    let upstream = rig.workers[0].serves().upstream(&UpstreamKey::new(upstream)).unwrap();
+    upstream.servers.iter().map(|server| server.endpoint.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_change_is_served_when_every_worker_has_said_so() {
+    let mut rig = Rig::new(2, no_names());
+    let accepted = rig.hub.ask(|hub| hub.edit(put_upstream("up", &["127.0.0.1:81"]))).await.unwrap().unwrap();
+    assert_eq!(accepted.version, 2);
+    let hub = rig.hub.clone();
+    let served = tokio::spawn(async move { hub.served(&accepted).await });
+    assert_eq!(rig.workers[0].follow().await, 2);
+    sleep(QUIET).await;
+    assert!(!served.is_finished());
+    assert_eq!(rig.workers[1].follow().await, 2);
+    assert_eq!(timeout(SOON, served).await.unwrap().unwrap(), (2, 2));
+    assert_eq!(addresses(&rig, "up"), ["127.0.0.1:81"]);
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_answer_is_counted_after_a_second() {
+    let mut rig = Rig::new(2, no_names());
+    let accepted = rig.hub.ask(|hub| hub.edit(put_upstream("up", &["127.0.0.1:81"]))).await.unwrap().unwrap();
+    rig.workers[1].follow().await;
+    let begun = Instant::now();
+    assert_eq!(rig.hub.served(&accepted).await, (1, 2));
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn one_snapshot_is_in_flight_and_what_comes_meanwhile_is_merged() {
+    let mut rig = Rig::new(1, no_names());
+    assert_eq!(rig.edit(put_upstream("a", &["127.0.0.1:1"])).await, 2);
+    let second = rig.workers[0].sent().await;
+    assert_eq!(rig.edit(put_upstream("b", &["127.0.0.1:2"])).await, 3);
+    assert_eq!(rig.edit(put_upstream("c", &["127.0.0.1:3"])).await, 3);
+    rig.workers[0].is_left_alone().await;
+    rig.workers[0].apply(second).await;
+    assert_eq!(rig.workers[0].follow().await, 3);
+    rig.workers[0].is_left_alone().await;
+    assert_eq!(
+        (addresses(&rig, "b"), addresses(&rig, "c")),
+        (vec!["127.0.0.1:2".into()], vec!["127.0.0.1:3".into()])
+    );
+}
+
+#[tokio::test]
+async fn a_slow_worker_holds_nobody_up_and_skips_what_it_missed() {
+    let mut rig = Rig::new(2, no_names());
+    rig.edit(put_upstream("a", &["127.0.0.1:1"])).await;
+    let slow = rig.workers[1].sent().await;
+    assert_eq!(rig.workers[0].follow().await, 2);
+    for (version, name) in [(3, "b"), (4, "c")] {
+        rig.edit(put_upstream(name, &["127.0.0.1:2"])).await;
+        assert_eq!(rig.workers[0].follow().await, version);
+    }
+    rig.workers[1].apply(slow).await;
+    assert_eq!(rig.workers[1].follow().await, 4);
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_makes_no_snapshot() {
+    let mut rig = Rig::new(1, no_names());
+    assert_eq!(rig.edit(put_upstream("up", &["127.0.0.1:81"])).await, 2);
+    assert_eq!(rig.workers[0].follow().await, 2);
+    let again = rig.hub.ask(|hub| hub.edit(put_upstream("up", &["127.0.0.1:81"]))).await.unwrap().unwrap();
+    assert_eq!(again.version, 2);
+    assert_eq!(rig.hub.served(&again).await, (1, 1));
+    rig.edit(Edit::DeleteDomains(vec!["nobody".to_owned()])).await;
+    rig.workers[0].is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_bad_edit_changes_nothing_and_names_the_place() {
+    let rig = Rig::new(1, no_names());
+    let bad = Edit::PutUpstreams(json!({"up": {"127.0.0.1:81": "weight=x"}}).as_object().unwrap().clone());
+    let fault = rig.hub.ask(|hub| hub.edit(bad)).await.unwrap().unwrap_err();
+    assert_eq!(fault.pointer, "/up/127.0.0.1:81");
+    rig.workers[0].is_left_alone().await;
+}
+
+/// A name whose address is the number of lookups so far, each of which takes a while.
+fn slow_name(looked_up: &Arc<AtomicUsize>, takes: Duration) -> Resolver {
+    let looked_up = Arc::clone(looked_up);
+    Resolver::new(Arc::new(move |_| {
+        let port = 1 + looked_up.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move {
+            sleep(takes).await;
+            Ok(vec![SocketAddr::from(([10, 0, 0, 1], u16::try_from(port).unwrap_or(1)))])
+        })
+    }))
+}
+
+#[tokio::test]
+async fn a_new_name_is_served_with_its_addresses() {
+    let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::from_millis(100)));
+    assert_eq!(rig.edit(put_upstream("up", &["server.test:80"])).await, 2);
+    assert_eq!(rig.workers[0].follow().await, 2);
+    assert_eq!(addresses(&rig, "up"), ["10.0.0.1:1"]);
+    rig.workers[0].is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_name_that_takes_too_long_is_served_without_and_then_with() {
+    let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::from_millis(1100)));
+    let accepted =
+        rig.hub.ask(|hub| hub.edit(put_upstream("up", &["server.test:80"]))).await.unwrap().unwrap();
+    let (served, version) = tokio::join!(rig.hub.served(&accepted), rig.workers[0].follow());
+    assert_eq!((served, version), ((1, 1), 2));
+    assert!(addresses(&rig, "up").is_empty());
+    assert_eq!(rig.workers[0].follow().await, 3);
+    assert_eq!(addresses(&rig, "up"), ["10.0.0.1:1"]);
+}
+
+#[tokio::test]
+async fn a_refresh_makes_a_snapshot_only_when_an_address_differs() {
+    let mut rig = Rig::new(1, names(|_| Ok(vec![SocketAddr::from(([10, 0, 0, 2], 80))])));
+    rig.edit(put_upstream("up", &["server.test"])).await;
+    rig.workers[0].follow().await;
+    rig.hub.ask(|hub| hub.refresh_names()).await.unwrap();
+    rig.workers[0].is_left_alone().await;
+
+    let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::ZERO));
+    rig.edit(put_upstream("up", &["server.test"])).await;
+    rig.workers[0].follow().await;
+    rig.hub.ask(|hub| hub.refresh_names()).await.unwrap();
+    assert_eq!(rig.workers[0].follow().await, 3);
+    assert_eq!(addresses(&rig, "up"), ["10.0.0.1:2"]);
+}
+
+#[tokio::test]
+async fn a_name_without_addresses_is_an_alarm() {
+    let mut rig = Rig::new(1, names(|_| Err(io::ErrorKind::NotFound.into())));
+    rig.edit(put_upstream("up", &["server.test"])).await;
+    rig.workers[0].follow().await;
+    let status = rig.hub.ask(|hub| hub.status()).await.unwrap();
+    assert_eq!(status.alarms, ["without any address: server.test:80"]);
+}
+
+#[tokio::test]
+async fn a_load_that_takes_most_away_is_held_until_it_is_confirmed() {
+    let mut rig = Rig::new(1, no_names());
+    rig.load(stored(&["a", "b", "c", "d"])).await;
+    assert_eq!(rig.workers[0].follow().await, 2);
+    rig.load(Contents::default()).await;
+    rig.workers[0].is_left_alone().await;
+    let status = rig.hub.ask(|hub| hub.status()).await.unwrap();
+    assert!(status.alarms[0].contains("4 of 4 domains and 1 of 1 upstreams"), "{:?}", status.alarms);
+    // A change that comes meanwhile is served at once, and is still there after the confirmation.
+    let rule = stored(&["e"]).rules.remove("e");
+    let changes = vec![KeyChange::Rule { domain: "e".to_owned(), text: rule }];
+    rig.store.send(StoreEvent::Changed { changes, revision: 2 }).await.unwrap();
+    assert_eq!(rig.workers[0].follow().await, 3);
+    assert_eq!(rig.workers[0].serves().domain_count(), 5);
+    rig.hub.ask(|hub| hub.resync(true)).await.unwrap();
+    assert_eq!(rig.workers[0].follow().await, 4);
+    assert_eq!(rig.workers[0].serves().domain_count(), 1);
+    assert!(rig.hub.ask(|hub| hub.held()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_load_that_is_whole_again_ends_the_alarm() {
+    let mut rig = Rig::new(1, no_names());
+    rig.load(stored(&["a", "b", "c"])).await;
+    rig.workers[0].follow().await;
+    rig.load(Contents::default()).await;
+    assert!(rig.hub.ask(|hub| hub.held()).await.unwrap().is_some());
+    rig.load(stored(&["a", "b", "c"])).await;
+    assert!(rig.hub.ask(|hub| hub.held()).await.unwrap().is_none());
+    rig.workers[0].is_left_alone().await;
+}
+
+async fn told_to_dump(rig: &mut Rig) -> (Contents, tokio::sync::oneshot::Sender<Result<i64, String>>) {
+    match timeout(SOON, rig.commands.recv()).await.unwrap() {
+        Some(StoreCommand::Dump { contents, reply }) => (contents, reply),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
+    let mut rig = Rig::new(1, no_names());
+    rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
+    rig.workers[0].follow().await;
+    let hub = rig.hub.clone();
+    let dump = tokio::spawn(async move { hub.dump(SOON).await });
+    let (contents, reply) = told_to_dump(&mut rig).await;
+    assert_eq!(contents.upstreams["up"].keys().collect::<Vec<_>>(), ["127.0.0.1:1"]);
+    // While the store writes: another edit of the same key, and the store's own echo of the dump.
+    let newer = Edit::PutUpstreams(json!({"up": {"127.0.0.1:1": "weight=7"}}).as_object().unwrap().clone());
+    rig.edit(newer).await;
+    rig.workers[0].follow().await;
+    let text = contents.upstreams["up"]["127.0.0.1:1"].clone();
+    let echo =
+        KeyChange::Server { upstream: "up".to_owned(), server: "127.0.0.1:1".to_owned(), text: Some(text) };
+    rig.store.send(StoreEvent::Changed { changes: vec![echo], revision: 9 }).await.unwrap();
+    sleep(QUIET).await;
+    reply.send(Ok(9)).unwrap();
+    assert_eq!(timeout(SOON, dump).await.unwrap().unwrap(), Ok(9));
+    rig.workers[0].is_left_alone().await;
+    let weight = rig.workers[0].serves().upstream(&UpstreamKey::new("up")).unwrap().servers[0].spec.weight;
+    assert_eq!(weight, 7);
+    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().edits, 1);
+}
+
+#[tokio::test]
+async fn a_dump_that_fails_keeps_the_edits_and_a_late_one_still_counts() {
+    let mut rig = Rig::new(0, no_names());
+    rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
+    let hub = rig.hub.clone();
+    let dump = tokio::spawn(async move { hub.dump(SOON).await });
+    let (_, reply) = told_to_dump(&mut rig).await;
+    reply.send(Err("no".to_owned())).unwrap();
+    assert_eq!(dump.await.unwrap(), Err(DumpError::Failed("no".to_owned())));
+    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().edits, 1);
+
+    assert_eq!(rig.hub.dump(QUIET).await, Err(DumpError::Late));
+    let (_, reply) = told_to_dump(&mut rig).await;
+    reply.send(Ok(3)).unwrap();
+    sleep(QUIET).await;
+    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().edits, 0);
+}

@@ -1,0 +1,116 @@
+//! Name resolution against a name server that the test plays.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::{LOOKUPS, Resolver};
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// A resolver that answers with whatever the list holds at that moment, and nothing when it is empty.
+fn scripted(answers: &[&str]) -> (Resolver, Arc<Mutex<Vec<SocketAddr>>>) {
+    let answers = Arc::new(Mutex::new(answers.iter().map(|text| address(text)).collect::<Vec<_>>()));
+    let script = Arc::clone(&answers);
+    let resolver = Resolver::new(Arc::new(move |_| {
+        let answer = script.lock().unwrap().clone();
+        Box::pin(async move { Ok(answer) })
+    }));
+    (resolver, answers)
+}
+
+#[tokio::test]
+async fn addresses_are_sorted_and_single_and_only_a_difference_is_news() {
+    let (mut resolver, script) = scripted(&["10.0.0.2:80", "10.0.0.1:80", "10.0.0.2:80"]);
+    resolver.want(set(&["a:80"]));
+    assert!(!resolver.is_settled());
+    assert!(resolver.next().await);
+    assert!(resolver.is_settled());
+    assert_eq!(resolver.addresses()["a:80"], [address("10.0.0.1:80"), address("10.0.0.2:80")]);
+    *script.lock().unwrap() = vec![address("10.0.0.1:80"), address("10.0.0.2:80")];
+    resolver.refresh();
+    assert!(!resolver.next().await);
+    *script.lock().unwrap() = vec![address("10.0.0.1:80")];
+    resolver.refresh();
+    assert!(resolver.next().await);
+}
+
+#[tokio::test]
+async fn a_failure_keeps_the_last_good_addresses() {
+    let (mut resolver, script) = scripted(&["10.0.0.1:80"]);
+    resolver.want(set(&["a:80"]));
+    assert!(resolver.next().await);
+    script.lock().unwrap().clear();
+    resolver.refresh();
+    assert!(!resolver.next().await);
+    assert_eq!(resolver.addresses()["a:80"], [address("10.0.0.1:80")]);
+    assert_eq!(resolver.unresolved().count(), 0);
+    resolver.want(set(&["a:80", "b:80"]));
+    assert!(!resolver.next().await);
+    assert_eq!(resolver.unresolved().collect::<Vec<_>>(), ["b:80"]);
+    assert!(resolver.is_settled());
+}
+
+#[tokio::test]
+async fn names_that_nobody_wants_are_forgotten_with_their_answers() {
+    let (mut resolver, _script) = scripted(&["10.0.0.1:80"]);
+    resolver.want(set(&["a:80", "b:80"]));
+    resolver.want(set(&["b:80"]));
+    while !resolver.running.is_empty() {
+        resolver.next().await;
+    }
+    assert_eq!(resolver.addresses().keys().collect::<Vec<_>>(), ["b:80"]);
+    resolver.want(BTreeSet::new());
+    assert!(resolver.addresses().is_empty() && resolver.is_settled());
+}
+
+#[tokio::test]
+async fn lookups_are_bounded_and_a_silent_one_ends_by_itself() {
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (run, top) = (Arc::clone(&running), Arc::clone(&most));
+    let mut resolver = Resolver::new(Arc::new(move |name| {
+        let (run, top) = (Arc::clone(&run), Arc::clone(&top));
+        Box::pin(async move {
+            top.fetch_max(1 + run.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+            if name == "silent" {
+                std::future::pending::<()>().await;
+            }
+            sleep(Duration::from_millis(1)).await;
+            run.fetch_sub(1, Ordering::Relaxed);
+            Ok(vec![address("10.0.0.1:80")])
+        })
+    }));
+    let mut names: BTreeSet<String> = (0..100).map(|n| n.to_string()).collect();
+    names.insert("silent".to_owned());
+    resolver.want(names);
+    let all = async {
+        while !resolver.is_settled() {
+            resolver.next().await;
+        }
+    };
+    timeout(Duration::from_secs(5), all).await.unwrap();
+    assert_eq!(most.load(Ordering::Relaxed), LOOKUPS);
+    assert_eq!(resolver.unresolved().collect::<Vec<_>>(), ["silent"]);
+}
+
+#[tokio::test]
+async fn the_system_knows_localhost() {
+    let mut resolver = Resolver::system();
+    resolver.want(set(&["localhost:8088"]));
+    assert!(resolver.next().await);
+    assert!(
+        resolver.addresses()["localhost:8088"]
+            .iter()
+            .all(|address| address.ip().is_loopback() && address.port() == 8088)
+    );
+}

@@ -1,0 +1,152 @@
+//! The control thread: one loop over everything that can happen, and the phases of the process.
+//!
+//! It owns who is asked to do what, and when the process may end; never the doing. Each kind of event is one line of
+//! `run`. Next: `hub` for the configuration, `start` for what comes before.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tracing::{info, warn};
+
+use super::admin::Desk;
+use super::handle::Question;
+use super::hub::Hub;
+use super::signals::Order;
+use super::store::StoreEvent;
+use crate::link::{Adopted, Report, ToWorker};
+
+/// Exit code when something was cut off or could not be started.
+pub(super) const FAILURE: u8 = 1;
+/// The slow pulse: statistics, the state file.
+const TICK: Duration = Duration::from_secs(1);
+/// How often names are looked up again.
+const NAMES_EVERY: Duration = Duration::from_secs(30);
+/// How long workers may take to close everything once they are told to stop.
+const STOP: Duration = Duration::from_millis(500);
+
+/// Everything that the control thread holds.
+pub(super) struct Control {
+    pub(super) hub: Hub,
+    pub(super) desk: Desk,
+    pub(super) questions: mpsc::Receiver<Question>,
+    pub(super) events: mpsc::Receiver<StoreEvent>,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) adoptions: mpsc::Receiver<Adopted>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) drain_timeout: Duration,
+    pub(super) phase: Phase,
+}
+
+/// Where the process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It serves.
+    Serving,
+    /// It finishes what runs, until then.
+    Draining(Instant),
+    /// It closes what is left, until then.
+    Stopping(Instant),
+}
+
+impl Control {
+    /// Lives until the process is told to end; gives its exit code.
+    pub(super) async fn run(mut self) -> u8 {
+        let mut tick = interval(TICK);
+        let mut names = interval(NAMES_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        names.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.hub.settle();
+            if let Some(code) = self.progress() {
+                return self.end(code);
+            }
+            let due = self.due();
+            tokio::select! {
+                Some(report) = self.reports.recv() => self.report(report),
+                Some(question) = self.questions.recv() => question(&mut self.hub),
+                Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => self.desk.adopt(adopted),
+                Some(event) = self.events.recv() => self.hub.store_event(event),
+                () = self.hub.resolved() => {}
+                Some(order) = self.orders.recv() => self.order(order),
+                _ = names.tick() => self.hub.refresh_names(),
+                _ = tick.tick() => self.tick(),
+                () = sleep_until(due.into()) => {}
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            // The old snapshot ends here: what only it held is freed on this thread, where nobody waits.
+            Report::Applied { worker, version, old } => {
+                self.hub.applied(worker, version);
+                drop(old);
+            }
+            Report::Counted { stats, snapshot } => drop((stats, snapshot)),
+            Report::Drained { worker } => self.hub.ended(worker),
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        match (order, self.phase) {
+            (Order::Resync, _) => drop(self.hub.resync(false)),
+            (Order::Drain, Phase::Serving) => {
+                let deadline = Instant::now() + self.drain_timeout;
+                self.desk.close();
+                self.hub.order(|| ToWorker::Drain(deadline));
+                self.phase = Phase::Draining(deadline);
+            }
+            (Order::Drain, _) => {}
+            (Order::Stop, _) => self.stop(),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.desk.close();
+        self.hub.order(|| ToWorker::Stop);
+        self.phase = Phase::Stopping(Instant::now() + STOP);
+    }
+
+    /// Moves from phase to phase as time and workers allow; gives the exit code at the end of the last.
+    fn progress(&mut self) -> Option<u8> {
+        let idle = self.hub.running() == 0 && self.desk.is_idle();
+        match self.phase {
+            Phase::Serving => None,
+            Phase::Draining(_) if idle => Some(0),
+            Phase::Draining(deadline) => {
+                if Instant::now() >= deadline {
+                    warn!(
+                        "{} workers were not done in time; what they still served is cut off",
+                        self.hub.running()
+                    );
+                    self.stop();
+                }
+                None
+            }
+            Phase::Stopping(until) => (idle || Instant::now() >= until).then_some(FAILURE),
+        }
+    }
+
+    /// When the loop has to turn even if nothing happens; the tick bounds it anyway.
+    fn due(&self) -> Instant {
+        let phase = match self.phase {
+            Phase::Serving => None,
+            Phase::Draining(until) | Phase::Stopping(until) => Some(until),
+        };
+        let latest = Instant::now() + TICK;
+        [self.hub.due(), phase].into_iter().flatten().fold(latest, Instant::min)
+    }
+
+    fn tick(&mut self) {}
+
+    fn end(mut self, code: u8) -> u8 {
+        self.tick();
+        let lost = self.hub.status().edits;
+        if lost > 0 {
+            warn!("{lost} edits end with this process: they were never dumped");
+        }
+        info!("stopped");
+        code
+    }
+}

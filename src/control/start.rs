@@ -1,0 +1,145 @@
+//! The control thread from its birth to its first snapshot: load, resolve, build, and only then serve.
+//!
+//! It owns the order of that and its deadlines; nothing here is ever done again. Next: `run` is the rest of the
+//! thread's life.
+
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use super::admin::{Access, Desk};
+use super::handle::HubHandle;
+use super::hub::Hub;
+use super::resolve::Resolver;
+use super::run::{Control, FAILURE, Phase};
+use super::signals::{self, Order};
+use super::store::{StoreEvent, StoreHandle};
+use crate::link::ControlEnd;
+use crate::model::Snapshot;
+use crate::settings::Settings;
+
+/// How long the store may take before ELB starts with what it remembers.
+const LOAD: Duration = Duration::from_secs(3);
+/// How long the first snapshot waits for the addresses of all names together.
+const NAMES: Duration = Duration::from_secs(3);
+/// Threads that may be stuck in the system's resolver at a time; a lookup that timed out here still holds one there.
+const BLOCKING: usize = 64;
+
+/// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
+///
+/// The thread ends when the process was told to: joining it gives the exit code, 0 if everything that ran was finished
+/// and 1 if something was cut off. If it ends before the first snapshot, `ready` is closed.
+///
+/// # Errors
+/// The admin listener cannot be bound, or the kernel refuses a signal handler or a thread.
+pub fn start(
+    settings: Arc<Settings>,
+    end: ControlEnd,
+    ready: crossbeam_channel::Sender<Arc<Snapshot>>,
+) -> io::Result<JoinHandle<u8>> {
+    let listener = settings.admin.listen.map(bind).transpose()?;
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
+    let orders = {
+        let _inside = runtime.enter();
+        signals::listen()?
+    };
+    let life = async move {
+        match begin(&settings, end, listener, orders, &ready).await {
+            Ok(control) => control.run().await,
+            Err(code) => code,
+        }
+    };
+    thread::Builder::new().name("elb-control".to_owned()).spawn(move || {
+        let code = runtime.block_on(life);
+        // A lookup that hangs in the system's resolver must not keep the process alive.
+        runtime.shutdown_background();
+        code
+    })
+}
+
+fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address} for the admin API: {error}"))
+    })
+}
+
+/// Everything up to the first snapshot. Gives the exit code if it does not come to that.
+async fn begin(
+    settings: &Settings,
+    end: ControlEnd,
+    listener: Option<TcpListener>,
+    mut orders: mpsc::Receiver<Order>,
+    ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
+) -> Result<Control, u8> {
+    let StoreHandle { mut events, commands } = open(settings);
+    let mut hub = Hub::new(Resolver::system(), commands);
+    tokio::select! {
+        () = load(&mut hub, &mut events, settings.state_file.as_ref()) => {}
+        () = told_to_end(&mut orders) => return Err(0),
+    }
+    let (handle, questions) = HubHandle::new(&hub);
+    let access = Access::new(settings.admin.allow.clone(), settings.admin.token.clone());
+    let mut desk = Desk::new(handle, access);
+    if let Some(listener) = listener {
+        let address = listener.local_addr();
+        desk.listen(listener).map_err(|error| {
+            error!("the admin listener cannot be used: {error}");
+            FAILURE
+        })?;
+        if let Ok(address) = address {
+            info!("the admin API listens on {address}");
+        }
+    }
+    let ControlEnd { workers, reports, adoptions } = end;
+    // Nobody receives when main has given up, and main says why.
+    ready.send(hub.first(workers)).map_err(|_| FAILURE)?;
+    let (drain_timeout, phase) = (settings.drain_timeout, Phase::Serving);
+    Ok(Control { hub, desk, questions, events, reports, adoptions, orders, drain_timeout, phase })
+}
+
+/// Waits for the store, else for what a state file remembers, and then for addresses; each for so long and no longer.
+async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file: Option<&PathBuf>) {
+    let missing = match timeout(LOAD, events.recv()).await {
+        Ok(Some(StoreEvent::Down { reason })) => Some(reason),
+        Ok(Some(event)) => {
+            hub.store_event(event);
+            None
+        }
+        Ok(None) => Some("it has ended".to_owned()),
+        Err(_) => Some(format!("no answer within {LOAD:?}")),
+    };
+    if let Some(reason) = missing {
+        hub.begin_without_store(&reason, state_file.and_then(remembered));
+    }
+    let all = async {
+        while !hub.is_resolved() {
+            hub.resolved().await;
+        }
+    };
+    if timeout(NAMES, all).await.is_err() {
+        warn!("some server names are not resolved yet; their servers are used as soon as they are");
+    }
+}
+
+async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
+    while orders.recv().await == Some(Order::Resync) {}
+}
+
+fn open(_settings: &Settings) -> StoreHandle {
+    let (_, events) = mpsc::channel(1);
+    let (commands, _) = mpsc::channel(1);
+    StoreHandle { events, commands }
+}
+
+fn remembered(_path: &PathBuf) -> Option<crate::model::Contents> {
+    None
+}

@@ -1,0 +1,183 @@
+//! One connection to one endpoint of etcd: read all, watch, commit.
+//!
+//! It owns the client, the paging and the wording of errors, never a decision about what comes next. One client an
+//! endpoint, because a client over several gives no failover: it sends every other call to the dead one. Next:
+//! `etcd` and `dump` use it.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use etcd_client::{
+    Client, Compare, CompareOp, ConnectOptions, Error, GetOptions, KeyValue, KvClient, PutOptions, Txn,
+    TxnOp, WatchOptions, WatchRequestSender, WatchResponseStream,
+};
+
+use super::diff::Operation;
+use super::options::EtcdOptions;
+
+/// Keys asked for at once; halved while the answer is larger than [`MESSAGE_BYTES`].
+const PAGE_KEYS: i64 = 500;
+/// The largest message that is accepted. The default of 4 MiB is less than three values of the largest size.
+const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// HTTP/2 pings, for a link that died before the watch was open. etcd ends connections that ping more often than
+/// every 5 s; a watch that lives is asked for progress before a ping is due.
+const PING: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(3));
+
+/// All keys below a prefix, at one revision.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) keys: Vec<KeyValue>,
+    pub(super) revision: i64,
+}
+
+/// How a transaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Commit {
+    /// All operations were carried out, at this revision.
+    Done(i64),
+    /// A key was not as it had been read, and nothing was written.
+    Conflict,
+}
+
+/// A connection that has not been proven yet: the client is lazy, so only the first answer says that etcd is there.
+pub(super) struct Connection {
+    client: Client,
+    kv: KvClient,
+    patience: Duration,
+}
+
+impl Connection {
+    /// Prepares a connection, and logs in if there is a user.
+    pub(super) async fn open(endpoint: &str, options: &EtcdOptions) -> Result<Connection, String> {
+        let mut connect = ConnectOptions::new()
+            .with_connect_timeout(options.connect_timeout)
+            .with_timeout(options.request_timeout)
+            .with_keep_alive(PING.0, PING.1)
+            .with_keep_alive_while_idle(false)
+            .with_auto_token_refresh(true)
+            // A member that lost its cluster shall end the watch, not go on in silence.
+            .with_require_leader(true);
+        if let Some((user, password)) = &options.login {
+            connect = connect.with_user(user, password);
+        }
+        let patience = options.connect_timeout + options.request_timeout;
+        let client = answer(patience, Client::connect([endpoint], Some(connect))).await?.map_err(plain)?;
+        let kv = client.kv_client().max_decoding_message_size(MESSAGE_BYTES);
+        Ok(Connection { client, kv, patience })
+    }
+
+    /// Reads every key below `prefix`, in pages that all show the revision of the first.
+    pub(super) async fn list(&mut self, prefix: &str) -> Result<Listing, String> {
+        let end = end_of(prefix);
+        let mut from = prefix.as_bytes().to_vec();
+        let mut listing = Listing { keys: Vec::new(), revision: 0 };
+        let mut limit = PAGE_KEYS;
+        loop {
+            let page =
+                GetOptions::new().with_range(end.clone()).with_limit(limit).with_revision(listing.revision);
+            let mut page = match answer(self.patience, self.kv.get(from.clone(), Some(page))).await? {
+                Ok(page) => page,
+                Err(error) if limit > 1 && is_too_large(&error) => {
+                    limit /= 2;
+                    continue;
+                }
+                Err(error) => return Err(plain(error)),
+            };
+            if listing.revision == 0 {
+                listing.revision = page.header().map_or(0, etcd_client::ResponseHeader::revision);
+            }
+            let more = page.more();
+            listing.keys.append(&mut page.take_kvs());
+            match listing.keys.last() {
+                Some(last) if more => from = [last.key(), b"\0"].concat(),
+                _ => return Ok(listing),
+            }
+        }
+    }
+
+    /// Watches every key below `prefix`, from `revision` on. The sender must live as long as the stream.
+    pub(super) async fn watch(
+        &self,
+        prefix: &str,
+        revision: i64,
+    ) -> Result<(WatchRequestSender, WatchResponseStream), String> {
+        let mut watch = self.client.watch_client().max_decoding_message_size(MESSAGE_BYTES);
+        let options = WatchOptions::new().with_range(end_of(prefix)).with_start_revision(revision);
+        let stream = answer(self.patience, watch.watch(prefix, Some(options))).await?.map_err(plain)?;
+        Ok(stream.split())
+    }
+
+    /// Carries the operations out, all or none.
+    pub(super) async fn commit(&mut self, operations: &[Operation]) -> Result<Commit, String> {
+        let guards: Vec<Compare> = operations
+            .iter()
+            .map(|one| Compare::mod_revision(one.key.as_str(), CompareOp::Equal, one.revision))
+            .collect();
+        let writes: Vec<TxnOp> = operations.iter().map(write).collect();
+        let transaction = Txn::new().when(guards).and_then(writes);
+        let done = answer(self.patience, self.kv.txn(transaction)).await?.map_err(plain)?;
+        let revision = done.header().map_or(0, etcd_client::ResponseHeader::revision);
+        Ok(if done.succeeded() { Commit::Done(revision) } else { Commit::Conflict })
+    }
+}
+
+fn write(operation: &Operation) -> TxnOp {
+    match &operation.value {
+        // A server that registered itself under a lease stays under it.
+        Some(text) if operation.revision != 0 => {
+            TxnOp::put(operation.key.as_str(), text.as_str(), Some(PutOptions::new().with_ignore_lease()))
+        }
+        Some(text) => TxnOp::put(operation.key.as_str(), text.as_str(), None),
+        None => TxnOp::delete(operation.key.as_str(), None),
+    }
+}
+
+/// The first key behind all that begin with `prefix`, which ends in `/`.
+fn end_of(prefix: &str) -> Vec<u8> {
+    let mut end = prefix.as_bytes().to_vec();
+    if let Some(last) = end.last_mut() {
+        *last += 1;
+    }
+    end
+}
+
+/// The library has timeouts of its own, but a call may also wait in its queue for a connection that never comes.
+async fn answer<F: Future>(patience: Duration, call: F) -> Result<F::Output, String> {
+    tokio::time::timeout(patience, call)
+        .await
+        .map_err(|_| format!("no answer in {} ms", patience.as_millis()))
+}
+
+/// An answer that exceeds the limit here. A compacted revision has the same code and another text.
+fn is_too_large(error: &Error) -> bool {
+    matches!(error, Error::GRpcStatus(status) if status.message().contains("message length too large"))
+}
+
+/// An error in one line: the message, and what it came from if that says more.
+#[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+pub(super) fn plain(error: Error) -> String {
+    let Error::GRpcStatus(status) = &error else { return error.to_string() };
+    let mut text = match status.message() {
+        "" => status.code().to_string(),
+        message => message.to_owned(),
+    };
+    let mut cause = status.source();
+    while let Some(inner) = cause {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_its_neighbour() {
+        assert_eq!(end_of("/ELB/"), b"/ELB0");
+    }
+}

@@ -1,0 +1,242 @@
+//! The store over etcd's v3 API: carries out what the state machine of `watch` says.
+//!
+//! It owns the two tasks (one follows etcd, one takes commands) and the log lines, never a decision. The connection
+//! is made anew for every list, which logs in anew: so an expired token, a changed user store and a compacted watch
+//! are all cured by the same step. Next: `watch` decides, `connection` talks, `dump` writes.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use etcd_client::{KeyValue, WatchRequestSender, WatchResponse, WatchResponseStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep_until, timeout_at};
+use tracing::{info, warn};
+
+use super::connection::{Connection, Listing, plain};
+use super::dump::dump;
+use super::keys::{Key, Keys};
+use super::options::EtcdOptions;
+use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+use super::watch::{Core, Heard, Note, Step};
+use crate::model::Contents;
+
+/// Stray keys that are told by name; a store that holds more of them has been told enough.
+const STRAYS: usize = 100;
+
+/// Starts the store on the current tokio runtime. It runs until the command channel of the handle closes.
+#[must_use]
+pub fn start(options: EtcdOptions) -> StoreHandle {
+    let (events, events_out) = mpsc::channel(EVENTS);
+    let (commands_in, commands) = mpsc::channel(COMMANDS);
+    tokio::task::spawn(take_commands(Arc::new(options), events, commands));
+    StoreHandle { events: events_out, commands: commands_in }
+}
+
+/// What the two tasks share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The endpoint that was used last, where a dump tries first.
+    endpoint: AtomicUsize,
+    resync: Notify,
+}
+
+async fn take_commands(
+    options: Arc<EtcdOptions>,
+    events: mpsc::Sender<StoreEvent>,
+    mut commands: mpsc::Receiver<StoreCommand>,
+) {
+    let shared = Arc::new(Shared::default());
+    let follower = Follower {
+        keys: Keys::new(&options.name),
+        options: Arc::clone(&options),
+        shared: Arc::clone(&shared),
+        events,
+        connection: None,
+        watch: None,
+        stray: BTreeSet::new(),
+        chance: RandomState::new(),
+    };
+    let following = tokio::task::spawn(follower.run());
+    while let Some(command) = commands.recv().await {
+        match command {
+            StoreCommand::Dump { contents, reply } => {
+                let first = shared.endpoint.load(Ordering::Relaxed);
+                // Whoever asked may have gone; the dump was made all the same.
+                let _ = reply.send(dump(&options, first, &contents).await);
+            }
+            StoreCommand::Resync => shared.resync.notify_one(),
+        }
+    }
+    // It only reads, so it may be stopped anywhere.
+    following.abort();
+}
+
+/// The task that follows etcd.
+struct Follower {
+    options: Arc<EtcdOptions>,
+    keys: Keys,
+    shared: Arc<Shared>,
+    events: mpsc::Sender<StoreEvent>,
+    connection: Option<Connection>,
+    watch: Option<(WatchRequestSender, WatchResponseStream)>,
+    /// Keys that name nothing and that the log has told of.
+    stray: BTreeSet<Vec<u8>>,
+    chance: RandomState,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let mut core = Core::new(self.options.endpoints.len(), self.options.pulse);
+        loop {
+            match core.step() {
+                Step::Report(event) => {
+                    if self.events.send(event).await.is_err() {
+                        return;
+                    }
+                }
+                Step::Say(note) => self.say(&note),
+                Step::Rest(until) => tokio::select! {
+                    () = sleep_until(until.into()) => core.rested(),
+                    () = self.shared.resync.notified() => core.resync(),
+                },
+                Step::List(endpoint) => match self.list(endpoint).await {
+                    Ok((contents, revision)) => core.listed(contents, revision),
+                    Err(reason) => core.failed(reason, Instant::now(), self.chance()),
+                },
+                Step::Watch(from) => match self.open_watch(from).await {
+                    Ok(()) => core.opened(Instant::now()),
+                    Err(reason) => core.failed(reason, Instant::now(), self.chance()),
+                },
+                Step::Ask => {
+                    if let Err(reason) = self.ask().await {
+                        core.failed(reason, Instant::now(), self.chance());
+                    }
+                }
+                Step::Listen(until) => self.listen(&mut core, until).await,
+            }
+        }
+    }
+
+    async fn list(&mut self, endpoint: usize) -> Result<(Contents, i64), String> {
+        self.watch = None;
+        self.connection = None;
+        self.shared.endpoint.store(endpoint, Ordering::Relaxed);
+        let address = self.options.endpoints.get(endpoint).ok_or("no endpoint of etcd is given")?;
+        let named = |reason: String| format!("{address}: {reason}");
+        let mut connection = Connection::open(address, &self.options).await.map_err(named)?;
+        let Listing { keys, revision } = connection.list(self.keys.prefix()).await.map_err(named)?;
+        self.connection = Some(connection);
+        Ok((self.contents(keys), revision))
+    }
+
+    async fn open_watch(&mut self, from: i64) -> Result<(), String> {
+        let connection = self.connection.as_ref().ok_or("there is no connection")?;
+        self.watch = Some(connection.watch(self.keys.prefix(), from).await?);
+        Ok(())
+    }
+
+    async fn ask(&mut self) -> Result<(), String> {
+        let (sender, _) = self.watch.as_mut().ok_or("there is no watch")?;
+        sender.request_progress().await.map_err(plain)
+    }
+
+    async fn listen(&mut self, core: &mut Core, until: Instant) {
+        let message = match self.watch.as_mut() {
+            Some((_, stream)) => tokio::select! {
+                message = timeout_at(until.into(), stream.message()) => message,
+                () = self.shared.resync.notified() => return core.resync(),
+            },
+            None => Ok(Ok(None)),
+        };
+        let (now, chance) = (Instant::now(), self.chance());
+        match message {
+            Err(_) => core.quiet(now, chance),
+            Ok(Ok(Some(message))) => {
+                let message = self.read(&message);
+                core.heard(message, now, chance);
+            }
+            Ok(Ok(None)) => core.failed("the watch ended".into(), now, chance),
+            Ok(Err(error)) => core.failed(plain(error), now, chance),
+        }
+    }
+
+    fn read(&mut self, message: &WatchResponse) -> Heard {
+        if message.canceled() {
+            return Heard::Canceled(match (message.compact_revision(), message.cancel_reason()) {
+                (0, "") => "no reason was given".into(),
+                (0, reason) => reason.into(),
+                (compacted, _) => format!("compacted up to revision {compacted}"),
+            });
+        }
+        let revision = message.header().map_or(0, etcd_client::ResponseHeader::revision);
+        if message.events().is_empty() {
+            return Heard::Progress(revision);
+        }
+        let pairs: Vec<&KeyValue> = message.events().iter().filter_map(etcd_client::Event::kv).collect();
+        let revision = pairs.iter().map(|pair| pair.mod_revision()).max().unwrap_or(revision);
+        let changes = pairs.into_iter().filter_map(|pair| {
+            // A deleted key has version 0, a written one at least 1.
+            let text = (pair.version() != 0).then(|| text(pair.value()));
+            self.key(pair.key()).map(|key| key.change(text))
+        });
+        Heard::Changes { changes: changes.collect(), revision }
+    }
+
+    fn contents(&mut self, pairs: Vec<KeyValue>) -> Contents {
+        let mut contents = Contents::default();
+        for pair in pairs {
+            match self.key(pair.key()) {
+                Some(Key::Rule { domain }) => {
+                    contents.rules.insert(domain, text(pair.value()));
+                }
+                Some(Key::Server { upstream, server }) => {
+                    contents.upstreams.entry(upstream).or_default().insert(server, text(pair.value()));
+                }
+                None => {}
+            }
+        }
+        contents
+    }
+
+    /// What a key names. One that should name something and does not is told once.
+    fn key(&mut self, written: &[u8]) -> Option<Key> {
+        let key = self.keys.read(written);
+        let stray = key.is_none() && self.stray.len() < STRAYS && self.keys.is_stray(written);
+        if stray && self.stray.insert(written.to_vec()) {
+            warn!(key = %String::from_utf8_lossy(written), "an etcd key names neither a domain nor a server; ignored");
+        }
+        key
+    }
+
+    fn say(&self, note: &Note) {
+        match note {
+            Note::Connected { endpoint, revision } => {
+                let endpoint = self.options.endpoints.get(*endpoint).map_or("", String::as_str);
+                info!(endpoint, revision, "etcd was read");
+            }
+            Note::Again(reason) => info!(reason, "etcd is read again"),
+            Note::Backwards { from, to } => {
+                warn!(from, to, "the revision of etcd went backwards: it was wiped or restored");
+            }
+            Note::Down(reason) => warn!(reason, "etcd cannot be reached; trying on"),
+        }
+    }
+
+    /// A number from 0 to 1.
+    fn chance(&self) -> f64 {
+        f64::from(u32::try_from(self.chance.hash_one(Instant::now()) >> 32).unwrap_or(0))
+            / f64::from(u32::MAX)
+    }
+}
+
+/// A value as text. Bytes that are none become a text that no reader of rules or servers accepts, so that the key is
+/// rejected by name instead of being half understood.
+fn text(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(error) => format!("\u{fffd} not UTF-8 at byte {}", error.valid_up_to()),
+    }
+}

@@ -1,0 +1,173 @@
+//! How a rule set and a server are named in etcd, both ways.
+//!
+//! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server`), never a value
+//! or a connection. Next: `etcd` reads keys with it, `diff` writes them.
+
+use crate::model::KeyChange;
+
+/// The keys of one ELB name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+/// What a key names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Key {
+    /// The rule set of a domain; a domain may contain slashes.
+    Rule {
+        /// The domain.
+        domain: String,
+    },
+    /// A server of an upstream. The upstream ends at the first slash, so that `unix:/path` can be a server.
+    Server {
+        /// The upstream.
+        upstream: String,
+        /// The server as written.
+        server: String,
+    },
+}
+
+impl Keys {
+    /// The keys of the ELB called `name`.
+    pub(super) fn new(name: &str) -> Keys {
+        Keys { prefix: format!("/{}/", name.trim_matches('/')) }
+    }
+
+    /// What all keys begin with. It ends in a slash, so `/ELB/` does not cover `/ELB2/`.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The key text of `key`.
+    pub(super) fn write(&self, key: &Key) -> String {
+        match key {
+            Key::Rule { domain } => format!("{}rules/{domain}", self.prefix),
+            Key::Server { upstream, server } => format!("{}upstreams/{upstream}/{server}", self.prefix),
+        }
+    }
+
+    /// What the key text names; nothing if it is not data: another folder, no name, not UTF-8, or a segment that
+    /// begins with `@`, which is how ELB marks keys of its own.
+    pub(super) fn read(&self, text: &[u8]) -> Option<Key> {
+        let rest = std::str::from_utf8(text).ok()?.strip_prefix(&self.prefix)?;
+        if rest.split('/').any(|segment| segment.starts_with('@')) {
+            return None;
+        }
+        match rest.split_once('/')? {
+            ("rules", domain) if !domain.is_empty() => Some(Key::Rule { domain: domain.to_owned() }),
+            ("upstreams", path) => {
+                let (upstream, server) = path.split_once('/')?;
+                let named = !upstream.is_empty() && !server.is_empty();
+                named.then(|| Key::Server { upstream: upstream.to_owned(), server: server.to_owned() })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the key text stands where data stands, carries no mark of ours, and still names nothing: somebody's
+    /// slip of the hand, to be told and not to be passed over.
+    pub(super) fn is_stray(&self, text: &[u8]) -> bool {
+        let shown = String::from_utf8_lossy(text);
+        let rest = shown.strip_prefix(&self.prefix).unwrap_or_default();
+        let among_data = matches!(rest.split_once('/'), Some(("rules" | "upstreams", _)));
+        among_data && !rest.split('/').any(|segment| segment.starts_with('@')) && self.read(text).is_none()
+    }
+
+    /// Whether `key`, once written, would be read back as itself. `a/b` is no name for an upstream, because its
+    /// servers would be found under `a`.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.read(self.write(key).as_bytes()).as_ref() == Some(key)
+    }
+}
+
+impl Key {
+    /// The change that sets this key to `text`, or removes it.
+    pub(super) fn change(self, text: Option<String>) -> KeyChange {
+        match self {
+            Key::Rule { domain } => KeyChange::Rule { domain, text },
+            Key::Server { upstream, server } => KeyChange::Server { upstream, server, text },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(domain: &str) -> Key {
+        Key::Rule { domain: domain.into() }
+    }
+
+    fn server(upstream: &str, server: &str) -> Key {
+        Key::Server { upstream: upstream.into(), server: server.into() }
+    }
+
+    #[test]
+    fn keys_are_read_as_they_were_written() {
+        let keys = Keys::new("ELB");
+        for (key, text) in [
+            (rule("www.example.com"), "/ELB/rules/www.example.com"),
+            (rule("example.com/with/slashes"), "/ELB/rules/example.com/with/slashes"),
+            (rule("[::1]:8080"), "/ELB/rules/[::1]:8080"),
+            (server("up", "10.0.0.1:80"), "/ELB/upstreams/up/10.0.0.1:80"),
+            (server("up", "unix:/run/app.sock"), "/ELB/upstreams/up/unix:/run/app.sock"),
+        ] {
+            assert_eq!(keys.write(&key), text);
+            assert_eq!(keys.read(text.as_bytes()), Some(key.clone()));
+            assert!(keys.holds(&key));
+        }
+    }
+
+    #[test]
+    fn what_is_not_data_is_not_read() {
+        let keys = Keys::new("ELB");
+        for text in [
+            "/ELB/",
+            "/ELB/rules",
+            "/ELB/rules/",
+            "/ELB/rules2/a.com",
+            "/ELB2/rules/a.com",
+            "/ELB/upstreams/up",
+            "/ELB/upstreams/up/",
+            "/ELB/upstreams//10.0.0.1:80",
+            "/ELB/@nodes/1",
+            "/ELB/rules/@note",
+            "/ELB/upstreams/up/@balance",
+            "/ELB/upstreams/@all/10.0.0.1:80",
+            "ELB/rules/a.com",
+        ] {
+            assert_eq!(keys.read(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(keys.read(b"/ELB/rules/\xff.com"), None);
+    }
+
+    #[test]
+    fn a_slip_of_the_hand_is_told_from_keys_of_others() {
+        let keys = Keys::new("ELB");
+        for stray in [&b"/ELB/upstreams/up"[..], b"/ELB/rules/", b"/ELB/rules/\xff.com", b"/ELB/upstreams//s"]
+        {
+            assert!(keys.is_stray(stray));
+        }
+        for other in [&b"/ELB/rules/a.com"[..], b"/ELB/rules/@note", b"/ELB/@nodes/1", b"/ELB/certs/a", b"/x"]
+        {
+            assert!(!keys.is_stray(other));
+        }
+    }
+
+    #[test]
+    fn names_that_would_come_back_as_others_are_known() {
+        let keys = Keys::new("ELB");
+        for key in
+            [rule(""), rule("@a"), server("a/b", "c"), server("", "c"), server("a", ""), server("a", "@c")]
+        {
+            assert!(!keys.holds(&key), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn slashes_around_the_name_do_not_matter() {
+        assert_eq!(Keys::new("/ELB/"), Keys::new("ELB"));
+        assert_eq!(Keys::new("prod/ELB").prefix(), "/prod/ELB/");
+    }
+}

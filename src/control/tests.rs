@@ -1,0 +1,292 @@
+//! The control loop whole, without a socket: a test plays the workers, the store, the name server and the operator.
+//!
+//! [`Rig`] is what the tests of this folder stand on; here are those of the loop itself.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+
+use super::admin::{Access, Api, Desk, Peer, api};
+use super::handle::HubHandle;
+use super::hub::Hub;
+use super::resolve::Resolver;
+use super::run::{Control, Phase};
+use super::signals::Order;
+use super::store::{StoreCommand, StoreEvent};
+use crate::link::{Report, ToWorker, WorkerEnd, bridge};
+use crate::model::{Contents, Edit, Snapshot};
+
+/// The longest wait for something that will happen.
+pub(super) const SOON: Duration = Duration::from_secs(5);
+/// How long nothing happens where nothing may.
+pub(super) const QUIET: Duration = Duration::from_millis(50);
+
+/// A control loop whose every peer is the test.
+pub(super) struct Rig {
+    pub(super) hub: HubHandle,
+    pub(super) api: Api,
+    /// What the store says.
+    pub(super) store: mpsc::Sender<StoreEvent>,
+    /// What it is told.
+    pub(super) commands: mpsc::Receiver<StoreCommand>,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) workers: Vec<Played>,
+    pub(super) life: JoinHandle<u8>,
+}
+
+/// A worker that the test plays.
+pub(super) struct Played {
+    end: WorkerEnd,
+    serves: Arc<Snapshot>,
+}
+
+impl Played {
+    /// The next message, which has to come.
+    pub(super) async fn told(&self) -> ToWorker {
+        let asked = Instant::now();
+        while asked.elapsed() < SOON {
+            if let Ok(message) = self.end.mailbox.try_recv() {
+                return message;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        panic!("worker {} is told nothing", self.end.index);
+    }
+
+    /// The next snapshot, which has to come and is not applied yet.
+    pub(super) async fn sent(&self) -> Arc<Snapshot> {
+        match self.told().await {
+            ToWorker::Snapshot(snapshot) => snapshot,
+            other => panic!("worker {} is told {other:?}", self.end.index),
+        }
+    }
+
+    /// Nothing may come.
+    pub(super) async fn is_left_alone(&self) {
+        sleep(QUIET).await;
+        assert!(self.end.mailbox.is_empty(), "worker {} is told something", self.end.index);
+    }
+
+    /// Serves a snapshot that was sent, and reports so.
+    pub(super) async fn apply(&mut self, snapshot: Arc<Snapshot>) {
+        let (worker, version) = (self.end.index, snapshot.version);
+        let old = std::mem::replace(&mut self.serves, snapshot);
+        self.end.reports.send(Report::Applied { worker, version, old }).await.unwrap();
+    }
+
+    /// Takes the next snapshot and serves it. Gives its version.
+    pub(super) async fn follow(&mut self) -> u64 {
+        let snapshot = self.sent().await;
+        let version = snapshot.version;
+        self.apply(snapshot).await;
+        version
+    }
+
+    pub(super) async fn drained(&self) {
+        self.end.reports.send(Report::Drained { worker: self.end.index }).await.unwrap();
+    }
+
+    pub(super) fn serves(&self) -> &Snapshot {
+        &self.serves
+    }
+
+    /// Does at once whatever it is told, from now on.
+    pub(super) fn obeys(mut self) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            loop {
+                match self.end.mailbox.try_recv() {
+                    Ok(ToWorker::Snapshot(snapshot)) => self.apply(snapshot).await,
+                    Ok(ToWorker::Drain(_) | ToWorker::Stop) => return self.drained().await,
+                    Err(crossbeam_channel::TryRecvError::Empty) => sleep(Duration::from_millis(1)).await,
+                    Err(crossbeam_channel::TryRecvError::Disconnected) => return,
+                }
+            }
+        })
+    }
+}
+
+impl Rig {
+    /// A loop with played workers, no store contents and a drain timeout of a second. `names` answers lookups.
+    pub(super) fn new(workers: usize, names: Resolver) -> Self {
+        let (commands_in, commands) = mpsc::channel(8);
+        let (store, events) = mpsc::channel(8);
+        let (orders, orders_in) = mpsc::channel(4);
+        let mut hub = Hub::new(names, commands_in);
+        let (ends, end) = bridge(workers, true).unwrap();
+        let first = hub.first(end.workers);
+        let (handle, questions) = HubHandle::new(&hub);
+        let access = || Access::new(vec!["127.0.0.0/8".parse().unwrap()], None);
+        let control = Control {
+            hub,
+            desk: Desk::new(handle.clone(), access()),
+            questions,
+            events,
+            reports: end.reports,
+            adoptions: end.adoptions,
+            orders: orders_in,
+            drain_timeout: Duration::from_secs(1),
+            phase: Phase::Serving,
+        };
+        let played = |end| Played { end, serves: Arc::clone(&first) };
+        Self {
+            api: api(handle.clone(), access()),
+            hub: handle,
+            store,
+            commands,
+            orders,
+            workers: ends.into_iter().map(played).collect(),
+            life: tokio::spawn(control.run()),
+        }
+    }
+
+    /// A loop whose workers do as they are told.
+    pub(super) fn obedient() -> Self {
+        let mut rig = Self::new(2, no_names());
+        rig.workers.drain(..).for_each(|worker| drop(worker.obeys()));
+        rig
+    }
+
+    /// Asks the API as a local peer does.
+    pub(super) async fn ask(&self, method: &str, path: &str, body: impl Into<Body>) -> Told {
+        ask(&self.api, method, path, body).await
+    }
+
+    /// Makes an edit without waiting for the workers. Gives the version it is served in.
+    pub(super) async fn edit(&self, edit: Edit) -> u64 {
+        self.hub.ask(|hub| hub.edit(edit)).await.unwrap().unwrap().version
+    }
+
+    /// The store lists `contents`.
+    pub(super) async fn load(&self, contents: Contents) {
+        self.store.send(StoreEvent::Loaded { contents, revision: 1 }).await.unwrap();
+        // The next question is answered after the event only if it is asked after it was taken.
+        while self.store.capacity() < self.store.max_capacity() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// An answer of the API.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Told {
+    /// The body as JSON; its newline is checked on the way.
+    pub(super) fn json(&self) -> Value {
+        assert_eq!(self.text.find('\n'), Some(self.text.len() - 1), "{:?}", self.text);
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+pub(super) async fn ask(api: &Api, method: &str, path: &str, body: impl Into<Body>) -> Told {
+    let mut request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+    request.extensions_mut().insert(Peer(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    let response = timeout(SOON, api.clone().oneshot(request)).await.unwrap().unwrap();
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+    Told { status: parts.status, headers: parts.headers, text }
+}
+
+/// No name has an address.
+pub(super) fn no_names() -> Resolver {
+    names(|_| Err(std::io::ErrorKind::NotFound.into()))
+}
+
+/// Names answered at once by `table`.
+pub(super) fn names(
+    table: impl Fn(&str) -> std::io::Result<Vec<std::net::SocketAddr>> + Send + Sync + 'static,
+) -> Resolver {
+    Resolver::new(Arc::new(move |name| {
+        let answer = table(&name);
+        Box::pin(async move { answer })
+    }))
+}
+
+/// `{name: {server: "", …}}` as an edit.
+pub(super) fn put_upstream(name: &str, servers: &[&str]) -> Edit {
+    let servers = servers.iter().map(|server| ((*server).to_owned(), Value::from(""))).collect();
+    Edit::PutUpstreams([(name.to_owned(), Value::Object(servers))].into_iter().collect())
+}
+
+/// A store's contents with these domains, all served by one upstream.
+pub(super) fn stored(domains: &[&str]) -> Contents {
+    let rules = r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"up"}}}}"#;
+    let mut contents = Contents::default();
+    contents.rules.extend(domains.iter().map(|domain| ((*domain).to_owned(), rules.to_owned())));
+    contents.upstreams.entry("up".to_owned()).or_default().insert("127.0.0.1:81".to_owned(), String::new());
+    contents
+}
+
+#[tokio::test]
+async fn a_drain_ends_with_0_when_every_worker_has_drained() {
+    let rig = Rig::new(2, no_names());
+    rig.orders.send(Order::Drain).await.unwrap();
+    for worker in &rig.workers {
+        assert!(matches!(worker.told().await, ToWorker::Drain(_)));
+    }
+    rig.workers[0].drained().await;
+    sleep(QUIET).await;
+    assert!(!rig.life.is_finished());
+    rig.workers[1].drained().await;
+    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_done_at_the_deadline_is_stopped_and_the_process_ends_with_1() {
+    let rig = Rig::new(2, no_names());
+    rig.orders.send(Order::Drain).await.unwrap();
+    assert!(matches!(rig.workers[0].told().await, ToWorker::Drain(_)));
+    rig.workers[0].drained().await;
+    assert!(matches!(rig.workers[1].told().await, ToWorker::Drain(_)));
+    assert!(matches!(rig.workers[1].told().await, ToWorker::Stop));
+    rig.workers[0].is_left_alone().await;
+    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_second_wish_to_end_stops_at_once() {
+    let rig = Rig::new(1, no_names());
+    rig.orders.send(Order::Drain).await.unwrap();
+    rig.orders.send(Order::Stop).await.unwrap();
+    assert!(matches!(rig.workers[0].told().await, ToWorker::Drain(_)));
+    assert!(matches!(rig.workers[0].told().await, ToWorker::Stop));
+    rig.workers[0].drained().await;
+    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn while_draining_changes_are_still_served_to_those_who_still_serve() {
+    let mut rig = Rig::new(2, no_names());
+    rig.orders.send(Order::Drain).await.unwrap();
+    assert!(matches!(rig.workers[0].told().await, ToWorker::Drain(_)));
+    rig.workers[0].drained().await;
+    assert!(matches!(rig.workers[1].told().await, ToWorker::Drain(_)));
+    let accepted = rig.hub.ask(|hub| hub.edit(put_upstream("up", &["127.0.0.1:81"]))).await.unwrap().unwrap();
+    let (served, _) = tokio::join!(rig.hub.served(&accepted), rig.workers[1].follow());
+    assert_eq!(served, (2, 2));
+    rig.workers[0].is_left_alone().await;
+}
+
+#[tokio::test]
+async fn a_hangup_reads_the_store_again() {
+    let mut rig = Rig::obedient();
+    rig.orders.send(Order::Resync).await.unwrap();
+    assert!(matches!(timeout(SOON, rig.commands.recv()).await.unwrap(), Some(StoreCommand::Resync)));
+}
