@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::admin::Admin;
-use crate::support::client::{Client, get};
+use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
 use crate::support::message::Message;
 use crate::support::rules::{self, SITE};
@@ -259,15 +258,13 @@ fn with_a_token_only_its_bearer_may_speak() {
 #[test]
 fn a_listener_of_its_own_takes_the_api_off_the_data_port() {
     let server = Server::named("proxied");
-    let elb = Launch::serving(&rules::site(&[&server])).listener("--admin-listen=127.0.0.1:0").start();
-    let host = format!("GET /__erulb__/domain HTTP/1.1\r\nHost: {SITE}\r\n\r\n");
-    let answers = elb.addresses().iter().map(|address| Client::connect(*address).ask(&host).text());
-    let (proxied, administered): (Vec<String>, Vec<String>) = answers.partition(|text| text == "proxied");
-    assert_eq!((proxied.len(), administered.len()), (1, 1));
-    let admin = elb.addresses().iter().map(|address| Admin::at(*address));
-    let mut admin =
-        admin.filter(|admin| admin.call("GET", "upstream", None).head.get("Content-Type").is_some());
-    assert!(admin.next().expect("the listener of the API").get("upstream").get("up").is_some());
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--admin-listen=127.0.0.1:0").start();
+
+    assert_eq!(elb.admin().get("domain"), json!({SITE: rules::to("up")}));
+    let on_the_data_port = elb.client().ask(get(SITE, "/__erulb__/domain"));
+    assert_eq!(on_the_data_port.text(), "proxied");
+    elb.admin().put("domain", &json!({"more.test": rules::to("up")}));
+    assert_eq!(elb.client().ask(get("more.test", "/")).text(), "proxied");
 }
 
 #[test]
