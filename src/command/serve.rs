@@ -6,9 +6,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crate::settings::Settings;
+use crate::{control, data, link};
 
 /// `EX_SOFTWARE` of `sysexits.h`: the control thread ended without a word.
 const SOFTWARE: u8 = 70;
@@ -24,8 +26,26 @@ pub(super) struct Serving {
 /// # Errors
 /// What could not be had, in words that name it: an address, an open file, a thread.
 pub(super) fn start(settings: Settings) -> io::Result<Serving> {
-    drop(settings);
-    Err(io::Error::new(io::ErrorKind::Unsupported, "the planes are not put together yet"))
+    let settings = Arc::new(settings);
+    let listeners = data::bind(&settings)?;
+    let addresses = listeners.first().map(data::Listeners::addresses).unwrap_or_default();
+    let (ends, control_end) = link::bridge(settings.workers, settings.admin.listen.is_none())
+        .map_err(|error| named("cannot make the workers' mailboxes", &error))?;
+    let (ready, first) = crossbeam_channel::bounded(1);
+    let control = control::start(Arc::clone(&settings), control_end, ready)?;
+    // Without a first snapshot control has ended, and its exit code says how.
+    let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control }) };
+    for (end, listeners) in ends.into_iter().zip(listeners) {
+        let index = end.index;
+        data::spawn(end, listeners, &settings, Arc::clone(&snapshot))
+            .map_err(|error| named(&format!("cannot start worker {index}"), &error))?;
+    }
+    Ok(Serving { addresses, control })
+}
+
+/// The same error with what was being done.
+fn named(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 impl Serving {

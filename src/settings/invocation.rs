@@ -105,7 +105,7 @@ where
 
 /// The command, and which variable stands for which flag. Clap would read variables itself, from the process and without
 /// saying so in an error, so their names are taken off the flags and put into the help.
-fn command() -> (Command, Vec<(String, String)>) {
+pub(super) fn command() -> (Command, Vec<(String, String)>) {
     let mut variables = Vec::new();
     let command = CommandLine::command().mut_args(|arg| {
         let Some(name) = arg.get_env().and_then(OsStr::to_str).map(str::to_owned) else { return arg };
