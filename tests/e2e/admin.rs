@@ -164,7 +164,11 @@ fn deletions_say_what_was_there() {
 
     assert_eq!(admin.delete("upstream", &json!(["UP", "never"])), json!({"UP": true, "never": 404}));
     assert_eq!(elb.client().ask(get(SITE, "/")).status(), 502, "a domain whose upstream is gone");
-    assert_eq!(admin.delete("upstream", &json!({"other": 1})), json!({}), "as the first ELB answered an object");
+    assert_eq!(
+        admin.delete("upstream", &json!({"other": 1})),
+        json!({}),
+        "as the first ELB answered an object"
+    );
     assert_eq!(admin.delete("domain", &json!([SITE, "never"]))["msg"], "OK");
     assert_eq!(elb.client().ask(get(SITE, "/")).status(), 404);
 }

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use crate::support::admin::Admin;
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::{Etcd, Writer};
+use crate::support::etcd::Etcd;
+use crate::support::etcdctl::{Writer, etcd};
 use crate::support::load::{self, Load};
 use crate::support::rules;
 use crate::support::server::Server;
@@ -231,7 +232,7 @@ impl World {
 fn begin() -> (Etcd, Elb, World) {
     let servers: Vec<Server> =
         (0..2 * SERVERS).map(|number| Server::forgetful(&number.to_string())).collect();
-    let etcd = Etcd::start();
+    let etcd = etcd();
     let (hand, store) = (Domain::new(HAND.1), Domain::new(STORE.1));
     let mut writer = Writer::to(&etcd);
     let mut keys = Vec::new();
@@ -246,7 +247,7 @@ fn begin() -> (Etcd, Elb, World) {
         }
     }
     writer.write(&keys);
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
     let roster = Arc::new(Roster::new());
     roster.admit(hand.serving().iter().chain(store.serving()).copied());
     let world = World { servers, roster, admin: elb.admin(), writer, hand, store, shown: None };

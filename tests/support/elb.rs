@@ -241,7 +241,7 @@ fn addresses(log: &str, words: &str) -> Vec<SocketAddr> {
 }
 
 /// Gathers what a pipe says, from a thread of its own, until it ends.
-pub(crate) fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let own = Arc::clone(&text);
     thread::spawn(move || {
