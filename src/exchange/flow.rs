@@ -107,7 +107,7 @@ impl Exchange {
             window.accept(waiting);
         }
         let Phase::Tunnel { told_server, told_client } = self.phase else { return Step::Wait };
-        if self.server_is_gone() {
+        if self.server_failed {
             return self.close(false);
         }
         if self.request.ended && !told_server && self.request.is_flushed() {

@@ -39,6 +39,8 @@ pub(super) struct ResponseHalf {
     pub(super) head: ResponseHead,
     out: Vec<u8>,
     out_sent: usize,
+    /// Where in `out` the final head begins, until something of it has left.
+    final_at: Option<usize>,
     body: Body,
     mode: Mode,
     passes_trailers: bool,
@@ -67,6 +69,7 @@ impl ResponseHalf {
             head: ResponseHead::default(),
             out: Vec::new(),
             out_sent: 0,
+            final_at: None,
             body: Body::new(Framing::None, 0),
             mode: Mode::Pass,
             passes_trailers: false,
@@ -158,6 +161,7 @@ impl ResponseHalf {
     /// The final head goes to the client. Returns whether the client's connection can go on after it.
     pub(super) fn commit(&mut self, client: Client, keep: bool) -> bool {
         self.drop_sent_out();
+        self.final_at = Some(self.out.len());
         let framing = self.head.framing;
         let (mode, outgoing) = match (framing, client.version) {
             (Framing::Close, Version::Http11) if keep => (Mode::Wrap, Framing::Chunked),
@@ -177,6 +181,18 @@ impl ResponseHalf {
         keep
     }
 
+    /// Bytes of the final head have left.
+    pub(super) fn head_left(&self) -> bool {
+        self.final_at.is_none_or(|at| self.out_sent > at)
+    }
+
+    /// Takes a final head back of which nothing has left.
+    pub(super) fn retract(&mut self) {
+        if let Some(at) = self.final_at.take() {
+            self.out.truncate(at);
+        }
+    }
+
     /// An answer of ELB's own.
     pub(super) fn reply(
         &mut self,
@@ -192,13 +208,13 @@ impl ResponseHalf {
             window.clear();
         }
         self.head.status = status;
-        (self.tail, self.tail_sent, self.done) = (b"", 0, true);
+        (self.tail, self.tail_sent, self.done, self.until_close) = (b"", 0, true, false);
     }
 
     fn drop_sent_out(&mut self) {
         if self.out_sent == self.out.len() {
             self.out.clear();
-            self.out_sent = 0;
+            (self.out_sent, self.final_at) = (0, None);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::exchange::{Fate, Policy};
+use crate::exchange::{Fate, NoServer, Policy};
 use crate::http1::buf::Buf;
 
 /// A shell without sockets: two peers whose bytes are put in and taken out by hand.
@@ -377,4 +377,31 @@ fn a_connection_that_comes_after_its_deadline_is_nobodys() {
         assert_eq!(play.server_saw(), SEEN);
         assert_eq!(play.server(OK).client_saw(), OK);
     }
+}
+
+#[test]
+fn a_body_that_is_broken_before_its_head_left_is_a_502() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut at_once = Play::new();
+    at_once.client(GET).server(&format!("{head}zz\r\n"));
+    let text = at_once.client_saw();
+    assert!(text.starts_with("HTTP/1.1 502") && text.contains("X-ELB-Reason: bad-response"), "{text}");
+    assert!(at_once.log.contains(&Step::Drop { failed: true }));
+    let mut later = Play::new();
+    later.client(GET).server(head).server("zz\r\n");
+    assert_eq!(later.last(), Step::Close { reset: false, failed: true });
+}
+
+#[test]
+fn a_client_that_breaks_off_is_not_the_servers_fault() {
+    let upload = "POST /p HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc";
+    let early = "HTTP/1.1 200 OK\r\n\r\nwork";
+    let mut gone = Play::new();
+    gone.client(upload).server(early).ends(Side::Client);
+    // Without the reset the client would take the half for the whole.
+    assert_eq!(gone.last(), Step::Close { reset: true, failed: false });
+    let mut bad = Play::new();
+    bad.client("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    bad.server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwork").client("zz\r\n");
+    assert_eq!(bad.last(), Step::Close { reset: false, failed: false });
 }
