@@ -10,6 +10,13 @@ use crate::http1::rewrite::Persistence;
 
 impl Exchange {
     pub(super) fn connect(&mut self, env: &Env<'_>, asked: bool, same: bool) -> Step {
+        if let Err(refusal) = self.request.judge() {
+            self.drop = asked.then_some(false);
+            return self.refuse(env, refusal);
+        }
+        if self.request.ended && !self.request.done {
+            return self.close(false);
+        }
         if asked {
             return Step::Wait;
         }
@@ -33,7 +40,7 @@ impl Exchange {
         self.response.restart();
         self.phase = Phase::Await;
         self.moved = true;
-        let _ = self.request.judge(); // A refusal is found again by the next step.
+        let _ = self.request.judge(); // What came with the connection; a refusal is found again by the next step.
         if self.request.head.expects_continue && !self.continued {
             self.continued = true;
             if !self.request.done && self.request.unread().is_empty() {
@@ -105,6 +112,7 @@ impl Exchange {
             self.head_request,
         );
         self.phase = Phase::Reply { linger: true };
+        self.moved = true;
         Step::Wait
     }
 

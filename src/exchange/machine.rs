@@ -106,7 +106,7 @@ impl Exchange {
     /// The status that the client got, or 0 before that is known.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.response.head.status
+        self.response.status
     }
 
     /// What a rule may look at; valid while [`Step::Route`] waits for its answer.
@@ -183,10 +183,11 @@ impl Exchange {
             self.drop = Some(false);
             return self.refuse(env, refusal);
         }
+        // A server that speaks before it was asked answers something else.
+        let unasked = self.response.begun && !self.request.begun;
         match self.response.find(self.head_request) {
             Err(_) => self.failed_attempt(env, Failure::Broken { invalid: true }),
-            // A server that speaks before it was asked answers something else.
-            Ok(true) if !self.request.begun => self.failed_attempt(env, Failure::Broken { invalid: true }),
+            Ok(_) if unasked => self.failed_attempt(env, Failure::Broken { invalid: true }),
             Ok(true) => return self.responded(env),
             Ok(false) if self.response.ended || self.server_failed => {
                 self.failed_attempt(env, Failure::Broken { invalid: false });
@@ -202,10 +203,7 @@ impl Exchange {
         let old = self.request.head.version == Version::Http10;
         match self.response.head.status {
             101 => {
-                if self.request.head.upgrade.is_some()
-                    && self.response.head.upgrade.is_some()
-                    && self.request.done
-                {
+                if self.request.done && self.request.asked_for(self.response.protocol()) {
                     self.response.switch();
                     self.request.forfeit();
                     self.phase = Phase::Tunnel { told_server: false, told_client: false };
