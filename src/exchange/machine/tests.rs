@@ -9,6 +9,7 @@ use crate::http1::buf::Buf;
 
 mod faults;
 mod progress;
+mod table;
 
 /// A shell without sockets: two peers whose bytes are put in and taken out by hand.
 pub(super) struct Play {
@@ -31,6 +32,10 @@ pub(super) struct Play {
     pub(super) deaf: bool,
     /// The server takes no bytes.
     pub(super) stuck: bool,
+    /// The process goes down.
+    pub(super) draining: bool,
+    /// Where a request goes, and whether another server is left, is not answered.
+    pub(super) silent: bool,
     /// Connections are neither made nor refused.
     pub(super) hold: bool,
 }
@@ -69,6 +74,8 @@ impl Play {
             window: 16 * 1024,
             deaf: false,
             stuck: false,
+            draining: false,
+            silent: false,
             hold: false,
         }
     }
@@ -76,13 +83,14 @@ impl Play {
     /// Steps and writes until nothing moves.
     pub(super) fn turn(&mut self) -> &mut Self {
         let policy = self.policy.clone();
-        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: self.draining };
         loop {
             let step = self.exchange.step(&env);
             if step != Step::Wait {
                 self.log.push(step);
             }
             match step {
+                Step::Route | Step::Others if self.silent => return self,
                 Step::Route => match self.deny {
                     Some((status, reason)) => self.exchange.denied(&env, status, reason),
                     None => self
