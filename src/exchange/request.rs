@@ -128,11 +128,12 @@ impl RequestHalf {
     pub(super) fn find(&mut self, max_head: usize, max_body: u64) -> Result<bool, Refusal> {
         let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        let found = scan.find(bytes, max_head)?;
+        let found = scan.find(bytes, max_head);
+        // First the first line: which rule is found broken must not depend on how much came at once.
         if let Some(line) = scan.first_line(bytes) {
             check_request_line(line)?;
         }
-        let Some(found) = found else { return Ok(false) };
+        let Some(found) = found? else { return Ok(false) };
         self.found = found;
         self.head.parse(bytes, found)?;
         if let Framing::Length(length) = self.head.framing
@@ -284,7 +285,7 @@ impl RequestHalf {
         if !window.is_full() {
             return true;
         }
-        if window.is_stuck() || (self.kept && window.capacity() < REPLAY) {
+        if self.kept && window.capacity() < REPLAY {
             return true; // A larger window will be lent.
         }
         if self.begun && window.pending().is_empty() {
