@@ -1,3 +1,5 @@
 //! The control plane: one tokio thread that owns the configuration and everything that is not a request.
 
+mod replace;
+pub mod state_file;
 pub mod store;
