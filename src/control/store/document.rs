@@ -3,7 +3,7 @@
 //! It owns the reading and writing of that text, never a file, and never what a rule set or a parameter means. Next:
 //! `file` keeps such a document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -18,10 +18,17 @@ use crate::model::Contents;
 /// # Errors
 /// What is wrong, with line and column.
 pub(super) fn read(text: &[u8]) -> Result<Contents, String> {
-    let document: Document = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let document = parse(text).map_err(|error| error.to_string())?;
     let rules = document.domains.0.into_iter().map(|(domain, rules)| (domain, rules.to_string())).collect();
     let upstreams = document.upstreams.0.into_iter().map(|(name, servers)| (name, servers.0)).collect();
     Ok(Contents { rules, upstreams })
+}
+
+fn parse(text: &[u8]) -> serde_json::Result<Document> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let document = json.deserialize_map(Document::default())?;
+    json.end()?;
+    Ok(document)
 }
 
 /// Writes a document for people: indented, sorted by name, a rule set in the order it was given in.
@@ -38,13 +45,37 @@ pub(super) fn write(contents: &Contents) -> Result<String, String> {
     Ok(format!("{document:#}\n"))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with `domains` and `upstreams`")]
+#[derive(Default)]
 struct Document {
-    #[serde(default)]
     domains: Unique<Value>,
-    #[serde(default)]
     upstreams: Unique<Unique<String>>,
+}
+
+/// Written out, because a derived reader would also take a list of two members.
+impl<'de> Visitor<'de> for Document {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `domains` and `upstreams`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Document, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            match key.as_str() {
+                "domains" if !seen.contains(&key) => self.domains = entries.next_value()?,
+                "upstreams" if !seen.contains(&key) => self.upstreams = entries.next_value()?,
+                "domains" | "upstreams" => return Err(twice(&key)),
+                _ => return Err(de::Error::unknown_field(&key, &["domains", "upstreams"])),
+            }
+            seen.insert(key);
+        }
+        Ok(self)
+    }
+}
+
+fn twice<E: de::Error>(key: &str) -> E {
+    E::custom(format_args!("{key:?} is there twice"))
 }
 
 /// An object whose keys differ. JSON readers usually take the last of two equal keys, and half of a configuration
@@ -76,7 +107,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
         let mut map = BTreeMap::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(de::Error::custom(format_args!("{key:?} is there twice")));
+                return Err(twice(&key));
             }
             let value = entries.next_value()?;
             map.insert(key, value);
@@ -112,6 +143,7 @@ mod tests {
         for (text, fault) in [
             ("", "EOF while parsing a value at line 1 column 0"),
             ("{\n \"domains\": {]}", "key must be a string at line 2 column 14"),
+            ("{} {}", "trailing characters at line 1 column 4"),
             ("[]", "invalid type: sequence, expected"),
             (
                 r#"{"domain": {}}"#,
@@ -121,7 +153,7 @@ mod tests {
             (r#"{"upstreams": {"up": {"s": 1}}}"#, "expected a string at line 1 column 28"),
             (r#"{"domains": {"a": 1, "a": 2}}"#, "\"a\" is there twice at line 1 column 24"),
             (r#"{"upstreams": {"u": {"s": "", "s": ""}}}"#, "\"s\" is there twice"),
-            (r#"{"domains": {}, "domains": {}}"#, "duplicate field `domains`"),
+            (r#"{"domains": {}, "domains": {}}"#, "\"domains\" is there twice at line 1 column 25"),
         ] {
             let error = read(text.as_bytes()).unwrap_err();
             assert!(error.contains(fault), "{text}: {error}");
