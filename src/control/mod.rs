@@ -2,4 +2,5 @@
 
 mod replace;
 pub mod state_file;
+pub mod statsd;
 pub mod store;
