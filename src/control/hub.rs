@@ -92,6 +92,37 @@ pub(super) struct Listed {
     pub(super) addresses: Vec<Vec<String>>,
 }
 
+/// A dump that the store was told to make.
+#[derive(Debug)]
+pub(super) struct BegunDump {
+    /// What it writes.
+    pub(super) contents: Contents,
+    /// How it ends.
+    pub(super) outcome: oneshot::Receiver<Result<i64, String>>,
+}
+
+/// Why a dump did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DumpError {
+    /// Nobody knows what the store holds, and a dump removes what is not served.
+    #[error("the store has not been read since ELB started, and a dump could remove what it holds")]
+    Unread,
+    /// Other dumps wait already, or the store has ended.
+    #[error("the store does not take commands")]
+    Busy,
+    /// The store refused, or could not.
+    #[error("the store did not take the dump: {0}")]
+    Failed(String),
+    /// It may still succeed.
+    #[error(
+        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Edits is 0 once it has"
+    )]
+    Late,
+    /// The hub is gone.
+    #[error("ELB is stopping")]
+    Gone,
+}
+
 /// What became of a wish to read the store again.
 #[derive(Debug)]
 pub(super) enum Resync {
@@ -269,12 +300,16 @@ impl Hub {
 
     /// Has the store write what is served. Until `end_dump`, what the store says is put aside: it echoes the dump, and an
     /// echo before its outcome would look like somebody else's newer value and undo edits made meanwhile.
-    pub(super) fn begin_dump(&mut self) -> Option<(Contents, oneshot::Receiver<Result<i64, String>>)> {
+    pub(super) fn begin_dump(&mut self) -> Result<BegunDump, DumpError> {
+        if !self.intake.was_read() {
+            return Err(DumpError::Unread);
+        }
         let (reply, outcome) = oneshot::channel();
         let contents = self.state.effective();
-        self.store.try_send(StoreCommand::Dump { contents: contents.clone(), reply }).ok()?;
+        let command = StoreCommand::Dump { contents: contents.clone(), reply };
+        self.store.try_send(command).map_err(|_| DumpError::Busy)?;
         self.dumps += 1;
-        Some((contents, outcome))
+        Ok(BegunDump { contents, outcome })
     }
 
     /// A dump of `contents` has succeeded, or (`None`) not.
@@ -282,6 +317,7 @@ impl Hub {
         self.dumps = self.dumps.saturating_sub(1);
         if let Some(contents) = contents {
             self.state.dumped(contents);
+            self.intake.dumped();
             self.unsaved = true;
             info!("dumped; {} edits since", self.state.pending_edits());
         }

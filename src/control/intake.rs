@@ -119,6 +119,16 @@ impl Intake {
         Some(self.accept(state, held.contents))
     }
 
+    /// The store holds what is served now, so what it lacked before is no question any more.
+    pub(super) fn dumped(&mut self) {
+        self.held = None;
+    }
+
+    /// Is it known what the store holds?
+    pub(super) fn was_read(&self) -> bool {
+        self.source == Source::Store || self.held.is_some()
+    }
+
     /// What is held back, as a sentence.
     pub(super) fn held(&self) -> Option<String> {
         self.held.as_ref().map(Held::to_string)
