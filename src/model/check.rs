@@ -1,15 +1,154 @@
-//! Check.
+//! Checking what an operator gives, before anything is done with it.
+//!
+//! It owns the reading of whole collections (domains, upstreams, a document of both) with every fault at its place,
+//! never a state: the same checks serve the admin API and `elb check`. Next: `ruleset` and `upstream` read one each.
 
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::fault::Fault;
+use serde_json::{Map, Value};
 
-/// Every fault.
+use super::domains::check_name;
+use super::fault::{Fault, Report, step};
+use super::implicit;
+use super::pattern::Patterns;
+use super::ruleset::RuleSet;
+use super::upstream::UpstreamSpec;
+
+/// Every fault of a document `{"domains": {name: rule set}, "upstreams": {name: {server: parameters}}}`, either of
+/// which may be absent. None: it can be served as it is.
 pub fn check(document: &Value) -> Vec<Fault> {
     check_all(document).0
 }
 
-/// Every fault, and every warning.
-pub fn check_all(_document: &Value) -> (Vec<Fault>, Vec<String>) {
-    (Vec::new(), Vec::new())
+/// Every fault, as [`check`], and what an operator should know besides.
+pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
+    let mut report = Report::default();
+    let Value::Object(members) = document else {
+        return (vec![Fault::new("", "must be an object with domains and upstreams")], Vec::new());
+    };
+    let mut rules = Vec::new();
+    let mut names = BTreeSet::new();
+    for (name, value) in members {
+        let mut inner = Report::default();
+        match (name.as_str(), value) {
+            ("domains", Value::Object(given)) => {
+                rules = domains(given.clone(), &mut Patterns::default(), &mut inner);
+            }
+            ("upstreams", Value::Object(given)) => {
+                upstreams(given, &mut inner);
+                names = given.keys().map(|name| name.to_ascii_lowercase()).collect();
+            }
+            ("domains" | "upstreams", _) => inner.fault("", "must be an object"),
+            _ => inner.fault("", "is neither domains nor upstreams"),
+        }
+        report.absorb(name, inner);
+    }
+    let mut advice = Report::default();
+    servernames(&rules, |key| names.contains(key), &mut advice);
+    report.absorb("domains", advice);
+    (report.faults, report.warnings.iter().map(ToString::to_string).collect())
+}
+
+/// Reads rule sets by domain; those at fault are left out and reported.
+pub(crate) fn domains(
+    given: Map<String, Value>,
+    patterns: &mut Patterns,
+    report: &mut Report,
+) -> Vec<(String, RuleSet)> {
+    let mut domains = Vec::with_capacity(given.len());
+    for (name, rules) in given {
+        if let Err(message) = check_name(&name) {
+            report.fault(step(&name), message);
+            continue;
+        }
+        let mut inner = Report::default();
+        let read = RuleSet::read(rules, patterns, &mut inner);
+        report.absorb(&name, inner);
+        domains.extend(read.map(|rules| (name, rules)));
+    }
+    domains
+}
+
+/// Reads upstreams by name; those at fault are left out and reported, as is a name that differs from another only in
+/// case.
+pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<UpstreamSpec> {
+    let mut upstreams = Vec::with_capacity(given.len());
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (name, servers) in given {
+        if let Some(twin) = seen.insert(name.to_ascii_lowercase(), name) {
+            report.fault(step(name), format!("is the same upstream as {twin}: case makes no difference"));
+            continue;
+        }
+        let mut inner = Report::default();
+        upstreams.extend(UpstreamSpec::read(name, servers, &mut inner));
+        report.absorb(name, inner);
+    }
+    upstreams
+}
+
+/// Warns of names in rules that are no upstream and may be meant to be. `known` is asked in lower case.
+pub(crate) fn servernames(domains: &[(String, RuleSet)], known: impl Fn(&str) -> bool, report: &mut Report) {
+    for (domain, rules) in domains {
+        for (rule, backend) in rules.backends().filter(|(_, backend)| !known(backend.key.name())) {
+            if let Some(advice) = implicit::advice(&backend.servername) {
+                report.warn(format!("{}/rules{}/args/servername", step(domain), step(rule)), advice);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_document_is_checked_whole() {
+        let document = json!({
+            "domains": {
+                "": {}, "a/b": {"init": "x", "rules": {}}, "good": {"init": "r", "rules": {
+                    "r": {"type": "ua", "args": {"pattern": "(?!bot)", "succ": "s", "fail": "t"}},
+                    "s": {"type": "backend", "args": {"servername": "UP1"}},
+                    "t": {"type": "backend", "args": {"servername": "up2"}}}}
+            },
+            "upstreams": {"up1": {"h:1": ""}, "UP1": {"h:1": ""}, "up3": {"h:0": "", "h:1": "x"}},
+            "domain": {}
+        });
+        let (faults, warnings) = check_all(&document);
+        let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        let expected = [
+            "/domains/",
+            "/domains/a~1b/init",
+            "/upstreams/UP1",
+            "/upstreams/up3/h:0",
+            "/upstreams/up3/h:1",
+            "/domain",
+        ];
+        assert_eq!(pointers, expected);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(
+            warnings[0].starts_with("/domains/good/rules/r/args/pattern: the pattern needs backtracking")
+        );
+        assert!(warnings[1].starts_with("/domains/good/rules/t/args/servername: there is no upstream up2"));
+        assert!(faults.iter().all(|fault| document.pointer(&fault.pointer).is_some()));
+        assert_eq!(check(&document), faults);
+    }
+
+    #[test]
+    fn what_is_absent_is_no_fault() {
+        assert_eq!(check_all(&json!({})), (vec![], vec![]));
+        assert_eq!(check(&json!([])).len(), 1);
+        assert_eq!(check(&json!({"domains": [], "upstreams": null})).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn no_upstream_makes_checking_panic(name in "\\PC{0,8}", server in "\\PC{0,12}", params in "\\PC{0,12}") {
+            let document = json!({"upstreams": {name: {server: params}}});
+            for fault in check(&document) {
+                prop_assert!(document.pointer(&fault.pointer).is_some());
+            }
+        }
+    }
 }

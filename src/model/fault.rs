@@ -39,6 +39,36 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+/// Everything found while reading one value, so that an operator is told all of it at once.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// What cannot be accepted.
+    pub(crate) faults: Vec<Fault>,
+    /// What can, but should be known.
+    pub(crate) warnings: Vec<Fault>,
+}
+
+impl Report {
+    pub(crate) fn fault(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.faults.push(Fault::new(pointer, message));
+    }
+
+    pub(crate) fn warn(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.warnings.push(Fault::new(pointer, message));
+    }
+
+    /// The first fault: what is told where there is room for one. Reading that gave nothing always noted why.
+    pub(crate) fn first(self) -> Fault {
+        self.faults.into_iter().next().unwrap_or_else(|| Fault::new("", "cannot be read"))
+    }
+
+    /// Adds what was found in the member `name` of the value at hand.
+    pub(crate) fn absorb(&mut self, name: &str, inner: Report) {
+        self.faults.extend(inner.faults.into_iter().map(|fault| fault.below(name)));
+        self.warnings.extend(inner.warnings.into_iter().map(|warning| warning.below(name)));
+    }
+}
+
 /// One step of a JSON pointer: `/` and the name, with `~` and `/` in it escaped (RFC 6901, section 3).
 pub(crate) fn step(name: &str) -> String {
     format!("/{}", name.replace('~', "~0").replace('/', "~1"))

@@ -1,12 +1,109 @@
-//! Scratch.
+//! What one worker needs while it routes a request: buffers that live on, so that routing does not allocate.
+//!
+//! It owns the lower-cased user agent, the rewritten path and the worker's copies of the patterns, never anything that
+//! outlives the decision but capacity. Next: `route` clears it, the rules fill it.
 
-/// What one worker needs while it routes.
+use super::engines::Engines;
+use super::request::Request;
+
+/// Worker-local memory of [`super::route()`]; one for each worker, used for one request after the other.
 #[derive(Debug, Default)]
-pub struct Scratch;
+pub struct Scratch {
+    pub(crate) engines: Engines,
+    agent: Vec<u8>,
+    agent_is_set: bool,
+    path: Vec<u8>,
+    path_is_set: bool,
+    spare: Vec<u8>,
+    encoded: Vec<u8>,
+    /// The host in lower case, with its port.
+    pub(crate) host: Vec<u8>,
+}
 
 impl Scratch {
-    /// An empty one.
+    /// Memory that holds nothing yet.
     pub fn new() -> Scratch {
-        Scratch
+        Scratch::default()
+    }
+
+    /// Searches that were given up at the backtrack limit since this was made; each counted as no match.
+    pub fn searches_given_up(&self) -> u64 {
+        self.engines.given_up
+    }
+
+    /// Forgets the request before.
+    pub(crate) fn begin(&mut self) {
+        self.agent_is_set = false;
+        self.path_is_set = false;
+    }
+
+    /// The user agent in lower case, worked out once for each request, with the engines to match it.
+    pub(crate) fn agent(&mut self, agent: &[u8]) -> (&[u8], &mut Engines) {
+        if !self.agent_is_set {
+            self.agent.clear();
+            self.agent.extend(agent.iter().map(u8::to_ascii_lowercase));
+            self.agent_is_set = true;
+        }
+        (&self.agent, &mut self.engines)
+    }
+
+    /// The path as rules see it now: rewritten, or as it came; with the engines to match it.
+    pub(crate) fn path<'a>(&'a mut self, request: &Request<'a>) -> (&'a [u8], &'a mut Engines) {
+        let path = if self.path_is_set { self.path.as_slice() } else { request.path };
+        (path, &mut self.engines)
+    }
+
+    /// The rewritten path as `encode` writes it; `None` if no rule rewrote it, `Some(None)` if it may not be sent.
+    pub(crate) fn encode_path(
+        &mut self,
+        encode: impl Fn(&[u8], &mut Vec<u8>) -> bool,
+    ) -> Option<Option<&[u8]>> {
+        if !self.path_is_set {
+            return None;
+        }
+        Some(encode(&self.path, &mut self.encoded).then_some(self.encoded.as_slice()))
+    }
+
+    /// The path if a rule has rewritten it.
+    #[cfg(test)]
+    pub(crate) fn rewritten(&self) -> Option<&[u8]> {
+        self.path_is_set.then_some(self.path.as_slice())
+    }
+
+    /// Makes `part` of the current path the whole of it, behind one slash.
+    pub(crate) fn rewrite(&mut self, request: &Request<'_>, part: std::ops::Range<usize>) {
+        let current = if self.path_is_set { self.path.as_slice() } else { request.path };
+        let part = current.get(part).unwrap_or_default();
+        self.spare.clear();
+        if part.first() != Some(&b'/') {
+            self.spare.push(b'/');
+        }
+        self.spare.extend_from_slice(part);
+        std::mem::swap(&mut self.path, &mut self.spare);
+        self.path_is_set = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewrites_add_up_and_the_next_request_starts_afresh() {
+        let request = Request { host: b"", host_normal: b"", path: b"/a/b/c", user_agent: None };
+        let mut scratch = Scratch::new();
+        assert_eq!(scratch.rewritten(), None);
+        scratch.rewrite(&request, 3..6);
+        assert_eq!(scratch.rewritten(), Some(&b"/b/c"[..]));
+        assert_eq!(scratch.path(&request).0, b"/b/c");
+        scratch.rewrite(&request, 2..4);
+        assert_eq!(scratch.rewritten(), Some(&b"/c"[..]));
+        scratch.rewrite(&request, 0..0);
+        assert_eq!(scratch.rewritten(), Some(&b"/"[..]));
+        assert_eq!(scratch.agent(b"HTTPie/0.9.9").0, b"httpie/0.9.9");
+        assert_eq!(scratch.agent(b"ignored").0, b"httpie/0.9.9");
+        scratch.begin();
+        assert_eq!(scratch.path(&request).0, b"/a/b/c");
+        assert_eq!(scratch.agent(b"X").0, b"x");
     }
 }

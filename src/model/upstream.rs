@@ -8,6 +8,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::fault::{Report, step};
 use super::server::ServerSpec;
 
 /// An upstream's name for lookups: lower case (names are compared without regard to ASCII case, as in nginx), with its
@@ -75,6 +78,37 @@ pub struct UpstreamSpec {
     pub servers: Vec<ServerSpec>,
 }
 
+impl UpstreamSpec {
+    /// Reads what the admin API is given for one upstream: an object, server → parameters. Refuses what nginx refuses:
+    /// no servers at all, and none that is not a backup. `None` when anything is at fault; all of it is in `report`.
+    pub(crate) fn read(name: &str, given: &Value, report: &mut Report) -> Option<UpstreamSpec> {
+        let Value::Object(given) = given else {
+            report.fault("", "must be an object: server → parameters");
+            return None;
+        };
+        let mut servers = Vec::with_capacity(given.len());
+        for (server, params) in given {
+            let read = match params {
+                Value::String(params) => ServerSpec::parse(server, params),
+                _ => Err("the parameters must be a string, \"\" for none".to_owned()),
+            };
+            match read {
+                Ok(spec) => servers.push(spec),
+                Err(message) => report.fault(step(server), message),
+            }
+        }
+        if servers.len() < given.len() {
+            return None;
+        }
+        if servers.iter().all(|server| server.backup) {
+            let message = if servers.is_empty() { "has no servers" } else { "has only backup servers" };
+            report.fault("", message);
+            return None;
+        }
+        Some(UpstreamSpec { name: name.to_owned(), servers })
+    }
+}
+
 /// One address of a server. A name with several addresses gives several, each with the weight of the whole, as nginx.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
@@ -98,6 +132,7 @@ pub struct Upstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn keys_ignore_case_and_hash_only_the_hash() {
@@ -111,6 +146,43 @@ mod tests {
             hasher.finish()
         };
         assert_eq!(digest(&|h| upper.hash(h)), digest(&|h| h.write_u64(lower.hash)));
+    }
+
+    fn read(given: Value) -> Result<UpstreamSpec, Vec<String>> {
+        let mut report = Report::default();
+        let spec = UpstreamSpec::read("Up", &given, &mut report);
+        assert_eq!(spec.is_none(), !report.faults.is_empty());
+        spec.ok_or_else(|| report.faults.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn servers_keep_their_order() {
+        let spec = read(json!({"b:2": "", "a:1": "weight=2", "c:3": "backup"})).unwrap();
+        assert_eq!(
+            spec.servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(),
+            ["b:2", "a:1", "c:3"]
+        );
+        assert!(read(json!({"a": "down"})).is_ok(), "nginx takes it, and answers 502");
+    }
+
+    #[test]
+    fn what_nginx_refuses_is_refused_with_its_place() {
+        for (given, fault) in [
+            (json!([]), "must be an object: server → parameters"),
+            (json!("a:1"), "must be an object: server → parameters"),
+            (json!({}), "has no servers"),
+            (json!({"a:1": "backup"}), "has only backup servers"),
+            (json!({"a:1": null}), "/a:1: the parameters must be a string, \"\" for none"),
+            (json!({"a:1": 5}), "/a:1: the parameters must be a string, \"\" for none"),
+            (json!({"a:1": "", "a/b": ""}), "/a~1b: must be an address only: no URL, no path"),
+            (
+                json!({"a:1": "weight=0"}),
+                "/a:1: weight=0: must be 1 or more; use down for a server that gets nothing",
+            ),
+        ] {
+            assert_eq!(read(given.clone()).unwrap_err(), [fault], "{given}");
+        }
+        assert_eq!(read(json!({"a:0": "", "b": "x"})).unwrap_err().len(), 2, "every fault is told");
     }
 
     #[test]

@@ -1,16 +1,151 @@
-//! Rule type `backend`: the leaf of a rule set.
+//! Rule type `backend`: the leaf of a rule set, which names an upstream and adds request headers.
+//!
+//! It owns the reading of `servername` and of the other arguments, all of which are headers; never the choice of a
+//! server or the writing of a head. Next: `snapshot` finds the upstream, `http1::rewrite` writes the headers.
 
+use serde_json::Value;
+
+use super::args::Args;
+use crate::model::host;
 use crate::model::upstream::UpstreamKey;
+
+/// Most values that one rule adds or removes: a head of ours must fit where the client's did.
+const HEADERS: usize = 64;
+/// Most bytes of their names and values together.
+const HEADER_BYTES: usize = 8 * 1024;
+
+/// Headers that say where a message ends or what becomes of the connection: ELB's own business, hop by hop.
+const FRAMING: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Where a request goes, and what is said to the server besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
-    /// The upstream's name, or `host[:port]`, as written.
+    /// The upstream's name, or else `host[:port]`, as written.
     pub servername: String,
-    /// The same for the lookup in a snapshot.
+    /// The same, for [`super::super::Snapshot::upstream`].
     pub key: UpstreamKey,
-    /// Request headers that replace the client's of that name; an empty list only removes them.
+    /// Request headers that replace the client's of that name, whatever its case: one field for each value, so an empty
+    /// list only removes. Names are tokens (RFC 9110, section 5.6.2), values hold no control bytes but tabs.
     pub headers: Vec<(String, Vec<String>)>,
-    /// The `Host` that the server sees, lower case and without port; `None`: the client's.
+    /// The `Host` that the server sees, in lower case and without port; `None`: as for every request.
     pub host: Option<String>,
 }
+
+impl Backend {
+    pub(crate) fn read(args: &mut Args<'_>) -> Option<Backend> {
+        let servername = servername(args);
+        let mut headers: Vec<(String, Vec<String>)> = Vec::new();
+        let (mut host, mut sound) = (None, true);
+        let given = args.given;
+        for (name, value) in given.iter().filter(|(name, value)| *name != "servername" && !value.is_null()) {
+            let read = if name.eq_ignore_ascii_case("host") {
+                host_seen(value).map(|seen| host = Some(seen))
+            } else {
+                header(name, value).map(|values| {
+                    headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+                    headers.push((name.clone(), values));
+                })
+            };
+            if let Err(message) = read {
+                sound = false;
+                let _: Option<()> = args.fault(name, message);
+            }
+        }
+        let values = || headers.iter().flat_map(|(_, values)| values);
+        let bytes = headers.iter().map(|(name, values)| name.len() * values.len().max(1)).sum::<usize>()
+            + values().map(String::len).sum::<usize>();
+        if headers.len() + values().count() > HEADERS || bytes > HEADER_BYTES {
+            args.report.fault(
+                args.at.clone(),
+                format!("has more than {HEADERS} headers or {HEADER_BYTES} bytes of them"),
+            );
+            sound = false;
+        }
+        let servername = servername?;
+        sound.then(|| Backend { key: UpstreamKey::new(&servername), servername, headers, host })
+    }
+}
+
+/// The upstream's name: a string, or the object with one key and no value that the first ELB's sample script sends.
+fn servername(args: &mut Args<'_>) -> Option<String> {
+    let name = match args.given.get("servername") {
+        Some(Value::String(name)) => name,
+        Some(Value::Object(object)) => match object.iter().next() {
+            Some((name, _)) if object.len() == 1 => name,
+            _ => return args.fault("servername", "as an object, must have exactly one key"),
+        },
+        Some(_) => return args.fault("servername", "must be the name of an upstream, or host[:port]"),
+        None => {
+            args.report.fault(args.at.clone(), "has no servername");
+            return None;
+        }
+    };
+    if name.is_empty() {
+        return args.fault("servername", "is empty");
+    }
+    if name.contains('/') {
+        return args.fault("servername", "must be a name only: no URL, no path");
+    }
+    Some(name.clone())
+}
+
+fn host_seen(value: &Value) -> Result<String, String> {
+    let text = value.as_str().ok_or("must be a host name")?;
+    host::normal(text).ok_or_else(|| "is not a host name".to_owned())
+}
+
+/// The values of one header; none for those that only remove it.
+fn header(name: &str, value: &Value) -> Result<Vec<String>, String> {
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err("is not a header name".to_owned());
+    }
+    if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+        return Err("is ELB's own business and cannot be set".to_owned());
+    }
+    match value {
+        Value::String(text) if text.is_empty() => Ok(Vec::new()),
+        Value::Object(object) if object.is_empty() => Ok(Vec::new()),
+        Value::Array(items) => items.iter().filter(|item| !item.is_null()).map(one).collect(),
+        other => Ok(vec![one(other)?]),
+    }
+}
+
+fn one(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(harmless(text)),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        _ => Err("must be a string, a number, true, false, or a list of them".to_owned()),
+    }
+}
+
+/// The text with control characters percent-encoded, as the first ELB sent them: no value can begin a new line.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii_control() && character != '\t' {
+            out.push_str(&format!("%{:02X}", u32::from(character)));
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// A byte of a token (RFC 9110, section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! How the state is changed, and what came of it: the words between the control plane and the state.
+//!
+//! It owns these shapes and nothing that happens. Next: `state` takes an [`Edit`], the hub and the admin API read the
+//! rest.
+
+use serde_json::{Map, Value};
+
+/// A change by the admin API: checked whole, and applied whole or not at all.
+#[derive(Debug, Clone)]
+pub enum Edit {
+    /// Adds or replaces domains: name → rule set.
+    PutDomains(Map<String, Value>),
+    /// Deletes domains; unknown names are no error.
+    DeleteDomains(Vec<String>),
+    /// Adds upstreams or replaces their servers whole: name → server → parameters.
+    PutUpstreams(Map<String, Value>),
+    /// Deletes upstreams; unknown names are no error.
+    DeleteUpstreams(Vec<String>),
+}
+
+/// What an edit did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether anything that serves is different now, so that a new snapshot is worth building.
+    pub changed: bool,
+    /// What the operator should know, each with its JSON pointer.
+    pub warnings: Vec<String>,
+    /// For deletions, in order: the name, and whether it was there.
+    pub found: Vec<(String, bool)>,
+}
+
+/// A key of the store that could not be accepted and is in quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// `rules/<domain>` or `upstreams/<upstream>/<server>`.
+    pub key: String,
+    /// What is wrong with its value.
+    pub message: String,
+    /// Where in its value, as a JSON pointer (RFC 6901); empty for the whole.
+    pub pointer: String,
+    /// Whether another value serves in its place: its last good one, or an edit.
+    pub last_good: bool,
+}
+
+/// What a change of the store did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreOutcome {
+    /// Whether anything that serves is different now.
+    pub changed: bool,
+    /// Keys that were rejected now.
+    pub rejected: Vec<Rejected>,
+    /// Keys that left the quarantine: good again, or gone.
+    pub accepted: Vec<String>,
+    /// Edits that gave way, because the store changed after them: `rules/<domain>` or `upstreams/<upstream>`.
+    pub overridden: Vec<String>,
+}
+
+/// What a load would take away from the store layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Domains that would go.
+    pub domains: usize,
+    /// Of how many.
+    pub of_domains: usize,
+    /// Upstreams that would go.
+    pub upstreams: usize,
+    /// Of how many.
+    pub of_upstreams: usize,
+}

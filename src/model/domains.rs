@@ -1,0 +1,179 @@
+//! The domains in both layers: texts from the store, rule sets from the admin API.
+//!
+//! It owns the reading of rule texts and the quarantine of those that cannot be read, never which layer wins (that is
+//! `layers`) or a store. Next: `state` for who calls, `ruleset` for what is read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::change::{Rejected, StoreOutcome};
+use super::fault::{Fault, Report};
+use super::implicit::Servernames;
+use super::layers::{Change, Layered, Layers, Stored};
+use super::pattern::Patterns;
+use super::ruleset::RuleSet;
+
+impl Layered for Arc<RuleSet> {
+    fn same_stored(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// All domains.
+#[derive(Debug, Default)]
+pub(crate) struct Domains {
+    layers: Layers<Arc<RuleSet>>,
+    /// What the store holds.
+    texts: BTreeMap<String, String>,
+    /// What is wrong with those of them that are.
+    faults: BTreeMap<String, Fault>,
+    servernames: Servernames,
+}
+
+/// Checks what may be a domain's name.
+pub(crate) fn check_name(domain: &str) -> Result<(), &'static str> {
+    if domain.is_empty() { Err("a domain needs a name") } else { Ok(()) }
+}
+
+impl Domains {
+    pub(crate) fn layers(&self) -> &Layers<Arc<RuleSet>> {
+        &self.layers
+    }
+
+    /// The upstreams and hosts that the rules in force name.
+    pub(crate) fn servernames(&self) -> &Servernames {
+        &self.servernames
+    }
+
+    /// An edit; says whether what serves is different now.
+    pub(crate) fn put(&mut self, domain: &str, rules: RuleSet) -> bool {
+        let change = self.layers.put(domain, Arc::new(rules));
+        self.note(&change)
+    }
+
+    /// An edit; says whether what serves is different now, and whether the domain was there.
+    pub(crate) fn delete(&mut self, domain: &str) -> (bool, bool) {
+        let (change, found) = self.layers.delete(domain);
+        (self.note(&change), found)
+    }
+
+    /// The store holds exactly `texts`. With `newest`, what differs is newer than any edit of it.
+    pub(crate) fn load(
+        &mut self,
+        texts: BTreeMap<String, String>,
+        newest: bool,
+        patterns: &mut Patterns,
+        outcome: &mut StoreOutcome,
+    ) {
+        let gone: Vec<String> =
+            self.texts.keys().filter(|domain| !texts.contains_key(*domain)).cloned().collect();
+        for domain in gone {
+            self.stored(domain, None, newest, patterns, outcome);
+        }
+        for (domain, text) in texts {
+            self.stored(domain, Some(text), newest, patterns, outcome);
+        }
+    }
+
+    /// The store's text of one domain is this. A text that cannot be read changes nothing that serves.
+    pub(crate) fn stored(
+        &mut self,
+        domain: String,
+        text: Option<String>,
+        newest: bool,
+        patterns: &mut Patterns,
+        outcome: &mut StoreOutcome,
+    ) {
+        if self.texts.get(&domain) == text.as_ref() {
+            return;
+        }
+        let key = format!("rules/{domain}");
+        let read = text.as_deref().map(|text| self.read(&domain, text, patterns)).transpose();
+        let was_rejected = self.faults.remove(&domain).is_some();
+        let sound = read.is_ok();
+        let stored = match read {
+            Ok(rules) => rules.map(|rules| Stored { value: Some(rules), sound }),
+            Err(fault) => {
+                self.faults.insert(domain.clone(), fault.clone());
+                let last_good = self.layers.effective().contains_key(domain.as_str());
+                let Fault { pointer, message } = fault;
+                outcome.rejected.push(Rejected { key: key.clone(), message, pointer, last_good });
+                let value = self.layers.store().get(domain.as_str()).and_then(|stored| stored.value.clone());
+                Some(Stored { value, sound })
+            }
+        };
+        if was_rejected && sound {
+            outcome.accepted.push(key.clone());
+        }
+        let (change, overridden) = self.layers.stored(&domain, stored, newest && sound);
+        outcome.changed |= self.note(&change);
+        if overridden {
+            outcome.overridden.push(key);
+        }
+        match text {
+            Some(text) => self.texts.insert(domain, text),
+            None => self.texts.remove(&domain),
+        };
+    }
+
+    fn read(&self, domain: &str, text: &str, patterns: &mut Patterns) -> Result<Arc<RuleSet>, Fault> {
+        check_name(domain).map_err(|message| Fault::new("", message))?;
+        let given =
+            serde_json::from_str(text).map_err(|error| Fault::new("", format!("is not JSON: {error}")))?;
+        // A dump wrote it: it was read before.
+        if let Some(Some(edit)) = self.layers.edit(domain)
+            && *edit.given() == given
+        {
+            return Ok(Arc::clone(edit));
+        }
+        let mut report = Report::default();
+        let rules = RuleSet::read(given, patterns, &mut report);
+        rules.map(Arc::new).ok_or_else(|| report.first())
+    }
+
+    fn note(&mut self, change: &Change<Arc<RuleSet>>) -> bool {
+        if !change.is_one() {
+            return false;
+        }
+        self.servernames.replace(change.before.as_deref(), change.after.as_deref());
+        true
+    }
+
+    /// What a dump writes: all that is in force, and what was rejected as it stands in the store, so that no dump
+    /// destroys what an operator wrote and ELB could not read.
+    pub(crate) fn to_dump(&self) -> BTreeMap<String, String> {
+        let mut texts = written(self.layers.effective().iter());
+        for domain in self.faults.keys().filter(|domain| self.layers.edit(domain).is_none()) {
+            texts.extend(
+                self.texts.get_key_value(domain).map(|(domain, text)| (domain.clone(), text.clone())),
+            );
+        }
+        texts
+    }
+
+    /// The store layer in its last good values.
+    pub(crate) fn last_good(&self) -> BTreeMap<String, String> {
+        let store = self.layers.store().iter();
+        written(store.filter_map(|(domain, stored)| Some((domain, stored.value.as_ref()?))))
+    }
+
+    /// How many domains of the store `texts` lacks, and of how many.
+    pub(crate) fn would_drop(&self, texts: &BTreeMap<String, String>) -> (usize, usize) {
+        let dropped = self.texts.keys().filter(|domain| !texts.contains_key(*domain)).count();
+        (dropped, self.texts.len())
+    }
+
+    /// The quarantine.
+    pub(crate) fn rejected(&self) -> impl Iterator<Item = Rejected> {
+        self.faults.iter().map(|(domain, fault)| Rejected {
+            key: format!("rules/{domain}"),
+            message: fault.message.clone(),
+            pointer: fault.pointer.clone(),
+            last_good: self.layers.effective().contains_key(domain.as_str()),
+        })
+    }
+}
+
+fn written<'a>(domains: impl Iterator<Item = (&'a Arc<str>, &'a Arc<RuleSet>)>) -> BTreeMap<String, String> {
+    domains.map(|(domain, rules)| (domain.to_string(), rules.given().to_string())).collect()
+}

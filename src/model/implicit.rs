@@ -1,0 +1,135 @@
+//! Upstreams that nobody made: what a rule's `servername` means when it names none.
+//!
+//! It owns that meaning, the advice about it, and the count of which names the rules in force use, so that building a
+//! snapshot need not look through all rules. Next: `resolve` turns names into addresses.
+
+use std::collections::BTreeMap;
+
+use super::rule::Backend;
+use super::ruleset::RuleSet;
+use super::server::{ServerSpec, ServerTarget};
+use super::upstream::UpstreamSpec;
+
+/// The upstream of one server that `servername` is, if it is an address or a host name. Its failures are not counted,
+/// as the first ELB did not: there is no other server to go to.
+pub(crate) fn upstream(servername: &str) -> Option<UpstreamSpec> {
+    match ServerTarget::parse(servername).ok()? {
+        ServerTarget::Unix(_) => None,
+        ServerTarget::Inet(_) | ServerTarget::Name(_) => {
+            let server = ServerSpec { max_fails: 0, ..ServerSpec::new(servername) };
+            Some(UpstreamSpec { name: servername.to_owned(), servers: vec![server] })
+        }
+    }
+}
+
+/// What an operator should know about a `servername` that names no upstream: a bare word may well be a forgotten one.
+pub(crate) fn advice(servername: &str) -> Option<String> {
+    match ServerTarget::parse(servername) {
+        Ok(ServerTarget::Name(address)) if !servername.contains(['.', ':']) && servername != "localhost" => {
+            Some(format!("there is no upstream {servername}; it is taken for the host {address}"))
+        }
+        Ok(_) => None,
+        Err(_) => Some(format!(
+            "there is no upstream {servername}, and it is no address: 502 until the upstream is there"
+        )),
+    }
+}
+
+/// The names that the rules in force use.
+#[derive(Debug, Default)]
+pub(crate) struct Servernames {
+    /// In lower case → how many backends use it, and one spelling.
+    used: BTreeMap<Box<str>, (usize, String)>,
+}
+
+impl Servernames {
+    /// One rule set took the place of another.
+    pub(crate) fn replace(&mut self, old: Option<&RuleSet>, new: Option<&RuleSet>) {
+        // New ones first, so that a name that stays is not taken out and put in again.
+        for (_, backend) in new.into_iter().flat_map(RuleSet::backends) {
+            self.add(backend);
+        }
+        for (_, backend) in old.into_iter().flat_map(RuleSet::backends) {
+            self.remove(backend.key.name());
+        }
+    }
+
+    /// Every name: in lower case, and as some rule spells it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.used.iter().map(|(key, (_, spelling))| (&**key, spelling.as_str()))
+    }
+
+    fn add(&mut self, backend: &Backend) {
+        if let Some((count, _)) = self.used.get_mut(backend.key.name()) {
+            *count += 1;
+        } else {
+            self.used.insert(backend.key.name().into(), (1, backend.servername.clone()));
+        }
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some((count, _)) = self.used.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.used.remove(key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fault::Report;
+    use crate::model::pattern::Patterns;
+    use serde_json::json;
+
+    #[test]
+    fn an_address_or_a_host_is_an_upstream_of_one_server() {
+        for name in ["127.0.0.1", "127.0.0.1:8080", "h.test:1", "up1", "[::1]:1"] {
+            let upstream = upstream(name).unwrap();
+            assert_eq!((upstream.servers.len(), upstream.servers[0].max_fails), (1, 0), "{name}");
+        }
+        for name in ["u 17", "unix:x", "h:0", ""] {
+            assert_eq!(upstream(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_what_looks_forgotten_is_warned_of() {
+        for name in ["127.0.0.1", "h.test", "h:80", "localhost", "[::1]"] {
+            assert_eq!(advice(name), None, "{name}");
+        }
+        assert!(advice("up1").unwrap().contains("up1:80"));
+        assert!(advice("u 17").unwrap().contains("502"));
+    }
+
+    #[test]
+    fn names_are_counted() {
+        let rules = |names: &[&str]| {
+            let rules: serde_json::Map<_, _> = (names.iter().enumerate())
+                .map(|(number, name)| {
+                    let succ = format!("f{}", number + 1);
+                    let filter = json!({"type": "ua", "args": {"pattern": "", "fail": name, "succ": succ}});
+                    (format!("f{number}"), filter)
+                })
+                .chain([(format!("f{}", names.len()), json!({"type": "ua", "args": {"pattern": ""}}))])
+                .chain(names.iter().map(|name| {
+                    ((*name).to_owned(), json!({"type": "backend", "args": {"servername": name}}))
+                }))
+                .collect();
+            let given = json!({"init": "f0", "rules": rules});
+            RuleSet::read(given, &mut Patterns::default(), &mut Report::default()).unwrap()
+        };
+        let (a, b) = (rules(&["Up1", "up2"]), rules(&["up1"]));
+        let mut names = Servernames::default();
+        names.replace(None, Some(&a));
+        names.replace(None, Some(&b));
+        assert_eq!(names.iter().collect::<Vec<_>>(), [("up1", "Up1"), ("up2", "up2")]);
+        names.replace(Some(&a), Some(&b));
+        assert_eq!(names.iter().collect::<Vec<_>>(), [("up1", "Up1")]);
+        names.replace(Some(&b), None);
+        names.replace(Some(&b), None);
+        assert_eq!(names.iter().count(), 0);
+    }
+}

@@ -1,0 +1,136 @@
+//! Two layers of one kind of thing: what the store holds, and the edits over it that no dump has written yet.
+//!
+//! It owns which of the two is in force (the edit), which of them a change takes away (the older), and the values in
+//! force; never what a value is or how it was read. Next: `domains` and `upstreams` keep theirs in it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A value that can lie in a layer.
+pub(crate) trait Layered: Clone + PartialEq {
+    /// Whether a store would hold the same for both, though they may differ in what it does not keep (an order).
+    fn same_stored(&self, other: &Self) -> bool;
+}
+
+/// What the store layer has for a key.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored<V> {
+    /// The last good value; none when there never was one.
+    pub(crate) value: Option<V>,
+    /// Whether the store holds just this value, and nothing that was rejected.
+    pub(crate) sound: bool,
+}
+
+/// What one step did to the value in force.
+#[derive(Debug)]
+pub(crate) struct Change<V> {
+    /// The value before.
+    pub(crate) before: Option<V>,
+    /// The value now.
+    pub(crate) after: Option<V>,
+}
+
+impl<V: PartialEq> Change<V> {
+    pub(crate) fn is_one(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+/// Store layer, edits, and what is in force, by key.
+#[derive(Debug)]
+pub(crate) struct Layers<V> {
+    store: BTreeMap<Arc<str>, Stored<V>>,
+    /// `None`: deleted.
+    edits: BTreeMap<Arc<str>, Option<V>>,
+    effective: BTreeMap<Arc<str>, V>,
+}
+
+impl<V> Default for Layers<V> {
+    fn default() -> Self {
+        Layers { store: BTreeMap::new(), edits: BTreeMap::new(), effective: BTreeMap::new() }
+    }
+}
+
+impl<V: Layered> Layers<V> {
+    /// The values in force.
+    pub(crate) fn effective(&self) -> &BTreeMap<Arc<str>, V> {
+        &self.effective
+    }
+
+    /// The store layer.
+    pub(crate) fn store(&self) -> &BTreeMap<Arc<str>, Stored<V>> {
+        &self.store
+    }
+
+    /// The edit of a key: `Some(None)` is a deletion.
+    pub(crate) fn edit(&self, key: &str) -> Option<Option<&V>> {
+        self.edits.get(key).map(Option::as_ref)
+    }
+
+    /// How many edits no dump has written yet.
+    pub(crate) fn edits(&self) -> usize {
+        self.edits.len()
+    }
+
+    /// Puts a value over the store's.
+    pub(crate) fn put(&mut self, key: &str, value: V) -> Change<V> {
+        self.edits.insert(key.into(), Some(value));
+        self.settle(key)
+    }
+
+    /// Deletes a key, and says whether there was one: in force, or in the store though never good.
+    pub(crate) fn delete(&mut self, key: &str) -> (Change<V>, bool) {
+        let deleted = matches!(self.edits.get(key), Some(None));
+        let found = self.effective.contains_key(key) || (self.store.contains_key(key) && !deleted);
+        self.edits.insert(key.into(), None);
+        (self.settle(key), found)
+    }
+
+    /// The store's key changed. With `newest` the change is newer than any edit, which gives way: then the second answer
+    /// says whether there was one that said otherwise.
+    pub(crate) fn stored(&mut self, key: &str, stored: Option<Stored<V>>, newest: bool) -> (Change<V>, bool) {
+        match stored {
+            Some(stored) => self.store.insert(key.into(), stored),
+            None => self.store.remove(key),
+        };
+        self.absorb(key);
+        let overridden = newest && self.edits.remove(key).is_some();
+        (self.settle(key), overridden)
+    }
+
+    /// An edit that says what the store holds is no edit. Its value stays in force, for it may know an order.
+    fn absorb(&mut self, key: &str) {
+        let absorbed = match (self.edits.get(key), self.store.get_mut(key)) {
+            (Some(None), None) => true,
+            (Some(Some(edit)), Some(Stored { value: Some(value), sound: true }))
+                if value.same_stored(edit) =>
+            {
+                *value = edit.clone();
+                true
+            }
+            _ => false,
+        };
+        if absorbed {
+            self.edits.remove(key);
+        }
+    }
+
+    /// Makes the value in force that should be.
+    fn settle(&mut self, key: &str) -> Change<V> {
+        self.absorb(key);
+        let after = match self.edits.get(key) {
+            Some(edit) => edit.clone(),
+            None => self.store.get(key).and_then(|stored| stored.value.clone()),
+        };
+        let before = match (&after, self.effective.get_mut(key)) {
+            // The key's own allocation stays, so that snapshots can tell by it that the name did.
+            (Some(after), Some(slot)) => Some(std::mem::replace(slot, after.clone())),
+            (Some(after), None) => self.effective.insert(key.into(), after.clone()),
+            (None, _) => self.effective.remove(key),
+        };
+        Change { before, after }
+    }
+}
+
+#[cfg(test)]
+mod tests;

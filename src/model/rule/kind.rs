@@ -1,0 +1,81 @@
+//! The rule types in one enum: the list that a new type joins.
+//!
+//! It owns the names of the types and which of them are filters, never what one of them does. Next: `ua`, `path`,
+//! `backend`; `ruleset` links them.
+
+use super::args::Args;
+use super::backend::Backend;
+use super::path::Path;
+use super::ua::Ua;
+use crate::model::request::Request;
+use crate::model::scratch::Scratch;
+
+/// One rule, without its name and links.
+#[derive(Debug)]
+pub(crate) enum Rule {
+    /// A filter on the user agent.
+    Ua(Ua),
+    /// A filter on the path.
+    Path(Path),
+    /// A leaf: where the request goes.
+    Backend(Backend),
+}
+
+impl Rule {
+    /// The names of all types, for messages.
+    pub(crate) const TYPES: &str = "ua, path or backend";
+
+    /// Whether there is a type of that name.
+    pub(crate) fn knows(kind: &str) -> bool {
+        matches!(kind, "ua" | "path" | "backend")
+    }
+
+    /// Whether a rule of that type answers yes or no, and so has `succ` and `fail`.
+    pub(crate) fn is_filter(kind: &str) -> bool {
+        kind != "backend"
+    }
+
+    /// Reads a rule; `None` when `args` are at fault, which is then reported, or the type is unknown.
+    pub(crate) fn read(kind: &str, args: &mut Args<'_>) -> Option<Rule> {
+        match kind {
+            "ua" => Ua::read(args).map(Rule::Ua),
+            "path" => Path::read(args).map(Rule::Path),
+            "backend" => Backend::read(args).map(Rule::Backend),
+            _ => None,
+        }
+    }
+
+    /// What a filter answers; a backend is where the walk ends, so it takes everything.
+    pub(crate) fn matches(&self, request: &Request<'_>, scratch: &mut Scratch) -> bool {
+        match self {
+            Rule::Ua(ua) => ua.matches(request, scratch),
+            Rule::Path(path) => path.matches(request, scratch),
+            Rule::Backend(_) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::model::fault::{Fault, Report};
+    use crate::model::pattern::Patterns;
+    use serde_json::Value;
+
+    pub(crate) fn read(kind: &str, args: Value) -> Result<Rule, Vec<Fault>> {
+        let mut report = Report::default();
+        let mut args = Args {
+            given: args.as_object().unwrap(),
+            at: "/args".to_owned(),
+            patterns: &mut Patterns::default(),
+            report: &mut report,
+        };
+        let rule = Rule::read(kind, &mut args);
+        assert_eq!(rule.is_some(), report.faults.is_empty(), "{:?}", report.faults);
+        rule.ok_or(report.faults)
+    }
+
+    pub(crate) fn request<'a>(path: &'a [u8], user_agent: Option<&'a [u8]>) -> Request<'a> {
+        Request { host: b"h", host_normal: b"h", path, user_agent }
+    }
+}

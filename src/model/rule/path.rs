@@ -1,0 +1,107 @@
+//! Rule type `path`: does the path begin so, or match a pattern, and is part of it the new path?
+//!
+//! It owns that question and which part survives a rewrite, never how the new path is encoded. It sees the path decoded
+//! and normalised, as rules before it left it. Next: `ruleset` follows the answer, `encode` writes the path out.
+
+use super::args::Args;
+use crate::model::pattern::Pattern;
+use crate::model::request::Request;
+use crate::model::scratch::Scratch;
+
+/// A test of the path.
+#[derive(Debug)]
+pub(crate) enum Path {
+    /// The path begins with these bytes: `/path1` also takes `/path12`, and nothing takes all.
+    Prefix(Box<[u8]>),
+    /// The pattern matches somewhere.
+    Regex(Pattern),
+    /// The pattern matches somewhere, and then its first group becomes the path.
+    Rewrite(Pattern),
+}
+
+impl Path {
+    pub(crate) fn read(args: &mut Args<'_>) -> Option<Path> {
+        let (regex, rewrite) = (args.flag("regex"), args.flag("rewrite"));
+        Some(match (regex?, rewrite?) {
+            // A prefix is never rewritten, whatever `rewrite` says: so it was in the first ELB.
+            (false, _) => Path::Prefix(args.text("pattern")?.into_bytes().into()),
+            (true, false) => Path::Regex(args.pattern("pattern")?),
+            (true, true) => Path::Rewrite(args.pattern("pattern")?),
+        })
+    }
+
+    pub(crate) fn matches(&self, request: &Request<'_>, scratch: &mut Scratch) -> bool {
+        let (path, engines) = scratch.path(request);
+        match self {
+            Path::Prefix(prefix) => path.starts_with(prefix),
+            Path::Regex(pattern) => engines.is_match(pattern, path),
+            Path::Rewrite(pattern) => {
+                let Some(group) = engines.first_group(pattern, path) else { return false };
+                scratch.rewrite(request, group.unwrap_or(0..0));
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::rule::kind::testing::{read, request};
+    use crate::model::scratch::Scratch;
+    use serde_json::{Value, json};
+
+    /// Whether it matched, and the path afterwards if it was rewritten.
+    fn ask(args: Value, path: &[u8]) -> (bool, Option<Vec<u8>>) {
+        let mut scratch = Scratch::new();
+        let matched = read("path", args).unwrap().matches(&request(path, None), &mut scratch);
+        (matched, scratch.rewritten().map(<[u8]>::to_vec))
+    }
+
+    #[test]
+    fn a_prefix_is_bytes_and_never_rewrites() {
+        assert_eq!(ask(json!({"pattern": "/path1"}), b"/path12"), (true, None));
+        assert_eq!(ask(json!({"pattern": "/path1"}), b"/Path1"), (false, None));
+        assert_eq!(ask(json!({"pattern": ""}), b"/"), (true, None));
+        assert_eq!(ask(json!({"pattern": "/a", "regex": false, "rewrite": true}), b"/a/b"), (true, None));
+        assert_eq!(ask(json!({"pattern": "a(", "rewrite": true}), b"/a("), (false, None));
+    }
+
+    #[test]
+    fn a_regex_matches_or_not() {
+        let args = json!({"pattern": r"^\/blog\/(\S+)$", "regex": true, "rewrite": false});
+        assert_eq!(ask(args.clone(), b"/blog/a"), (true, None));
+        assert_eq!(ask(args, b"/shop/a"), (false, None));
+    }
+
+    #[test]
+    fn a_rewrite_leaves_the_first_group_behind_one_slash() {
+        let rewrite = |pattern: &str, path: &[u8]| {
+            ask(json!({"pattern": pattern, "regex": true, "rewrite": true}), path)
+        };
+        let to = |path: &[u8]| (true, Some(path.to_vec()));
+        assert_eq!(rewrite(r"^\/blog\/(\S+)$", b"/blog/a/b"), to(b"/a/b"));
+        assert_eq!(rewrite(r"^\/blog(\/\S+)$", b"/blog/a"), to(b"/a"));
+        assert_eq!(rewrite("^/blog/(.*)$", b"/blog/"), to(b"/"));
+        assert_eq!(rewrite("^/blog", b"/blog/a"), to(b"/"), "no group");
+        assert_eq!(rewrite("^/blog|(x)", b"/blog/a"), to(b"/"), "the group took no part");
+        assert_eq!(rewrite(r"^\/blog\/(\S+)$", b"/shop/a"), (false, None), "no match rewrites nothing");
+    }
+
+    #[test]
+    fn flags_are_json_booleans() {
+        for (name, value) in [
+            ("regex", json!("false")),
+            ("regex", json!(0)),
+            ("regex", json!(null)),
+            ("rewrite", json!("true")),
+        ] {
+            let faults = read("path", json!({"pattern": "/", name: value})).unwrap_err();
+            assert_eq!(faults[0].to_string(), format!("/args/{name}: must be true or false"));
+        }
+        assert_eq!(
+            read("path", json!({"regex": 1, "rewrite": 1})).unwrap_err().len(),
+            2,
+            "every fault is told"
+        );
+    }
+}

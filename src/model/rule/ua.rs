@@ -1,0 +1,65 @@
+//! Rule type `ua`: does a pattern match the user agent?
+//!
+//! It owns that question. The user agent is put into lower case and the pattern is not, so a capital in a pattern never
+//! matches unless it says `(?i)`: stored patterns are written for it. Next: `kind` asks, `ruleset` follows the answer.
+
+use super::args::Args;
+use crate::model::pattern::Pattern;
+use crate::model::request::Request;
+use crate::model::scratch::Scratch;
+
+/// A test of the user agent.
+#[derive(Debug)]
+pub(crate) struct Ua {
+    pattern: Pattern,
+}
+
+impl Ua {
+    pub(crate) fn read(args: &mut Args<'_>) -> Option<Ua> {
+        Some(Ua { pattern: args.pattern("pattern")? })
+    }
+
+    /// A request without a user agent never matches, not even the empty pattern.
+    pub(crate) fn matches(&self, request: &Request<'_>, scratch: &mut Scratch) -> bool {
+        let Some(agent) = request.user_agent else { return false };
+        let (agent, engines) = scratch.agent(agent);
+        engines.is_match(&self.pattern, agent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::rule::kind::testing::{read, request};
+    use crate::model::scratch::Scratch;
+    use serde_json::json;
+
+    fn matches(pattern: &str, agent: Option<&[u8]>) -> bool {
+        let rule = read("ua", json!({"pattern": pattern})).unwrap();
+        rule.matches(&request(b"/", agent), &mut Scratch::new())
+    }
+
+    #[test]
+    fn the_agent_is_lower_case_and_the_pattern_is_not() {
+        assert!(matches(r"httpie(\S+)$", Some(b"HTTPie/0.9.9")));
+        assert!(!matches("HTTPie", Some(b"HTTPie/0.9.9")));
+        assert!(matches("(?i)HTTPie", Some(b"HTTPie/0.9.9")));
+        assert!(matches(r"\xff$", Some(b"x\xff")), "bytes, not characters");
+    }
+
+    #[test]
+    fn no_agent_is_no_match_and_an_empty_one_is_an_agent() {
+        assert!(!matches("", None));
+        assert!(matches("", Some(b"")));
+    }
+
+    #[test]
+    fn a_pattern_is_needed_and_must_compile() {
+        let fault = |args| read("ua", args).unwrap_err()[0].to_string();
+        assert_eq!(fault(json!({})), "/args: has no pattern");
+        assert_eq!(fault(json!({"pattern": 5})), "/args/pattern: must be a string");
+        assert!(
+            fault(json!({"pattern": "a("}))
+                .starts_with("/args/pattern: the pattern does not compile: unclosed")
+        );
+    }
+}
