@@ -1,5 +1,6 @@
 //! ELB is a dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
 
+pub mod command;
 pub mod control;
 pub mod data;
 pub mod exchange;

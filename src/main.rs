@@ -1,3 +1,24 @@
-//! The command.
+//! The command `elb`: reads what it is asked for, and hands it on.
+//!
+//! It owns the way into the process's arguments, variables and files, and nothing else. Next: `settings` says what they
+//! mean, `command` does it.
 
-fn main() {}
+use std::process::ExitCode;
+use std::{env, fs, thread};
+
+use elb::command;
+use elb::settings::{Invocation, Surroundings, parse};
+
+fn main() -> ExitCode {
+    let around = Surroundings {
+        variable: &|name| env::var_os(name),
+        read: &|path| fs::read_to_string(path),
+        cores: thread::available_parallelism().map_or(1, usize::from),
+    };
+    match parse(env::args_os(), &around) {
+        Ok(Invocation::Run(settings)) => command::run(*settings),
+        Ok(Invocation::Demo(args)) => command::demo(&args),
+        Ok(Invocation::Check(args)) => command::check(&args),
+        Err(fault) => command::refuse(&fault),
+    }
+}

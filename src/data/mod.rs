@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The data plane: one pinned thread a core, each with its own listener, connections, pools and view of the rules.
+
+pub mod answer;
+pub mod balancer;
+pub mod buffers;
+pub mod conn;
+pub mod ctx;
+pub mod listen;
+pub mod pool;
+pub mod pump;
+pub mod socket;
+pub mod spawn;
+pub mod timers;
+pub mod token;
+pub mod view;
+pub mod worker;
+
+pub use listen::Listeners;
+pub use spawn::{bind, spawn};

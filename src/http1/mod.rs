@@ -1,5 +1,15 @@
 //! What the wire says: heads, framing, bodies and targets as bytes. Pure.
 
+pub mod body;
+pub mod buf;
 pub mod error;
+pub mod fields;
 pub mod framing;
 pub mod limits;
+pub mod reply;
+pub mod request_head;
+pub mod response_head;
+pub mod rewrite;
+pub mod scan;
+pub mod syntax;
+pub mod target;

@@ -79,6 +79,12 @@ impl Snapshot {
         self.hosts.names().get(slot as usize).map_or("", |name| name)
     }
 
+    /// The slot of the domain of that name, as the operator wrote it. Slots are in the order of names.
+    pub fn domain_slot(&self, name: &str) -> Option<u32> {
+        let slot = self.hosts.names().binary_search_by(|known| known.as_ref().cmp(name)).ok()?;
+        u32::try_from(slot).ok()
+    }
+
     /// The slot and the rules of a request's domain. `lowered` is room for a host that is not written as its key is.
     pub(crate) fn domain(&self, request: &Request<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
         let slot = self.hosts.find(request, lowered)?;

@@ -14,7 +14,7 @@ use super::{addresses, units};
 
 /// A dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
 #[derive(Debug, Parser)]
-#[command(name = "elb", version, args_conflicts_with_subcommands = true)]
+#[command(name = "elb", version, args_conflicts_with_subcommands = true, next_line_help = true)]
 #[command(after_help = "\
 Durations: 500ms, 30s, 2m, 1h; a bare number is seconds. Sizes: 64k, 50m; a bare number is bytes.
 A flag beats its variable, a variable beats the default, an empty variable counts as none.
@@ -54,9 +54,9 @@ pub struct CheckArgs {
 /// How the `Host` header reaches servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum HostHeader {
-    /// Lower case, without the port.
+    // Lower case, without the port.
     Normalized,
-    /// Byte for byte.
+    // Byte for byte.
     AsReceived,
 }
 

@@ -105,11 +105,15 @@ where
 
 /// The command, and which variable stands for which flag. Clap would read variables itself, from the process and without
 /// saying so in an error, so their names are taken off the flags and put into the help.
-fn command() -> (Command, Vec<(String, String)>) {
+pub(super) fn command() -> (Command, Vec<(String, String)>) {
     let mut variables = Vec::new();
     let command = CommandLine::command().mut_args(|arg| {
         let Some(name) = arg.get_env().and_then(OsStr::to_str).map(str::to_owned) else { return arg };
-        let help = format!("{} [env: {name}]", arg.get_help().cloned().unwrap_or_default());
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let help = match help.split_once(" [default: ") {
+            Some((help, default)) => format!("{help} [env: {name}] [default: {default}"),
+            None => format!("{help} [env: {name}]"),
+        };
         variables.push((arg.get_id().to_string(), name));
         arg.env(None::<&str>).help(help)
     });

@@ -277,6 +277,24 @@ fn help_names_every_flag_and_variable_and_shows_no_value_of_a_variable() {
 }
 
 #[test]
+fn the_readme_has_every_flag_with_its_variables_and_its_default() {
+    let readme = include_str!("../../README.md");
+    let (command, variables) = invocation::command();
+    for arg in command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
+        let flag = format!("--{}", arg.get_long().unwrap());
+        let named =
+            |line: &&str| line.starts_with("| `--") && line.split(['`', ' ']).any(|word| word == flag);
+        let row = readme.lines().find(named).unwrap_or_else(|| panic!("{flag} is not in the README"));
+        if let Some((_, variable)) = variables.iter().find(|(id, _)| arg.get_id() == id.as_str()) {
+            assert!(row.contains(&format!("`{variable}`")), "{variable}: {row}");
+        }
+        if let [default] = arg.get_default_values() {
+            assert!(row.contains(&format!("`{}`", default.to_str().unwrap())), "{default:?}: {row}");
+        }
+    }
+}
+
+#[test]
 fn the_description_tells_everything_but_secrets() {
     let variables = [
         ("ELB_ADMIN_TOKEN", "hunter2"),

@@ -1,0 +1,55 @@
+# syntax=docker/dockerfile:1
+
+# The build. It needs cargo and a linker and nothing else: tools/protoc.sh brings the protoc that etcd-client asks for.
+FROM rust:1.95-slim-bookworm AS build
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libcap2-bin \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /elb
+
+# The dependencies, in a layer of their own: it is built anew when a manifest changes, not when the source does.
+# (The manifest may name benches, which must then exist; the pattern also matches none.)
+COPY .cargo .cargo
+COPY tools tools
+COPY Cargo.toml Cargo.lock ./
+COPY benche[s] benches/
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    mkdir src \
+    && echo 'fn main() {}' > src/main.rs \
+    && touch src/lib.rs \
+    && cargo build --release --locked --bin elb \
+    && rm -r src
+
+# ELB itself. Cargo compares times, and the source may be older than the empty files that stood in for it.
+#
+# setcap is for port 80 without root. In a network namespace of its own Docker opens low ports to everyone, but with
+# `--net host` the host's rule holds, so the file carries the one capability that is needed. That is an extended
+# attribute: COPY keeps it (with BuildKit, which the mounts here ask for anyway), a later chown or chmod would drop it.
+COPY src src
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    touch src/main.rs src/lib.rs \
+    && cargo build --release --locked --bin elb \
+    && cp target/release/elb /usr/local/bin/elb \
+    && setcap cap_net_bind_service=+ep /usr/local/bin/elb
+
+# What runs: the C library and one file.
+FROM debian:bookworm-slim
+
+LABEL org.opencontainers.image.title="ELB" \
+      org.opencontainers.image.description="A dynamic HTTP/1.1 load balancer" \
+      org.opencontainers.image.licenses="MIT"
+
+COPY --from=build /usr/local/bin/elb /usr/local/bin/elb
+
+# Nobody in particular: no name, no home, no shell.
+USER 65532:65532
+
+ENV ELB_LISTEN=0.0.0.0:80
+EXPOSE 80
+
+# SIGTERM, which is what `docker stop` sends, drains. No HEALTHCHECK: a process that cannot serve ends, and what listens
+# where is the operator's choice; from outside, any path of an unknown domain answers 404.
+ENTRYPOINT ["elb"]

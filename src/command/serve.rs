@@ -1,0 +1,61 @@
+//! The two planes, put together: listeners, the bridge, control, then one worker after the other.
+//!
+//! It owns the order of these steps and nothing that happens afterwards. Control comes first: it loads the store before
+//! anyone is served, and a thread started from a pinned one would inherit its core. Next: `data`, `control`, `link`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::settings::Settings;
+use crate::{control, data, link};
+
+/// `EX_SOFTWARE` of `sysexits.h`: the control thread ended without a word.
+const SOFTWARE: u8 = 70;
+
+/// A running balancer.
+pub(super) struct Serving {
+    addresses: Vec<SocketAddr>,
+    control: JoinHandle<u8>,
+}
+
+/// Starts everything. When it returns, clients are served.
+///
+/// # Errors
+/// What could not be had, in words that name it: an address, an open file, a thread.
+pub(super) fn start(settings: Settings) -> io::Result<Serving> {
+    let settings = Arc::new(settings);
+    let listeners = data::bind(&settings)?;
+    let addresses = listeners.first().map(data::Listeners::addresses).unwrap_or_default();
+    let (ends, control_end) = link::bridge(settings.workers, settings.admin.listen.is_none())
+        .map_err(|error| named("cannot make the workers' mailboxes", &error))?;
+    let (ready, first) = crossbeam_channel::bounded(1);
+    let control = control::start(Arc::clone(&settings), control_end, ready)?;
+    // Without a first snapshot control has ended, and its exit code says how.
+    let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control }) };
+    for (end, listeners) in ends.into_iter().zip(listeners) {
+        let index = end.index;
+        data::spawn(end, listeners, &settings, Arc::clone(&snapshot))
+            .map_err(|error| named(&format!("cannot start worker {index}"), &error))?;
+    }
+    Ok(Serving { addresses, control })
+}
+
+/// The same error with what was being done.
+fn named(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
+}
+
+impl Serving {
+    /// Where the data port is, with the ports that the kernel chose; empty when control ended at once.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Waits until control has ended everything.
+    pub(super) fn wait(self) -> ExitCode {
+        ExitCode::from(self.control.join().unwrap_or(SOFTWARE))
+    }
+}

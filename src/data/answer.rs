@@ -1,0 +1,266 @@
+//! Answers the steps of an exchange: where a request goes, which server takes it, and what becomes of connections.
+//!
+//! It owns the loans of a request from the moment it is routed until it is over, never a byte of it. Next: `view`
+//! routes, `balancer` chooses, `pool` lends.
+
+use std::io;
+
+use super::conn::{Active, Conn};
+use super::ctx::Ctx;
+use super::view::Routed;
+use crate::exchange::{Fate, Forward, NoServer, Side, Step};
+
+/// The prefix of the admin API on the data port; one word follows it (design, 15.11).
+const ADMIN: &[u8] = b"/__erulb__/";
+
+/// What came of the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driven {
+    /// The exchange waits for bytes.
+    Waiting,
+    /// The exchange is over, and the connection goes on.
+    Idle,
+    /// The connection is to be closed.
+    Close,
+    /// The connection is control's from now on.
+    Adopt,
+}
+
+/// Takes steps until the exchange waits or is over.
+pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
+    loop {
+        let Some(active) = &mut conn.active else { return Driven::Idle };
+        match active.exchange.step(&ctx.env()) {
+            Step::Wait => return Driven::Waiting,
+            Step::Route => {
+                if route(active, conn.peer.as_bytes(), ctx) == Driven::Adopt {
+                    return Driven::Adopt;
+                }
+            }
+            Step::Connect { same } => connect(active, conn.token.slot, same, ctx),
+            Step::Others => {
+                let others = others(active, ctx);
+                active.exchange.better(&ctx.env(), others);
+            }
+            Step::Drop { failed } => drop_server(active, failed, ctx),
+            Step::Shutdown(Side::Client) => conn.socket.shutdown(),
+            Step::Shutdown(Side::Server) => {
+                if let Some(socket) = active.server.and_then(|slot| ctx.pool.socket(slot)) {
+                    socket.shutdown();
+                }
+            }
+            Step::Finished(fate) => {
+                if let Some(driven) = finished(conn, fate, ctx) {
+                    return driven;
+                }
+            }
+            Step::Close { reset, failed } => {
+                if reset {
+                    conn.socket.reset_on_close();
+                }
+                drop_server(active, failed, ctx);
+                return Driven::Close;
+            }
+        }
+    }
+}
+
+/// Asks the rules.
+fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> Driven {
+    active.tried.clear();
+    active.upstream = None;
+    active.routed = ctx.now;
+    let request = active.exchange.route_request();
+    if is_admin(request.path)
+        && let Some(adoptions) = &ctx.adoptions
+    {
+        if adoptions.capacity() > 0 {
+            return Driven::Adopt;
+        }
+        active.exchange.denied(&ctx.env(), 503, "admin-busy");
+        return Driven::Waiting;
+    }
+    // The environment is put together by hand: the view stays borrowed for as long as its answer is used.
+    let env =
+        crate::exchange::Env { now: ctx.now, policy: &ctx.policy, date: &ctx.date, draining: ctx.draining };
+    match ctx.view.route(&request, &mut ctx.pool) {
+        Routed::Denied { status, reason } => active.exchange.denied(&env, status, reason),
+        Routed::Forward { domain, upstream, backend, path } => {
+            active.domain = Some(domain);
+            active.upstream = upstream;
+            let host = backend.host.as_deref().map(str::as_bytes);
+            active.exchange.forward(&env, &Forward { peer, path, host, extra: &backend.headers });
+        }
+    }
+    Driven::Waiting
+}
+
+/// `/__erulb__/` and one word; anything else is the user's own path.
+fn is_admin(path: &[u8]) -> bool {
+    path.strip_prefix(ADMIN).is_some_and(|word| {
+        !word.is_empty() && word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    })
+}
+
+/// Finds a server and a connection to it.
+fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
+    let none = |status, reason| NoServer::NoneLeft { status, reason };
+    let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream)) else {
+        return active.exchange.refused(&ctx.env(), none(502, "unknown-upstream"));
+    };
+    let kept = active.lease.take();
+    let again = kept.as_ref().filter(|_| same).and_then(|lease| local.balancer.index_of(lease));
+    let at = match (again, kept) {
+        (Some(at), Some(lease)) => {
+            active.lease = Some(lease);
+            at
+        }
+        (_, kept) => {
+            if let Some(lease) = kept {
+                local.balancer.done(lease, false, ctx.now);
+            }
+            let Some((at, lease)) = local.balancer.pick(&active.tried, ctx.now) else {
+                let reason =
+                    if local.balancer.upstream().servers.is_empty() { "no-address" } else { "no-server" };
+                return active.exchange.refused(&ctx.env(), none(502, reason));
+            };
+            active.tried.add(&lease);
+            active.lease = Some(lease);
+            at
+        }
+    };
+    let upstream = local.balancer.upstream();
+    let (Some(server), Some(list)) = (upstream.servers.get(at), local.lists.get(at).copied()) else {
+        return active.exchange.refused(&ctx.env(), none(502, "no-server"));
+    };
+    let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client) };
+    if pooled.is_some() {
+        (active.server, active.connecting) = (pooled, false);
+        return active.exchange.connected(&ctx.env(), true);
+    }
+    match ctx.pool.connect(&server.endpoint, client, &ctx.registry, ctx.now) {
+        Ok(slot) => (active.server, active.connecting) = (Some(slot), true),
+        Err(error) => match exhausted(&error) {
+            Some(reason) => active.exchange.refused(&ctx.env(), none(503, reason)),
+            None => active.exchange.refused(&ctx.env(), NoServer::Failed),
+        },
+    }
+}
+
+/// What this machine has run out of; no server is to blame for that.
+fn exhausted(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Some("no-ports"),
+        _ => match error.raw_os_error() {
+            Some(23 | 24) => Some("no-descriptors"), // ENFILE, EMFILE
+            Some(12 | 105) => Some("no-memory"),     // ENOMEM, ENOBUFS
+            _ => None,
+        },
+    }
+}
+
+fn others(active: &Active, ctx: &mut Ctx) -> bool {
+    let now = ctx.now;
+    active
+        .upstream
+        .and_then(|upstream| ctx.view.local(upstream))
+        .is_some_and(|local| local.balancer.others(&active.tried, now))
+}
+
+/// Closes the server connection. A server that is to blame gives its place back at once; otherwise the place is kept
+/// until the exchange is over, so that the same server can be asked again.
+fn drop_server(active: &mut Active, failed: bool, ctx: &mut Ctx) {
+    if let Some(slot) = active.server.take() {
+        ctx.pool.close(slot);
+    }
+    active.connecting = false;
+    if failed {
+        give_place_back(active, true, ctx);
+    }
+}
+
+/// Gives the place of a server back whose exchange is closed.
+pub fn blame(active: &mut Active, failed: bool, ctx: &mut Ctx) {
+    drop_server(active, failed, ctx);
+}
+
+fn give_place_back(active: &mut Active, failed: bool, ctx: &mut Ctx) {
+    if let Some(lease) = active.lease.take()
+        && let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream))
+    {
+        local.balancer.done(lease, failed, ctx.now);
+    }
+}
+
+/// The exchange is over. `None`: the next request is waiting already.
+fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
+    let active = conn.active.as_mut()?;
+    if let Some(slot) = active.server.take() {
+        let list = active
+            .upstream
+            .filter(|_| fate.keep_server && !ctx.draining)
+            .and_then(|upstream| ctx.view.local(upstream))
+            .and_then(|local| local.lists.get(local.balancer.index_of(active.lease.as_ref()?)?).copied());
+        match list {
+            Some(list) => ctx.pool.give_back(slot, list, &mut ctx.timers, ctx.now),
+            None => ctx.pool.close(slot),
+        }
+    }
+    give_place_back(active, false, ctx);
+    count(active, ctx);
+    if !fate.keep_client {
+        return Some(Driven::Close);
+    }
+    if active.exchange.has_unread() {
+        active.exchange.restart(&ctx.env());
+        return None;
+    }
+    release(conn, ctx);
+    conn.deadline = ctx.now + ctx.keepalive;
+    Some(Driven::Idle)
+}
+
+/// One line of numbers for a request that reached an upstream.
+fn count(active: &mut Active, ctx: &mut Ctx) {
+    if let (Some(domain), Some(stats)) = (active.domain.take(), &mut ctx.stats) {
+        // The client went away before there was a status: nginx's 499.
+        let status = match active.exchange.status() {
+            0 => 499,
+            status => status,
+        };
+        let cost = ctx.now.saturating_duration_since(active.routed).as_millis();
+        stats.record(domain, status, u32::try_from(cost).unwrap_or(u32::MAX));
+    }
+}
+
+/// Returns everything that a connection has borrowed; it is idle after that, or about to be closed.
+pub fn release(conn: &mut Conn, ctx: &mut Ctx) {
+    let Some(mut active) = conn.active.take() else { return };
+    if let Some(slot) = active.server.take() {
+        ctx.pool.close(slot);
+    }
+    active.connecting = false;
+    give_place_back(&mut active, false, ctx);
+    count(&mut active, ctx);
+    for side in [Side::Client, Side::Server] {
+        if let Some(window) = active.exchange.surrender(side) {
+            ctx.buffers.give(window);
+        }
+    }
+    ctx.close(active);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_word_behind_the_prefix_is_the_api() {
+        for path in ["/__erulb__/domain", "/__erulb__/x", "/__erulb__/A_1"] {
+            assert!(is_admin(path.as_bytes()), "{path}");
+        }
+        for path in ["/__erulb__", "/__erulb__/", "/__erulb__/a/b", "/__erulb__/a-b", "/__ERULB__/x", "/x"] {
+            assert!(!is_admin(path.as_bytes()), "{path}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The worker's stock of windows in three sizes, bounded in bytes, last in first out so that the hot one stays in cache.
+//!
+//! It owns windows that nobody uses and the count of those that are lent; it never looks into one. Next: `conn` borrows.
+
+use crate::http1::buf::Buf;
+
+/// The sizes: what every exchange begins with, what is kept for a replay, and what bulk bodies and large heads get.
+pub const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 256 * 1024];
+/// Bytes that one worker may lend at once. Ten thousand exchanges with both windows need 320 MiB; above the bound,
+/// reading waits until a window comes back.
+pub const STOCK: usize = 1024 * 1024 * 1024;
+/// Free windows of each size that are kept for the next exchange; the rest go back to the allocator.
+const SPARE: [usize; 3] = [64, 16, 8];
+
+/// The stock.
+#[derive(Debug)]
+pub struct Buffers {
+    free: [Vec<Buf>; 3],
+    lent: usize,
+    limit: usize,
+}
+
+impl Buffers {
+    /// A stock that lends `limit` bytes at most.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { free: SPARE.map(Vec::with_capacity), lent: 0, limit }
+    }
+
+    /// A window of at least this many bytes, or of the largest size; `None` when the stock is used up.
+    #[must_use]
+    pub fn take(&mut self, at_least: usize) -> Option<Buf> {
+        let class = CLASSES.iter().position(|size| *size >= at_least).unwrap_or(CLASSES.len() - 1);
+        if self.lent + CLASSES[class] > self.limit {
+            return None;
+        }
+        self.lent += CLASSES[class];
+        Some(self.free[class].pop().unwrap_or_else(|| Buf::new(CLASSES[class])))
+    }
+
+    /// Whether a window of more bytes than `capacity` exists.
+    #[must_use]
+    pub fn larger_than(capacity: usize) -> bool {
+        capacity < CLASSES[CLASSES.len() - 1]
+    }
+
+    /// Takes a window back.
+    pub fn give(&mut self, mut window: Buf) {
+        window.clear();
+        self.lent -= window.capacity();
+        if let Some(class) = CLASSES.iter().position(|size| *size == window.capacity())
+            && self.free[class].len() < SPARE[class]
+        {
+            self.free[class].push(window);
+        }
+    }
+
+    /// Bytes that are lent now.
+    #[must_use]
+    pub fn lent(&self) -> usize {
+        self.lent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_window_given_is_the_next_one_taken() {
+        let mut stock = Buffers::new(STOCK);
+        let mut window = stock.take(1).unwrap();
+        window.room()[0] = 42;
+        window.filled(1);
+        stock.give(window);
+        let mut window = stock.take(100).unwrap();
+        assert!(window.is_empty());
+        assert_eq!((window.room()[0], stock.lent()), (42, CLASSES[0]));
+    }
+
+    #[test]
+    fn sizes_are_rounded_up_and_the_largest_is_the_end() {
+        let mut stock = Buffers::new(STOCK);
+        let sizes: Vec<usize> = [1, CLASSES[0], CLASSES[0] + 1, CLASSES[1] + 1, usize::MAX]
+            .map(|at_least| stock.take(at_least).unwrap().capacity())
+            .into();
+        assert_eq!(sizes, [CLASSES[0], CLASSES[0], CLASSES[1], CLASSES[2], CLASSES[2]]);
+        assert!(Buffers::larger_than(CLASSES[1]) && !Buffers::larger_than(CLASSES[2]));
+    }
+
+    #[test]
+    fn the_stock_is_bounded() {
+        let mut stock = Buffers::new(2 * CLASSES[0]);
+        let first = stock.take(1).unwrap();
+        let _second = stock.take(1).unwrap();
+        assert!(stock.take(1).is_none());
+        stock.give(first);
+        assert!(stock.take(1).is_some());
+    }
+}

@@ -1,0 +1,96 @@
+//! One client connection, and what hangs on it while a request is under way.
+//!
+//! It owns the client's socket, the exchange, and the loans from the worker (windows, a server connection, a place in a
+//! balancer); it never decides what to do with them. Next: `pump` moves its bytes, `answer` answers its exchange.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::balancer::{Lease, Tried};
+use super::socket::Socket;
+use super::token::Token;
+use crate::exchange::Exchange;
+
+/// A client's address as text, without a heap allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerText {
+    bytes: [u8; 45],
+    len: u8,
+}
+
+impl PeerText {
+    /// The text of an address; the longest has 45 bytes (RFC 4291, section 2.2, form 3).
+    #[must_use]
+    pub fn new(address: IpAddr) -> Self {
+        let mut bytes = [0; 45];
+        let mut rest = &mut bytes[..];
+        let whole = write!(rest, "{address}").is_ok();
+        let left = rest.len();
+        let len = if whole { u8::try_from(45 - left).unwrap_or_default() } else { 0 };
+        Self { bytes, len }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+/// A request under way. Boxed and used again, so that an idle connection stays small and a busy one allocates nothing.
+#[derive(Debug)]
+pub struct Active {
+    /// The machine.
+    pub exchange: Exchange,
+    /// The server connection, as a slot of the pool.
+    pub server: Option<u32>,
+    /// The server connection is not established yet.
+    pub connecting: bool,
+    /// The place taken in the balancer of `upstream`.
+    pub lease: Option<Lease>,
+    /// The upstream, as a slot of the view.
+    pub upstream: Option<u32>,
+    /// Servers tried for this request.
+    pub tried: Tried,
+    /// The domain that it was routed by, for statistics.
+    pub domain: Option<u32>,
+    /// When it was routed.
+    pub routed: Instant,
+    /// A window was wanted and the stock was used up.
+    pub starved: bool,
+}
+
+/// A client connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// The client's socket.
+    pub socket: Socket,
+    /// Its name in the worker.
+    pub token: Token,
+    /// Its address, as text.
+    pub peer: PeerText,
+    /// It waits in the worker's queue of runnable connections.
+    pub queued: bool,
+    /// When something is to be done if nothing happens until then.
+    pub deadline: Instant,
+    /// The request under way.
+    pub active: Option<Box<Active>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_whole() {
+        for text in ["1.2.3.4", "255.255.255.255", "::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+            assert_eq!(PeerText::new(text.parse().unwrap()).as_bytes(), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Conn>() <= 192, "{} bytes", size_of::<Conn>());
+    }
+}

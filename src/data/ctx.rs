@@ -1,0 +1,107 @@
+//! What a connection may borrow from its worker.
+//!
+//! It owns everything of a worker but the connections themselves, so that one connection and all of this can be
+//! borrowed side by side. It never drives anything. Next: `pump` and `answer` use it, `worker` fills it in.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+
+use super::balancer::Tried;
+use super::buffers::Buffers;
+use super::conn::Active;
+use super::pool::Pool;
+use super::timers::Timers;
+use super::token::Token;
+use super::view::View;
+use crate::exchange::{Env, Exchange, Policy};
+use crate::link::Adopted;
+use crate::stats::Stats;
+
+/// Finished exchanges that are kept to be used again; one for each connection that is busy at the same time.
+const SPARE_EXCHANGES: usize = 512;
+
+/// The loans.
+#[derive(Debug)]
+pub struct Ctx {
+    /// Server connections.
+    pub pool: Pool,
+    /// Rules and upstreams.
+    pub view: View,
+    /// Deadlines.
+    pub timers: Timers,
+    /// Windows.
+    pub buffers: Buffers,
+    /// Numbers, when somebody wants them.
+    pub stats: Option<Stats>,
+    /// Bounds of every exchange.
+    pub policy: Policy,
+    /// Longest silence between two requests.
+    pub keepalive: Duration,
+    /// The date of this second.
+    pub date: [u8; 29],
+    /// The clock of this turn.
+    pub now: Instant,
+    /// The worker is going down.
+    pub draining: bool,
+    /// Where sockets are registered.
+    pub registry: mio::Registry,
+    /// The way of admin connections, when the admin API is on the data port.
+    pub adoptions: Option<mpsc::Sender<Adopted>>,
+    /// Connections that wait for a window.
+    pub starved: Vec<u32>,
+    /// Timers that came due, for the moment in which they are looked at.
+    pub due: Vec<Token>,
+    /// Exchanges to be used again.
+    pub spare: Vec<Box<Active>>,
+    /// When the date changes next.
+    pub next_second: Instant,
+}
+
+impl Ctx {
+    /// What an exchange is told.
+    #[must_use]
+    pub fn env(&self) -> Env<'_> {
+        Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining }
+    }
+
+    /// Reads the clock; once a second also the calendar.
+    pub fn tick(&mut self) {
+        self.now = Instant::now();
+        if self.now >= self.next_second {
+            self.next_second = self.now + Duration::from_secs(1);
+            let text = httpdate::fmt_http_date(SystemTime::now());
+            if let Ok(date) = text.as_bytes().try_into() {
+                self.date = date;
+            }
+        }
+    }
+
+    /// An exchange for a connection whose first bytes have come.
+    #[must_use]
+    pub fn open(&mut self) -> Box<Active> {
+        let env = Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining };
+        if let Some(mut active) = self.spare.pop() {
+            active.exchange.recycle(&env);
+            return active;
+        }
+        Box::new(Active {
+            exchange: Exchange::new(&env),
+            server: None,
+            connecting: false,
+            lease: None,
+            upstream: None,
+            tried: Tried::default(),
+            domain: None,
+            routed: self.now,
+            starved: false,
+        })
+    }
+
+    /// Takes an exchange back whose loans were all returned.
+    pub fn close(&mut self, active: Box<Active>) {
+        if self.spare.len() < SPARE_EXCHANGES {
+            self.spare.push(active);
+        }
+    }
+}

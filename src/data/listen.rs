@@ -1,0 +1,111 @@
+//! Listening sockets: one for each worker and address, sharing the port through SO_REUSEPORT.
+//!
+//! It owns how a listener is made, never what is accepted. Binding and listening are two steps, so that an address in
+//! use is told before anything starts, and no connection waits while the configuration loads. Next: `worker` accepts.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that may wait in one listener's queue; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// The sockets of one worker, bound and not yet listening.
+#[derive(Debug)]
+pub struct Listeners {
+    sockets: Vec<Socket>,
+}
+
+/// Binds every address once for each worker. Port 0 is chosen by the kernel once and then shared.
+///
+/// # Errors
+/// The address and what the kernel says of it.
+pub fn bind(addresses: &[SocketAddr], workers: usize) -> io::Result<Vec<Listeners>> {
+    let mut all: Vec<Listeners> = (0..workers).map(|_| Listeners { sockets: Vec::new() }).collect();
+    for address in addresses {
+        let mut address = *address;
+        for listeners in &mut all {
+            let socket = bind_one(address).map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+            })?;
+            if let Some(bound) = socket.local_addr()?.as_socket() {
+                address = bound;
+            }
+            listeners.sockets.push(socket);
+        }
+    }
+    Ok(all)
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Accepted sockets inherit it on Linux, which saves a call for each connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+impl Listeners {
+    /// The addresses, with the ports that the kernel chose.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets
+            .iter()
+            .filter_map(|socket| socket.local_addr().ok().and_then(|address| address.as_socket()))
+            .collect()
+    }
+
+    /// Begins to take connections.
+    ///
+    /// # Errors
+    /// The address is in use by a socket that does not share it.
+    pub(super) fn listen(self) -> io::Result<Vec<mio::net::TcpListener>> {
+        self.sockets
+            .into_iter()
+            .map(|socket| {
+                socket.listen(BACKLOG)?;
+                Ok(mio::net::TcpListener::from_std(socket.into()))
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn workers_share_the_port_that_the_kernel_chose() {
+        let all = bind(&["127.0.0.1:0".parse().unwrap()], 3).unwrap();
+        let address = all[0].addresses()[0];
+        assert!(address.port() != 0 && all.iter().all(|one| one.addresses() == [address]));
+        assert!(std::net::TcpStream::connect(address).is_err(), "nothing is accepted before listen");
+        let listeners: Vec<_> = all.into_iter().flat_map(|one| one.listen().unwrap()).collect();
+        let mut client = std::net::TcpStream::connect(address).unwrap();
+        let accepted = loop {
+            match listeners.iter().find_map(|listener| listener.accept().ok()) {
+                Some(accepted) => break accepted,
+                None => std::thread::yield_now(),
+            }
+        };
+        assert!(accepted.0.nodelay().unwrap());
+        drop(accepted);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_fault_names_the_address() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(&[address], 1).unwrap_err();
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+}

@@ -1,0 +1,195 @@
+//! Connections to servers: made, lent to an exchange, taken back, and closed when an idle one stirs.
+//!
+//! It owns every server socket of the worker and the lists of idle ones, never the choice of a server. A list belongs
+//! to a server of an upstream and outlives changes of the configuration as long as that server is in it. Next: `view`
+//! keeps the lists' numbers, `answer` lends and gives back.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use mio::Registry;
+use mio::event::Event;
+use slab::Slab;
+
+use super::socket::Socket;
+use super::timers::Timers;
+use super::token::{Kind, Token};
+use crate::model::Endpoint;
+
+/// Who has a server socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    /// The client connection in this slot.
+    Lent(u32),
+    /// Nobody: it waits in this list.
+    Idle(u32),
+}
+
+#[derive(Debug)]
+struct ServerSocket {
+    socket: Socket,
+    token: Token,
+    endpoint: Endpoint,
+    holder: Holder,
+    expires: Instant,
+}
+
+/// The worker's server connections.
+#[derive(Debug)]
+pub struct Pool {
+    sockets: Slab<ServerSocket>,
+    lists: Slab<Vec<u32>>,
+    generation: u32,
+    idle: usize,
+    idle_max: usize,
+    keepalive: Duration,
+}
+
+impl Pool {
+    /// An empty pool that keeps `idle_max` idle connections a server for `keepalive` each.
+    #[must_use]
+    pub fn new(idle_max: usize, keepalive: Duration) -> Self {
+        Self { sockets: Slab::new(), lists: Slab::new(), generation: 0, idle: 0, idle_max, keepalive }
+    }
+
+    /// Connections that are open, idle ones included.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Connections that nobody uses.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.idle
+    }
+
+    /// A new list for the idle connections of one server.
+    pub fn add_list(&mut self) -> u32 {
+        number(self.lists.insert(Vec::new()))
+    }
+
+    /// The server is gone from the configuration: its idle connections are closed.
+    pub fn drop_list(&mut self, list: u32) {
+        for slot in self.lists.try_remove(list as usize).unwrap_or_default() {
+            self.idle -= 1;
+            self.sockets.remove(slot as usize);
+        }
+    }
+
+    /// Lends the connection that was used last, if one is idle.
+    pub fn lend(&mut self, list: u32, client: u32) -> Option<u32> {
+        let slot = self.lists.get_mut(list as usize)?.pop()?;
+        self.idle -= 1;
+        self.sockets.get_mut(slot as usize)?.holder = Holder::Lent(client);
+        Some(slot)
+    }
+
+    /// Begins to connect on behalf of a client connection.
+    ///
+    /// # Errors
+    /// What the kernel says at once.
+    pub fn connect(
+        &mut self,
+        endpoint: &Endpoint,
+        client: u32,
+        registry: &Registry,
+        now: Instant,
+    ) -> io::Result<u32> {
+        let mut socket = Socket::connect(endpoint)?;
+        let entry = self.sockets.vacant_entry();
+        self.generation = self.generation.wrapping_add(1);
+        let token = Token::new(Kind::Server, number(entry.key()), self.generation);
+        socket.register(registry, mio::Token(token.to_usize()))?;
+        let slot = number(entry.key());
+        let holder = Holder::Lent(client);
+        entry.insert(ServerSocket { socket, token, endpoint: endpoint.clone(), holder, expires: now });
+        Ok(slot)
+    }
+
+    /// The socket that was lent.
+    pub fn socket(&mut self, slot: u32) -> Option<&mut Socket> {
+        self.sockets.get_mut(slot as usize).map(|server| &mut server.socket)
+    }
+
+    /// Whom a lent socket leads to.
+    #[must_use]
+    pub fn endpoint(&self, slot: u32) -> Option<&Endpoint> {
+        self.sockets.get(slot as usize).map(|server| &server.endpoint)
+    }
+
+    /// Takes a connection back into a list, unless the list is full or something stirs on the connection.
+    pub fn give_back(&mut self, slot: u32, list: u32, timers: &mut Timers, now: Instant) {
+        let (Some(server), Some(idle)) =
+            (self.sockets.get_mut(slot as usize), self.lists.get_mut(list as usize))
+        else {
+            return self.close(slot);
+        };
+        if idle.len() >= self.idle_max || server.socket.readable || server.socket.failed {
+            return self.close(slot);
+        }
+        server.holder = Holder::Idle(list);
+        server.expires = now + self.keepalive;
+        timers.arm(server.token, server.expires);
+        idle.push(slot);
+        self.idle += 1;
+    }
+
+    /// Closes a connection, lent or idle.
+    pub fn close(&mut self, slot: u32) {
+        let Some(server) = self.sockets.try_remove(slot as usize) else { return };
+        if let Holder::Idle(list) = server.holder
+            && let Some(idle) = self.lists.get_mut(list as usize)
+        {
+            idle.retain(|other| *other != slot);
+            self.idle -= 1;
+        }
+    }
+
+    /// Takes over an event. The answer is the client connection to pump; an idle connection that stirs is closed: its
+    /// server has nothing to say to nobody.
+    pub fn event(&mut self, token: Token, event: &Event) -> Option<u32> {
+        let server = self.sockets.get_mut(token.slot as usize).filter(|server| server.token == token)?;
+        server.socket.mark(event);
+        match server.holder {
+            Holder::Lent(client) => Some(client),
+            Holder::Idle(_) => {
+                if server.socket.readable || server.socket.failed {
+                    self.close(token.slot);
+                }
+                None
+            }
+        }
+    }
+
+    /// A timer came due: closes an idle connection whose time is over.
+    pub fn expire(&mut self, token: Token, timers: &mut Timers, now: Instant) {
+        let Some(server) = self.sockets.get(token.slot as usize).filter(|server| server.token == token)
+        else {
+            return;
+        };
+        if matches!(server.holder, Holder::Idle(_)) {
+            if server.expires <= now {
+                self.close(token.slot);
+            } else {
+                timers.arm(token, server.expires);
+            }
+        }
+    }
+
+    /// Closes all idle connections: the worker is going down.
+    pub fn close_idle(&mut self) {
+        for list in 0..self.lists.capacity() {
+            for slot in self.lists.get_mut(list).map(std::mem::take).unwrap_or_default() {
+                self.idle -= 1;
+                self.sockets.remove(slot as usize);
+            }
+        }
+    }
+}
+
+/// Slots are bounded by the number of open files, far below `u32::MAX`.
+#[allow(clippy::cast_possible_truncation)]
+fn number(slot: usize) -> u32 {
+    slot as u32
+}

@@ -1,0 +1,195 @@
+//! Moves the bytes of one connection, both ways, as long as something moves and its budget lasts.
+//!
+//! It owns the loop between sockets and exchange, never a decision of HTTP. Next: `answer` answers the exchange's steps.
+
+use super::answer::{self, Driven};
+use super::buffers::Buffers;
+use super::conn::{Active, Conn};
+use super::ctx::Ctx;
+use super::socket::{Flow, Socket};
+use crate::exchange::{NoServer, Side};
+
+/// Bytes that one connection may read in one turn, so that a bulk transfer does not keep the others waiting: a few of
+/// the largest windows.
+const BUDGET: usize = 1024 * 1024;
+
+/// What is to become of a connection after it was pumped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pumped {
+    /// It waits for an event or its deadline.
+    Rest,
+    /// It could go on, and others come first.
+    More,
+    /// It is closed.
+    Close,
+    /// Its socket goes to control, with the bytes that were read.
+    Adopt,
+}
+
+/// Moves what can be moved.
+pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
+    let mut budget = BUDGET;
+    loop {
+        if conn.active.is_none() {
+            if conn.socket.failed {
+                return Pumped::Close;
+            }
+            if !conn.socket.readable {
+                return rest(conn, ctx);
+            }
+            conn.active = Some(ctx.open());
+        }
+        let Conn { socket, active: Some(active), .. } = conn else { return Pumped::Close };
+        if socket.failed {
+            active.exchange.failed(Side::Client);
+        }
+        let before = budget;
+        let mut moved = connected(active, ctx);
+        moved |= receive(socket, active, Side::Client, ctx, &mut budget);
+        if let Some(mut server) = lent(active, ctx) {
+            moved |= receive_from_server(&mut server, active, ctx, &mut budget);
+        }
+        match answer::drive(conn, ctx) {
+            Driven::Waiting => {}
+            Driven::Idle => continue,
+            Driven::Close => return Pumped::Close,
+            Driven::Adopt => return Pumped::Adopt,
+        }
+        let Conn { socket, active: Some(active), .. } = conn else { return Pumped::Close };
+        moved |= send_to_server(active, ctx);
+        moved |= send(socket, &mut active.exchange, Side::Client);
+        if !moved {
+            return rest(conn, ctx);
+        }
+        if budget == 0 && before == 0 {
+            return rest_or(conn, ctx, Pumped::More);
+        }
+    }
+}
+
+/// Whether an attempt to connect has come to an end, and how.
+fn connected(active: &mut Active, ctx: &mut Ctx) -> bool {
+    let (true, Some(slot)) = (active.connecting, active.server) else { return false };
+    let Some(socket) = ctx.pool.socket(slot) else { return false };
+    let (failed, writable) = (socket.failed, socket.writable);
+    if !failed && !writable {
+        return false;
+    }
+    active.connecting = false;
+    if failed {
+        active.exchange.refused(&ctx.env(), NoServer::Failed);
+    } else {
+        active.exchange.connected(&ctx.env(), false);
+    }
+    true
+}
+
+/// The server connection of an exchange, once it is established.
+fn lent(active: &Active, _ctx: &Ctx) -> Option<u32> {
+    active.server.filter(|_| !active.connecting)
+}
+
+fn receive_from_server(server: &mut u32, active: &mut Active, ctx: &mut Ctx, budget: &mut usize) -> bool {
+    // The socket lives in the pool and the windows in the stock, so it is borrowed for the one call that reads.
+    if !ctx.pool.socket(*server).is_some_and(|socket| socket.readable) {
+        return false;
+    }
+    if *budget == 0 || !active.exchange.wants(Side::Server) || !window(active, Side::Server, ctx) {
+        return false;
+    }
+    let Some(socket) = ctx.pool.socket(*server) else { return false };
+    read(socket, active, Side::Server, budget)
+}
+
+fn receive(socket: &mut Socket, active: &mut Active, side: Side, ctx: &mut Ctx, budget: &mut usize) -> bool {
+    if !socket.readable || *budget == 0 || !active.exchange.wants(side) || !window(active, side, ctx) {
+        return false;
+    }
+    read(socket, active, side, budget)
+}
+
+fn read(socket: &mut Socket, active: &mut Active, side: Side, budget: &mut usize) -> bool {
+    let room = active.exchange.room(side);
+    if room.is_empty() {
+        return false;
+    }
+    match socket.read(room) {
+        Flow::Moved(n) => {
+            *budget = budget.saturating_sub(n);
+            active.exchange.filled(side, n);
+        }
+        Flow::Ended => active.exchange.ended(side),
+        Flow::Failed => active.exchange.failed(side),
+        Flow::Blocked => return false,
+    }
+    true
+}
+
+/// Sees to it that a side has a window with room; `false` when the stock is used up.
+fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
+    let wanted = active.exchange.window_wanted(side);
+    if !active.exchange.room(side).is_empty() && wanted <= active.exchange.room(side).len() {
+        return true;
+    }
+    let has = !active.exchange.room(side).is_empty();
+    if has || (wanted > 1 && !Buffers::larger_than(wanted - 1)) {
+        return has;
+    }
+    match ctx.buffers.take(wanted) {
+        Some(fresh) => {
+            if let Some(unused) = active.exchange.lend(side, fresh) {
+                ctx.buffers.give(unused);
+            }
+            !active.exchange.room(side).is_empty()
+        }
+        None => {
+            active.starved = true;
+            false
+        }
+    }
+}
+
+fn send_to_server(active: &mut Active, ctx: &mut Ctx) -> bool {
+    let Some(socket) = lent(active, ctx).and_then(|slot| ctx.pool.socket(slot)) else { return false };
+    send(socket, &mut active.exchange, Side::Server)
+}
+
+fn send(socket: &mut Socket, exchange: &mut crate::exchange::Exchange, side: Side) -> bool {
+    let out = exchange.out(side);
+    if !socket.writable || out.iter().all(|slice| slice.is_empty()) {
+        return false;
+    }
+    match socket.write(out) {
+        Flow::Moved(n) => exchange.sent(side, n),
+        Flow::Blocked => return false,
+        Flow::Ended | Flow::Failed => {
+            exchange.deaf(side);
+            // What the server said before it stopped listening is still to be read.
+            socket.readable = true;
+        }
+    }
+    true
+}
+
+/// The connection waits: windows that hold nothing go back, and its deadline is known to the wheel.
+fn rest(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
+    rest_or(conn, ctx, Pumped::Rest)
+}
+
+fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
+    if let Some(active) = &mut conn.active {
+        for side in [Side::Client, Side::Server] {
+            if let Some(window) = active.exchange.reclaim(side) {
+                ctx.buffers.give(window);
+            }
+        }
+        if std::mem::take(&mut active.starved) {
+            ctx.starved.push(conn.token.slot);
+        }
+        conn.deadline = active.exchange.deadline();
+    } else if ctx.draining {
+        return Pumped::Close;
+    }
+    ctx.timers.arm(conn.token, conn.deadline);
+    pumped
+}

@@ -1,0 +1,187 @@
+//! A non-blocking socket and what epoll last said of it, so that no call is made that can only answer "not now".
+//!
+//! It owns one stream and its readiness bits, never a policy. Registration is edge-triggered: a bit stays set until a
+//! call moves less than it could have. Next: `conn` reads and writes through it.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry};
+
+use crate::model::Endpoint;
+
+/// What a read or write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// This many bytes moved.
+    Moved(usize),
+    /// The peer sent its end of input.
+    Ended,
+    /// Nothing now; an event will tell.
+    Blocked,
+    /// The connection is gone.
+    Failed,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A stream with its readiness.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // The bits that epoll reports.
+pub struct Socket {
+    stream: Stream,
+    /// A read may find something.
+    pub readable: bool,
+    /// A write may take something.
+    pub writable: bool,
+    /// The peer's end of input is known to be there: read on to it, as epoll tells it once.
+    ended: bool,
+    /// An error is waiting on the socket.
+    pub failed: bool,
+}
+
+impl Socket {
+    /// A client's socket as it was accepted: it can be written, and a hopeful first read costs less than a turn.
+    #[must_use]
+    pub fn accepted(stream: TcpStream) -> Self {
+        Self { stream: Stream::Tcp(stream), readable: true, writable: true, ended: false, failed: false }
+    }
+
+    /// Begins to connect; [`Socket::writable`] or [`Socket::failed`] says how it went.
+    ///
+    /// # Errors
+    /// What the kernel says at once: no descriptors, no ports, no route.
+    pub fn connect(endpoint: &Endpoint) -> io::Result<Self> {
+        let stream = match endpoint {
+            Endpoint::Inet(address) => {
+                let stream = TcpStream::connect(*address)?;
+                // Without it the last segment of a body waits for an acknowledgement; failing to set it is only slower.
+                let _ = stream.set_nodelay(true);
+                Stream::Tcp(stream)
+            }
+            Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path.as_ref())?),
+        };
+        Ok(Self { stream, readable: false, writable: false, ended: false, failed: false })
+    }
+
+    /// Registers for everything, once in its life.
+    ///
+    /// # Errors
+    /// The kernel's limit on watched descriptors.
+    pub fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match &mut self.stream {
+            Stream::Tcp(stream) => registry.register(stream, token, both),
+            Stream::Unix(stream) => registry.register(stream, token, both),
+        }
+    }
+
+    /// Takes over what epoll reported.
+    pub fn mark(&mut self, event: &Event) {
+        self.ended |= event.is_read_closed();
+        self.readable |= event.is_readable() || event.is_read_closed();
+        self.writable |= event.is_writable();
+        if event.is_error() {
+            self.failed = true;
+            self.readable = true;
+            self.writable = true;
+        }
+    }
+
+    /// Reads once. A read that does not fill the room has drained the socket, unless the end is still to be read.
+    pub fn read(&mut self, room: &mut [u8]) -> Flow {
+        let outcome = match &mut self.stream {
+            Stream::Tcp(stream) => stream.read(room),
+            Stream::Unix(stream) => stream.read(room),
+        };
+        match outcome {
+            Ok(0) => {
+                self.readable = false;
+                Flow::Ended
+            }
+            Ok(n) => {
+                self.readable = n == room.len() || self.ended || self.failed;
+                Flow::Moved(n)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Flow::Blocked
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Flow::Blocked,
+            Err(_) => {
+                self.readable = false;
+                Flow::Failed
+            }
+        }
+    }
+
+    /// Writes once: one plain call for one slice, one vectored call for more.
+    pub fn write(&mut self, slices: [&[u8]; 3]) -> Flow {
+        let wanted = slices.iter().map(|slice| slice.len()).sum::<usize>();
+        let outcome = match slices {
+            [only, [], []] | [[], only, []] => match &mut self.stream {
+                Stream::Tcp(stream) => stream.write(only),
+                Stream::Unix(stream) => stream.write(only),
+            },
+            slices => {
+                let vector = slices.map(IoSlice::new);
+                match &mut self.stream {
+                    Stream::Tcp(stream) => stream.write_vectored(&vector),
+                    Stream::Unix(stream) => stream.write_vectored(&vector),
+                }
+            }
+        };
+        match outcome {
+            Ok(n) => {
+                self.writable = n == wanted;
+                Flow::Moved(n)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.writable = false;
+                Flow::Blocked
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => Flow::Blocked,
+            Err(_) => {
+                self.writable = false;
+                Flow::Failed
+            }
+        }
+    }
+
+    /// Tells the peer that nothing more will be sent.
+    pub fn shutdown(&mut self) {
+        // A peer that is gone already needs no telling.
+        let _ = match &mut self.stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    /// The close that follows will be a reset, so that the peer cannot take it for the end of a body.
+    pub fn reset_on_close(&mut self) {
+        if let Stream::Tcp(stream) = &self.stream {
+            let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Gives the client's socket away, deregistered and still non-blocking.
+    ///
+    /// # Errors
+    /// The kernel's refusal to forget the descriptor, or a socket that is no TCP stream.
+    pub fn into_std(self, registry: &Registry) -> io::Result<std::net::TcpStream> {
+        match self.stream {
+            Stream::Tcp(mut stream) => {
+                registry.deregister(&mut stream)?;
+                Ok(stream.into())
+            }
+            Stream::Unix(_) => Err(io::Error::from(ErrorKind::Unsupported)),
+        }
+    }
+}

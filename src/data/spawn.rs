@@ -1,0 +1,146 @@
+//! Starts one worker: its listeners, its thread, its core.
+//!
+//! It owns the translation from settings to what a worker needs, never the loop. Next: `worker`.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::buffers::{Buffers, CLASSES, STOCK};
+use super::ctx::Ctx;
+use super::listen::{self, Listeners};
+use super::pool::Pool;
+use super::timers::Timers;
+use super::view::View;
+use super::worker::Worker;
+use crate::exchange::Policy;
+use crate::link::WorkerEnd;
+use crate::model::Snapshot;
+use crate::settings::Settings;
+use crate::stats::Stats;
+
+/// Longest wait for the rest of a refused request (nginx's `lingering_timeout`).
+const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Descriptors of the process that are no client's and no server's: stores, admin, logs, listeners.
+const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// Binds every address for each worker.
+///
+/// # Errors
+/// The address and what the kernel says of it.
+pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
+    listen::bind(&settings.listen, settings.workers)
+}
+
+/// Listens, and starts the worker's thread.
+///
+/// # Errors
+/// What the kernel says to a new listener or thread.
+pub fn spawn(
+    end: WorkerEnd,
+    listeners: Listeners,
+    settings: &Settings,
+    snapshot: Arc<Snapshot>,
+) -> io::Result<JoinHandle<()>> {
+    let core = core_of(end.index, settings);
+    let index = end.index;
+    let mut worker = build(end, listeners, settings, snapshot)?;
+    worker.register()?;
+    std::thread::Builder::new().name(format!("elb-worker-{index}")).spawn(move || {
+        if let Some(core) = core
+            && !core_affinity::set_for_current(core)
+        {
+            tracing::warn!(worker = index, core = core.id, "the worker could not be pinned to its core");
+        }
+        worker.run();
+    })
+}
+
+fn build(
+    end: WorkerEnd,
+    listeners: Listeners,
+    settings: &Settings,
+    snapshot: Arc<Snapshot>,
+) -> io::Result<Worker> {
+    let now = Instant::now();
+    let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_count()));
+    let mut ctx = Ctx {
+        pool: Pool::new(settings.server_idle_max, settings.server_keepalive_timeout),
+        view: View::new(snapshot, end.index as u64),
+        timers: Timers::new(now),
+        buffers: Buffers::new(STOCK),
+        stats,
+        policy: policy(settings),
+        keepalive: settings.keepalive_timeout,
+        date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
+        now,
+        draining: false,
+        registry: end.poll.registry().try_clone()?,
+        adoptions: end.adoptions,
+        starved: Vec::new(),
+        due: Vec::new(),
+        spare: Vec::new(),
+        next_second: now,
+    };
+    ctx.tick();
+    Ok(Worker {
+        index: end.index,
+        poll: end.poll,
+        mailbox: end.mailbox,
+        reports: end.reports,
+        listeners: listeners.listen()?,
+        conns: Slab::new(),
+        ctx,
+        runnable: Vec::new(),
+        generation: 0,
+        max_connections: max_connections(settings),
+        acceptable: true,
+        paused: None,
+        flush_at: now,
+        drain: None,
+        stopped: false,
+    })
+}
+
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        client_header_timeout: settings.client_header_timeout,
+        client_body_timeout: settings.client_body_timeout,
+        client_write_timeout: settings.client_write_timeout,
+        connect_timeout: settings.connect_timeout,
+        server_timeout: settings.server_timeout,
+        tunnel_timeout: settings.tunnel_timeout,
+        linger_timeout: LINGER_TIMEOUT,
+        max_body: settings.max_body,
+        // A head is read into one window.
+        max_head: settings.max_head.min(CLASSES[CLASSES.len() - 1]),
+        tries: settings.retries,
+        host_as_received: settings.host_as_received,
+    }
+}
+
+/// A client needs its own descriptor and one for a server; each worker gets its share of what the process may open.
+fn max_connections(settings: &Settings) -> usize {
+    settings.max_connections.unwrap_or_else(|| {
+        let (soft, _) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
+        let share = soft.saturating_sub(RESERVED_DESCRIPTORS) / 2 / settings.workers.max(1) as u64;
+        usize::try_from(share.max(1)).unwrap_or(usize::MAX)
+    })
+}
+
+/// The core of a worker: the operator's choice, or the cores that the process may use, in order.
+fn core_of(index: usize, settings: &Settings) -> Option<core_affinity::CoreId> {
+    if !settings.pin {
+        return None;
+    }
+    match &settings.cpus {
+        Some(cpus) => cpus.get(index).map(|id| core_affinity::CoreId { id: *id }),
+        None => {
+            let cores = core_affinity::get_core_ids()?;
+            cores.get(index.checked_rem(cores.len())?).copied()
+        }
+    }
+}

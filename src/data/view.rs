@@ -1,0 +1,163 @@
+//! This core's reading of the current snapshot: its own regex clones, balancers and pools, made when first used.
+//!
+//! It owns what a worker keeps about domains and upstreams between requests, never a socket. A new snapshot costs two
+//! stores; each upstream is compared when it is next used, and carries its counters over. Next: `model::route` decides,
+//! `balancer` chooses.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use slab::Slab;
+
+use super::balancer::Balancer;
+use super::pool::Pool;
+use crate::exchange::RouteRequest;
+use crate::model::{self, Backend, Decision, Request, Scratch, Silent, Snapshot, Upstream, UpstreamKey};
+
+/// One upstream as this worker uses it.
+#[derive(Debug)]
+pub struct Local {
+    /// Who is next, who failed, how many are under way.
+    pub balancer: Balancer,
+    /// The pool's list of idle connections of each server.
+    pub lists: Vec<u32>,
+    version: u64,
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub enum Routed<'v> {
+    /// Nowhere: ELB answers.
+    Denied {
+        /// With this status.
+        status: u16,
+        /// And this word.
+        reason: &'static str,
+    },
+    /// To an upstream.
+    Forward {
+        /// The domain's slot in the snapshot.
+        domain: u32,
+        /// The upstream's slot in this view; `None` when there is no such upstream.
+        upstream: Option<u32>,
+        /// What the rule says beside it.
+        backend: &'v Backend,
+        /// The new path, if a rule rewrote it.
+        path: Option<&'v [u8]>,
+    },
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct View {
+    snapshot: Arc<Snapshot>,
+    scratch: Scratch,
+    locals: Slab<Local>,
+    index: HashMap<UpstreamKey, u32>,
+    seed: u64,
+}
+
+impl View {
+    /// A view of `snapshot`. Workers with different seeds begin their rounds at different servers.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
+        Self { snapshot, scratch: Scratch::new(), locals: Slab::new(), index: HashMap::new(), seed }
+    }
+
+    /// What is served.
+    #[must_use]
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// Serves from another snapshot from now on; the old one is returned, to be freed elsewhere.
+    #[must_use]
+    pub fn swap(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        std::mem::replace(&mut self.snapshot, snapshot)
+    }
+
+    /// Decides where a request goes.
+    pub fn route(&mut self, request: &RouteRequest<'_>, pool: &mut Pool) -> Routed<'_> {
+        let request = Request {
+            host: request.host,
+            host_normal: request.host_normal,
+            path: request.path,
+            user_agent: request.user_agent,
+        };
+        let Self { snapshot, scratch, locals, index, seed } = self;
+        match model::route(snapshot, &request, scratch, &mut Silent) {
+            Decision::Denied { status, reason, .. } => Routed::Denied { status, reason },
+            Decision::Forward { domain, backend, path } => {
+                let upstream = localise(snapshot, locals, index, *seed, &backend.key, pool);
+                Routed::Forward { domain, upstream, backend, path }
+            }
+        }
+    }
+
+    /// An upstream by its slot.
+    pub fn local(&mut self, upstream: u32) -> Option<&mut Local> {
+        self.locals.get_mut(upstream as usize)
+    }
+
+    /// Forgets upstreams that are in no snapshot any more and on which nothing is under way.
+    pub fn sweep(&mut self, pool: &mut Pool) {
+        let Self { snapshot, locals, index, .. } = self;
+        index.retain(|key, slot| {
+            let kept = snapshot.upstream(key).is_some()
+                || locals.get(*slot as usize).is_some_and(|local| local.balancer.in_flight() > 0);
+            if !kept && let Some(local) = locals.try_remove(*slot as usize) {
+                local.lists.into_iter().for_each(|list| pool.drop_list(list));
+            }
+            kept
+        });
+    }
+}
+
+/// The slot of the upstream, brought up to date with the snapshot.
+fn localise(
+    snapshot: &Snapshot,
+    locals: &mut Slab<Local>,
+    index: &mut HashMap<UpstreamKey, u32>,
+    seed: u64,
+    key: &UpstreamKey,
+    pool: &mut Pool,
+) -> Option<u32> {
+    let version = snapshot.version;
+    if let Some(slot) = index.get(key) {
+        let local = locals.get_mut(*slot as usize)?;
+        if local.version != version {
+            let current = snapshot.upstream(key)?;
+            if !Arc::ptr_eq(current, local.balancer.upstream()) {
+                local.carry(current, pool);
+            }
+            local.version = version;
+        }
+        return Some(*slot);
+    }
+    let upstream = snapshot.upstream(key)?;
+    let balancer = Balancer::new(upstream, seed);
+    let lists = upstream.servers.iter().map(|_| pool.add_list()).collect();
+    let slot = u32::try_from(locals.insert(Local { balancer, lists, version })).ok()?;
+    index.insert(key.clone(), slot);
+    Some(slot)
+}
+
+impl Local {
+    /// Follows a new definition: a server that stays keeps its counters and its idle connections.
+    fn carry(&mut self, current: &Arc<Upstream>, pool: &mut Pool) {
+        let mut old: Vec<Option<u32>> = self.lists.drain(..).map(Some).collect();
+        for server in &current.servers {
+            let kept = self
+                .balancer
+                .upstream()
+                .servers
+                .iter()
+                .zip(&mut old)
+                .find(|(former, list)| list.is_some() && former.endpoint == server.endpoint)
+                .and_then(|(_, list)| list.take());
+            self.lists.push(kept.unwrap_or_else(|| pool.add_list()));
+        }
+        old.into_iter().flatten().for_each(|list| pool.drop_list(list));
+        self.balancer.carry(current);
+    }
+}

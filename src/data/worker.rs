@@ -1,0 +1,394 @@
+//! The event loop of one core.
+//!
+//! It owns the connections of the core and the order of a turn: mark, mailbox, accept, pump, expire, flush. It decides
+//! nothing about a request. Events only set bits, so each connection is pumped once a turn however many it had. Next:
+//! `pump`.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll};
+use slab::Slab;
+use tokio::sync::mpsc;
+
+use super::answer;
+use super::conn::{Conn, PeerText};
+use super::ctx::Ctx;
+use super::pump::{Pumped, pump};
+use super::socket::Socket;
+use super::token::{Kind, Token};
+use crate::exchange::Step;
+use crate::link::{Adopted, Report, ToWorker, WAKE};
+use crate::stats::Stats;
+
+/// Events taken from the kernel at once.
+pub const EVENTS: usize = 1024;
+/// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
+const ACCEPTS: usize = 64;
+/// How long accepting pauses when there are no descriptors or no memory for it; it goes on earlier when a connection
+/// closes.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often numbers go to control, and forgotten upstreams are swept out.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// One core's worker.
+pub struct Worker {
+    pub(super) index: usize,
+    pub(super) poll: Poll,
+    pub(super) mailbox: Receiver<ToWorker>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) listeners: Vec<TcpListener>,
+    pub(super) conns: Slab<Conn>,
+    pub(super) ctx: Ctx,
+    pub(super) runnable: Vec<u32>,
+    pub(super) generation: u32,
+    pub(super) max_connections: usize,
+    /// A listener may have more connections.
+    pub(super) acceptable: bool,
+    /// Accepting pauses until then.
+    pub(super) paused: Option<Instant>,
+    pub(super) flush_at: Instant,
+    /// Everything is cut then.
+    pub(super) drain: Option<Instant>,
+    pub(super) stopped: bool,
+}
+
+impl Worker {
+    /// Registers the listeners.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn register(&mut self) -> io::Result<()> {
+        for (slot, listener) in self.listeners.iter_mut().enumerate() {
+            let token = Token::new(Kind::Listener, u32::try_from(slot).unwrap_or(u32::MAX), 0);
+            self.poll.registry().register(listener, mio::Token(token.to_usize()), Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    /// Turns until it is stopped, or drained.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut turn = Vec::new();
+        while !self.over() {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, Some(timeout)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::error!(worker = self.index, %error, "epoll failed: the worker ends");
+                    break;
+                }
+            }
+            self.ctx.tick();
+            if self.mark(&events) {
+                self.read_mailbox();
+            }
+            self.accept();
+            std::mem::swap(&mut turn, &mut self.runnable);
+            for slot in turn.drain(..) {
+                self.pump(slot);
+            }
+            self.expire();
+            self.flush();
+        }
+        self.end();
+    }
+
+    fn over(&self) -> bool {
+        self.stopped || (self.drain.is_some() && self.conns.is_empty())
+    }
+
+    fn timeout(&self) -> Duration {
+        if !self.runnable.is_empty() || (self.acceptable && self.paused.is_none() && self.has_room()) {
+            return Duration::ZERO;
+        }
+        let now = self.ctx.now;
+        let until = |at: Instant| at.saturating_duration_since(now);
+        let mut timeout = until(self.flush_at);
+        if let Some(next) = self.ctx.timers.next(now) {
+            timeout = timeout.min(next);
+        }
+        if let Some(paused) = self.paused {
+            timeout = timeout.min(until(paused));
+        }
+        if let Some(drain) = self.drain {
+            timeout = timeout.min(until(drain));
+        }
+        timeout
+    }
+
+    /// Turns events into bits. Returns whether control has said something.
+    fn mark(&mut self, events: &Events) -> bool {
+        let mut mail = false;
+        for event in events {
+            if event.token() == WAKE {
+                mail = true;
+                continue;
+            }
+            let Some(token) = Token::from_usize(event.token().0) else { continue };
+            match token.kind {
+                Kind::Listener => self.acceptable = true,
+                Kind::Client => {
+                    if let Some(conn) = self.conns.get_mut(token.slot as usize)
+                        && conn.token == token
+                    {
+                        conn.socket.mark(event);
+                        queue(&mut self.runnable, conn);
+                    }
+                }
+                Kind::Server => {
+                    if let Some(slot) = self.ctx.pool.event(token, event)
+                        && let Some(conn) = self.conns.get_mut(slot as usize)
+                    {
+                        queue(&mut self.runnable, conn);
+                    }
+                }
+            }
+        }
+        mail
+    }
+
+    fn read_mailbox(&mut self) {
+        let mut latest = None;
+        while let Ok(message) = self.mailbox.try_recv() {
+            match message {
+                ToWorker::Snapshot(snapshot) => latest = Some(snapshot),
+                ToWorker::Drain(deadline) => self.begin_drain(deadline),
+                ToWorker::Stop => self.stopped = true,
+            }
+        }
+        if let Some(snapshot) = latest {
+            self.send_stats();
+            let domains = snapshot.domain_count();
+            let version = snapshot.version;
+            let former = std::sync::Arc::clone(self.ctx.view.snapshot());
+            self.renumber(&former, &snapshot);
+            drop(former);
+            let old = self.ctx.view.swap(snapshot);
+            if let Some(stats) = &mut self.ctx.stats {
+                *stats = Stats::new(domains);
+            }
+            // Control gives its channel room for one such report of every worker; without room the version shows with
+            // the next one.
+            let _ = self.reports.try_send(Report::Applied { worker: self.index, version, old });
+        }
+    }
+
+    /// Requests under way are counted under their domain's new number.
+    fn renumber(&mut self, former: &crate::model::Snapshot, current: &crate::model::Snapshot) {
+        if self.ctx.stats.is_none() {
+            return;
+        }
+        for (_, conn) in &mut self.conns {
+            if let Some(active) = &mut conn.active {
+                active.domain =
+                    active.domain.and_then(|domain| current.domain_slot(former.domain_name(domain)));
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.conns.len() < self.max_connections
+    }
+
+    /// Takes waiting connections, and pumps each at once: its first bytes are often there already.
+    fn accept(&mut self) {
+        if self.paused.is_some_and(|until| until <= self.ctx.now) {
+            self.paused = None;
+        }
+        if !self.acceptable || self.paused.is_some() {
+            return;
+        }
+        let mut budget = ACCEPTS;
+        let mut more = false;
+        for at in 0..self.listeners.len() {
+            loop {
+                if budget == 0 || !self.has_room() {
+                    more = true;
+                    break;
+                }
+                budget -= 1;
+                match self.listeners[at].accept() {
+                    Ok((stream, address)) => self.admit(stream, PeerText::new(address.ip())),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if gone(&error) => {}
+                    Err(error) => {
+                        // No descriptors, no memory: what runs goes on, and the queue waits in the kernel.
+                        tracing::debug!(worker = self.index, %error, "accepting pauses");
+                        self.paused = Some(self.ctx.now + ACCEPT_PAUSE);
+                        return;
+                    }
+                }
+            }
+        }
+        self.acceptable = more;
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: PeerText) {
+        let entry = self.conns.vacant_entry();
+        self.generation = self.generation.wrapping_add(1);
+        let Ok(slot) = u32::try_from(entry.key()) else { return };
+        let token = Token::new(Kind::Client, slot, self.generation);
+        let mut socket = Socket::accepted(stream);
+        if socket.register(self.poll.registry(), mio::Token(token.to_usize())).is_err() {
+            return;
+        }
+        let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
+        entry.insert(Conn { socket, token, peer, queued: false, deadline, active: None });
+        self.pump(slot);
+    }
+
+    fn pump(&mut self, slot: u32) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
+        conn.queued = false;
+        match pump(conn, &mut self.ctx) {
+            Pumped::Rest => {}
+            Pumped::More => queue(&mut self.runnable, conn),
+            Pumped::Close => self.close(slot),
+            Pumped::Adopt => self.hand_over(slot),
+        }
+    }
+
+    fn close(&mut self, slot: u32) {
+        if let Some(mut conn) = self.conns.try_remove(slot as usize) {
+            answer::release(&mut conn, &mut self.ctx);
+            self.paused = None;
+            self.feed_starved();
+        }
+    }
+
+    /// A window may be free now: connections that waited for one are tried again.
+    fn feed_starved(&mut self) {
+        while let Some(slot) = self.ctx.starved.pop() {
+            if let Some(conn) = self.conns.get_mut(slot as usize) {
+                queue(&mut self.runnable, conn);
+            }
+        }
+    }
+
+    /// Gives a connection to control, with what was read of its request.
+    fn hand_over(&mut self, slot: u32) {
+        let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
+        let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
+        answer::release(&mut conn, &mut self.ctx);
+        let Ok(stream) = conn.socket.into_std(self.poll.registry()) else { return };
+        let Ok(peer) = stream.peer_addr() else { return };
+        if let Some(adoptions) = &self.ctx.adoptions {
+            // There was room a moment ago; if another worker took it, the client sees a closed connection.
+            let _ = adoptions.try_send(Adopted { stream, peer, bytes });
+        }
+    }
+
+    /// Looks at connections whose time may have come.
+    fn expire(&mut self) {
+        let now = self.ctx.now;
+        let mut due = std::mem::take(&mut self.ctx.due);
+        self.ctx.timers.expire(now, |token| due.push(token));
+        for token in due.drain(..) {
+            match token.kind {
+                Kind::Listener => {}
+                Kind::Server => self.ctx.pool.expire(token, &mut self.ctx.timers, now),
+                Kind::Client => self.expire_client(token),
+            }
+        }
+        self.ctx.due = due;
+    }
+
+    fn expire_client(&mut self, token: Token) {
+        let Some(conn) = self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token) else {
+            return;
+        };
+        if conn.deadline > self.ctx.now {
+            self.ctx.timers.arm(token, conn.deadline);
+            return;
+        }
+        let Some(active) = &mut conn.active else { return self.close(token.slot) };
+        match active.exchange.expired(&self.ctx.env()) {
+            Step::Close { reset, failed } => {
+                if reset {
+                    conn.socket.reset_on_close();
+                }
+                answer::blame(active, failed, &mut self.ctx);
+                self.close(token.slot);
+            }
+            _ => self.pump(token.slot),
+        }
+    }
+
+    fn flush(&mut self) {
+        let now = self.ctx.now;
+        if self.drain.is_some_and(|deadline| deadline <= now) {
+            self.stopped = true;
+        }
+        if now < self.flush_at {
+            return;
+        }
+        self.flush_at = now + FLUSH;
+        self.send_stats();
+        let Ctx { view, pool, .. } = &mut self.ctx;
+        view.sweep(pool);
+    }
+
+    fn send_stats(&mut self) {
+        let Ctx { stats: Some(stats), view, .. } = &mut self.ctx else { return };
+        if stats.is_empty() {
+            return;
+        }
+        // With a full channel the numbers stay here and grow; none is lost.
+        if let Ok(permit) = self.reports.try_reserve() {
+            let snapshot = std::sync::Arc::clone(view.snapshot());
+            let taken = stats.take(snapshot.domain_count());
+            permit.send(Report::Counted { stats: Box::new(taken), snapshot });
+        }
+    }
+
+    /// Takes what is queued, closes the listeners and the idle connections, and lets the rest finish.
+    fn begin_drain(&mut self, deadline: Instant) {
+        if self.drain.replace(deadline).is_some() {
+            return;
+        }
+        self.acceptable = true;
+        self.paused = None;
+        self.accept();
+        self.ctx.draining = true;
+        for mut listener in self.listeners.drain(..) {
+            // It is closed next in any case.
+            let _ = self.poll.registry().deregister(&mut listener);
+        }
+        self.acceptable = false;
+        let idle: Vec<u32> = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| conn.active.is_none())
+            .map(|(_, conn)| conn.token.slot)
+            .collect();
+        idle.into_iter().for_each(|slot| self.close(slot));
+        self.ctx.pool.close_idle();
+    }
+
+    fn end(mut self) {
+        let left: Vec<u32> = self.conns.iter().map(|(_, conn)| conn.token.slot).collect();
+        left.into_iter().for_each(|slot| self.close(slot));
+        self.send_stats();
+        let _ = self.reports.try_send(Report::Drained { worker: self.index });
+    }
+}
+
+/// Puts a connection into the queue, once.
+fn queue(runnable: &mut Vec<u32>, conn: &mut Conn) {
+    if !conn.queued {
+        conn.queued = true;
+        runnable.push(conn.token.slot);
+    }
+}
+
+/// Whether the connection was gone before it was taken, which is no fault of ours.
+fn gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset
+    )
+}

@@ -1,0 +1,152 @@
+//! The events of an exchange (bytes came, bytes left, an end was seen) and the phases that only pass bytes on.
+//!
+//! It owns backpressure: what may be read is what can be held. It never decides where a request goes. Next: `machine`.
+
+use super::machine::Exchange;
+use super::phase::{Env, Fate, Phase, Side, Step};
+use crate::http1::buf::Buf;
+
+impl Exchange {
+    /// Whether bytes of this side are wanted now. `false` is the backpressure: they stay in the kernel.
+    #[must_use]
+    pub fn wants(&mut self, side: Side) -> bool {
+        match (side, self.phase) {
+            (Side::Client, Phase::Head) => !self.request.ended,
+            (Side::Client, Phase::Connect { .. } | Phase::Await | Phase::Relay) => {
+                !self.request.done
+                    && !self.request.ended
+                    && !self.request.abandoned
+                    && self.request.make_room()
+            }
+            (Side::Client, Phase::Tunnel { .. }) => {
+                !self.request.ended && self.request.window.as_ref().is_none_or(|window| !window.is_full())
+            }
+            (Side::Client, Phase::Linger { .. }) => !self.request.ended,
+            (Side::Server, Phase::Await) => !self.response.ended,
+            (Side::Server, Phase::Relay | Phase::Tunnel { .. }) => {
+                !self.response.done
+                    && !self.response.ended
+                    && self.response.window.as_ref().is_none_or(|window| !window.is_full())
+            }
+            _ => false,
+        }
+    }
+
+    /// Where bytes of this side go; empty when no window was lent.
+    pub fn room(&mut self, side: Side) -> &mut [u8] {
+        let window = match side {
+            Side::Client => &mut self.request.window,
+            Side::Server => &mut self.response.window,
+        };
+        window.as_mut().map_or(&mut [], Buf::room)
+    }
+
+    /// `n` bytes of this side were put into its room.
+    pub fn filled(&mut self, side: Side, n: usize) {
+        self.mark();
+        match side {
+            Side::Client => {
+                if let Some(window) = &mut self.request.window {
+                    window.filled(n);
+                }
+            }
+            Side::Server => {
+                self.response.begun = true;
+                if let Some(window) = &mut self.response.window {
+                    window.filled(n);
+                }
+            }
+        }
+    }
+
+    /// This side will send nothing more.
+    pub fn ended(&mut self, side: Side) {
+        self.mark();
+        match side {
+            Side::Client => self.request.ended = true,
+            Side::Server => self.response.ended = true,
+        }
+    }
+
+    /// The connection to this side is gone for reading.
+    pub fn failed(&mut self, side: Side) {
+        self.fail(side);
+    }
+
+    /// This side takes no more bytes. A server may have answered before it stopped listening, so its answer is still
+    /// read; a client that does not listen is gone.
+    pub fn deaf(&mut self, side: Side) {
+        match side {
+            Side::Client => self.fail(side),
+            Side::Server => self.request.abandoned = true,
+        }
+    }
+
+    /// What should be sent to this side, in order.
+    #[must_use]
+    pub fn out(&self, side: Side) -> [&[u8]; 3] {
+        match (side, self.phase) {
+            (Side::Client, _) => self.response.slices(),
+            (Side::Server, Phase::Await | Phase::Relay | Phase::Tunnel { .. }) => self.request.slices(),
+            (Side::Server, _) => [&[]; 3],
+        }
+    }
+
+    /// The first `n` bytes of [`Exchange::out`] were taken.
+    pub fn sent(&mut self, side: Side, n: usize) {
+        self.mark();
+        match side {
+            Side::Client => self.response.sent(n),
+            Side::Server => self.request.sent(n),
+        }
+    }
+
+    pub(super) fn tunnel(&mut self) -> Step {
+        for window in [&mut self.request.window, &mut self.response.window].into_iter().flatten() {
+            let waiting = window.unjudged().len();
+            window.accept(waiting);
+        }
+        let Phase::Tunnel { told_server, told_client } = self.phase else { return Step::Wait };
+        if self.server_is_gone() {
+            return self.close(false);
+        }
+        if self.request.ended && !told_server && self.request.is_flushed() {
+            self.phase = Phase::Tunnel { told_server: true, told_client };
+            return Step::Shutdown(Side::Server);
+        }
+        if self.response.ended && !told_client && self.response.is_flushed() {
+            self.phase = Phase::Tunnel { told_server, told_client: true };
+            return Step::Shutdown(Side::Client);
+        }
+        if told_server && told_client { self.close(false) } else { Step::Wait }
+    }
+
+    pub(super) fn replying(&mut self, env: &Env<'_>, linger: bool) -> Step {
+        if !self.response.is_flushed() {
+            return Step::Wait;
+        }
+        if linger && !self.request.ended {
+            self.phase = Phase::Linger { told: false, left: crate::http1::limits::LINGER };
+            self.deadline = env.now + env.policy.linger_timeout;
+            return self.lingering(false, crate::http1::limits::LINGER);
+        }
+        self.phase = Phase::Over;
+        Step::Finished(Fate { keep_client: !linger && self.keeps(), keep_server: false })
+    }
+
+    pub(super) fn lingering(&mut self, told: bool, left: u64) -> Step {
+        if !told {
+            self.phase = Phase::Linger { told: true, left };
+            return Step::Shutdown(Side::Client);
+        }
+        let thrown = self.request.window.as_ref().map_or(0, |window| window.all().len()) as u64;
+        if let Some(window) = &mut self.request.window {
+            window.clear();
+        }
+        if self.request.ended || thrown >= left {
+            return self.close(false);
+        }
+        self.phase = Phase::Linger { told, left: left - thrown };
+        Step::Wait
+    }
+}

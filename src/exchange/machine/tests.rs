@@ -1,0 +1,352 @@
+//! Conversations with the machine: what the client sent, what the server sent, and what each of them saw.
+
+use std::time::Duration;
+
+use super::*;
+use crate::exchange::{Fate, Policy};
+
+/// A shell without sockets: two peers whose bytes are put in and taken out by hand.
+pub(super) struct Play {
+    pub(super) exchange: Exchange,
+    pub(super) now: Instant,
+    policy: Policy,
+    /// What the server got since it was last looked at.
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+    /// What the shell did, in order.
+    pub(super) log: Vec<Step>,
+    /// Whether the next connections come from the pool.
+    pub(super) reused: bool,
+    /// Connections that can still be had.
+    pub(super) servers: usize,
+    deny: Option<(u16, &'static str)>,
+}
+
+pub(super) fn policy() -> Policy {
+    Policy {
+        client_header_timeout: Duration::from_secs(60),
+        client_body_timeout: Duration::from_secs(61),
+        client_write_timeout: Duration::from_secs(62),
+        connect_timeout: Duration::from_secs(3),
+        server_timeout: Duration::from_secs(30),
+        tunnel_timeout: Duration::from_secs(3600),
+        linger_timeout: Duration::from_secs(5),
+        max_body: 1000,
+        max_head: 8192,
+        tries: 3,
+        host_as_received: false,
+    }
+}
+
+impl Play {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        let policy = policy();
+        let env = Env { now, policy: &policy, date: &[b'd'; 29], draining: false };
+        Self {
+            exchange: Exchange::new(&env),
+            now,
+            policy,
+            to_server: Vec::new(),
+            to_client: Vec::new(),
+            log: Vec::new(),
+            reused: false,
+            servers: 9,
+            deny: None,
+        }
+    }
+
+    /// Steps and writes until nothing moves.
+    pub(super) fn turn(&mut self) -> &mut Self {
+        let policy = self.policy.clone();
+        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        loop {
+            let step = self.exchange.step(&env);
+            if step != Step::Wait {
+                self.log.push(step);
+            }
+            match step {
+                Step::Route => match self.deny {
+                    Some((status, reason)) => self.exchange.denied(&env, status, reason),
+                    None => self
+                        .exchange
+                        .forward(&env, &Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] }),
+                },
+                Step::Connect { .. } if self.servers == 0 => {
+                    self.exchange.refused(&env, NoServer::NoneLeft { status: 502, reason: "no-server" });
+                }
+                Step::Connect { same } => {
+                    self.servers -= 1;
+                    self.exchange.connected(&env, self.reused && !same);
+                }
+                Step::Others => self.exchange.better(&env, self.servers > 0),
+                Step::Drop { .. } => self.to_server.clear(),
+                Step::Shutdown(_) => {}
+                Step::Finished(Fate { keep_client: true, .. }) if self.exchange.has_unread() => {
+                    self.exchange.restart(&env);
+                }
+                Step::Finished(_) | Step::Close { .. } => return self,
+                Step::Wait => {
+                    let before = self.to_server.len() + self.to_client.len();
+                    for side in [Side::Server, Side::Client] {
+                        let out = self.exchange.out(side).concat();
+                        if side == Side::Server { &mut self.to_server } else { &mut self.to_client }
+                            .extend(&out);
+                        if !out.is_empty() {
+                            self.exchange.sent(side, out.len());
+                        }
+                    }
+                    if self.to_server.len() + self.to_client.len() == before {
+                        return self;
+                    }
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, side: Side, mut bytes: &[u8]) -> &mut Self {
+        while !bytes.is_empty() {
+            if self.exchange.room(side).is_empty() {
+                drop(self.exchange.lend(side, Buf::new(16 * 1024)));
+            }
+            let room = self.exchange.room(side);
+            let n = room.len().min(bytes.len());
+            assert!(n > 0, "no room for {side:?}");
+            room[..n].copy_from_slice(&bytes[..n]);
+            self.exchange.filled(side, n);
+            bytes = &bytes[n..];
+            self.turn();
+        }
+        self
+    }
+
+    pub(super) fn client(&mut self, bytes: &str) -> &mut Self {
+        self.feed(Side::Client, bytes.as_bytes())
+    }
+
+    pub(super) fn server(&mut self, bytes: &str) -> &mut Self {
+        self.feed(Side::Server, bytes.as_bytes())
+    }
+
+    pub(super) fn ends(&mut self, side: Side) -> &mut Self {
+        self.exchange.ended(side);
+        self.turn()
+    }
+
+    pub(super) fn time_passes(&mut self) -> &mut Self {
+        self.now = self.exchange.deadline();
+        let policy = self.policy.clone();
+        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        match self.exchange.expired(&env) {
+            Step::Wait => {}
+            step => self.log.push(step),
+        }
+        self.turn()
+    }
+
+    pub(super) fn server_saw(&mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.to_server)).unwrap()
+    }
+
+    pub(super) fn client_saw(&mut self) -> String {
+        String::from_utf8(std::mem::take(&mut self.to_client)).unwrap()
+    }
+
+    pub(super) fn last(&self) -> Step {
+        *self.log.last().unwrap()
+    }
+}
+
+const GET: &str = "GET /p HTTP/1.1\r\nHost: h\r\n\r\n";
+const SEEN: &str = "GET /p HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1\r\nREMOTE-HOST: 1.1.1.1\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const KEEP_BOTH: Step = Step::Finished(Fate { keep_client: true, keep_server: true });
+
+#[test]
+fn a_request_goes_and_its_response_comes() {
+    let mut play = Play::new();
+    assert_eq!(play.client(GET).server_saw(), SEEN);
+    assert_eq!(play.server(OK).client_saw(), OK);
+    assert_eq!(play.log, [Step::Route, Step::Connect { same: false }, KEEP_BOTH]);
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order() {
+    let mut play = Play::new();
+    play.client(&GET.repeat(3));
+    for _ in 0..3 {
+        assert_eq!(play.server_saw(), SEEN);
+        assert_eq!(play.server(OK).client_saw(), OK);
+    }
+    assert_eq!(play.log.iter().filter(|step| **step == KEEP_BOTH).count(), 3);
+}
+
+#[test]
+fn a_body_streams_and_its_trailers_end_here() {
+    let mut play = Play::new();
+    play.client("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    assert!(play.server_saw().ends_with("Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"));
+    play.client("0\r\nA: b\r\n\r\n");
+    assert_eq!(play.server_saw(), "0\r\n\r\n");
+    play.server(OK);
+    assert_eq!(play.last(), KEEP_BOTH);
+}
+
+#[test]
+fn close_delimited_bodies_reach_the_client_in_chunks() {
+    let mut play = Play::new();
+    play.client(GET).server("HTTP/1.1 200 OK\r\n\r\nhello").server(" world").ends(Side::Server);
+    assert_eq!(
+        play.client_saw(),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
+    );
+    assert_eq!(play.last(), Step::Finished(Fate { keep_client: true, keep_server: false }));
+}
+
+#[test]
+fn chunks_are_unwrapped_for_an_old_client() {
+    let mut play = Play::new();
+    play.client("GET /p HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n");
+    play.server(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: r\r\n\r\n",
+    );
+    assert_eq!(play.client_saw(), "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcde");
+    assert_eq!(play.last(), Step::Finished(Fate { keep_client: false, keep_server: true }));
+}
+
+#[test]
+fn a_cut_response_is_a_cut() {
+    let mut play = Play::new();
+    play.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").ends(Side::Server);
+    assert!(play.client_saw().ends_with("half"));
+    assert_eq!(play.last(), Step::Close { reset: false, failed: true });
+}
+
+#[test]
+fn a_dead_pooled_connection_is_replaced_without_a_word() {
+    let mut play = Play::new();
+    play.reused = true;
+    play.client(GET).ends(Side::Server);
+    assert_eq!(
+        play.log[1..],
+        [Step::Connect { same: false }, Step::Drop { failed: false }, Step::Connect { same: true }]
+    );
+    assert_eq!(play.server_saw(), SEEN);
+    play.server(OK);
+    assert_eq!(play.last(), KEEP_BOTH);
+}
+
+#[test]
+fn failures_go_to_the_next_server_and_then_to_the_client() {
+    let mut play = Play::new();
+    play.client(GET).ends(Side::Server).server("SSH-2.0\r\n").time_passes();
+    let text = play.client_saw();
+    assert!(text.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{text}");
+    assert!(text.contains("\r\nX-ELB-Reason: server-timeout\r\n"), "{text}");
+    let drops = play.log.iter().filter(|step| **step == Step::Drop { failed: true }).count();
+    assert_eq!((drops, play.last()), (3, Step::Finished(Fate { keep_client: true, keep_server: false })));
+}
+
+#[test]
+fn a_500_is_bettered_or_passed_on() {
+    let error = "HTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\nx";
+    let mut play = Play::new();
+    play.client(GET).server(error).server(OK);
+    assert_eq!(play.client_saw(), OK);
+    let mut play = Play::new();
+    play.servers = 1;
+    assert_eq!(play.client(GET).server(error).client_saw(), error);
+    let mut post = Play::new();
+    post.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!(post.server(error).client_saw(), error);
+}
+
+#[test]
+fn an_expectation_is_answered_here() {
+    let mut play = Play::new();
+    play.client("POST /p HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    assert_eq!(play.client_saw(), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert!(!play.server_saw().contains("Expect"));
+    play.client("ab").server("HTTP/1.1 100 Continue\r\n\r\n").server(OK);
+    assert_eq!((play.server_saw().as_str(), play.client_saw().as_str()), ("ab", OK));
+}
+
+#[test]
+fn interim_responses_pass_to_new_clients_only() {
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+    let mut play = Play::new();
+    assert_eq!(play.client(GET).server(early).client_saw(), early);
+    assert_eq!(play.server(OK).client_saw(), OK);
+    let mut old = Play::new();
+    old.client("GET /p HTTP/1.0\r\nHost: h\r\n\r\n");
+    assert_eq!(old.server(early).client_saw(), "");
+}
+
+#[test]
+fn an_upgrade_becomes_a_tunnel() {
+    let mut play = Play::new();
+    play.client("GET /p HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly");
+    play.server("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nhi");
+    assert!(play.client_saw().ends_with("Upgrade: websocket\r\n\r\nhi"));
+    assert!(play.server_saw().ends_with("\r\n\r\nearly"));
+    assert_eq!(play.client("more").server_saw(), "more");
+    play.ends(Side::Client);
+    assert_eq!(play.last(), Step::Shutdown(Side::Server));
+    assert_eq!(play.server("bye").client_saw(), "bye");
+    play.ends(Side::Server);
+    assert_eq!(play.last(), Step::Close { reset: false, failed: false });
+}
+
+#[test]
+fn a_refused_request_is_answered_and_the_rest_is_thrown_away() {
+    let mut play = Play::new();
+    play.client("GET /p HTTP/1.1\r\nHost: h\r\nBad Header: x\r\n\r\n");
+    let text = play.client_saw();
+    assert!(text.contains("400 Bad Request") && text.contains("X-ELB-Reason: bad-header-name"), "{text}");
+    assert_eq!(play.last(), Step::Shutdown(Side::Client));
+    play.client("GET / HTTP/1.1\r\nHost: h\r\n\r\n").ends(Side::Client);
+    assert_eq!((play.client_saw().as_str(), play.last()), ("", Step::Close { reset: false, failed: false }));
+}
+
+#[test]
+fn a_denied_request_keeps_the_connection() {
+    let mut play = Play::new();
+    play.deny = Some((404, "no-domain"));
+    assert!(play.client(GET).client_saw().starts_with("HTTP/1.1 404 Not Found\r\n"));
+    assert_eq!(play.last(), Step::Finished(Fate { keep_client: true, keep_server: false }));
+}
+
+#[test]
+fn an_early_answer_reaches_a_client_that_still_uploads() {
+    let mut play = Play::new();
+    play.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc");
+    play.server("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+    assert!(play.client_saw().starts_with("HTTP/1.1 413"));
+    assert_eq!(play.log[2..], [Step::Drop { failed: false }, Step::Shutdown(Side::Client)]);
+}
+
+#[test]
+fn bodies_beyond_the_limit_are_refused() {
+    let mut play = Play::new();
+    play.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");
+    assert!(play.client_saw().starts_with("HTTP/1.1 413"));
+    let mut chunked = Play::new();
+    chunked.client("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n");
+    assert!(chunked.client_saw().starts_with("HTTP/1.1 413"));
+}
+
+#[test]
+fn each_phase_has_its_deadline() {
+    let mut slow_head = Play::new();
+    slow_head.client("GET /p HTT").time_passes();
+    assert!(slow_head.client_saw().contains("X-ELB-Reason: client-header-timeout"));
+    let mut slow_body = Play::new();
+    slow_body.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc").time_passes();
+    assert!(slow_body.client_saw().contains("X-ELB-Reason: client-body-timeout"));
+    let mut silent_server = Play::new();
+    silent_server.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").time_passes();
+    assert_eq!(silent_server.last(), Step::Close { reset: false, failed: true });
+    let mut nothing = Play::new();
+    nothing.time_passes();
+    assert_eq!(nothing.last(), Step::Close { reset: false, failed: false });
+}

@@ -1,0 +1,181 @@
+//! The vocabulary of an exchange: sides, phases, steps, answers to steps, and the policy that bounds them.
+//!
+//! It owns words and numbers, never a transition. Next: `machine` is the table that uses them.
+
+use std::time::{Duration, Instant};
+
+use crate::http1::reply::Date;
+use crate::http1::rewrite::ExtraFields;
+
+/// Which peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Who connected to ELB.
+    Client,
+    /// Whom ELB connected to.
+    Server,
+}
+
+/// Where an exchange stands. Each phase holds what is true only in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The request head arrives.
+    Head,
+    /// The head is whole; the shell was asked where it goes.
+    Route,
+    /// A server is wanted; `asked` once the shell knows, `same` when a fresh connection to the last one is wanted.
+    Connect {
+        /// The shell has been asked.
+        asked: bool,
+        /// To the same server again.
+        same: bool,
+    },
+    /// A server is connected and nothing final was sent to the client.
+    Await,
+    /// A status came that another server may better: the shell was asked whether there is one.
+    Better,
+    /// The final head is on its way to the client.
+    Relay,
+    /// The protocol was switched: bytes pass both ways. The flags say which directions were shut down.
+    Tunnel {
+        /// The server was told that the client ended.
+        told_server: bool,
+        /// The client was told that the server ended.
+        told_client: bool,
+    },
+    /// ELB's own answer is on its way; `linger` when unread request bytes may follow it.
+    Reply {
+        /// The request was not read to its end.
+        linger: bool,
+    },
+    /// The answer is out; what still comes is thrown away, up to a limit.
+    Linger {
+        /// The client was told that nothing follows.
+        told: bool,
+        /// Bytes that may still be thrown away.
+        left: u64,
+    },
+    /// Nothing more happens.
+    Over,
+}
+
+/// What the shell must do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing until a peer or the deadline moves.
+    Wait,
+    /// Say where [`super::Exchange::route_request`] goes: `denied`, `forward`, or take the connection over.
+    Route,
+    /// Close the server connection, if there is one, then lend or make one and say `connected` or `refused`.
+    Connect {
+        /// The same server again, on a fresh connection.
+        same: bool,
+    },
+    /// Say by `better` whether an untried server is left.
+    Others,
+    /// Close the server connection; `failed` counts against the server.
+    Drop {
+        /// Whether the server is to blame.
+        failed: bool,
+    },
+    /// Tell this side that nothing more will be sent to it.
+    Shutdown(Side),
+    /// The exchange is over; this is who may be used again.
+    Finished(Fate),
+    /// Close both connections. `reset` makes the cut visible to a client that would take a close for the end.
+    Close {
+        /// Reset instead of an orderly close.
+        reset: bool,
+        /// Whether the server is to blame.
+        failed: bool,
+    },
+}
+
+/// Who may be used again when an exchange has finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fate {
+    /// The client connection goes on with another request.
+    pub keep_client: bool,
+    /// The server connection may be pooled. Meaningless when there is none.
+    pub keep_server: bool,
+}
+
+/// Why a connection to a server did not come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoServer {
+    /// This attempt was refused, reset, or timed out: another server may do.
+    Failed,
+    /// No server can be tried: the upstream is unknown, has no addresses, or all are set aside.
+    NoneLeft {
+        /// Status for the client when no attempt was made before.
+        status: u16,
+        /// Word for the client.
+        reason: &'static str,
+    },
+}
+
+/// What a rule may look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteRequest<'a> {
+    /// `Host`, or the target's authority, as received.
+    pub host: &'a [u8],
+    /// The same in lower case, without port and trailing dot.
+    pub host_normal: &'a [u8],
+    /// The path, decoded and normalised.
+    pub path: &'a [u8],
+    /// The first `User-Agent`, as received.
+    pub user_agent: Option<&'a [u8]>,
+}
+
+/// Where a request goes, as far as its bytes are concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct Forward<'a> {
+    /// The client's address, as text.
+    pub peer: &'a [u8],
+    /// The path that replaces the client's, encoded, without query.
+    pub path: Option<&'a [u8]>,
+    /// The `Host` that replaces the client's.
+    pub host: Option<&'a [u8]>,
+    /// Fields that the rule adds, replaces or removes.
+    pub extra: &'a ExtraFields,
+}
+
+/// Times and sizes that bound every exchange; settings of the operator.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// From the first byte of a request to the end of its head.
+    pub client_header_timeout: Duration,
+    /// Silence of a client that owes a body.
+    pub client_body_timeout: Duration,
+    /// A client that takes no bytes.
+    pub client_write_timeout: Duration,
+    /// From the attempt to the established connection.
+    pub connect_timeout: Duration,
+    /// Silence of a server that owes a response, or takes no bytes.
+    pub server_timeout: Duration,
+    /// Silence of both ends of a tunnel.
+    pub tunnel_timeout: Duration,
+    /// Longest wait for the rest of a refused request.
+    pub linger_timeout: Duration,
+    /// Longest request body, in bytes.
+    pub max_body: u64,
+    /// Longest request head, in bytes.
+    pub max_head: usize,
+    /// Servers tried for one request.
+    pub tries: u32,
+    /// The server sees `Host` as received, not in lower case without port.
+    pub host_as_received: bool,
+}
+
+/// What an exchange is told with every call: the time, the policy, and the state of the process.
+#[derive(Debug, Clone, Copy)]
+pub struct Env<'a> {
+    /// The clock, read once a turn.
+    pub now: Instant,
+    /// The bounds.
+    pub policy: &'a Policy,
+    /// The date for ELB's own answers.
+    pub date: &'a Date,
+    /// The process is going down: no connection is kept.
+    pub draining: bool,
+}

@@ -1,0 +1,318 @@
+//! The half that flows from server to client: interim heads, the final head, the body, and ELB's own answers.
+//!
+//! It owns the response's bytes from the moment they are read until they are sent, never the decision to commit to
+//! them. Next: `machine` drives it.
+
+use crate::http1::body::{Body, Piece};
+use crate::http1::buf::Buf;
+use crate::http1::error::Refusal;
+use crate::http1::framing::{Framing, Version};
+use crate::http1::response_head::{ResponseHead, may_be_response};
+use crate::http1::rewrite::{self, Persistence};
+use crate::http1::scan::{Found, Scan};
+use crate::http1::{limits, reply};
+
+/// How the body goes to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// As it comes.
+    Pass,
+    /// Out of its chunks, for HTTP/1.0.
+    Unwrap,
+    /// In chunks, because only the server's close ends it and the client's connection shall live on.
+    Wrap,
+}
+
+/// What the client is, as far as a response must know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client {
+    pub(super) version: Version,
+    pub(super) takes_trailers: bool,
+}
+
+/// The response and what has become of it.
+#[derive(Debug)]
+pub(super) struct ResponseHalf {
+    pub(super) window: Option<Buf>,
+    scan: Scan,
+    found: Found,
+    pub(super) head: ResponseHead,
+    out: Vec<u8>,
+    out_sent: usize,
+    body: Body,
+    mode: Mode,
+    passes_trailers: bool,
+    wrapped: bool,
+    tail: &'static [u8],
+    tail_sent: usize,
+    /// Interim responses seen.
+    pub(super) interim: usize,
+    /// The body has been read to its end.
+    pub(super) done: bool,
+    /// Bytes came on the present server connection.
+    pub(super) begun: bool,
+    /// The server's end of input was read.
+    pub(super) ended: bool,
+    /// The end of the body is the end of the client's connection.
+    pub(super) until_close: bool,
+}
+
+impl ResponseHalf {
+    /// A half that has seen nothing.
+    pub(super) fn new() -> Self {
+        Self {
+            window: None,
+            scan: Scan::default(),
+            found: Found { start: 0, end: 0 },
+            head: ResponseHead::default(),
+            out: Vec::new(),
+            out_sent: 0,
+            body: Body::new(Framing::None, 0),
+            mode: Mode::Pass,
+            passes_trailers: false,
+            wrapped: false,
+            tail: b"",
+            tail_sent: 0,
+            interim: 0,
+            done: false,
+            begun: false,
+            ended: false,
+            until_close: false,
+        }
+    }
+
+    /// Ready for the response to the next request.
+    pub(super) fn reset(&mut self) {
+        self.restart();
+        self.out.clear();
+        (self.out_sent, self.tail, self.tail_sent, self.interim) = (0, b"", 0, 0);
+        (self.until_close, self.wrapped, self.head.status) = (false, false, 0);
+    }
+
+    /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
+    pub(super) fn restart(&mut self) {
+        self.scan.reset();
+        (self.done, self.begun, self.ended) = (false, false, false);
+        if let Some(window) = &mut self.window {
+            window.clear();
+        }
+    }
+
+    fn unjudged(&self) -> &[u8] {
+        self.window.as_ref().map_or(&[], Buf::unjudged)
+    }
+
+    /// Bytes behind the end of the response, which nobody asked for.
+    pub(super) fn spoiled(&self) -> bool {
+        self.ended || !self.unjudged().is_empty()
+    }
+
+    /// Looks for the end of a head; `true` when it was found and is understood.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub(super) fn find(&mut self, head_request: bool) -> Result<bool, Refusal> {
+        let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
+        let bytes = window.unjudged();
+        if !may_be_response(bytes) {
+            return Err(Refusal::StatusLine);
+        }
+        let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
+        self.found = found;
+        self.head.parse(bytes, found, head_request)?;
+        Ok(true)
+    }
+
+    fn skip_head(&mut self) {
+        if let Some(window) = &mut self.window {
+            window.remove(self.found.end);
+        }
+        self.scan.reset();
+    }
+
+    /// An interim response was found; it goes on to the client, or ends here.
+    pub(super) fn interim(&mut self, pass: bool) {
+        self.interim += 1;
+        if pass {
+            self.drop_sent_out();
+            let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
+            rewrite::interim(&mut self.out, bytes, &self.head);
+        }
+        self.skip_head();
+    }
+
+    /// Tells the client to go on with its body.
+    pub(super) fn say_continue(&mut self) {
+        self.drop_sent_out();
+        self.out.extend_from_slice(reply::CONTINUE);
+    }
+
+    /// The protocol is switched: the 101 goes to the client, and all that follows is not HTTP.
+    pub(super) fn switch(&mut self) {
+        self.drop_sent_out();
+        let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
+        rewrite::switching(&mut self.out, bytes, &self.head);
+        self.skip_head();
+    }
+
+    /// The final head goes to the client. Returns whether the client's connection can go on after it.
+    pub(super) fn commit(&mut self, client: Client, keep: bool) -> bool {
+        self.drop_sent_out();
+        let framing = self.head.framing;
+        let (mode, outgoing) = match (framing, client.version) {
+            (Framing::Close, Version::Http11) if keep => (Mode::Wrap, Framing::Chunked),
+            (Framing::Chunked, Version::Http10) => (Mode::Unwrap, Framing::Close),
+            _ => (Mode::Pass, framing),
+        };
+        self.until_close = outgoing == Framing::Close;
+        let keep = keep && !self.until_close;
+        self.mode = mode;
+        self.passes_trailers =
+            client.version == Version::Http11 && (client.takes_trailers || self.head.announces_trailers);
+        self.body = Body::new(framing, u64::MAX);
+        let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
+        let persistence = Persistence::of(client.version, keep);
+        rewrite::response(&mut self.out, bytes, &self.head, outgoing, persistence);
+        self.skip_head();
+        keep
+    }
+
+    /// An answer of ELB's own.
+    pub(super) fn reply(
+        &mut self,
+        status: u16,
+        reason: &str,
+        date: &reply::Date,
+        persistence: Persistence,
+        bodiless: bool,
+    ) {
+        self.drop_sent_out();
+        reply::write(&mut self.out, status, reason, date, persistence, bodiless);
+        if let Some(window) = &mut self.window {
+            window.clear();
+        }
+        self.head.status = status;
+        (self.tail, self.tail_sent, self.done) = (b"", 0, true);
+    }
+
+    fn drop_sent_out(&mut self) {
+        if self.out_sent == self.out.len() {
+            self.out.clear();
+            self.out_sent = 0;
+        }
+    }
+
+    /// Judges the bytes of the body that have come.
+    ///
+    /// # Errors
+    /// The first rule that they break.
+    pub(super) fn judge(&mut self) -> Result<(), Refusal> {
+        match self.mode {
+            _ if self.done => Ok(()),
+            Mode::Pass => self.pass(),
+            Mode::Unwrap => self.unwrap(),
+            Mode::Wrap => self.wrap(),
+        }
+    }
+
+    fn pass(&mut self) -> Result<(), Refusal> {
+        loop {
+            let piece = self.body.next(self.window.as_ref().map_or(&[], Buf::unjudged))?;
+            match (piece, &mut self.window) {
+                (Piece::Done, _) => {
+                    self.done = true;
+                    return Ok(());
+                }
+                (Piece::More, _) | (_, None) => return Ok(()),
+                (Piece::Data(n) | Piece::Line(n), Some(window)) => window.accept(n),
+                (Piece::Trailers(n), Some(window)) if n == 2 || self.passes_trailers => window.accept(n),
+                (Piece::Trailers(n), Some(window)) => {
+                    window.remove(n);
+                    self.tail = b"\r\n";
+                }
+            }
+        }
+    }
+
+    /// One pass over the window that closes the gaps where chunk lines were.
+    fn unwrap(&mut self) -> Result<(), Refusal> {
+        let Some(window) = &mut self.window else {
+            self.done = self.body.is_done();
+            return Ok(());
+        };
+        let mut gap = 0;
+        let outcome = loop {
+            match self.body.next(window.unjudged_behind(gap)) {
+                Ok(Piece::Data(n)) => window.accept_behind(gap, n),
+                Ok(Piece::Line(n) | Piece::Trailers(n)) => gap += n,
+                Ok(Piece::More) => break Ok(()),
+                Ok(Piece::Done) => {
+                    self.done = true;
+                    break Ok(());
+                }
+                Err(refusal) => break Err(refusal),
+            }
+        };
+        window.close_gap(gap);
+        outcome
+    }
+
+    /// Puts what has come into one chunk, once the chunk before it has left.
+    fn wrap(&mut self) -> Result<(), Refusal> {
+        let flushed = self.is_flushed();
+        let Some(window) = &mut self.window else { return Ok(()) };
+        let length = window.unjudged().len();
+        // The size line goes before the bytes, so a new chunk cannot begin while bytes of the last one wait.
+        let head_waits = !self.wrapped && window.pending().is_empty();
+        if length == 0 || !(flushed || head_waits) {
+            return Ok(());
+        }
+        self.drop_sent_out();
+        if self.wrapped {
+            self.out.extend_from_slice(b"\r\n");
+        }
+        rewrite::hexadecimal(&mut self.out, length as u64);
+        self.out.extend_from_slice(b"\r\n");
+        let Some(window) = &mut self.window else { return Ok(()) };
+        window.accept(length);
+        self.wrapped = true;
+        Ok(())
+    }
+
+    /// The server's end of input: was it the end of the body? Bytes that came before it must have been judged.
+    pub(super) fn finish(&mut self) -> bool {
+        if self.done || !self.unjudged().is_empty() {
+            return self.done;
+        }
+        self.done = self.body.ended();
+        if self.done && self.mode == Mode::Wrap {
+            self.tail = if self.wrapped { b"\r\n0\r\n\r\n" } else { b"0\r\n\r\n" };
+        }
+        self.done
+    }
+
+    /// What should leave, in order.
+    pub(super) fn slices(&self) -> [&[u8]; 3] {
+        let pending = self.window.as_ref().map_or(&[][..], Buf::pending);
+        [&self.out[self.out_sent..], pending, &self.tail[self.tail_sent..]]
+    }
+
+    /// Everything judged so far has left.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.slices().iter().all(|slice| slice.is_empty())
+    }
+
+    /// The first `n` bytes of [`ResponseHalf::slices`] have left.
+    pub(super) fn sent(&mut self, n: usize) {
+        let head = n.min(self.out.len() - self.out_sent);
+        self.out_sent += head;
+        let mut rest = n - head;
+        if let Some(window) = &mut self.window {
+            let body = rest.min(window.pending().len());
+            window.sent(body);
+            window.release();
+            rest -= body;
+        }
+        self.tail_sent += rest;
+    }
+}

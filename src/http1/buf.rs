@@ -1,0 +1,252 @@
+//! One contiguous window of bytes with four marks, so that passing a byte on moves a mark and nothing else.
+//!
+//! It owns the bytes and the order of the marks, never the meaning of a byte. `start ≤ sent ≤ ready ≤ end`: what was
+//! sent and is kept for a replay, what may leave, what was read and is not judged yet. HAProxy describes its message
+//! buffer in the same way. Next: `head` and `body` judge, `exchange` moves the marks.
+
+/// A window over a stream of bytes.
+#[derive(Debug)]
+pub struct Buf {
+    data: Box<[u8]>,
+    start: usize,
+    sent: usize,
+    ready: usize,
+    end: usize,
+}
+
+impl Buf {
+    /// An empty window of this many bytes.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { data: vec![0; capacity].into_boxed_slice(), start: 0, sent: 0, ready: 0, end: 0 }
+    }
+
+    /// How many bytes it can hold.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Holds nothing at all, not even bytes kept for a replay.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Has no room behind its last byte, even after [`Buf::compact`].
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.end - self.start == self.data.len()
+    }
+
+    /// Where new bytes go. Moves the held bytes to the front first when nothing is left behind them.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.end == self.data.len() {
+            self.compact();
+        }
+        &mut self.data[self.end..]
+    }
+
+    /// `n` bytes were put into [`Buf::room`].
+    pub fn filled(&mut self, n: usize) {
+        self.end += n;
+        self.check_invariants();
+    }
+
+    /// Bytes that were read and not judged.
+    #[must_use]
+    pub fn unjudged(&self) -> &[u8] {
+        &self.data[self.ready..self.end]
+    }
+
+    /// The first `n` unjudged bytes may leave.
+    pub fn accept(&mut self, n: usize) {
+        self.ready += n;
+        self.check_invariants();
+    }
+
+    /// The first `n` unjudged bytes were understood and do not leave. Later unjudged bytes move down if others wait.
+    pub fn remove(&mut self, n: usize) {
+        if self.start == self.ready {
+            self.start += n;
+            self.sent = self.start;
+            self.ready = self.start;
+        } else {
+            self.data.copy_within(self.ready + n..self.end, self.ready);
+            self.end -= n;
+        }
+        self.check_invariants();
+    }
+
+    /// Of the unjudged bytes, `skip` do not leave and the `n` behind them may; used to unwrap chunks in one pass.
+    ///
+    /// The gap stays behind the accepted bytes; [`Buf::close_gap`] with the sum of all skips ends the pass.
+    pub fn accept_behind(&mut self, skip: usize, n: usize) {
+        self.data.copy_within(self.ready + skip..self.ready + skip + n, self.ready);
+        self.ready += n;
+        self.check_invariants();
+    }
+
+    /// Bytes at an offset behind `ready`: the unjudged bytes while a gap is open.
+    #[must_use]
+    pub fn unjudged_behind(&self, gap: usize) -> &[u8] {
+        &self.data[self.ready + gap..self.end]
+    }
+
+    /// Moves the unjudged bytes down over a gap of `gap` bytes.
+    pub fn close_gap(&mut self, gap: usize) {
+        if gap > 0 {
+            self.data.copy_within(self.ready + gap..self.end, self.ready);
+            self.end -= gap;
+        }
+        self.check_invariants();
+    }
+
+    /// Bytes that may leave and have not.
+    #[must_use]
+    pub fn pending(&self) -> &[u8] {
+        &self.data[self.sent..self.ready]
+    }
+
+    /// The first `n` pending bytes have left. They are kept until [`Buf::release`].
+    pub fn sent(&mut self, n: usize) {
+        self.sent += n;
+        self.check_invariants();
+    }
+
+    /// Everything from the oldest kept byte on, judged or not.
+    #[must_use]
+    pub fn all(&self) -> &[u8] {
+        &self.data[self.start..self.end]
+    }
+
+    /// Forgets what was sent.
+    pub fn release(&mut self) {
+        self.start = self.sent;
+        if self.start == self.end {
+            self.clear();
+        }
+    }
+
+    /// What was sent and kept is pending again.
+    pub fn rewind(&mut self) {
+        self.sent = self.start;
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.sent = 0;
+        self.ready = 0;
+        self.end = 0;
+    }
+
+    /// Moves the held bytes to the front.
+    pub fn compact(&mut self) {
+        if self.start > 0 {
+            self.data.copy_within(self.start..self.end, 0);
+            self.sent -= self.start;
+            self.ready -= self.start;
+            self.end -= self.start;
+            self.start = 0;
+        }
+    }
+
+    /// Moves everything into a window of another size, marks included, and returns it with this one emptied.
+    /// A target that is too small is returned unused as the second value.
+    #[must_use]
+    pub fn moved_into(mut self, mut other: Self) -> (Self, Self) {
+        let held = self.end - self.start;
+        if held > other.data.len() {
+            return (self, other);
+        }
+        other.data[..held].copy_from_slice(&self.data[self.start..self.end]);
+        other.start = 0;
+        other.sent = self.sent - self.start;
+        other.ready = self.ready - self.start;
+        other.end = held;
+        self.clear();
+        (other, self)
+    }
+
+    fn check_invariants(&self) {
+        debug_assert!(self.start <= self.sent, "start {} > sent {}", self.start, self.sent);
+        debug_assert!(self.sent <= self.ready, "sent {} > ready {}", self.sent, self.ready);
+        debug_assert!(self.ready <= self.end, "ready {} > end {}", self.ready, self.end);
+        debug_assert!(self.end <= self.data.len(), "end {} > capacity", self.end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holding(bytes: &[u8]) -> Buf {
+        let mut buf = Buf::new(bytes.len().max(16));
+        buf.room()[..bytes.len()].copy_from_slice(bytes);
+        buf.filled(bytes.len());
+        buf
+    }
+
+    #[test]
+    fn a_byte_goes_from_unjudged_to_pending_to_kept_to_gone() {
+        let mut buf = holding(b"abcdef");
+        assert_eq!(buf.unjudged(), b"abcdef");
+        buf.accept(4);
+        assert_eq!((buf.pending(), buf.unjudged()), (&b"abcd"[..], &b"ef"[..]));
+        buf.sent(3);
+        assert_eq!(buf.pending(), b"d");
+        buf.rewind();
+        assert_eq!(buf.pending(), b"abcd");
+        buf.sent(4);
+        buf.release();
+        assert_eq!(buf.all(), b"ef");
+        buf.remove(2);
+        assert!(buf.is_empty());
+    }
+
+    #[test]
+    fn removing_behind_pending_bytes_closes_the_gap() {
+        let mut buf = holding(b"data\r\nmore");
+        buf.accept(4);
+        buf.remove(2);
+        assert_eq!((buf.pending(), buf.unjudged()), (&b"data"[..], &b"more"[..]));
+    }
+
+    #[test]
+    fn chunks_are_unwrapped_in_one_pass() {
+        let mut buf = holding(b"3\r\nabc\r\n2\r\nde\r\nrest");
+        let mut gap = 3;
+        buf.accept_behind(gap, 3);
+        gap += 5;
+        buf.accept_behind(gap, 2);
+        gap += 2;
+        assert_eq!(buf.unjudged_behind(gap), b"rest");
+        buf.close_gap(gap);
+        assert_eq!((buf.pending(), buf.unjudged()), (&b"abcde"[..], &b"rest"[..]));
+    }
+
+    #[test]
+    fn room_comes_back_when_the_front_is_released() {
+        let mut buf = holding(&[7; 32]);
+        assert!(buf.is_full() && buf.room().is_empty());
+        buf.accept(32);
+        buf.sent(20);
+        buf.release();
+        assert_eq!(buf.room().len(), 20);
+        assert_eq!(buf.pending().len(), 12);
+    }
+
+    #[test]
+    fn a_window_moves_with_its_marks() {
+        let mut buf = holding(b"0123456789");
+        buf.accept(6);
+        buf.sent(2);
+        let (larger, emptied) = buf.moved_into(Buf::new(64));
+        assert_eq!((larger.pending(), larger.unjudged()), (&b"2345"[..], &b"6789"[..]));
+        assert!(emptied.is_empty());
+        let (kept, refused) = larger.moved_into(Buf::new(4));
+        assert_eq!(kept.capacity(), 64);
+        assert_eq!(refused.capacity(), 4);
+    }
+}

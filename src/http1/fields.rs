@@ -1,0 +1,220 @@
+//! The header names that a proxy must know, comma lists, and which fields end at this hop.
+//!
+//! It owns names and the `Connection` header (RFC 9110, section 7.6.1), never a whole head. Next: `request_head` and
+//! `response_head` walk the fields of a head and ask here what each one is.
+
+/// A stretch of bytes within a head, counted from the head's first byte.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Span {
+    /// Where it begins.
+    pub at: u32,
+    /// How long it is.
+    pub len: u32,
+}
+
+impl Span {
+    /// The span of `part` within `whole`; both must be the same memory, which is how a parser hands out its fields.
+    #[must_use]
+    pub fn within(whole: &[u8], part: &[u8]) -> Self {
+        Self::new((part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize), part.len())
+    }
+
+    /// From two numbers; heads are bounded far below 4 GiB.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)]
+    pub fn new(at: usize, len: usize) -> Self {
+        Self { at: at as u32, len: len as u32 }
+    }
+
+    /// Behind its last byte.
+    #[must_use]
+    pub fn end(self) -> usize {
+        self.at as usize + self.len as usize
+    }
+
+    /// Its bytes; nothing when it does not lie within `head`.
+    #[must_use]
+    pub fn of(self, head: &[u8]) -> &[u8] {
+        head.get(self.at as usize..self.end()).unwrap_or_default()
+    }
+}
+
+/// What a header name means to a proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// Nothing: it passes.
+    Other,
+    /// `Host`.
+    Host,
+    /// `User-Agent`.
+    UserAgent,
+    /// `Connection`.
+    Connection,
+    /// `Content-Length`.
+    ContentLength,
+    /// `Transfer-Encoding`.
+    TransferEncoding,
+    /// `Expect`.
+    Expect,
+    /// `Upgrade`.
+    Upgrade,
+    /// `TE`.
+    Te,
+    /// `Trailer`.
+    Trailer,
+    /// `X-Forwarded-For`.
+    ForwardedFor,
+    /// A field of this hop that never passes: `Keep-Alive`, `Proxy-Connection`, `HTTP2-Settings`.
+    Hop,
+    /// A field that ELB writes itself (`X-Real-IP`, `REMOTE-HOST`), or one that a CGI-style server would confuse with
+    /// a field that ELB writes or frames by, as `X_Real_IP`: the client's own does not pass.
+    Ours,
+}
+
+/// What this name means. Names compare without regard to case.
+#[must_use]
+pub fn name(name: &[u8]) -> Name {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    // `_` for `-` is how CGI, WSGI and PHP spell names: `X_Real_IP` would reach an application as ours.
+    let like = |known: &[u8]| {
+        name.iter().zip(known).all(|(a, b)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-'))
+    };
+    match name.len() {
+        2 if is(b"te") => Name::Te,
+        4 if is(b"host") => Name::Host,
+        6 if is(b"expect") => Name::Expect,
+        7 if is(b"upgrade") => Name::Upgrade,
+        7 if is(b"trailer") => Name::Trailer,
+        9 if like(b"x-real-ip") => Name::Ours,
+        10 if is(b"user-agent") => Name::UserAgent,
+        10 if is(b"connection") => Name::Connection,
+        10 if is(b"keep-alive") => Name::Hop,
+        11 if like(b"remote-host") => Name::Ours,
+        14 if is(b"content-length") => Name::ContentLength,
+        14 if is(b"http2-settings") => Name::Hop,
+        14 if like(b"content-length") => Name::Ours,
+        15 if is(b"x-forwarded-for") => Name::ForwardedFor,
+        15 if like(b"x-forwarded-for") => Name::Ours,
+        16 if is(b"proxy-connection") => Name::Hop,
+        17 if is(b"transfer-encoding") => Name::TransferEncoding,
+        17 if like(b"transfer-encoding") => Name::Ours,
+        _ => Name::Other,
+    }
+}
+
+/// The members of a comma-separated list, without the white space around them.
+pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// What the `Connection` fields of one head ask for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ConnectionOptions {
+    /// `close`.
+    pub close: bool,
+    /// `keep-alive`.
+    pub keep_alive: bool,
+    /// `upgrade`.
+    pub upgrade: bool,
+    /// Other names: fields that must not pass.
+    pub names_fields: bool,
+}
+
+impl ConnectionOptions {
+    /// Takes one `Connection` field.
+    pub fn take(&mut self, value: &[u8]) {
+        for option in tokens(value) {
+            match option.len() {
+                0 => {}
+                5 if option.eq_ignore_ascii_case(b"close") => self.close = true,
+                10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
+                7 if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+                2 if option.eq_ignore_ascii_case(b"te") => {}
+                _ => self.names_fields = true,
+            }
+        }
+    }
+}
+
+/// Fields that a peer cannot have dropped by naming them in `Connection`: routing, framing, the forwarding fields and
+/// credentials rest on them, and a proxy that drops them on demand has been a way around access checks.
+const END_TO_END: [&[u8]; 22] = [
+    b"host",
+    b"content-length",
+    b"content-type",
+    b"content-encoding",
+    b"content-range",
+    b"content-location",
+    b"user-agent",
+    b"authorization",
+    b"www-authenticate",
+    b"cookie",
+    b"set-cookie",
+    b"forwarded",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+    b"remote-host",
+    b"cache-control",
+    b"date",
+    b"location",
+    b"range",
+    b"referer",
+];
+
+/// Whether the `Connection` value names this field, and it is one that may be dropped.
+#[must_use]
+pub fn drops(value: &[u8], field: &[u8]) -> bool {
+    tokens(value).any(|option| option.eq_ignore_ascii_case(field))
+        && !END_TO_END.iter().any(|kept| kept.eq_ignore_ascii_case(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_known_in_any_case() {
+        assert_eq!(name(b"hOsT"), Name::Host);
+        assert_eq!(name(b"TE"), Name::Te);
+        assert_eq!(name(b"Content-length"), Name::ContentLength);
+        assert_eq!(name(b"X-Other"), Name::Other);
+    }
+
+    #[test]
+    fn confusing_spellings_are_ours() {
+        for confusing in [
+            "X_Real_IP",
+            "x-real_ip",
+            "X_Forwarded_For",
+            "Remote_Host",
+            "Content_Length",
+            "transfer_encoding",
+        ] {
+            assert_eq!(name(confusing.as_bytes()), Name::Ours, "{confusing}");
+        }
+        assert_eq!(name(b"X_Trace_Id"), Name::Other);
+    }
+
+    #[test]
+    fn connection_lists_are_read_with_their_white_space() {
+        let mut options = ConnectionOptions::default();
+        options.take(b" Keep-Alive ,\tUPGRADE,, x-drop ");
+        assert_eq!(
+            options,
+            ConnectionOptions { close: false, keep_alive: true, upgrade: true, names_fields: true }
+        );
+        assert!(drops(b"x-drop, x-other", b"X-Drop"));
+        assert!(!drops(b"x-dro", b"X-Drop"));
+        assert!(!drops(b"host, cookie", b"Host"));
+    }
+
+    #[test]
+    fn a_span_is_read_back() {
+        let head = b"GET / HTTP/1.1";
+        let span = Span::within(head, &head[4..5]);
+        assert_eq!((span, span.of(head)), (Span { at: 4, len: 1 }, &b"/"[..]));
+        assert_eq!(Span::new(10, 10).of(head), b"");
+    }
+}

@@ -1,0 +1,111 @@
+//! Whole responses that ELB makes itself: a status, one word that says why, and a short text.
+//!
+//! It owns their form, never the decision to answer. Every one carries `Date`, `Content-Length` and `X-ELB-Reason`.
+//! Next: `exchange` decides, and hands the date in.
+
+use super::rewrite::{Persistence, decimal};
+
+/// `100 Continue`, sent when the body will be taken.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// The bytes of an HTTP date, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub type Date = [u8; 29];
+
+/// Appends a whole response. `bodiless` leaves the text out, as the answer to HEAD must.
+pub fn write(
+    out: &mut Vec<u8>,
+    status: u16,
+    reason: &str,
+    date: &Date,
+    persistence: Persistence,
+    bodiless: bool,
+) {
+    let phrase = phrase(status);
+    out.extend_from_slice(b"HTTP/1.1 ");
+    decimal(out, u64::from(status));
+    out.push(b' ');
+    out.extend_from_slice(phrase.as_bytes());
+    out.extend_from_slice(b"\r\nDate: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\nContent-Type: text/plain\r\nContent-Length: ");
+    // "404 Not Found: no-domain" and a newline.
+    decimal(out, (3 + 1 + phrase.len() + 2 + reason.len() + 1) as u64);
+    out.extend_from_slice(b"\r\nX-ELB-Reason: ");
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    if status == 405 {
+        out.extend_from_slice(b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+    }
+    out.extend_from_slice(persistence.field());
+    out.extend_from_slice(b"\r\n");
+    if !bodiless {
+        decimal(out, u64::from(status));
+        out.push(b' ');
+        out.extend_from_slice(phrase.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(reason.as_bytes());
+        out.push(b'\n');
+    }
+}
+
+/// The reason phrase of the statuses that ELB answers with (RFC 9110, section 15).
+fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "Refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(status: u16, bodiless: bool) -> (String, String) {
+        let mut out = Vec::new();
+        write(
+            &mut out,
+            status,
+            "some-reason",
+            b"Sun, 06 Nov 1994 08:49:37 GMT",
+            Persistence::Close,
+            bodiless,
+        );
+        let text = String::from_utf8(out).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    #[test]
+    fn the_length_is_that_of_the_text() {
+        for status in [400, 404, 431, 502, 599] {
+            let (head, body) = reply(status, false);
+            assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+            assert!(head.ends_with("\r\nX-ELB-Reason: some-reason\r\nConnection: close"), "{head}");
+            assert!(body.starts_with(&status.to_string()) && body.ends_with(": some-reason\n"));
+        }
+    }
+
+    #[test]
+    fn an_answer_to_head_has_the_length_but_not_the_text() {
+        let (head, body) = reply(404, true);
+        assert!(head.contains("Content-Length: 27\r\n") && body.is_empty(), "{head}");
+    }
+
+    #[test]
+    fn a_refused_method_is_told_which_are_allowed() {
+        assert!(reply(405, false).0.contains("\r\nAllow: GET, "));
+    }
+}

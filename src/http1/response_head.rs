@@ -1,0 +1,255 @@
+//! A response head, checked and kept as spans into its bytes.
+//!
+//! It owns what a status line and its fields must be (RFC 9112, sections 4 and 6), never the decision what to do with
+//! a status. Next: `rewrite` writes what the client gets.
+
+use std::mem::MaybeUninit;
+
+use super::error::Refusal;
+use super::fields::{self, ConnectionOptions, Name, Span};
+use super::framing::{Declared, Framing, Version};
+use super::limits;
+use super::request_head::{Runs, drop_named, refusal};
+use super::scan::Found;
+
+/// What a response head says.
+#[derive(Debug)]
+pub struct ResponseHead {
+    /// 100 to 999: above 599 is merely unusual.
+    pub status: u16,
+    /// The reason phrase, which may be empty.
+    pub reason: Span,
+    /// The server's version.
+    pub version: Version,
+    /// Which body follows; [`Framing::None`] for interim responses.
+    pub framing: Framing,
+    /// The server would like to use the connection again.
+    pub keep_alive: bool,
+    /// It named the protocol that it switches to, with the `Connection` token.
+    pub upgrade: Option<Span>,
+    /// It announced trailers.
+    pub announces_trailers: bool,
+    /// Stretches of whole lines that pass on.
+    pub runs: Vec<Span>,
+}
+
+impl Default for ResponseHead {
+    fn default() -> Self {
+        Self {
+            status: 0,
+            reason: Span::default(),
+            version: Version::Http11,
+            framing: Framing::None,
+            keep_alive: false,
+            upgrade: None,
+            announces_trailers: false,
+            runs: Vec::new(),
+        }
+    }
+}
+
+impl ResponseHead {
+    /// Reads the head that [`super::scan::Scan::find`] found. `head_request` says that the request was a HEAD.
+    ///
+    /// # Errors
+    /// The first rule that the head breaks.
+    pub fn parse(&mut self, bytes: &[u8], found: Found, head_request: bool) -> Result<(), Refusal> {
+        let head = bytes.get(..found.end).unwrap_or_default();
+        // Empty lines are forgiven before a request only: here they would be a body that nobody announced.
+        if found.start > 0 || !status_line(head) {
+            return Err(Refusal::StatusLine);
+        }
+        let mut table = [const { MaybeUninit::uninit() }; limits::HEADER_FIELDS];
+        let mut response = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        match config.parse_response_with_uninit_headers(&mut response, head, &mut table) {
+            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+            Ok(_) => return Err(Refusal::HeaderLine),
+            Err(error) => return Err(refusal(error)),
+        }
+        self.version = if response.version == Some(0) { Version::Http10 } else { Version::Http11 };
+        self.status = response.code.unwrap_or_default();
+        if self.status < 100 {
+            return Err(Refusal::Status);
+        }
+        let line = memchr::memchr(b'\r', head).unwrap_or_default();
+        // "HTTP/1.1 200" is 12 bytes; the reason begins behind the space that follows.
+        self.reason = Span::new(13.min(line), line.saturating_sub(13));
+        self.fields(head, response.headers, head_request)
+    }
+
+    fn fields(
+        &mut self,
+        head: &[u8],
+        headers: &[httparse::Header<'_>],
+        head_request: bool,
+    ) -> Result<(), Refusal> {
+        self.runs.clear();
+        (self.upgrade, self.announces_trailers) = (None, false);
+        let (mut declared, mut connection) = (Declared::default(), ConnectionOptions::default());
+        // RFC 9110, section 8.6: no Content-Length in 1xx and 204.
+        let lengthless = self.status < 200 || self.status == 204;
+        let mut runs = Runs::new(head);
+        for header in headers {
+            let kept = match fields::name(header.name.as_bytes()) {
+                Name::ContentLength => declared.content_length(header.value).map(|()| !lengthless)?,
+                Name::TransferEncoding => declared.transfer_encoding(header.value).map(|()| false)?,
+                Name::Connection => {
+                    connection.take(header.value);
+                    false
+                }
+                Name::Upgrade => {
+                    self.upgrade = Some(Span::within(head, header.value));
+                    false
+                }
+                Name::Trailer => {
+                    self.announces_trailers = true;
+                    true
+                }
+                other => passes(other, lengthless),
+            };
+            runs.line(header.name.as_bytes(), kept, &mut self.runs);
+        }
+        runs.end(&mut self.runs);
+        let bodiless = head_request || self.status < 200 || self.status == 204 || self.status == 304;
+        self.framing = declared.of_response(self.version, bodiless)?;
+        self.upgrade = self.upgrade.filter(|_| connection.upgrade);
+        self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
+        if connection.names_fields {
+            drop_named(head, headers, &mut self.runs, |name| !passes(name, lengthless));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a field of this name goes on to the client. Only fields of the hop end here; what is ours in a request is
+/// an ordinary field in a response.
+fn passes(name: Name, lengthless: bool) -> bool {
+    match name {
+        Name::Connection | Name::TransferEncoding | Name::Upgrade | Name::Te | Name::Hop => false,
+        Name::ContentLength => !lengthless,
+        Name::Other
+        | Name::Host
+        | Name::UserAgent
+        | Name::Expect
+        | Name::Trailer
+        | Name::ForwardedFor
+        | Name::Ours => true,
+    }
+}
+
+/// `HTTP/1.` DIGIT SP 3DIGIT, then SP or the line's end.
+fn status_line(head: &[u8]) -> bool {
+    head.starts_with(b"HTTP/1.")
+        && head.get(7).is_some_and(|digit| matches!(digit, b'0' | b'1'))
+        && head.get(8) == Some(&b' ')
+        && head.get(9..12).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
+        && head.get(12).is_some_and(|byte| matches!(byte, b' ' | b'\r'))
+}
+
+/// Whether these first bytes can still become a status line; garbage is refused without waiting for a line end.
+#[must_use]
+pub fn may_be_response(bytes: &[u8]) -> bool {
+    bytes.iter().zip(b"HTTP/1.").all(|(a, b)| a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::scan::Scan;
+
+    fn parse(bytes: &[u8], head_request: bool) -> Result<ResponseHead, Refusal> {
+        let found = Scan::default().find(bytes, 1 << 18)?.expect("a whole head");
+        let mut head = ResponseHead::default();
+        head.parse(bytes, found, head_request)?;
+        Ok(head)
+    }
+
+    fn framing(fields: &str) -> Result<Framing, Refusal> {
+        parse(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), false).map(|head| head.framing)
+    }
+
+    #[test]
+    fn status_lines_are_exact() {
+        for line in [
+            "HTTP/2.0 200 OK",
+            "HTTP/1.2 200 OK",
+            "HTTP/1.1 20 OK",
+            "HTTP/1.1 2000 OK",
+            "HTTP/1.1 +20 OK",
+            "HTTP/1.1 OK",
+            "HTTP/1.1  200 OK",
+            "HTTP/1.1",
+            "http/1.1 200 OK",
+            "ICY 200 OK",
+            "200 OK",
+            "HTTP/1.1 2\u{0}0 OK",
+        ] {
+            let bytes = format!("{line}\r\n\r\n");
+            assert_eq!(parse(bytes.as_bytes(), false).map(|_| ()), Err(Refusal::StatusLine), "{line:?}");
+        }
+        for code in ["000", "099"] {
+            let bytes = format!("HTTP/1.1 {code} X\r\n\r\n");
+            assert_eq!(parse(bytes.as_bytes(), false).map(|_| ()), Err(Refusal::Status), "{code}");
+        }
+        assert_eq!(parse(b"\r\nHTTP/1.1 200 OK\r\n\r\n", false).map(|_| ()), Err(Refusal::StatusLine));
+    }
+
+    #[test]
+    fn a_reason_may_be_anything_or_nothing() {
+        for (line, reason) in [
+            ("HTTP/1.1 200 Very fine", "Very fine"),
+            ("HTTP/1.1 200 ", ""),
+            ("HTTP/1.1 200", ""),
+            ("HTTP/1.0 404 N\u{e9}ant", "N\u{e9}ant"),
+        ] {
+            let bytes = format!("{line}\r\nContent-Length: 0\r\n\r\n");
+            let head = parse(bytes.as_bytes(), false).unwrap();
+            assert_eq!(head.reason.of(bytes.as_bytes()), reason.as_bytes(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_responses() {
+        assert_eq!(framing("Content-Length: 5\r\n"), Ok(Framing::Length(5)));
+        assert_eq!(framing("Transfer-Encoding: chunked\r\n"), Ok(Framing::Chunked));
+        assert_eq!(framing(""), Ok(Framing::Close));
+        assert_eq!(framing("Content-Length: 5\r\nContent-Length: 6\r\n"), Err(Refusal::ContentLength));
+        assert_eq!(framing("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), Err(Refusal::TwoFramings));
+        assert_eq!(framing("Transfer-Encoding: gzip\r\n"), Err(Refusal::UnknownCoding));
+        for status in ["103", "204", "304"] {
+            let bytes = format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n");
+            let head = parse(bytes.as_bytes(), false).unwrap();
+            assert_eq!((head.framing, head.runs.len()), (Framing::None, usize::from(status == "304")));
+        }
+        let answer_to_head = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true).unwrap();
+        assert_eq!((answer_to_head.framing, answer_to_head.runs.len()), (Framing::None, 1));
+    }
+
+    #[test]
+    fn fields_of_the_hop_end_here() {
+        let bytes =
+            b"HTTP/1.1 200 OK\r\nA: 1\r\nConnection: x-drop\r\nX-Drop: 1\r\nKeep-Alive: 1\r\nDate: d\r\n\
+            Upgrade: x\r\nX-Real-IP: kept\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head = parse(bytes, false).unwrap();
+        let passed: Vec<u8> = head.runs.iter().flat_map(|run| run.of(bytes)).copied().collect();
+        assert_eq!(String::from_utf8_lossy(&passed), "A: 1\r\nDate: d\r\nX-Real-IP: kept\r\n");
+        assert!(head.keep_alive && head.upgrade.is_none());
+    }
+
+    #[test]
+    fn garbage_is_known_by_its_first_bytes() {
+        assert!(may_be_response(b"") && may_be_response(b"HTT") && may_be_response(b"HTTP/1.1 200"));
+        assert!(!may_be_response(b"SSH-2.0") && !may_be_response(b"\r") && !may_be_response(b"HTTP/2"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_reach_a_panic(tail in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            let bytes = [b"HTTP/1.1 ".as_slice(), &tail, b"\r\n\r\n"].concat();
+            if let Ok(Some(found)) = Scan::default().find(&bytes, 1024) {
+                let _ = ResponseHead::default().parse(&bytes, found, false);
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Writes the heads that leave: what is added, dropped and replaced, in both directions.
+//!
+//! It owns the order and spelling of outgoing fields, never the decision which body or persistence they announce.
+//! Unchanged lines are copied in runs. Next: `exchange` says what to write and sends it.
+
+use super::fields::{Name, Span, name};
+use super::framing::{Framing, Version};
+use super::request_head::RequestHead;
+use super::response_head::ResponseHead;
+
+/// Extra request fields of a rule: a name and its values; no values remove the client's field.
+pub type ExtraFields = [(String, Vec<String>)];
+
+/// What a request head needs beside the client's own bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ToServer<'a> {
+    /// The client's address, as text.
+    pub peer: &'a [u8],
+    /// The `Host` that the server sees.
+    pub host: &'a [u8],
+    /// The target that the server sees, in parts that are joined: path, `?`, query.
+    pub target: [&'a [u8]; 3],
+    /// Fields that the rule adds, replaces or removes.
+    pub extra: &'a ExtraFields,
+}
+
+/// How the client connection goes on after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// It is used again, which HTTP/1.1 needs no word for.
+    Keep,
+    /// It is used again by an HTTP/1.0 client, which must be told.
+    KeepOld,
+    /// It closes.
+    Close,
+}
+
+impl Persistence {
+    /// For a client of this version whose connection is kept or not.
+    #[must_use]
+    pub fn of(version: Version, keep: bool) -> Self {
+        match (keep, version) {
+            (false, _) => Self::Close,
+            (true, Version::Http11) => Self::Keep,
+            (true, Version::Http10) => Self::KeepOld,
+        }
+    }
+
+    /// The field that says so.
+    #[must_use]
+    pub fn field(self) -> &'static [u8] {
+        match self {
+            Self::Keep => b"",
+            Self::KeepOld => b"Connection: keep-alive\r\n",
+            Self::Close => b"Connection: close\r\n",
+        }
+    }
+}
+
+/// Appends the head that the server gets. `bytes` are those that `head` was parsed from.
+pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServer<'_>) {
+    put(
+        out,
+        &[
+            head.method.of(bytes),
+            b" ",
+            to.target[0],
+            to.target[1],
+            to.target[2],
+            b" HTTP/1.1\r\nHost: ",
+            to.host,
+        ],
+    );
+    put(out, &[b"\r\nX-Real-IP: ", to.peer, b"\r\nX-Forwarded-For: "]);
+    forwarded_for(out, bytes, head, to);
+    put(out, &[b"\r\nREMOTE-HOST: ", to.peer, b"\r\n"]);
+    if to.extra.is_empty() {
+        for run in &head.runs {
+            out.extend_from_slice(run.of(bytes));
+        }
+    } else {
+        runs_without(out, bytes, &head.runs, to.extra);
+        extra_fields(out, to.extra);
+    }
+    if head.framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    match (head.upgrade, head.takes_trailers) {
+        (Some(upgrade), _) => put(out, &[b"Connection: upgrade\r\nUpgrade: ", upgrade.of(bytes), b"\r\n"]),
+        (None, true) => out.extend_from_slice(b"Connection: TE\r\nTE: trailers\r\n"),
+        (None, false) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The client's list, or the rule's in its place, then the client itself.
+fn forwarded_for(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServer<'_>) {
+    let replaced = to.extra.iter().find(|(field, _)| name(field.as_bytes()) == Name::ForwardedFor);
+    match replaced {
+        Some((_, values)) => values.iter().for_each(|value| put(out, &[value.as_bytes(), b", "])),
+        None => head
+            .forwarded_for
+            .iter()
+            .map(|value| value.of(bytes))
+            .filter(|value| !value.is_empty())
+            .for_each(|value| put(out, &[value, b", "])),
+    }
+    out.extend_from_slice(to.peer);
+}
+
+/// Copies the lines whose names no rule replaces.
+fn runs_without(out: &mut Vec<u8>, bytes: &[u8], runs: &[Span], extra: &ExtraFields) {
+    for run in runs {
+        for line in run.of(bytes).split_inclusive(|byte| *byte == b'\n') {
+            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
+            let field = &line[..colon];
+            if !extra.iter().any(|(replaced, _)| replaced.as_bytes().eq_ignore_ascii_case(field)) {
+                out.extend_from_slice(line);
+            }
+        }
+    }
+}
+
+fn extra_fields(out: &mut Vec<u8>, extra: &ExtraFields) {
+    for (field, values) in extra {
+        // What ELB itself writes about the client cannot be replaced, as in the first ELB.
+        if matches!(name(field.as_bytes()), Name::ForwardedFor | Name::Ours) {
+            continue;
+        }
+        for value in values {
+            put(out, &[field.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+        }
+    }
+}
+
+/// Appends the head of a final response that the client gets, framed as `framing` says.
+pub fn response(
+    out: &mut Vec<u8>,
+    bytes: &[u8],
+    head: &ResponseHead,
+    framing: Framing,
+    persistence: Persistence,
+) {
+    status_line(out, bytes, head);
+    if framing == Framing::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    out.extend_from_slice(persistence.field());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head of an interim response (1xx, not 101).
+pub fn interim(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
+    status_line(out, bytes, head);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the 101 that ends HTTP on this connection.
+pub fn switching(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
+    status_line(out, bytes, head);
+    let protocol = head.upgrade.unwrap_or_default();
+    put(out, &[b"Connection: upgrade\r\nUpgrade: ", protocol.of(bytes), b"\r\n\r\n"]);
+}
+
+fn status_line(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    decimal(out, u64::from(head.status));
+    put(out, &[b" ", head.reason.of(bytes), b"\r\n"]);
+    for run in &head.runs {
+        out.extend_from_slice(run.of(bytes));
+    }
+}
+
+fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Appends a number in decimal digits, without the formatting machinery.
+pub fn decimal(out: &mut Vec<u8>, number: u64) {
+    digits::<10>(out, number);
+}
+
+/// Appends a number in hexadecimal digits: the size of a chunk.
+pub fn hexadecimal(out: &mut Vec<u8>, number: u64) {
+    digits::<16>(out, number);
+}
+
+fn digits<const BASE: u64>(out: &mut Vec<u8>, mut number: u64) {
+    let mut text = [0u8; 20];
+    let mut at = text.len();
+    loop {
+        at -= 1;
+        #[allow(clippy::cast_possible_truncation)]
+        let digit = (number % BASE) as u8;
+        text[at] = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+        number /= BASE;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&text[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::scan::Scan;
+
+    fn to_server(bytes: &[u8], extra: &ExtraFields) -> String {
+        let found = Scan::default().find(bytes, 1 << 16).unwrap().unwrap();
+        let mut head = RequestHead::default();
+        head.parse(bytes, found).unwrap();
+        let to = ToServer { peer: b"192.0.2.1", host: b"h", target: [b"/p", b"?", b"q"], extra };
+        let mut out = Vec::new();
+        request(&mut out, bytes, &head, &to);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn to_client(bytes: &[u8], framing: Framing, persistence: Persistence) -> String {
+        let found = Scan::default().find(bytes, 1 << 16).unwrap().unwrap();
+        let mut head = ResponseHead::default();
+        head.parse(bytes, found, false).unwrap();
+        let mut out = Vec::new();
+        match head.status {
+            101 => switching(&mut out, bytes, &head),
+            100..200 => interim(&mut out, bytes, &head),
+            _ => response(&mut out, bytes, &head, framing, persistence),
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_server_sees_the_client_and_its_fields() {
+        assert_eq!(
+            to_server(
+                b"GET /x HTTP/1.0\r\nHost: X:80\r\nA: 1\r\nX-Forwarded-For: a\r\nB: 2\r\nx-forwarded-for: b, c\r\n\r\n",
+                &[]
+            ),
+            "GET /p?q HTTP/1.1\r\nHost: h\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-For: a, b, c, 192.0.2.1\r\n\
+             REMOTE-HOST: 192.0.2.1\r\nA: 1\r\nB: 2\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn rules_add_replace_and_remove_fields() {
+        let extra = [
+            ("a".to_owned(), vec!["9".to_owned(), "8".to_owned()]),
+            ("gone".to_owned(), vec![]),
+            ("X-Forwarded-For".to_owned(), vec!["1".to_owned()]),
+            ("X-Real-IP".to_owned(), vec!["forged".to_owned()]),
+        ];
+        assert_eq!(
+            to_server(
+                b"GET /x HTTP/1.1\r\nHost: X\r\nA: 1\r\nGone: x\r\nX-Forwarded-For: z\r\nB: 2\r\n\r\n",
+                &extra
+            ),
+            "GET /p?q HTTP/1.1\r\nHost: h\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-For: 1, 192.0.2.1\r\n\
+             REMOTE-HOST: 192.0.2.1\r\nB: 2\r\na: 9\r\na: 8\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn framing_upgrade_and_trailers_are_announced() {
+        let chunked = to_server(
+            b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n",
+            &[],
+        );
+        assert!(
+            chunked.ends_with("Transfer-Encoding: chunked\r\nConnection: TE\r\nTE: trailers\r\n\r\n"),
+            "{chunked}"
+        );
+        let upgrade =
+            to_server(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", &[]);
+        assert!(upgrade.ends_with("Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"), "{upgrade}");
+    }
+
+    #[test]
+    fn responses_speak_our_version_and_say_how_it_goes_on() {
+        let bytes = b"HTTP/1.0 200\r\nServer: s\r\nConnection: close\r\n\r\n";
+        assert_eq!(
+            to_client(bytes, Framing::Chunked, Persistence::Keep),
+            "HTTP/1.1 200 \r\nServer: s\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        assert_eq!(
+            to_client(
+                b"HTTP/1.1 200 Good\r\nContent-Length: 3\r\n\r\n",
+                Framing::Length(3),
+                Persistence::KeepOld
+            ),
+            "HTTP/1.1 200 Good\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\n"
+        );
+        assert_eq!(
+            to_client(
+                b"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: ws\r\nA: b\r\n\r\n",
+                Framing::None,
+                Persistence::Keep
+            ),
+            "HTTP/1.1 101 S\r\nA: b\r\nConnection: upgrade\r\nUpgrade: ws\r\n\r\n"
+        );
+        assert_eq!(
+            to_client(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", Framing::None, Persistence::Keep),
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn numbers() {
+        let mut out = Vec::new();
+        decimal(&mut out, u64::MAX);
+        hexadecimal(&mut out, 0xbeef);
+        decimal(&mut out, 0);
+        assert_eq!(out, b"18446744073709551615beef0");
+    }
+}

@@ -1,0 +1,149 @@
+//! Finds where a head ends, in whatever pieces it arrives, and refuses every line that does not end in CRLF.
+//!
+//! It owns line ends and the size of a head, never what a line says; each byte is looked at once however the bytes are
+//! split. Next: `request_head` and `response_head` read the lines.
+
+use super::error::Refusal;
+use super::limits;
+
+/// Progress through one head.
+#[derive(Debug, Clone, Default)]
+pub struct Scan {
+    searched: usize,
+    line: usize,
+    lines: usize,
+    skipped: usize,
+}
+
+/// A whole head within the bytes that were scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Empty lines before it, in bytes.
+    pub start: usize,
+    /// Behind its last byte.
+    pub end: usize,
+}
+
+impl Scan {
+    /// Goes on where it stopped. `bytes` begins where the head begins and holds all that has been read of it.
+    ///
+    /// # Errors
+    /// [`Refusal::LineEnd`] for a bare LF, [`Refusal::TargetTooLong`], [`Refusal::TooManyHeaders`] and
+    /// [`Refusal::HeadTooLong`] as soon as the limit is passed, and [`Refusal::RequestLine`] for a run of empty lines.
+    pub fn find(&mut self, bytes: &[u8], max_head: usize) -> Result<Option<Found>, Refusal> {
+        while let Some(at) = memchr::memchr(b'\n', &bytes[self.searched..]) {
+            let feed = self.searched + at;
+            if feed == 0 || bytes[feed - 1] != b'\r' {
+                return Err(Refusal::LineEnd);
+            }
+            self.searched = feed + 1;
+            let length = feed - 1 - self.line;
+            self.line = feed + 1;
+            if length == 0 {
+                if self.lines > 0 {
+                    let found = Found { start: self.skipped, end: self.line };
+                    return if found.end - found.start > max_head {
+                        Err(Refusal::HeadTooLong)
+                    } else {
+                        Ok(Some(found))
+                    };
+                }
+                self.skipped = self.line;
+                if self.skipped > 2 * limits::LEADING_EMPTY_LINES {
+                    return Err(Refusal::RequestLine);
+                }
+                continue;
+            }
+            self.lines += 1;
+            if self.lines == 1 && length > limits::REQUEST_LINE {
+                return Err(Refusal::TargetTooLong);
+            }
+            if self.lines > limits::HEADER_FIELDS + 1 {
+                return Err(Refusal::TooManyHeaders);
+            }
+        }
+        self.searched = bytes.len();
+        if self.lines == 0 && bytes.len() - self.line > limits::REQUEST_LINE {
+            return Err(Refusal::TargetTooLong);
+        }
+        if bytes.len() - self.skipped >= max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
+    }
+
+    /// The first line, without its CRLF, once it is whole.
+    #[must_use]
+    pub fn first_line<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if self.lines == 0 {
+            return None;
+        }
+        let rest = bytes.get(self.skipped..)?;
+        rest.get(..memchr::memchr(b'\r', rest)?)
+    }
+
+    /// Whether bytes of the head itself, not only empty lines before it, have arrived.
+    #[must_use]
+    pub fn begun(&self, bytes: &[u8]) -> bool {
+        bytes.len() > self.skipped
+    }
+
+    /// Begins anew.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 64 * 1024;
+
+    /// The answer for the whole input, checked to be the same when it comes byte by byte.
+    fn find(bytes: &[u8]) -> Result<Option<Found>, Refusal> {
+        let whole = Scan::default().find(bytes, MAX);
+        let mut scan = Scan::default();
+        let mut answer = Ok(None);
+        for n in 1..=bytes.len() {
+            answer = scan.find(&bytes[..n], MAX);
+            if !matches!(answer, Ok(None)) {
+                break;
+            }
+        }
+        assert_eq!(whole, answer, "split differs for {:?}", String::from_utf8_lossy(bytes));
+        whole
+    }
+
+    #[test]
+    fn the_end_is_an_empty_line_after_a_line() {
+        assert_eq!(find(b"GET / HTTP/1.1\r\nA: b\r\n\r\nnext"), Ok(Some(Found { start: 0, end: 24 })));
+        assert_eq!(find(b"GET / HTTP/1.1\r\nA: b\r\n\r"), Ok(None));
+        assert_eq!(find(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Ok(Some(Found { start: 4, end: 22 })));
+        assert_eq!(find(b""), Ok(None));
+    }
+
+    #[test]
+    fn bare_line_feeds_and_endless_empty_lines_are_refused() {
+        assert_eq!(find(b"\n"), Err(Refusal::LineEnd));
+        assert_eq!(find(b"GET / HTTP/1.1\nA: b\r\n\r\n"), Err(Refusal::LineEnd));
+        assert_eq!(find(b"GET / HTTP/1.1\r\nA: b\r\n\n"), Err(Refusal::LineEnd));
+        assert_eq!(find(b"\r\n\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Err(Refusal::RequestLine));
+    }
+
+    #[test]
+    fn limits_hold_before_the_head_is_whole() {
+        let long = [b"GET /".as_slice(), &[b'a'; limits::REQUEST_LINE]].concat();
+        assert_eq!(find(&long), Err(Refusal::TargetTooLong));
+        let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"a:b\r\n".repeat(limits::HEADER_FIELDS + 1)].concat();
+        assert_eq!(find(&many), Err(Refusal::TooManyHeaders));
+        let large = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; MAX]].concat();
+        assert_eq!(Scan::default().find(&large, MAX), Err(Refusal::HeadTooLong));
+    }
+
+    #[test]
+    fn the_first_line_is_known_as_soon_as_it_is_whole() {
+        let mut scan = Scan::default();
+        scan.find(b"GET / HTT", MAX).unwrap();
+        assert_eq!(scan.first_line(b"GET / HTT"), None);
+        scan.find(b"GET / HTTP/1.1\r\nA", MAX).unwrap();
+        assert_eq!(scan.first_line(b"GET / HTTP/1.1\r\nA"), Some(&b"GET / HTTP/1.1"[..]));
+    }
+}

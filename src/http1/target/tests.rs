@@ -1,0 +1,378 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const PLAIN: Target<'_> =
+    Target { authority: None, path: b"", query: None, rest: b"", slash: false, asterisk: false };
+
+#[test]
+fn targets_that_pass() {
+    let cases: &[(&str, &str, Target<'_>)] = &[
+        ("GET", "/", Target { path: b"/", rest: b"/", ..PLAIN }),
+        ("GET", "/a/b", Target { path: b"/a/b", rest: b"/a/b", ..PLAIN }),
+        ("GET", "/a?b", Target { path: b"/a", query: Some(b"b"), rest: b"/a?b", ..PLAIN }),
+        ("GET", "/?", Target { path: b"/", query: Some(b""), rest: b"/?", ..PLAIN }),
+        (
+            "GET",
+            "/a?b?c=/../%",
+            Target { path: b"/a", query: Some(b"b?c=/../%"), rest: b"/a?b?c=/../%", ..PLAIN },
+        ),
+        ("GET", "//a/../%2F\"<>é", {
+            let raw = "//a/../%2F\"<>é".as_bytes();
+            Target { path: raw, rest: raw, ..PLAIN }
+        }),
+        ("GET", "/http://h/", Target { path: b"/http://h/", rest: b"/http://h/", ..PLAIN }),
+        ("OPTIONS", "*", Target { rest: b"*", asterisk: true, ..PLAIN }),
+        (
+            "GET",
+            "http://h/a?b",
+            Target { authority: Some(b"h"), path: b"/a", query: Some(b"b"), rest: b"/a?b", ..PLAIN },
+        ),
+        (
+            "GET",
+            "HtTpS://User.Example:8443/",
+            Target { authority: Some(b"User.Example:8443"), path: b"/", rest: b"/", ..PLAIN },
+        ),
+        ("GET", "http://h", Target { authority: Some(b"h"), slash: true, ..PLAIN }),
+        (
+            "GET",
+            "http://h:80?x",
+            Target { authority: Some(b"h:80"), query: Some(b"x"), rest: b"?x", slash: true, ..PLAIN },
+        ),
+        (
+            "GET",
+            "http://[::1]:80//x",
+            Target { authority: Some(b"[::1]:80"), path: b"//x", rest: b"//x", ..PLAIN },
+        ),
+        ("GET", "http://h/@:", Target { authority: Some(b"h"), path: b"/@:", rest: b"/@:", ..PLAIN }),
+        ("OPTIONS", "http://h", Target { authority: Some(b"h"), rest: b"*", asterisk: true, ..PLAIN }),
+        ("OPTIONS", "http://h/", Target { authority: Some(b"h"), path: b"/", rest: b"/", ..PLAIN }),
+        (
+            "OPTIONS",
+            "http://h?",
+            Target { authority: Some(b"h"), query: Some(b""), rest: b"?", slash: true, ..PLAIN },
+        ),
+    ];
+    for (method, target, parts) in cases {
+        assert_eq!(parse(method.as_bytes(), target.as_bytes()), Ok(*parts), "{method} {target}");
+    }
+}
+
+#[test]
+fn targets_that_are_refused() {
+    use Refusal::{Connect, Host, Target, Trace};
+    let cases: &[(&str, &str, Refusal)] = &[
+        ("CONNECT", "h:443", Connect),
+        ("CONNECT", "/", Connect),
+        ("TRACE", "/", Trace),
+        ("GET", "", Target),
+        ("GET", "*", Target),
+        ("OPTIONS", "**", Target),
+        ("OPTIONS", "*/", Target),
+        ("GET", "a", Target),
+        ("GET", "h:80", Target),
+        ("GET", "?a", Target),
+        ("GET", "%2Fa", Target),
+        ("GET", "\\a", Target),
+        ("GET", "/a b", Target),
+        ("GET", "/a#b", Target),
+        ("GET", "/#", Target),
+        ("GET", "/?#", Target),
+        ("GET", "/a\0", Target),
+        ("GET", "/a\t", Target),
+        ("GET", "/a\r", Target),
+        ("GET", "/a\n", Target),
+        ("GET", "/a\x1f", Target),
+        ("GET", "/a\x7f", Target),
+        ("GET", "/0123456789abcdef0123456789abcdef\x01/0123456789abcdef", Target),
+        ("GET", "/?\x01", Target),
+        ("GET", "ftp://h/", Target),
+        ("GET", "ws://h/", Target),
+        ("GET", "httpx://h/", Target),
+        ("GET", "://h/", Target),
+        ("GET", "http:h/", Target),
+        ("GET", "http:/h/", Target),
+        ("GET", "http//h/", Target),
+        ("GET", " http://h/", Target),
+        ("GET", "http://h/a b", Target),
+        ("GET", "http://h#", Target),
+        ("GET", "http://", Host),
+        ("GET", "http:///a", Host),
+        ("GET", "http://?a", Host),
+        ("GET", "http://:80/", Host),
+        ("GET", "http://u@h/", Host),
+        ("GET", "http://u:p@h/", Host),
+        ("GET", "http://@h/", Host),
+        ("GET", "http://h:x/", Host),
+        ("GET", "http://h:65536/", Host),
+        ("GET", "http://h\\@g/", Host),
+        ("GET", "http://[::1/", Host),
+        ("GET", "http://[::1]x/", Host),
+        ("OPTIONS", "http://", Host),
+    ];
+    for (method, target, refusal) in cases {
+        assert_eq!(parse(method.as_bytes(), target.as_bytes()), Err(*refusal), "{method} {target:?}");
+    }
+}
+
+#[test]
+fn paths() {
+    let cases: &[(&str, &str)] = &[
+        ("", "/"),
+        ("/", "/"),
+        ("/a/b.c/", "/a/b.c/"),
+        ("/a%20b", "/a b"),
+        ("/%41%7a%7E", "/Az~"),
+        ("/%c3%A9", "/é"),
+        ("/%3f%23%25", "/?#%"),
+        ("/%2541", "/%41"),
+        ("/%252e%252e/x", "/%2e%2e/x"),
+        ("/%01%0a%7f", "/\u{1}\n\u{7f}"),
+        ("/a+b", "/a+b"),
+        ("//", "/"),
+        ("//a///b//", "/a/b/"),
+        ("/a%2Fb", "/a/b"),
+        ("/a%2f%2Fb", "/a/b"),
+        ("/.", "/"),
+        ("/./", "/"),
+        ("/a/.", "/a/"),
+        ("/a/./b", "/a/b"),
+        ("/a/%2e/b", "/a/b"),
+        ("/a/..", "/"),
+        ("/a/../", "/"),
+        ("/a/b/..", "/a/"),
+        ("/a/b/../c", "/a/c"),
+        ("/a/b/%2E%2e/c", "/a/c"),
+        ("/a/b/.%2e%2Fc", "/a/c"),
+        ("/a/b/../../c", "/c"),
+        ("/a//../c", "/c"),
+        ("/a/b//../c", "/a/c"),
+        ("/...", "/..."),
+        ("/a/.../b", "/a/.../b"),
+        ("/.a", "/.a"),
+        ("/..a/b", "/..a/b"),
+        ("/a./b../c", "/a./b../c"),
+        ("/.well-known/x", "/.well-known/x"),
+        ("/x/../__erulb__/%64ump", "/__erulb__/dump"),
+        ("//__erulb__//dump", "/__erulb__/dump"),
+    ];
+    for (path, normal) in cases {
+        let mut scratch = b"left over".to_vec();
+        let got = normalize(path.as_bytes(), &mut scratch).unwrap();
+        assert_eq!(got, normal.as_bytes(), "{path}: {}", got.escape_ascii());
+    }
+    assert_eq!(normalize(b"/\xff%fe", &mut Vec::new()), Ok(&b"/\xff\xfe"[..]), "bytes, not characters");
+}
+
+#[test]
+fn paths_that_are_refused() {
+    for path in [
+        "/%",
+        "/%4",
+        "/a%",
+        "/a%2",
+        "/%zz",
+        "/%4g",
+        "/%g4",
+        "/%%41",
+        "/% 41",
+        "/%+1",
+        "/%00",
+        "/a%00b",
+        "/..",
+        "/../",
+        "/../x",
+        "/a/../..",
+        "/a/../../b",
+        "/%2e%2e/x",
+        "/%2e%2e%2fx",
+        "/./..",
+        "//..",
+        "/a//../..",
+        "*",
+        "a",
+        "%2F",
+    ] {
+        assert_eq!(normalize(path.as_bytes(), &mut Vec::new()), Err(Refusal::Path), "{path}");
+    }
+}
+
+#[test]
+fn canonical_things_are_borrowed() {
+    for path in ["/", "/a/b-c_d/e.f", "/a.", "/a..b/c"] {
+        let mut scratch = Vec::new();
+        assert_eq!(normalize(path.as_bytes(), &mut scratch).unwrap().as_ptr(), path.as_ptr(), "{path}");
+    }
+    for host in ["h.test", "h.test:80", "h.test."] {
+        let mut scratch = Vec::new();
+        assert_eq!(normal_host(host.as_bytes(), &mut scratch).unwrap().as_ptr(), host.as_ptr(), "{host}");
+    }
+}
+
+#[test]
+fn hosts() {
+    let cases: &[(&str, &str)] = &[
+        ("h", "h"),
+        ("h.test", "h.test"),
+        ("H.Test", "h.test"),
+        ("h.test.", "h.test"),
+        ("H.TEST.:8080", "h.test"),
+        ("h:", "h"),
+        ("h:0", "h"),
+        ("h:80", "h"),
+        ("h:65535", "h"),
+        ("h:0000000080", "h"),
+        ("under_score-9~", "under_score-9~"),
+        ("!$&'()*+,;=", "!$&'()*+,;="),
+        ("*.h", "*.h"),
+        ("127.0.0.1:8080", "127.0.0.1"),
+        ("[::1]", "[::1]"),
+        ("[::1]:80", "[::1]"),
+        ("[::1]:", "[::1]"),
+        ("[2001:DB8::A]:443", "[2001:db8::a]"),
+        ("[::ffff:127.0.0.1]", "[::ffff:127.0.0.1]"),
+    ];
+    for (host, normal) in cases {
+        let mut scratch = b"left over".to_vec();
+        assert_eq!(normal_host(host.as_bytes(), &mut scratch), Ok(normal.as_bytes()), "{host}");
+    }
+}
+
+#[test]
+fn hosts_that_are_refused() {
+    for host in [
+        "",
+        ":",
+        ":80",
+        ".",
+        "..",
+        ".:80",
+        ".h",
+        "h..",
+        "h..test",
+        "h test",
+        " h",
+        "h ",
+        "h\t",
+        "h\0",
+        "h/",
+        "h?",
+        "h#",
+        "u@h",
+        "h@",
+        "h\\",
+        "h%2e",
+        "\"h\"",
+        "<h>",
+        "h^",
+        "h`",
+        "{h}",
+        "h|",
+        "hé",
+        "h:80:80",
+        "h:80a",
+        "h:+80",
+        "h:-1",
+        "h: 80",
+        "h:65536",
+        "h:99999999999999999999",
+        "::1",
+        "[",
+        "[]",
+        "[]:80",
+        "[::1",
+        "[::1]80",
+        "[::1]:x",
+        "[::1]:65536",
+        "[::1]]",
+        "[[::1]]",
+        "[::1%25eth0]",
+        "[::1%eth0]",
+        "[v1.a]",
+        "[127.0.0.1]",
+        "[h]",
+        "[:::1]",
+        "[1:2:3:4:5:6:7:8:9]",
+        "[::12345]",
+        "[::é]",
+        "h[::1]",
+        "h]",
+    ] {
+        assert_eq!(normal_host(host.as_bytes(), &mut Vec::new()), Err(Refusal::Host), "{host:?}");
+    }
+}
+
+/// What [`normalize`] must give, said the slow way: decode all, split at slashes, resolve.
+fn naive(path: &[u8]) -> Option<Vec<u8>> {
+    let text: String = path.iter().map(|&byte| byte as char).collect();
+    let mut decoded = String::new();
+    let mut parts = text.split('%');
+    decoded.push_str(parts.next()?);
+    for part in parts {
+        let code = part.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        let byte = u8::from_str_radix(code, 16).ok().filter(|&byte| byte != 0)?;
+        decoded.push(byte as char);
+        decoded.push_str(&part[2..]);
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    let segments: Vec<&str> = decoded.split('/').collect();
+    for segment in &segments {
+        match *segment {
+            "" | "." => {}
+            ".." => drop(kept.pop()?),
+            name => kept.push(name),
+        }
+    }
+    let mut normal = format!("/{}", kept.join("/"));
+    if matches!(segments.last(), Some(&("" | "." | ".."))) && !normal.ends_with('/') {
+        normal.push('/');
+    }
+    Some(normal.chars().map(|byte| byte as u8).collect())
+}
+
+proptest! {
+    #[test]
+    fn paths_are_as_the_slow_way_says(path in "/(%2[efEF]|%[0-9a-g]{1,2}|[./%ab]|\\.\\.|/){0,24}") {
+        let mut scratch = Vec::new();
+        let normal = normalize(path.as_bytes(), &mut scratch).ok().map(<[u8]>::to_vec);
+        prop_assert_eq!(&normal, &naive(path.as_bytes()));
+    }
+
+    #[test]
+    fn a_normal_path_without_percent_is_its_own_normal_form(path in "/([./a]|%2[ef]|%20){0,24}") {
+        let (mut once, mut twice) = (Vec::new(), Vec::new());
+        if let Ok(normal) = normalize(path.as_bytes(), &mut once) {
+            prop_assert_eq!(normalize(normal, &mut twice), Ok(normal));
+        }
+    }
+
+    #[test]
+    fn a_normal_host_is_its_own_normal_form(host in "([A-Za-z0-9_.-]{1,12}|\\[[0-9A-F:]{2,8}\\])(:[0-9]{0,6})?") {
+        let (mut once, mut twice) = (Vec::new(), Vec::new());
+        if let Ok(normal) = normal_host(host.as_bytes(), &mut once) {
+            prop_assert!(!normal.is_empty() && !normal.iter().any(u8::is_ascii_uppercase));
+            prop_assert_eq!(normal_host(normal, &mut twice), Ok(normal));
+        }
+    }
+
+    #[test]
+    fn the_parts_make_up_the_target(method in "GET|OPTIONS", target in "(http://[a-c]{1,3})?[/*?]?[/a-c?%.]{0,12}") {
+        if let Ok(parts) = parse(method.as_bytes(), target.as_bytes()) {
+            let query = parts.query.map(|query| [b"?", query].concat()).unwrap_or_default();
+            let path = if parts.asterisk { b"*" } else { parts.path };
+            prop_assert_eq!([path, &query].concat(), parts.rest.to_vec());
+            prop_assert!(target.as_bytes().ends_with(parts.rest) || parts.asterisk);
+            prop_assert!(parts.path.is_empty() == (parts.slash || parts.asterisk));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(method in proptest::collection::vec(any::<u8>(), 0..8), bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        let _ = parse(&method, &bytes);
+        let _ = parse(b"GET", &[b"http://", &bytes[..]].concat());
+        let _ = normalize(&bytes, &mut Vec::new());
+        let _ = normalize(&[b"/", &bytes[..]].concat(), &mut Vec::new());
+        let _ = normal_host(&bytes, &mut Vec::new());
+        let _ = normal_host(&[b"[", &bytes[..], b"]"].concat(), &mut Vec::new());
+    }
+}

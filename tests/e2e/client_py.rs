@@ -1,0 +1,40 @@
+//! The Python client that operators have: elb.py 0.0.6 from PyPI, unchanged.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::elb::Launch;
+use crate::support::etcd::Etcd;
+use crate::support::server::Server;
+
+/// The Python that `tools/test` has given elb.py to.
+fn python() -> PathBuf {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
+    assert!(made.exists(), "there is no {}: run tools/test once, it makes it", made.display());
+    made
+}
+
+#[test]
+fn every_method_of_the_client_works_and_so_does_its_sample() {
+    let (first, second) = (Server::named("first"), Server::named("second"));
+    let etcd = Etcd::start();
+    let elbs = [Launch::storing(&etcd.endpoint()).start(), Launch::storing(&etcd.endpoint()).start()];
+
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/client.py");
+    let output = Command::new(python())
+        .arg(script)
+        .args(elbs.each_ref().map(|elb| elb.address().to_string()))
+        .args([&first, &second].map(|server| server.address().to_string()))
+        .output()
+        .expect("python");
+
+    let (printed, failed) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{printed}{failed}");
+    assert_eq!(printed.trim(), "every method did what it says");
+
+    drop(elbs);
+    let again = Launch::storing(&etcd.endpoint()).start();
+    let answer = again.client().ask("GET / HTTP/1.1\r\nHost: test.local\r\n\r\n");
+    assert_eq!(answer.text(), "first", "the sample's domain after a restart");
+}

@@ -1,0 +1,134 @@
+//! The end of a process: what runs is finished, what is new is refused, and it is over within the deadline.
+
+use std::sync::mpsc;
+
+use crate::support::client::{Client, get};
+use crate::support::elb::{Elb, Launch};
+use crate::support::rules::{self, SITE};
+use crate::support::server::{Server, ok};
+use crate::support::wait::{self, PATIENCE};
+use crate::support::websocket::{ACCEPTED, handshake};
+
+/// A server that answers each request when it is told to.
+fn held() -> (Server, mpsc::SyncSender<()>) {
+    let (go, gone) = mpsc::sync_channel(100);
+    let gone = std::sync::Mutex::new(gone);
+    let server = Server::start(move |talk| {
+        while talk.request()?.is_some() {
+            gone.lock().expect("the signal").recv_timeout(PATIENCE).expect("the signal to answer");
+            talk.send(ok("finished"))?;
+        }
+        Ok(())
+    });
+    (server, go)
+}
+
+fn elb(server: &Server, drain: &str) -> Elb {
+    Launch::serving(&rules::site(&[server])).flag(&format!("--drain-timeout={drain}")).start()
+}
+
+/// A client whose request has reached the server.
+fn waiting(elb: &Elb, server: &Server) -> Client {
+    let before = server.requests().len();
+    let mut client = elb.client();
+    client.send(get(SITE, "/"));
+    wait::until("the request to arrive", || (server.requests().len() > before).then_some(()));
+    client
+}
+
+#[test]
+fn sigterm_finishes_what_runs_and_refuses_what_is_new() {
+    let (server, go) = held();
+    let mut elb = elb(&server, "1h");
+    let mut idle = elb.client();
+    go.send(()).expect("a server that waits");
+    assert_eq!(idle.ask(get(SITE, "/")).text(), "finished");
+    let mut running = waiting(&elb, &server);
+
+    elb.signal("TERM");
+
+    idle.ended();
+    wait::until("new clients to be refused", || Client::try_connect(elb.address()).err());
+    assert!(elb.runs(), "it does not leave before the running request");
+    go.send(()).expect("a server that waits");
+    let answer = running.response();
+    assert_eq!(answer.text(), "finished");
+    assert_eq!(answer.head.get("Connection").map(str::to_lowercase).as_deref(), Some("close"));
+    running.ended();
+    assert_eq!(elb.exit().code(), Some(0));
+}
+
+#[test]
+fn an_answer_that_is_half_sent_is_finished() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let server = Server::start(move |talk| {
+        talk.request()?;
+        talk.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")?;
+        gone.lock().expect("the signal").recv_timeout(PATIENCE).expect("the signal to go on");
+        talk.send("whole")
+    });
+    let mut elb = elb(&server, "1h");
+    let mut client = elb.client();
+    client.send(get(SITE, "/"));
+    let head = client.head();
+
+    elb.signal("TERM");
+    wait::until("new clients to be refused", || Client::try_connect(elb.address()).err());
+    go.send(()).expect("a server that waits");
+
+    let mut body = Vec::new();
+    client.try_body(&head, &mut |piece| body.extend_from_slice(piece)).expect("the whole body");
+    assert_eq!(body, b"halfwhole");
+    assert_eq!(elb.exit().code(), Some(0));
+}
+
+#[test]
+fn what_does_not_finish_is_cut_at_the_deadline() {
+    let (server, _never) = held();
+    let tunnel = Server::start(|talk| {
+        talk.request()?;
+        talk.send(ACCEPTED)?;
+        talk.some().map(drop)
+    });
+    let document = serde_json::json!({
+        "domains": {SITE: rules::to("up"), "tunnel.test": rules::to("tunnel")},
+        "upstreams": {"up": rules::upstream(&[&server], ""), "tunnel": rules::upstream(&[&tunnel], "")}});
+    let mut elb = Launch::serving(&document).flag("--drain-timeout=500ms").start();
+    let mut running = waiting(&elb, &server);
+    let mut socket = elb.client();
+    socket.send(handshake("tunnel.test"));
+    assert_eq!(socket.head().status(), 101);
+
+    elb.signal("TERM");
+
+    elb.exit();
+    assert!(!matches!(running.try_response(), Ok(Some(answer)) if answer.status() == 200));
+    socket.ended();
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let (server, _never) = held();
+    let mut elb = elb(&server, "1h");
+    let _running = waiting(&elb, &server);
+
+    elb.signal("TERM");
+    wait::until("new clients to be refused", || Client::try_connect(elb.address()).err());
+    elb.signal("TERM");
+
+    elb.exit();
+}
+
+#[test]
+fn without_work_both_signals_end_it_at_once() {
+    let server = Server::named("a");
+    for signal in ["TERM", "INT"] {
+        let mut elb = elb(&server, "1h");
+        let mut idle = elb.client();
+        assert_eq!(idle.ask(get(SITE, "/")).text(), "a");
+        elb.signal(signal);
+        assert_eq!(elb.exit().code(), Some(0), "{signal}");
+        idle.ended();
+    }
+}

@@ -1,0 +1,200 @@
+//! Connections that stay open: to clients, and to servers in the pool.
+
+use std::sync::{Arc, Barrier, mpsc};
+
+use serde_json::json;
+
+use crate::support::client::get;
+use crate::support::elb::{Elb, Launch};
+use crate::support::rules::{self, SITE};
+use crate::support::server::{Server, ok};
+use crate::support::wait::{self, PATIENCE};
+
+/// One worker, so that every request meets the same pool.
+fn alone(servers: &[&Server]) -> Launch {
+    Launch::serving(&rules::site(servers)).workers(1)
+}
+
+#[test]
+fn requests_of_different_clients_share_a_server_connection() {
+    let server = Server::named("a");
+    let elb = alone(&[&server]).start();
+
+    for _ in 0..5 {
+        let mut client = elb.client();
+        assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+        assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+    }
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn pooled_connections_outlive_changes_of_the_configuration() {
+    let server = Server::named("a");
+    let elb = alone(&[&server]).start();
+    let mut client = elb.client();
+    assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+
+    elb.admin().put("domain", &json!({"other.test": rules::to("up")}));
+    elb.admin().put("upstream", &json!({"up": rules::upstream(&[&server], "weight=2")}));
+
+    assert_eq!(client.ask(get(SITE, "/")).text(), "a", "the client's connection");
+    assert_eq!(client.ask(get("other.test", "/")).text(), "a");
+    assert_eq!(server.connections(), 1, "the server's connection");
+}
+
+#[test]
+fn a_server_that_closes_after_every_answer_costs_no_request() {
+    let server = Server::start(|talk| {
+        talk.request()?;
+        talk.send(ok("once"))
+    });
+    let elb = Elb::before(&[&server]);
+
+    let mut client = elb.client();
+    for _ in 0..50 {
+        assert_eq!(client.ask(get(SITE, "/")).text(), "once");
+        let posted = client.ask(format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 2\r\n\r\nhi"));
+        // A POST that was sent as the server closed may not be sent again.
+        assert!([200, 502].contains(&posted.status()), "{posted:?}");
+    }
+}
+
+#[test]
+fn idle_connections_that_the_server_closed_are_noticed_and_not_lent() {
+    let server = Server::named("a");
+    let elb = alone(&[&server]).start();
+    let mut client = elb.client();
+    let post = format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 2\r\n\r\nhi");
+
+    for round in 1..=5 {
+        assert_eq!(client.ask(&post).text(), "a");
+        assert_eq!(server.connections(), round);
+        server.hang_up();
+        // Another connection, used after the end of the first has reached ELB, shows that ELB has had its turn.
+        assert_eq!(elb.client().ask(get("nobody.test", "/")).status(), 404);
+    }
+}
+
+#[test]
+fn what_one_side_closes_the_other_keeps() {
+    let server = Server::answering(|request| match request.head.target() {
+        "/server-closes" => "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na".to_owned(),
+        _ => ok("a"),
+    });
+    let elb = alone(&[&server]).start();
+
+    let mut client = elb.client();
+    client.send(format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n"));
+    let answer = client.response();
+    assert_eq!(answer.head.get("Connection").map(str::to_lowercase).as_deref(), Some("close"));
+    client.ended();
+
+    let mut client = elb.client();
+    assert_eq!(client.ask(get(SITE, "/server-closes")).head.get("Connection"), None);
+    assert_eq!(server.connections(), 1, "the first client's close was not the server's");
+    assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+    assert_eq!(server.connections(), 2, "the server's close was not the client's");
+}
+
+#[test]
+fn a_connection_with_bytes_that_nobody_asked_for_is_not_used_again() {
+    let server =
+        Server::answering(|_| format!("{}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", ok("a")));
+    let elb = alone(&[&server]).start();
+
+    let mut client = elb.client();
+    for round in 1..=3 {
+        assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+        assert_eq!(server.connections(), round);
+    }
+}
+
+#[test]
+fn a_pooled_connection_that_dies_under_a_request_is_replaced_when_that_is_safe() {
+    // Every second request meets a server that closes without a word.
+    let server = Server::start(|talk| {
+        talk.request()?;
+        talk.send(ok("a"))?;
+        talk.request()?;
+        Ok(())
+    });
+    let elb = alone(&[&server]).start();
+
+    let mut client = elb.client();
+    assert_eq!(client.ask(get(SITE, "/1")).text(), "a");
+    assert_eq!(client.ask(get(SITE, "/2")).text(), "a", "sent again on a new connection");
+    let post = format!("POST /3 HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 2\r\n\r\nhi");
+    assert_eq!(client.ask(post).status(), 502, "it may have been acted upon");
+    let sent = server.requests().iter().filter(|request| request.head.target() == "/3").count();
+    assert_eq!(sent, 1, "and was not sent twice");
+}
+
+#[test]
+fn the_pool_keeps_no_more_than_it_may() {
+    let both = Arc::new(Barrier::new(2));
+    let (closed, closings) = mpsc::channel();
+    let server = Server::start(move |talk| {
+        while talk.request()?.is_some() {
+            both.wait();
+            talk.send(ok("a"))?;
+        }
+        closed.send(talk.number).expect("a test that listens");
+        Ok(())
+    });
+    let elb = alone(&[&server]).flag("--server-idle-max=1").start();
+
+    let mut clients = [elb.client(), elb.client()];
+    for client in &mut clients {
+        client.send(get(SITE, "/"));
+    }
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "a");
+    }
+    closings.recv_timeout(PATIENCE).expect("one of the two connections to be closed");
+    assert!(closings.try_recv().is_err(), "and the other to be kept");
+}
+
+#[test]
+fn an_idle_client_is_closed_after_its_time() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--keepalive-timeout=300ms").start();
+
+    let mut client = elb.client();
+    assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+    client.ended();
+}
+
+#[test]
+fn an_idle_server_connection_is_closed_after_its_time() {
+    let (closed, closings) = mpsc::channel();
+    let server = Server::start(move |talk| {
+        while talk.request()?.is_some() {
+            talk.send(ok("a"))?;
+        }
+        closed.send(()).expect("a test that listens");
+        Ok(())
+    });
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--server-keepalive-timeout=300ms").start();
+
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    closings.recv_timeout(PATIENCE).expect("the idle connection to be closed");
+}
+
+#[test]
+fn a_client_that_goes_away_while_waiting_frees_the_server() {
+    let (ended, endings) = mpsc::channel();
+    let server = Server::start(move |talk| {
+        talk.request()?;
+        ended.send(talk.some()?.is_empty()).expect("a test that listens");
+        Ok(())
+    });
+    let elb = Elb::before(&[&server]);
+
+    let mut client = elb.client();
+    client.send(get(SITE, "/"));
+    wait::until("the request to arrive", || (server.requests().len() == 1).then_some(()));
+    client.reset();
+
+    assert!(endings.recv_timeout(PATIENCE).expect("the server to be let go"));
+}

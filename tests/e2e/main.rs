@@ -1,0 +1,32 @@
+//! The whole process from outside: conversations between scripted clients and servers, with the real `elb` between.
+//!
+//! One file a subject. Each test starts its own ELB on a port of the kernel's choice and says what was sent, what the
+//! server saw and what came back. What the tests are written with is in `../support`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+#![allow(dead_code, reason = "support serves more tests than are in one crate")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bodies;
+mod client_py;
+mod command;
+mod demo;
+mod download;
+mod drain;
+mod faults;
+mod keepalive;
+mod proxy;
+mod refusals;
+mod retry;
+mod rules;
+mod seed;
+mod statsd;
+mod timeouts;
+mod upgrade;

@@ -1,0 +1,252 @@
+//! The command itself, as a child process that a test starts, asks, signals and outlives.
+//!
+//! It owns the process: it waits until ELB says where it listens, keeps what it writes, reads its memory and time from
+//! the kernel, and ends it when the test does. It never sets a port. Next: `client` talks to it, `admin` changes it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::admin::Admin;
+use super::client::Client;
+use super::server::Server;
+use super::{rules, wait};
+
+/// What ELB writes for each listener once it serves there.
+const LISTENING: &str = "listening on ";
+
+/// How ELB will be started.
+pub(crate) struct Launch {
+    flags: Vec<String>,
+    variables: Vec<(String, String)>,
+    workers: Option<usize>,
+    listeners: usize,
+    folder: TempDir,
+}
+
+/// A running ELB.
+pub(crate) struct Elb {
+    child: Child,
+    addresses: Vec<SocketAddr>,
+    /// What it has written to standard output and standard error so far.
+    output: [Arc<Mutex<String>>; 2],
+    folder: TempDir,
+}
+
+/// What the kernel says about the memory of the process, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// In use now, without file pages.
+    pub(crate) now: u64,
+    /// The most that was ever in use, with file pages.
+    pub(crate) peak: u64,
+}
+
+impl Launch {
+    /// The command `elb` with these flags and nothing else.
+    pub(crate) fn bare(flags: &[&str]) -> Launch {
+        let flags = flags.iter().map(ToString::to_string).collect();
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        Launch { flags, variables: Vec::new(), workers: None, listeners: 1, folder }
+    }
+
+    /// Two workers on loopback, which serve a file with this document.
+    pub(crate) fn serving(document: &Value) -> Launch {
+        let launch = Launch::bare(&["--listen=127.0.0.1:0", "--no-pin"]).workers(2);
+        let file = launch.folder.path().join("elb.json");
+        std::fs::write(&file, document.to_string()).expect("a file in the test's folder");
+        launch.flag(&format!("--store=file:{}", file.display()))
+    }
+
+    /// Two workers on loopback, which serve what this etcd holds.
+    pub(crate) fn storing(endpoint: &str) -> Launch {
+        Launch::bare(&["--listen=127.0.0.1:0", "--no-pin", &format!("--etcd={endpoint}")]).workers(2)
+    }
+
+    /// Another number of workers; with one, the order of everything is the order of the requests.
+    pub(crate) fn workers(mut self, count: usize) -> Launch {
+        self.workers = Some(count);
+        self
+    }
+
+    pub(crate) fn flag(mut self, flag: &str) -> Launch {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Launch {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Another listener, by its flag: the start waits for it as well.
+    pub(crate) fn listener(mut self, flag: &str) -> Launch {
+        self.listeners += 1;
+        self.flag(flag)
+    }
+
+    /// Starts the command and waits until it serves on every listener.
+    #[track_caller]
+    pub(crate) fn start(self) -> Elb {
+        let listeners = self.listeners;
+        let mut elb = self.spawn();
+        elb.addresses = wait::until("ELB to listen", || {
+            if let Some(status) = elb.child.try_wait().expect("a child") {
+                panic!("ELB ended with {status} instead of listening:\n{}", elb.log());
+            }
+            let addresses = listening(&elb.log());
+            (addresses.len() >= listeners).then_some(addresses)
+        });
+        elb
+    }
+
+    /// Starts the command and waits for nothing.
+    pub(crate) fn spawn(self) -> Elb {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_elb"));
+        command.args(self.workers.map(|count| format!("--workers={count}")));
+        command.args(&self.flags).env_clear().env("NO_COLOR", "1").current_dir(self.folder.path());
+        command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"));
+        command.envs(self.variables).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command elb");
+        let output = [
+            collect(child.stdout.take().expect("its standard output")),
+            collect(child.stderr.take().expect("its standard error")),
+        ];
+        Elb { child, addresses: Vec::new(), output, folder: self.folder }
+    }
+}
+
+impl Elb {
+    /// An ELB that sends [`rules::SITE`] to these servers.
+    #[track_caller]
+    pub(crate) fn before(servers: &[&Server]) -> Elb {
+        Launch::serving(&rules::site(servers)).start()
+    }
+
+    /// An ELB that serves nothing yet.
+    #[track_caller]
+    pub(crate) fn empty() -> Elb {
+        Launch::serving(&json!({"domains": {}, "upstreams": {}})).start()
+    }
+
+    /// Where it listens; the first listener, when it has several.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// All listeners, in the order in which it named them.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    #[track_caller]
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::at(self.address())
+    }
+
+    /// A folder that lives as long as this ELB.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it wrote to standard output so far.
+    pub(crate) fn printed(&self) -> String {
+        self.output[0].lock().expect("the output").clone()
+    }
+
+    /// What it wrote to standard error so far: its log.
+    pub(crate) fn log(&self) -> String {
+        self.output[1].lock().expect("the log").clone()
+    }
+
+    /// All that an ended process said, on standard output and standard error; `None` until the pipes are empty.
+    pub(crate) fn said_all(&self) -> Option<(String, String)> {
+        let ended = self.output.iter().all(|output| Arc::strong_count(output) == 1);
+        ended.then(|| (self.printed(), self.log()))
+    }
+
+    /// Sends a signal by its name, `TERM` or `INT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "signal {name} was not sent");
+    }
+
+    /// Waits for the process to end by itself.
+    #[track_caller]
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        wait::until("ELB to end", || self.child.try_wait().expect("a child"))
+    }
+
+    /// Whether the process is still there.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    pub(crate) fn memory(&self) -> Memory {
+        let status = std::fs::read_to_string(self.proc("status")).expect("its status");
+        let kilobytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect(name) << 10
+        };
+        Memory { now: kilobytes("RssAnon"), peak: kilobytes("VmHWM") }
+    }
+
+    /// Processor time used so far, by all threads.
+    pub(crate) fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(self.proc("stat")).expect("its stat");
+        let after_name = stat.rsplit(") ").next().expect("fields after the name");
+        let ticks = after_name.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("ticks"));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        Path::new("/proc").join(self.child.id().to_string()).join(file)
+    }
+}
+
+impl Drop for Elb {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- the log of ELB:\n{}---", self.log());
+        }
+    }
+}
+
+/// The distinct addresses that a log says ELB listens on, in order.
+fn listening(log: &str) -> Vec<SocketAddr> {
+    let mut addresses = Vec::new();
+    for line in log.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+        let after = line.split_once(LISTENING).map_or("", |(_, after)| after);
+        let address = after.split_whitespace().next().and_then(|word| word.parse().ok());
+        addresses.extend(address.filter(|address| !addresses.contains(address)));
+    }
+    addresses
+}
+
+/// Gathers what a pipe says, from a thread of its own, until it ends.
+pub(crate) fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let own = Arc::clone(&text);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            own.lock().expect("the log").push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    });
+    text
+}

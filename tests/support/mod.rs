@@ -1,0 +1,16 @@
+//! What the end-to-end tests are written with: the command as a child process, scripted clients and servers, etcd.
+//!
+//! Both ends of every conversation are scripts over raw sockets, so a test says byte for byte what was sent and sees
+//! byte for byte what arrived. Ports are the kernel's choice, every wait has a deadline, and nothing sleeps for luck.
+
+pub(crate) mod admin;
+pub(crate) mod client;
+pub(crate) mod elb;
+pub(crate) mod etcd;
+pub(crate) mod load;
+pub(crate) mod message;
+pub(crate) mod rules;
+pub(crate) mod server;
+pub(crate) mod wait;
+pub(crate) mod websocket;
+pub(crate) mod wire;

@@ -1,0 +1,355 @@
+//! The house rules as a test: who may import whom, what is pure, how long a file and a function may be.
+//!
+//! Each rule is a function from a [`Source`] to the faults in it: `tidy/failures.rs` shows that it fails on a text that
+//! breaks it, and the tests here hold it against the whole tree. It reads text, not syntax: rustfmt has laid the code
+//! out, so a function ends at the first brace in the column where it began.
+
+#![allow(clippy::expect_used, reason = "a test ends at the first surprise")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[path = "tidy/failures.rs"]
+mod failures;
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::Source;
+
+/// Lines a source file may have, and a function; unit tests are not counted.
+const FILE_LINES: usize = 400;
+const FUNCTION_LINES: usize = 70;
+/// Lines a file of tests may have.
+const TEST_LINES: usize = 500;
+
+/// Who may import whom. A room that is not named here is a file nobody planned.
+const WALLS: &[(&str, &[&str])] = &[
+    ("main", &["settings", "stats", "model", "http1", "exchange", "link", "data", "control", "command"]),
+    ("command", &["settings", "stats", "model", "http1", "exchange", "link", "data", "control", "command"]),
+    ("data", &["settings", "stats", "model", "http1", "exchange", "link"]),
+    ("control", &["settings", "stats", "model", "link"]),
+    ("link", &["stats", "model"]),
+    ("exchange", &["http1"]),
+    ("http1", &[]),
+    ("model", &[]),
+    ("stats", &[]),
+    ("settings", &[]),
+    ("lib", &[]),
+];
+
+/// Folders and files that compute from their arguments alone.
+const PURE: &[&str] = &[
+    "model/",
+    "http1/",
+    "exchange/",
+    "stats.rs",
+    "settings.rs",
+    "data/balancer.rs",
+    "data/balancer/",
+    "data/buffers.rs",
+    "data/timers.rs",
+    "data/token.rs",
+];
+
+/// What gives impurity away: clocks, sockets, threads, channels, logs, chance, and the crates that bring them.
+const IMPURE: &[&str] = &[
+    "Instant::now",
+    "SystemTime",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "UnixListener",
+    "thread::",
+    "thread_local!",
+    "mpsc",
+    "crossbeam_channel",
+    "mio::",
+    "tokio::",
+    "socket2::",
+    "tracing::",
+    "println!",
+    "eprintln!",
+    "rand::",
+    "std::process",
+];
+
+/// Code that meets other people's bytes and words answers with an error, never with a panic.
+const NO_PANIC: &[&str] = &["http1/", "exchange/", "data/", "model/", "control/"];
+const PANICS: &[&str] =
+    &[".unwrap()", ".unwrap_err()", ".expect(", "panic!", "todo!", "unimplemented!", "unreachable!"];
+
+/// What may stand at the top of the repository, besides dot-files and what git ignores.
+const TOP: &[&str] = &[
+    "Cargo.toml",
+    "Cargo.lock",
+    "src",
+    "benches",
+    "tests",
+    "tools",
+    "README.md",
+    "Dockerfile",
+    "LICENSE",
+    "target",
+];
+
+// ------------------------------------------------------------------------------------------------------- the rules
+
+/// Imports through a wall, whether by `use`, by a path in the code, or by climbing with `super`.
+fn walls(source: &Source) -> Vec<String> {
+    let room = source.room();
+    let Some((_, allowed)) = WALLS.iter().find(|(name, _)| *name == room) else {
+        return vec![format!("{}: a room that the plan of the house does not name", source.path)];
+    };
+    let depth = source.path.matches('/').count() + usize::from(!source.path.ends_with("mod.rs"));
+    let mut faults = Vec::new();
+    for imported in imports(&source.code, depth) {
+        if imported != room && !allowed.contains(&imported.as_str()) {
+            faults.push(format!("{}: {room} may not import {imported}", source.path));
+        }
+    }
+    faults
+}
+
+/// The rooms that `code` names: what follows `crate::`, `elb::`, or as many `super::` as the file is deep.
+fn imports(code: &str, depth: usize) -> Vec<String> {
+    let root = "super::".repeat(depth);
+    let mut found = Vec::new();
+    for prefix in ["crate::", "elb::", root.as_str()] {
+        for (at, _) in code.match_indices(prefix) {
+            if code[..at].ends_with(|before: char| before.is_alphanumeric() || "_:".contains(before)) {
+                continue;
+            }
+            let rest = &code[at + prefix.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => found.extend(heads_of_group(group)),
+                None => found.push(word(rest)),
+            }
+        }
+    }
+    found.retain(|name| WALLS.iter().any(|(room, _)| room == name));
+    found
+}
+
+/// The first words of `{a::b, c::{d, e}, f}`, given what follows the brace.
+fn heads_of_group(group: &str) -> Vec<String> {
+    let (mut depth, mut item, mut heads) = (0, String::new(), Vec::new());
+    for character in group.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => heads.push(word(std::mem::take(&mut item).trim())),
+            _ if depth == 0 => item.push(character),
+            _ => {}
+        }
+    }
+    heads.push(word(item.trim()));
+    heads
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// Words that a pure file may not contain.
+fn purity(source: &Source) -> Vec<String> {
+    if source.is_in(PURE) { words(source, IMPURE, "is pure and may not say") } else { Vec::new() }
+}
+
+/// Panics outside unit tests.
+fn panics(source: &Source) -> Vec<String> {
+    if source.is_in(NO_PANIC) {
+        words(source, PANICS, "answers with errors and may not say")
+    } else {
+        Vec::new()
+    }
+}
+
+fn words(source: &Source, forbidden: &[&str], complaint: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (number, line) in source.code.lines().enumerate() {
+        for word in forbidden {
+            let stands_alone = |at: usize| {
+                let before = line[..at].chars().next_back();
+                !word.starts_with(char::is_alphanumeric)
+                    || !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            };
+            if line.match_indices(word).any(|(at, _)| stands_alone(at)) {
+                faults.push(format!("{}:{}: {complaint} {word}", source.path, number + 1));
+            }
+        }
+    }
+    faults
+}
+
+/// Files and functions that are too long.
+fn lengths(source: &Source) -> Vec<String> {
+    let mut faults = Vec::new();
+    let lines = source.text.trim_end().lines().count();
+    if lines > FILE_LINES {
+        faults.push(format!("{}: {lines} lines, {FILE_LINES} are allowed", source.path));
+    }
+    let code: Vec<&str> = source.code.lines().collect();
+    for (start, line) in code.iter().enumerate().filter(|(_, line)| begins_function(line)) {
+        let indent = line.len() - line.trim_start().len();
+        let closes =
+            |l: &&str| l.len() > indent && l[indent..].starts_with('}') && l[..indent].trim().is_empty();
+        let length = 1 + code[start..].iter().position(closes).unwrap_or_default();
+        if length > FUNCTION_LINES && !line.trim_end().ends_with(';') {
+            let name = word(line.split("fn ").nth(1).unwrap_or_default());
+            faults.push(format!("{}: {name} has {length} lines, {FUNCTION_LINES} are allowed", source.path));
+        }
+    }
+    faults
+}
+
+fn begins_function(line: &str) -> bool {
+    line.split_once("fn ").is_some_and(|(before, after)| {
+        let qualifiers = ["pub", "const", "async", "unsafe", "extern"];
+        before
+            .split_whitespace()
+            .all(|word| qualifiers.iter().any(|q| word.starts_with(q)) || word.ends_with(')'))
+            && after.starts_with(|c: char| c.is_alphabetic() || c == '_')
+    })
+}
+
+/// A `mod.rs` is a table of contents: documentation, modules, re-exports.
+fn contents(source: &Source) -> Vec<String> {
+    if !source.path.ends_with("mod.rs") && source.path != "lib.rs" {
+        return Vec::new();
+    }
+    let mut faults = Vec::new();
+    for statement in source.code.split_inclusive(&[';', ']']) {
+        let statement = statement.trim();
+        let words = statement.trim_start_matches("pub(crate)").trim_start_matches("pub(super)").trim_start();
+        let words = words.strip_prefix("pub ").unwrap_or(words);
+        let lists = ["mod ", "use ", "#[", "#!["].iter().any(|start| words.starts_with(start));
+        let in_place = statement.is_empty() || lists && statement.ends_with([';', ']']);
+        if !in_place {
+            let first = statement.lines().next().unwrap_or_default();
+            faults.push(format!("{}: a table of contents defines nothing, but says {first}", source.path));
+        }
+    }
+    faults
+}
+
+/// A file says first what it owns, what it never does, and where to look next.
+fn opening(path: &str, text: &str) -> Vec<String> {
+    if text.starts_with("//! ") { Vec::new() } else { vec![format!("{path}: does not open with //!")] }
+}
+
+/// Paths of somebody's machine, and references to line numbers, which are wrong after the next edit.
+fn places(path: &str, text: &str) -> Vec<String> {
+    let homes = [concat!("/ho", "me/"), concat!("/ro", "ot/"), concat!("/Us", "ers/"), concat!("/wo", "rk/")];
+    let mut faults: Vec<String> = homes
+        .iter()
+        .filter(|home| text.contains(*home))
+        .map(|home| format!("{path}: names a place on somebody's machine, {home}"))
+        .collect();
+    let line_number = |(at, _): (usize, &str)| text[at + 4..].starts_with(|c: char| c.is_ascii_digit());
+    if text.match_indices(".rs:").any(line_number) {
+        faults.push(format!("{path}: refers to a line by its number"));
+    }
+    faults
+}
+
+/// Entries of the top folder that have no business there.
+fn top_level(entries: &[String]) -> Vec<String> {
+    let stray = entries.iter().filter(|name| !name.starts_with('.') && !TOP.contains(&name.as_str()));
+    stray.map(|name| format!("{name}: not one of the entries of the top level")).collect()
+}
+
+// --------------------------------------------------------------------------------------------------- the tree is tidy
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file below `folder`, as (path from there, text); what is not text is left out.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).into_iter().flatten() {
+            let path = entry.expect("a readable folder").path();
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("__pycache__") {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path) {
+                let name = path.strip_prefix(folder).expect("a path below the folder");
+                found.push((name.to_string_lossy().into_owned(), text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn sources() -> Vec<Source> {
+    let is_test = |path: &str| path.ends_with("tests.rs") || path.contains("tests/");
+    let rust =
+        files(&root().join("src")).into_iter().filter(|(path, _)| path.ends_with(".rs") && !is_test(path));
+    let sources: Vec<Source> = rust.map(|(path, text)| Source::new(&path, &text)).collect();
+    assert!(sources.len() > 8, "the sources are not where they were");
+    sources
+}
+
+#[track_caller]
+fn hold(rule: fn(&Source) -> Vec<String>) {
+    let faults: Vec<String> = sources().iter().flat_map(rule).collect();
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn walls_stand() {
+    hold(walls);
+}
+
+#[test]
+fn pure_rooms_are_pure() {
+    hold(purity);
+}
+
+#[test]
+fn nothing_panics_on_what_a_peer_sent() {
+    hold(panics);
+}
+
+#[test]
+fn files_and_functions_fit_on_a_screen() {
+    hold(lengths);
+}
+
+#[test]
+fn tables_of_contents_define_nothing() {
+    hold(contents);
+}
+
+#[test]
+fn files_open_with_their_purpose_and_name_no_machine() {
+    let mut faults = Vec::new();
+    for folder in ["src", "tests", "benches", "tools"] {
+        for (path, text) in files(&root().join(folder)) {
+            let path = format!("{folder}/{path}");
+            if path.ends_with(".rs") {
+                faults.extend(opening(&path, &text));
+            }
+            if folder == "tests" && text.lines().count() > TEST_LINES {
+                faults.push(format!("{path}: more than {TEST_LINES} lines"));
+            }
+            faults.extend(places(&path, &text));
+        }
+    }
+    for name in TOP {
+        faults.extend(fs::read_to_string(root().join(name)).iter().flat_map(|text| places(name, text)));
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn the_top_level_is_the_agreed_one() {
+    let entries = fs::read_dir(root()).expect("the repository");
+    let names: Vec<String> =
+        entries.map(|e| e.expect("an entry").file_name().to_string_lossy().into()).collect();
+    assert_eq!(top_level(&names), [""; 0]);
+}
