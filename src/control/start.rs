@@ -21,10 +21,10 @@ use super::hub::Hub;
 use super::resolve::Resolver;
 use super::run::{Control, FAILURE, Phase};
 use super::signals::{self, Order};
-use super::store::{StoreEvent, StoreHandle};
+use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd};
 use crate::link::ControlEnd;
 use crate::model::Snapshot;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreKind};
 
 /// How long the store may take before ELB starts with what it remembers.
 const LOAD: Duration = Duration::from_secs(3);
@@ -134,10 +134,20 @@ async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
     while orders.recv().await == Some(Order::Resync) {}
 }
 
-fn open(_settings: &Settings) -> StoreHandle {
-    let (_, events) = mpsc::channel(1);
-    let (commands, _) = mpsc::channel(1);
-    StoreHandle { events, commands }
+/// Starts the store that the settings name.
+fn open(settings: &Settings) -> StoreHandle {
+    match &settings.store {
+        StoreKind::Etcd => {
+            let Settings { etcd, name, .. } = settings;
+            let login = etcd.user.clone().zip(etcd.password.as_ref().map(|password| password.expose().to_owned()));
+            start_etcd(EtcdOptions { endpoints: etcd.endpoints.clone(), login, ..EtcdOptions::new("", name) })
+        }
+        StoreKind::File(_) => {
+            let (_, events) = mpsc::channel(1);
+            let (commands, _) = mpsc::channel(1);
+            StoreHandle { events, commands }
+        }
+    }
 }
 
 fn remembered(_path: &PathBuf) -> Option<crate::model::Contents> {
