@@ -13,6 +13,7 @@ use tracing::{debug, info};
 use super::fleet::Fleet;
 use super::intake::Intake;
 use super::resolve::Resolver;
+use super::state_file::Saved;
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{ToWorker, WorkerHandle};
 use crate::model::{Contents, Edit, Fault, Rejected, ServerTarget, Snapshot, State, UpstreamSpec};
@@ -348,18 +349,18 @@ impl Hub {
         }
     }
 
-    /// The store did not answer in time, and `remembered` is what a state file kept.
-    pub(super) fn begin_without_store(&mut self, reason: &str, remembered: Option<Contents>) {
-        if let Some(contents) = remembered {
-            self.intake.remember(&mut self.state, contents);
+    /// The store did not answer in time, and `saved` is what a state file kept.
+    pub(super) fn begin_without_store(&mut self, reason: &str, saved: Option<Saved>) {
+        if let Some(saved) = saved {
+            self.intake.remember(&mut self.state, saved);
             self.changed();
         }
         self.intake.lost(reason);
     }
 
-    /// The store layer, if a state file does not hold it yet.
-    pub(super) fn unsaved(&mut self) -> Option<Contents> {
-        std::mem::take(&mut self.unsaved).then(|| self.state.last_good())
+    /// The store layer and its revision, if a state file does not hold it yet.
+    pub(super) fn unsaved(&mut self) -> Option<(Contents, i64)> {
+        std::mem::take(&mut self.unsaved).then(|| (self.state.last_good(), self.intake.revision()))
     }
 
     /// Waits for the next lookup and takes its answer in. May be dropped at any await.

@@ -5,10 +5,14 @@ mod fleet;
 mod handle;
 mod hub;
 mod intake;
+mod replace;
 mod resolve;
 mod run;
+mod saver;
 mod signals;
 mod start;
+pub mod state_file;
+pub mod statsd;
 pub mod store;
 
 pub use start::start;

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -20,8 +19,11 @@ use super::handle::HubHandle;
 use super::hub::Hub;
 use super::resolve::Resolver;
 use super::run::{Control, FAILURE, Phase};
+use super::saver::Saver;
 use super::signals::{self, Order};
-use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd};
+use super::state_file::StateFile;
+use super::statsd::Statsd;
+use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
 use crate::link::ControlEnd;
 use crate::model::Snapshot;
 use crate::settings::{Settings, StoreKind};
@@ -82,8 +84,9 @@ async fn begin(
 ) -> Result<Control, u8> {
     let StoreHandle { mut events, commands } = open(settings);
     let mut hub = Hub::new(Resolver::system(), commands);
+    let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     tokio::select! {
-        () = load(&mut hub, &mut events, settings.state_file.as_ref()) => {}
+        () = load(&mut hub, &mut events, state_file.as_ref()) => {}
         () = told_to_end(&mut orders) => return Err(0),
     }
     let (handle, questions) = HubHandle::new(&hub);
@@ -102,12 +105,23 @@ async fn begin(
     let ControlEnd { workers, reports, adoptions } = end;
     // Nobody receives when main has given up, and main says why.
     ready.send(hub.first(workers)).map_err(|_| FAILURE)?;
-    let (drain_timeout, phase) = (settings.drain_timeout, Phase::Serving);
-    Ok(Control { hub, desk, questions, events, reports, adoptions, orders, drain_timeout, phase })
+    Ok(Control {
+        hub,
+        desk,
+        questions,
+        events,
+        reports,
+        adoptions,
+        orders,
+        saver: state_file.map(Saver::new),
+        statsd: settings.statsd.as_ref().map(|target| Statsd::start(target, &settings.name)),
+        drain_timeout: settings.drain_timeout,
+        phase: Phase::Serving,
+    })
 }
 
 /// Waits for the store, else for what a state file remembers, and then for addresses; each for so long and no longer.
-async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file: Option<&PathBuf>) {
+async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file: Option<&StateFile>) {
     let missing = match timeout(LOAD, events.recv()).await {
         Ok(Some(StoreEvent::Down { reason })) => Some(reason),
         Ok(Some(event)) => {
@@ -118,7 +132,11 @@ async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file
         Err(_) => Some(format!("no answer within {LOAD:?}")),
     };
     if let Some(reason) = missing {
-        hub.begin_without_store(&reason, state_file.and_then(remembered));
+        let saved = match state_file {
+            Some(file) => file.read().await,
+            None => None,
+        };
+        hub.begin_without_store(&reason, saved);
     }
     let all = async {
         while !hub.is_resolved() {
@@ -139,17 +157,10 @@ fn open(settings: &Settings) -> StoreHandle {
     match &settings.store {
         StoreKind::Etcd => {
             let Settings { etcd, name, .. } = settings;
-            let login = etcd.user.clone().zip(etcd.password.as_ref().map(|password| password.expose().to_owned()));
+            let login =
+                etcd.user.clone().zip(etcd.password.as_ref().map(|password| password.expose().to_owned()));
             start_etcd(EtcdOptions { endpoints: etcd.endpoints.clone(), login, ..EtcdOptions::new("", name) })
         }
-        StoreKind::File(_) => {
-            let (_, events) = mpsc::channel(1);
-            let (commands, _) = mpsc::channel(1);
-            StoreHandle { events, commands }
-        }
+        StoreKind::File(path) => start_file(path.clone()),
     }
-}
-
-fn remembered(_path: &PathBuf) -> Option<crate::model::Contents> {
-    None
 }

@@ -133,6 +133,8 @@ impl Rig {
             reports: end.reports,
             adoptions: end.adoptions,
             orders: orders_in,
+            saver: None,
+            statsd: None,
             drain_timeout: Duration::from_secs(1),
             phase: Phase::Serving,
         };
