@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::hub::{Accepted, BegunDump, DumpError, Hub, Progress};
+use super::answers::{Accepted, BegunDump, DumpError, Progress};
+use super::hub::Hub;
 
 /// Questions that may wait for the hub.
 const QUESTIONS: usize = 64;

@@ -164,3 +164,60 @@ fn open(settings: &Settings) -> StoreHandle {
         StoreKind::File(path) => start_file(path.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::bridge;
+    use crate::model::Contents;
+    use std::time::Instant;
+
+    const DOCUMENT: &str = r#"{"domains": {"a.test": {"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "localhost:81"}}}}}, "upstreams": {}}"#;
+
+    /// Begins with these flags; gives the first snapshot, or the exit code.
+    async fn first(flags: &[&str], order: Option<Order>) -> Result<Arc<Snapshot>, u8> {
+        let settings = Settings::from_flags(flags).unwrap();
+        let (_ends, end) = bridge(1, true).unwrap();
+        let (tell, orders) = mpsc::channel(1);
+        let (ready, first) = crossbeam_channel::bounded(1);
+        if let Some(order) = order {
+            tell.send(order).await.unwrap();
+        }
+        begin(&settings, end, None, orders, &ready).await.map(|_| first.recv().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_first_snapshot_holds_what_the_store_holds_with_addresses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.json");
+        std::fs::write(&path, DOCUMENT).unwrap();
+        let snapshot = first(&["--store", &format!("file:{}", path.display())], None).await.unwrap();
+        assert_eq!((snapshot.version, snapshot.domain_count()), (1, 1));
+        let servers: usize = snapshot.upstreams().map(|upstream| upstream.servers.len()).sum();
+        assert!(servers >= 1);
+    }
+
+    #[tokio::test]
+    async fn without_the_store_the_state_file_serves_and_without_it_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state.json");
+        // Port 1 of the local machine refuses at once.
+        let (path, begun) = (state.display().to_string(), Instant::now());
+        let flags = ["--etcd", "127.0.0.1:1", "--state-file", &path];
+        assert_eq!(first(&flags, None).await.unwrap().domain_count(), 0);
+        let mut contents = Contents::default();
+        let rules = r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"127.0.0.1:81"}}}}"#;
+        contents.rules.insert("a.test".to_owned(), rules.to_owned());
+        StateFile::new(state, "ELB").write(contents, 7).await.unwrap();
+        assert_eq!(first(&flags, None).await.unwrap().domain_count(), 1);
+        assert!(begun.elapsed() < LOAD, "a store that refuses is not waited for");
+    }
+
+    #[tokio::test]
+    async fn told_to_end_before_anything_is_served_it_ends_well() {
+        // An address that does not answer at all, so that the load lasts.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert_eq!(first(&["--etcd", &address], Some(Order::Drain)).await.unwrap_err(), 0);
+    }
+}

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::answer::{Failure, json};
 use super::router::flag;
+use crate::control::answers::{Accepted, DumpError};
 use crate::control::handle::{Gone, HubHandle};
-use crate::control::hub::{Accepted, DumpError};
 use crate::model::Edit;
 
 /// How long a store may take before its client is told that it is late.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use super::DumpError;
+use crate::control::answers::DumpError;
 use crate::control::resolve::Resolver;
 use crate::control::store::{StoreCommand, StoreEvent};
 use crate::control::tests::{QUIET, Rig, SOON, names, no_names, put_upstream, stored};
