@@ -26,6 +26,8 @@ const TICK: Duration = Duration::from_secs(1);
 const NAMES_EVERY: Duration = Duration::from_secs(30);
 /// How long workers may take to close everything once they are told to stop.
 const STOP: Duration = Duration::from_millis(500);
+/// How often it is looked for the end of the last admin connection.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long the last statistics and the state file may take.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -142,6 +144,8 @@ impl Control {
     fn due(&self) -> Instant {
         let phase = match self.phase {
             Phase::Serving => None,
+            // Nothing tells when the last admin connection has ended, and it is the last thing to wait for.
+            _ if self.hub.running() == 0 => Some(Instant::now() + LOOK),
             Phase::Draining(until) | Phase::Stopping(until) => Some(until),
         };
         let latest = Instant::now() + TICK;

@@ -221,7 +221,7 @@ impl Follower {
             Note::Backwards { from, to } => {
                 warn!(from, to, "the revision of etcd went backwards: it was wiped or restored");
             }
-            // The hub tells people, once, with what is served meanwhile.
+            // The one who hears of it says what is served meanwhile, so that it is one line in the log.
             Note::Down(reason) => debug!(reason, "etcd cannot be reached; trying on"),
         }
     }
