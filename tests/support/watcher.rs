@@ -122,7 +122,7 @@ fn log_by_thread() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
+            .with_env_filter("info,elb=debug")
             .with_ansi(false)
             .with_writer(|| ToThread)
             .init()

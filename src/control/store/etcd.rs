@@ -221,7 +221,7 @@ impl Follower {
             Note::Backwards { from, to } => {
                 warn!(from, to, "the revision of etcd went backwards: it was wiped or restored");
             }
-            // The operator is told by `intake`, once, with what is served instead.
+            // The hub tells people, once, with what is served meanwhile.
             Note::Down(reason) => debug!(reason, "etcd cannot be reached; trying on"),
         }
     }
