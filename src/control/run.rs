@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::admin::Desk;
@@ -59,14 +59,17 @@ pub(super) enum Phase {
     Stopping(Instant),
 }
 
+/// Ticks from one period from now on; a late tick delays the next ones instead of hurrying them.
+fn pulse(period: Duration) -> Interval {
+    let mut pulse = interval_at(tokio::time::Instant::now() + period, period);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pulse
+}
+
 impl Control {
     /// Lives until the process is told to end; gives its exit code.
     pub(super) async fn run(mut self) -> u8 {
-        let mut tick = interval(TICK);
-        let (mut names, mut failed_names) = (interval(NAMES), interval(FAILED_NAMES));
-        for pulse in [&mut tick, &mut names, &mut failed_names] {
-            pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
+        let (mut tick, mut names, mut failed_names) = (pulse(TICK), pulse(NAMES), pulse(FAILED_NAMES));
         loop {
             self.hub.settle();
             if let Some(code) = self.progress() {
