@@ -20,7 +20,7 @@ use elb::control::store::{EVENTS, EtcdOptions, Pulse, StoreCommand, StoreEvent};
 use etcd_client::{CompactionOptions, Txn, TxnOp};
 
 use etcd::Etcd;
-use watcher::{Watcher, options, rule, server};
+use watcher::{Watcher, logged, options, rule, server};
 
 #[tokio::test]
 async fn what_is_there_is_loaded() {
@@ -180,6 +180,8 @@ async fn a_compaction_under_a_running_watch_is_survived() {
     }
     client.compact(revision, None).await.unwrap();
     while !matches!(watcher.event().await, StoreEvent::Loaded { .. }) {}
+    let told = logged();
+    assert!(told.contains("canceled: compacted up to revision"), "{told}");
     watcher.until_rule("a.com", Some("1199")).await;
     client.put("/ELB/rules/a.com", "after", None).await.unwrap();
     watcher.until_rule("a.com", Some("after")).await;
@@ -197,6 +199,7 @@ async fn a_wiped_etcd_is_seen_as_what_it_is() {
     etcd.wipe();
     // Its revision is far behind ours: a watch from ours on would be silent for ever.
     watcher.until_rule("old.com", None).await;
+    assert!(logged().contains("went backwards: it was wiped or restored"), "{}", logged());
     etcd.client().await.put("/ELB/rules/new.com", "{}", None).await.unwrap();
     watcher.until_rule("new.com", Some("{}")).await;
 }
@@ -212,6 +215,7 @@ async fn down_is_reported_once_and_etcd_is_found_again() {
     etcd.restart();
     let event = watcher.event().await;
     assert!(matches!(event, StoreEvent::Loaded { .. }), "Down comes once, then {event:?}");
+    assert_eq!(logged().matches("cannot be reached").count(), 1, "{}", logged());
     etcd.client().await.put("/ELB/rules/a.com", "{}", None).await.unwrap();
     watcher.until_rule("a.com", Some("{}")).await;
 }

@@ -2,7 +2,10 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Once;
 use std::time::Duration;
 
 use elb::control::store::{EtcdOptions, StoreCommand, StoreEvent, StoreHandle, start_etcd};
@@ -41,6 +44,7 @@ pub(crate) fn server(upstream: &str, server: &str, text: Option<&str>) -> KeyCha
 impl Watcher {
     /// Starts a store on the runtime of the test.
     pub(crate) fn start(options: EtcdOptions) -> Watcher {
+        log_by_thread();
         Watcher { handle: start_etcd(options), rules: BTreeMap::new() }
     }
 
@@ -100,5 +104,39 @@ impl Watcher {
         let command = StoreCommand::Dump { contents: contents.clone(), reply };
         self.handle.commands.send(command).await.expect("a store");
         timeout(DEADLINE, answer).await.expect("an answer in time").expect("an answer")
+    }
+}
+
+thread_local! {
+    static LOG: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the store of this test has logged: a test has a thread of its own, and the store runs on it.
+pub(crate) fn logged() -> String {
+    LOG.with_borrow(|log| String::from_utf8_lossy(log).into_owned())
+}
+
+/// One logger for all tests. Loggers that come and go would race: `tracing` remembers for each place in the code
+/// whether somebody listens, and asks only the thread that came there first.
+fn log_by_thread() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_env_filter("info,elb=debug")
+            .with_ansi(false)
+            .with_writer(|| ToThread)
+            .init()
+    });
+}
+
+struct ToThread;
+
+impl Write for ToThread {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.with_borrow_mut(|log| log.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
