@@ -191,8 +191,12 @@ impl Exchange {
         Step::Connect { same }
     }
 
-    /// The answer to [`Step::Connect`]: a connection is there, from the pool or fresh.
+    /// The answer to [`Step::Connect`]: a connection is there, from the pool or fresh. One that comes when its time is
+    /// over is nobody's: the [`Step::Drop`] that closes it is already due.
     pub fn connected(&mut self, env: &Env<'_>, reused: bool) {
+        if !self.is_connecting() {
+            return;
+        }
         self.reused = reused;
         self.server_failed = false;
         self.request.rewind();
@@ -209,15 +213,21 @@ impl Exchange {
         self.set_deadline(env);
     }
 
-    /// The answer to [`Step::Connect`], at once or later: there will be no connection.
+    /// The answer to [`Step::Connect`], at once or later: there will be no connection. After the deadline it is no news.
     pub fn refused(&mut self, env: &Env<'_>, why: NoServer) {
         match why {
+            _ if !self.is_connecting() => {}
             NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),
             NoServer::NoneLeft { status, reason } => {
                 let (status, reason) = self.last_failure.unwrap_or((status, reason));
                 self.answer(env, status, reason);
             }
         }
+    }
+
+    /// The shell was asked for a connection and has not answered.
+    fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Connect { asked: true, .. })
     }
 
     fn awaiting(&mut self, env: &Env<'_>) -> Step {

@@ -21,6 +21,8 @@ pub(super) struct Play {
     /// Connections that can still be had.
     pub(super) servers: usize,
     deny: Option<(u16, &'static str)>,
+    /// Connections are neither made nor refused.
+    hold: bool,
 }
 
 pub(super) fn policy() -> Policy {
@@ -54,6 +56,7 @@ impl Play {
             reused: false,
             servers: 9,
             deny: None,
+            hold: false,
         }
     }
 
@@ -73,6 +76,7 @@ impl Play {
                         .exchange
                         .forward(&env, &Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] }),
                 },
+                Step::Connect { .. } if self.hold => {}
                 Step::Connect { .. } if self.servers == 0 => {
                     self.exchange.refused(&env, NoServer::NoneLeft { status: 502, reason: "no-server" });
                 }
@@ -350,4 +354,27 @@ fn each_phase_has_its_deadline() {
     let mut nothing = Play::new();
     nothing.time_passes();
     assert_eq!(nothing.last(), Step::Close { reset: false, failed: false });
+}
+
+#[test]
+fn a_connection_that_comes_after_its_deadline_is_nobodys() {
+    for late in [true, false] {
+        let mut play = Play::new();
+        play.hold = true;
+        play.client(GET);
+        play.now = play.exchange.deadline();
+        let policy = policy();
+        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        assert_eq!(play.exchange.expired(&env), Step::Wait);
+        if late {
+            play.exchange.connected(&env, false);
+        } else {
+            play.exchange.refused(&env, NoServer::Failed);
+        }
+        play.hold = false;
+        play.turn();
+        assert_eq!(play.log[2..], [Step::Drop { failed: true }, Step::Connect { same: false }]);
+        assert_eq!(play.server_saw(), SEEN);
+        assert_eq!(play.server(OK).client_saw(), OK);
+    }
 }
