@@ -1,4 +1,84 @@
-//! ELB is a dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
+//! ELB is a dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows, and no request notices.
+//!
+//! This page is the tour. It says where things are, how a request travels, and where a change goes.
+//!
+//! # The house
+//!
+//! ```text
+//!                         main.rs, command/                          floor 4: starts the two planes
+//!              ┌──────────────────┴──────────────────┐
+//!            data/                                control/           floor 3: the planes; strangers to each other
+//!   one pinned thread a core, mio          one thread, tokio
+//!              │           └───────► link.rs ◄───────┘ │             floor 2: snapshots and channels, the only bridge
+//!          exchange/                    │              │                      exchange/: one proxied request, pure
+//!              │                        │              │
+//!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
+//!   bytes and heads                         rules, upstreams, snapshots
+//! ```
+//!
+//! *Pure* means: no socket, no clock, no thread, no channel, no log, no random number. `now` is an argument. So the
+//! whole protocol can be run in memory, byte by byte, and a run is a seed. `tests/tidy.rs` holds these walls.
+//!
+//! * [`settings`]: flags and variables to one validated value.
+//! * [`model`]: what the operator said. [`model::State`] is the editable truth, [`model::Snapshot`] the immutable copy
+//!   that workers read, [`model::route`] the one function that decides where a request goes.
+//! * [`http1`]: what the wire says. [`http1::buf::Buf`] is a window with marks, [`http1::scan`] finds the end of a head,
+//!   [`http1::request_head`] and [`http1::response_head`] check it, [`http1::body`] finds the end of a body,
+//!   [`http1::rewrite`] writes what leaves.
+//! * [`exchange`]: one request and its response as a machine. Events in, [`exchange::Step`]s out.
+//! * [`link`]: what the planes say to each other.
+//! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
+//! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
+//! * [`command`]: `elb`, `elb demo`, `elb check`.
+//!
+//! # The life of a request
+//!
+//! 1. The kernel gives the connection to one worker's listener; `data::worker` accepts it. An idle connection owns no
+//!    buffer and no exchange.
+//! 2. Its first bytes are read by `data::pump` straight into a window lent from the worker's stock.
+//! 3. The exchange finds the head, checks all of it, makes host and path canonical, and asks its shell to route.
+//! 4. `data::answer` asks `data::view`, which calls [`model::route`]: the answer is a refusal with a status, or an
+//!    upstream with extra fields and perhaps a new path. The admin API is recognised here, and its connection is handed
+//!    to control with the bytes already read.
+//! 5. The exchange asks for a server. `data::balancer` chooses, `data::pool` lends an idle connection or makes one.
+//! 6. The rewritten head and what came of the body leave in one write.
+//! 7. The response's head arrives. Whether another server is tried (`exchange::retry`), the protocol is switched, or the
+//!    head is committed to the client is decided here and nowhere else; until now the client got nothing.
+//! 8. Bodies pass in the window they were read into; only marks move. A side without room is not read: that is the
+//!    backpressure, in both directions.
+//! 9. `exchange::finish` says who may be used again. The server connection returns to the pool, windows to the stock.
+//!
+//! # The life of a change
+//!
+//! A PUT or an etcd event reaches `control::hub`, which applies it to [`model::State`]: whole, or not at all. The hub
+//! builds a snapshot that shares whatever did not change, and sends it to every worker. A worker swaps one pointer; its
+//! pools and balancers follow when they are next used. The old snapshot travels back and is freed off the request path.
+//! The PUT is answered when every worker serves the new one.
+//!
+//! # Where does a change go?
+//!
+//! | change | file | and |
+//! |---|---|---|
+//! | a rule type | `model/rule/<type>.rs` | one variant in `model/rule/kind.rs` |
+//! | the dialect of patterns | `model/pattern.rs`, `model/dialect.rs` | |
+//! | a server parameter | `model/server.rs` | `data/balancer.rs` reads it |
+//! | a balancing method | `data/balancer.rs` | |
+//! | a header added or dropped | `http1/rewrite.rs`, `http1/fields.rs` | |
+//! | a limit on a peer | `http1/limits.rs` | |
+//! | a reason for a refusal, its status | `http1/error.rs` | |
+//! | a retry rule | `exchange/retry.rs` | a row in its test |
+//! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
+//! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
+//! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
+//! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
+//! | a socket option | `data/listen.rs`, `data/socket.rs` | |
+//!
+//! # Words
+//!
+//! A **client** connects to ELB, ELB connects to a **server**; an **upstream** is a named set of servers. A
+//! **connection** is a client's socket and what hangs on it, an **exchange** is one request and its response, a **pool**
+//! holds the idle server connections of one **worker**. The **hub** writes the **state**; a **snapshot** is its
+//! immutable copy; a **view** is one worker's reading of a snapshot. A **phase** is where an exchange stands.
 
 pub mod command;
 pub mod control;

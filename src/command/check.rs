@@ -3,7 +3,8 @@
 //! It owns reading the file and showing the result; what is a fault is `model`'s to say, so this command, the admin API
 //! and the stores never disagree. A fault is shown with its JSON pointer, a syntax error with line and column.
 
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,8 +16,10 @@ use crate::settings::CheckArgs;
 /// Checks the file. The exit code is 0 when it can be served as it is.
 #[must_use]
 pub fn check(args: &CheckArgs) -> ExitCode {
-    let name = args.file.display().to_string();
-    let text = match read(&args.file) {
+    let from_pipe = args.file == Path::new("-");
+    let name = if from_pipe { "<stdin>".to_owned() } else { args.file.display().to_string() };
+    let text = if from_pipe { io::read_to_string(io::stdin()) } else { fs::read_to_string(&args.file) };
+    let text = match text {
         Ok(text) => text,
         Err(error) => {
             eprintln!("error: cannot read {name}: {error}");
@@ -28,15 +31,6 @@ pub fn check(args: &CheckArgs) -> ExitCode {
         // Whoever stopped reading us does not need the rest; what was found still counts.
         Ok(false) | Err(_) => ExitCode::FAILURE,
     }
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().lock().read_to_string(&mut text)?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(file)
 }
 
 /// Writes the findings, one a line, then a summary. True when there is no fault.

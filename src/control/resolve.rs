@@ -142,8 +142,12 @@ impl Resolver {
         let was_failing = std::mem::replace(&mut state.failing, failure.is_some());
         if let Some(failure) = failure {
             if !was_failing {
-                let known = self.addresses.get(&name).map_or(0, Vec::len);
-                warn!("{name} cannot be resolved ({failure}); {known} earlier addresses stay in use");
+                match self.addresses.get(&name) {
+                    Some(known) => {
+                        warn!("{name} cannot be resolved ({failure}); {} addresses stay in use", known.len())
+                    }
+                    None => warn!("{name} cannot be resolved ({failure}); it gets no requests until it can"),
+                }
             }
             return false;
         }

@@ -6,24 +6,28 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::admin::Desk;
 use super::handle::Question;
 use super::hub::Hub;
+use super::saver::Saver;
 use super::signals::Order;
+use super::statsd::Statsd;
 use super::store::StoreEvent;
 use crate::link::{Adopted, Report, ToWorker};
 
 /// Exit code when something was cut off or could not be started.
 pub(super) const FAILURE: u8 = 1;
-/// The slow pulse: statistics, the state file.
+/// The slow pulse: what the store said goes to the state file, and a worker whose mailbox was full is tried again.
 const TICK: Duration = Duration::from_secs(1);
 /// How often names are looked up again.
 const NAMES_EVERY: Duration = Duration::from_secs(30);
 /// How long workers may take to close everything once they are told to stop.
 const STOP: Duration = Duration::from_millis(500);
+/// How long the last statistics and the state file may take.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Everything that the control thread holds.
 pub(super) struct Control {
@@ -34,6 +38,8 @@ pub(super) struct Control {
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) adoptions: mpsc::Receiver<Adopted>,
     pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) saver: Option<Saver>,
+    pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
     pub(super) phase: Phase,
 }
@@ -59,7 +65,7 @@ impl Control {
         loop {
             self.hub.settle();
             if let Some(code) = self.progress() {
-                return self.end(code);
+                return self.end(code).await;
             }
             let due = self.due();
             tokio::select! {
@@ -70,7 +76,7 @@ impl Control {
                 () = self.hub.resolved() => {}
                 Some(order) = self.orders.recv() => self.order(order),
                 _ = names.tick() => self.hub.refresh_names(),
-                _ = tick.tick() => self.tick(),
+                _ = tick.tick() => self.save(),
                 () = sleep_until(due.into()) => {}
             }
         }
@@ -83,7 +89,11 @@ impl Control {
                 self.hub.applied(worker, version);
                 drop(old);
             }
-            Report::Counted { stats, snapshot } => drop((stats, snapshot)),
+            Report::Counted { stats, snapshot } => {
+                if let Some(statsd) = &mut self.statsd {
+                    statsd.counted(&stats, |slot| snapshot.domain_name(slot));
+                }
+            }
             Report::Drained { worker } => self.hub.ended(worker),
         }
     }
@@ -138,13 +148,32 @@ impl Control {
         [self.hub.due(), phase].into_iter().flatten().fold(latest, Instant::min)
     }
 
-    fn tick(&mut self) {}
+    fn save(&mut self) {
+        if let Some(saver) = &self.saver
+            && let Some(kept) = self.hub.unsaved()
+        {
+            saver.save(kept);
+        }
+    }
 
-    fn end(mut self, code: u8) -> u8 {
-        self.tick();
+    /// Sends and writes what is left, but waits for no network and no disk for long.
+    async fn end(mut self, code: u8) -> u8 {
+        self.save();
         let lost = self.hub.status().edits;
         if lost > 0 {
             warn!("{lost} edits end with this process: they were never dumped");
+        }
+        let (statsd, saver) = (self.statsd.take(), self.saver.take());
+        let rest = async {
+            if let Some(statsd) = statsd {
+                statsd.finish().await;
+            }
+            if let Some(saver) = saver {
+                saver.finish().await;
+            }
+        };
+        if timeout(LAST, rest).await.is_err() {
+            warn!("the last statistics or the state file could not be written in time");
         }
         info!("stopped");
         code

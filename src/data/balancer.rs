@@ -62,8 +62,8 @@ struct Peer {
     /// Which server this is, through all definitions that have it.
     id: u32,
     backup: bool,
-    down: bool,
-    max_conns: u32,
+    /// Exchanges it may have at once: any number without `max_conns`, none when it is down.
+    room: u32,
     conns: u32,
     max_fails: u32,
     fails: u32,
@@ -224,6 +224,7 @@ impl Tried {
     }
 
     /// Was none noted?
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first[0] == 0
@@ -237,6 +238,11 @@ impl Tried {
 
     #[inline]
     fn contains(&self, id: u32) -> bool {
+        !self.is_empty() && self.look_for(id)
+    }
+
+    #[cold]
+    fn look_for(&self, id: u32) -> bool {
         self.first.contains(&id) || self.more.contains(&id)
     }
 }
@@ -248,8 +254,11 @@ impl Peer {
         Self {
             id: 0,
             backup: spec.backup,
-            down: spec.down,
-            max_conns: spec.max_conns,
+            room: match spec.max_conns {
+                _ if spec.down => 0,
+                0 => u32::MAX,
+                max_conns => max_conns,
+            },
             conns: 0,
             max_fails: spec.max_fails,
             fails: 0,
@@ -275,18 +284,24 @@ impl Peer {
     }
 
     /// What the operator said about it.
-    fn terms(&self) -> (i64, u32, Duration, u32, bool, bool) {
-        (self.weight, self.max_fails, self.fail_timeout, self.max_conns, self.backup, self.down)
+    fn terms(&self) -> (i64, u32, Duration, u32, bool) {
+        (self.weight, self.max_fails, self.fail_timeout, self.room, self.backup)
     }
 
     #[inline]
     fn has_room(&self) -> bool {
-        !self.down && (self.max_conns == 0 || self.conns < self.max_conns)
+        self.conns < self.room
     }
 
     #[inline]
     fn is_usable(&self, now: Instant) -> bool {
-        self.has_room() && (self.max_fails == 0 || self.fails < self.max_fails || self.rested(now))
+        self.has_room() && (self.fails == 0 || self.is_trusted(now))
+    }
+
+    /// A server that has failed: not too often yet, or long enough ago?
+    #[cold]
+    fn is_trusted(&self, now: Instant) -> bool {
+        self.max_fails == 0 || self.fails < self.max_fails || self.rested(now)
     }
 
     /// Has `fail_timeout` passed since the last failure, and since the last exchange that was let through to see?
@@ -328,7 +343,7 @@ fn turn(peers: &mut [Peer], eligible: impl Fn(&Peer) -> bool) -> Option<usize> {
 /// Takes new peers to the place in their sequence that `seed` says, backups in theirs.
 fn start(peers: &mut [Peer], seed: u64) {
     for backup in [false, true] {
-        let eligible = |peer: &Peer| peer.backup == backup && !peer.down;
+        let eligible = |peer: &Peer| peer.backup == backup && peer.has_room();
         let weights = peers.iter().filter(|peer| eligible(peer)).map(|peer| peer.weight.unsigned_abs());
         let (total, divisor) =
             weights.fold((0, 0), |(total, divisor), weight| (total + weight, gcd(weight, divisor)));

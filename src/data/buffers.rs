@@ -18,13 +18,14 @@ pub struct Buffers {
     free: [Vec<Buf>; 3],
     lent: usize,
     limit: usize,
+    returned: bool,
 }
 
 impl Buffers {
     /// A stock that lends `limit` bytes at most.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { free: SPARE.map(Vec::with_capacity), lent: 0, limit }
+        Self { free: SPARE.map(Vec::with_capacity), lent: 0, limit, returned: false }
     }
 
     /// A window of at least this many bytes, or of the largest size; `None` when the stock is used up.
@@ -48,11 +49,17 @@ impl Buffers {
     pub fn give(&mut self, mut window: Buf) {
         window.clear();
         self.lent -= window.capacity();
+        self.returned = true;
         if let Some(class) = CLASSES.iter().position(|size| *size == window.capacity())
             && self.free[class].len() < SPARE[class]
         {
             self.free[class].push(window);
         }
+    }
+
+    /// Whether a window came back since this was last asked: those who wait for one may try again.
+    pub fn was_returned(&mut self) -> bool {
+        std::mem::take(&mut self.returned)
     }
 
     /// Bytes that are lent now.

@@ -43,7 +43,6 @@ pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
         if socket.failed {
             active.exchange.failed(Side::Client);
         }
-        let before = budget;
         let mut moved = connected(active, ctx);
         moved |= receive(socket, active, Side::Client, ctx, &mut budget);
         if let Some(mut server) = lent(active, ctx) {
@@ -58,11 +57,11 @@ pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
         let Conn { socket, active: Some(active), .. } = conn else { return Pumped::Close };
         moved |= send_to_server(active, ctx);
         moved |= send(socket, &mut active.exchange, Side::Client);
+        if budget == 0 {
+            return rest_or(conn, ctx, Pumped::More);
+        }
         if !moved {
             return rest(conn, ctx);
-        }
-        if budget == 0 && before == 0 {
-            return rest_or(conn, ctx, Pumped::More);
         }
     }
 }

@@ -92,6 +92,7 @@ impl Worker {
                 self.pump(slot);
             }
             self.expire();
+            self.feed_starved();
             self.flush();
         }
         self.end();
@@ -256,12 +257,14 @@ impl Worker {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
             answer::release(&mut conn, &mut self.ctx);
             self.paused = None;
-            self.feed_starved();
         }
     }
 
-    /// A window may be free now: connections that waited for one are tried again.
+    /// Connections that waited for a window are tried again when one came back.
     fn feed_starved(&mut self) {
+        if self.ctx.starved.is_empty() || !self.ctx.buffers.was_returned() {
+            return;
+        }
         while let Some(slot) = self.ctx.starved.pop() {
             if let Some(conn) = self.conns.get_mut(slot as usize) {
                 queue(&mut self.runnable, conn);

@@ -8,14 +8,11 @@ use std::time::Instant;
 
 use super::finish::{self, End};
 use super::phase::{Env, Forward, NoServer, Phase, RouteRequest, Side, Step};
-use super::request::{FIRST_WINDOW, RequestHalf};
+use super::request::RequestHalf;
 use super::response::{Client, ResponseHalf};
-use super::retry::{self, Attempt, Failure, Verdict};
-use crate::http1::buf::Buf;
-use crate::http1::error::Refusal;
+use super::retry::{self, Failure, Verdict};
 use crate::http1::framing::Version;
 use crate::http1::limits;
-use crate::http1::rewrite::Persistence;
 
 /// One exchange, and after it the next on the same client connection.
 #[derive(Debug)]
@@ -26,22 +23,22 @@ pub struct Exchange {
     pub(super) response: ResponseHalf,
     pub(super) deadline: Instant,
     /// Servers tried, the present one included.
-    tries: u32,
+    pub(super) tries: u32,
     /// The present server connection came from the pool.
-    reused: bool,
-    idempotent: bool,
-    head_request: bool,
+    pub(super) reused: bool,
+    pub(super) idempotent: bool,
+    pub(super) head_request: bool,
     /// The client was promised that its connection goes on.
-    keep: bool,
+    pub(super) keep: bool,
     continued: bool,
     client_failed: bool,
     server_failed: bool,
     /// The server connection is to be closed before anything else; the flag says whether the server is to blame.
     pub(super) drop: Option<bool>,
     /// Something moved since the deadline was set.
-    moved: bool,
+    pub(super) moved: bool,
     /// The status that another server may better, and the answer if none can.
-    last_failure: Option<(u16, &'static str)>,
+    pub(super) last_failure: Option<(u16, &'static str)>,
 }
 
 impl Exchange {
@@ -349,65 +346,6 @@ impl Exchange {
         Step::Finished(fate)
     }
 
-    fn attempt(&self, env: &Env<'_>) -> Attempt {
-        Attempt {
-            sent: self.request.begun,
-            stale: self.reused && !self.response.begun,
-            idempotent: self.idempotent,
-            replayable: self.request.kept,
-            tries_left: self.tries < env.policy.tries,
-        }
-    }
-
-    /// An attempt came to nothing; another one follows, or the client is told.
-    pub(super) fn failed_attempt(&mut self, env: &Env<'_>, failure: Failure) {
-        match retry::decide(failure, self.attempt(env)) {
-            Verdict::Again => {
-                self.drop = Some(false);
-                self.phase = Phase::Connect { asked: false, same: true };
-            }
-            Verdict::Next => {
-                let mut last = self.attempt(env);
-                last.tries_left = false;
-                if let Verdict::Give(status, reason) = retry::decide(failure, last) {
-                    self.last_failure = Some((status, reason));
-                }
-                self.drop = Some(true);
-                self.phase = Phase::Connect { asked: false, same: false };
-            }
-            Verdict::Give(status, reason) => {
-                self.drop = Some(true);
-                self.answer(env, status, reason);
-            }
-        }
-    }
-
-    fn refuse(&mut self, env: &Env<'_>, refusal: Refusal) -> Step {
-        self.keep = false;
-        self.request.discard();
-        self.request.done = false;
-        self.response.reply(
-            refusal.status(),
-            refusal.reason(),
-            env.date,
-            Persistence::Close,
-            self.head_request,
-        );
-        self.phase = Phase::Reply { linger: true };
-        Step::Wait
-    }
-
-    /// Answers the client with an answer of ELB's own.
-    pub(super) fn answer(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
-        let whole = self.request.judge().is_ok() && self.request.done;
-        self.request.discard();
-        self.keep = whole && self.request.head.keep_alive && !env.draining;
-        let persistence = Persistence::of(self.request.head.version, self.keep);
-        self.response.reply(status, reason, env.date, persistence, self.head_request);
-        self.phase = Phase::Reply { linger: !whole };
-        self.moved = true;
-    }
-
     /// The response cannot be completed: the client must see that.
     pub(super) fn cut(&mut self) -> Step {
         self.phase = Phase::Over;
@@ -427,108 +365,6 @@ impl Exchange {
     /// Marks that bytes moved, in either direction, so that the next step sets the deadline anew.
     pub(super) fn mark(&mut self) {
         self.moved = true;
-    }
-
-    fn set_deadline(&mut self, env: &Env<'_>) {
-        if !std::mem::take(&mut self.moved) {
-            return;
-        }
-        let policy = env.policy;
-        let silence = match self.phase {
-            Phase::Await if self.owes_body() => policy.client_body_timeout,
-            Phase::Relay if !self.response.is_flushed() => policy.client_write_timeout,
-            Phase::Await | Phase::Relay => policy.server_timeout,
-            Phase::Tunnel { .. } => policy.tunnel_timeout,
-            Phase::Reply { .. } => policy.client_write_timeout,
-            _ => return,
-        };
-        self.deadline = env.now + silence;
-    }
-
-    /// The deadline has passed. [`Step::Wait`] means that the next [`Exchange::step`] says how it goes on.
-    pub fn expired(&mut self, env: &Env<'_>) -> Step {
-        match self.phase {
-            Phase::Head if self.request.head_begun() => self.timed_out(env, "client-header-timeout"),
-            Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
-            Phase::Await if self.owes_body() => {
-                self.drop = Some(false);
-                self.timed_out(env, "client-body-timeout");
-            }
-            Phase::Await => self.failed_attempt(env, Failure::Silence),
-            Phase::Relay if self.response.is_flushed() => return self.cut(),
-            Phase::Relay => {
-                self.phase = Phase::Over;
-                return Step::Close { reset: true, failed: false };
-            }
-            _ => return self.close(false),
-        }
-        Step::Wait
-    }
-
-    /// The server has all that has come of the request, and the client owes the rest.
-    fn owes_body(&self) -> bool {
-        !self.request.done && !self.request.abandoned && self.request.is_flushed()
-    }
-
-    fn timed_out(&mut self, env: &Env<'_>, reason: &'static str) {
-        self.keep = false;
-        self.request.discard();
-        self.response.reply(408, reason, env.date, Persistence::Close, self.head_request);
-        self.phase = Phase::Reply { linger: true };
-        self.moved = true;
-    }
-
-    /// Bytes that the present window of this side should be able to hold; 0 when none is needed.
-    #[must_use]
-    pub fn window_wanted(&self, side: Side) -> usize {
-        let window = match side {
-            Side::Client => &self.request.window,
-            Side::Server => &self.response.window,
-        };
-        window.as_ref().map_or(FIRST_WINDOW, |window| {
-            if window.is_full() { window.capacity() + 1 } else { window.capacity() }
-        })
-    }
-
-    /// Lends a window to a side that has none, or exchanges the one it has; the one that is not used comes back.
-    #[must_use]
-    pub fn lend(&mut self, side: Side, window: Buf) -> Option<Buf> {
-        let place = match side {
-            Side::Client => &mut self.request.window,
-            Side::Server => &mut self.response.window,
-        };
-        match place.take() {
-            None => {
-                *place = Some(window);
-                None
-            }
-            Some(old) => {
-                let (kept, free) = old.moved_into(window);
-                *place = Some(kept);
-                Some(free)
-            }
-        }
-    }
-
-    /// Takes a side's window back if it holds nothing.
-    #[must_use]
-    pub fn reclaim(&mut self, side: Side) -> Option<Buf> {
-        let place = match side {
-            Side::Client => &mut self.request.window,
-            Side::Server => &mut self.response.window,
-        };
-        if place.as_ref().is_some_and(Buf::is_empty) { place.take() } else { None }
-    }
-
-    /// Takes a side's window back with whatever it holds: the exchange is over.
-    #[must_use]
-    pub fn surrender(&mut self, side: Side) -> Option<Buf> {
-        let mut window = match side {
-            Side::Client => self.request.window.take(),
-            Side::Server => self.response.window.take(),
-        }?;
-        window.clear();
-        Some(window)
     }
 
     pub(super) fn server_is_gone(&self) -> bool {

@@ -1,5 +1,7 @@
 //! One proxied request and its response, as a machine without sockets, clocks or rules. Pure.
 
+mod attempt;
+mod deadline;
 mod finish;
 mod flow;
 mod machine;
@@ -7,6 +9,7 @@ mod phase;
 mod request;
 mod response;
 mod retry;
+mod windows;
 
 pub use machine::Exchange;
 pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Step};

@@ -18,7 +18,7 @@ enum Mode {
     /// As it comes.
     Pass,
     /// Out of its chunks, for HTTP/1.0.
-    Unwrap,
+    Unchunk,
     /// In chunks, because only the server's close ends it and the client's connection shall live on.
     Wrap,
 }
@@ -161,7 +161,7 @@ impl ResponseHalf {
         let framing = self.head.framing;
         let (mode, outgoing) = match (framing, client.version) {
             (Framing::Close, Version::Http11) if keep => (Mode::Wrap, Framing::Chunked),
-            (Framing::Chunked, Version::Http10) => (Mode::Unwrap, Framing::Close),
+            (Framing::Chunked, Version::Http10) => (Mode::Unchunk, Framing::Close),
             _ => (Mode::Pass, framing),
         };
         self.until_close = outgoing == Framing::Close;
@@ -210,7 +210,7 @@ impl ResponseHalf {
         match self.mode {
             _ if self.done => Ok(()),
             Mode::Pass => self.pass(),
-            Mode::Unwrap => self.unwrap(),
+            Mode::Unchunk => self.unchunk(),
             Mode::Wrap => self.wrap(),
         }
     }
@@ -235,7 +235,7 @@ impl ResponseHalf {
     }
 
     /// One pass over the window that closes the gaps where chunk lines were.
-    fn unwrap(&mut self) -> Result<(), Refusal> {
+    fn unchunk(&mut self) -> Result<(), Refusal> {
         let Some(window) = &mut self.window else {
             self.done = self.body.is_done();
             return Ok(());

@@ -119,7 +119,7 @@ impl RequestHead {
                         Name::ForwardedFor => self.forwarded_for.push(Span::within(head, header.value)),
                         Name::Upgrade => self.upgrade = Some(Span::within(head, header.value)),
                         Name::Te => self.takes_trailers |= accepts_trailers(header.value),
-                        Name::Expect => self.expect(header.value)?,
+                        Name::Expect => self.expectation(header.value)?,
                         _ => {}
                     }
                     false
@@ -158,7 +158,7 @@ impl RequestHead {
         Ok(())
     }
 
-    fn expect(&mut self, value: &[u8]) -> Result<(), Refusal> {
+    fn expectation(&mut self, value: &[u8]) -> Result<(), Refusal> {
         if value.eq_ignore_ascii_case(b"100-continue") {
             self.expects_continue = true;
             Ok(())

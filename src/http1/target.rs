@@ -41,30 +41,54 @@ pub fn parse<'a>(method: &[u8], target: &'a [u8]) -> Result<Target<'a>, Refusal>
         b"TRACE" => return Err(Refusal::Trace),
         _ => {}
     }
-    // Without an early way out the compiler makes this 16 bytes at a time.
-    if target.iter().fold(false, |bad, &byte| bad | (byte <= b' ') | (byte == 0x7f) | (byte == b'#')) {
-        return Err(Refusal::Target);
-    }
+    let path = path_length(target)?;
     match target {
-        [b'/', ..] => Ok(origin_form(target)),
+        [b'/', ..] => Ok(origin_form(target, path)),
         b"*" if method == b"OPTIONS" => Ok(whole_server(None)),
-        _ => absolute_form(method, target),
+        _ => absolute_form(method, target, path),
     }
 }
 
-fn origin_form(target: &[u8]) -> Target<'_> {
-    let (path, query) = match memchr::memchr(b'?', target).and_then(|at| target.split_at_checked(at)) {
-        Some((path, query)) => (path, query.get(1..)),
-        None => (target, None),
-    };
-    Target { authority: None, path, query, rest: target, slash: false, asterisk: false }
+/// Where the query of a target begins, or the target ends.
+fn path_length(target: &[u8]) -> Result<usize, Refusal> {
+    // Byte by byte up to there, for most paths are short; a query may be long, and without an early way out the
+    // compiler makes the look at it 16 bytes wide.
+    let length = target.iter().position(|&byte| ENDS_PATH[byte as usize]).unwrap_or(target.len());
+    match target.get(length..) {
+        None | Some([]) => Ok(length),
+        Some(query @ [b'?', ..]) if query.iter().fold(true, |good, &byte| good & is_target(byte)) => {
+            Ok(length)
+        }
+        _ => Err(Refusal::Target),
+    }
+}
+
+/// No control byte, no space, no fragment.
+const fn is_target(byte: u8) -> bool {
+    (byte > b' ') & (byte != 0x7f) & (byte != b'#')
+}
+
+static ENDS_PATH: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = byte as u8 == b'?' || !is_target(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// `target` with its query from `length` on.
+fn origin_form(target: &[u8], length: usize) -> Target<'_> {
+    let (path, query) = target.split_at_checked(length).unwrap_or((target, b""));
+    Target { authority: None, path, query: query.get(1..), rest: target, slash: false, asterisk: false }
 }
 
 fn whole_server(authority: Option<&[u8]>) -> Target<'_> {
     Target { authority, path: b"", query: None, rest: b"*", slash: false, asterisk: true }
 }
 
-fn absolute_form<'a>(method: &[u8], target: &'a [u8]) -> Result<Target<'a>, Refusal> {
+fn absolute_form<'a>(method: &[u8], target: &'a [u8], length: usize) -> Result<Target<'a>, Refusal> {
     let colon = memchr::memchr(b':', target).ok_or(Refusal::Target)?;
     let (scheme, rest) = target.split_at(colon);
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
@@ -79,7 +103,8 @@ fn absolute_form<'a>(method: &[u8], target: &'a [u8]) -> Result<Target<'a>, Refu
         return Ok(whole_server(Some(authority)));
     }
     let slash = !rest.starts_with(b"/");
-    Ok(Target { authority: Some(authority), slash, ..origin_form(rest) })
+    let before = target.len() - rest.len();
+    Ok(Target { authority: Some(authority), slash, ..origin_form(rest, length - before) })
 }
 
 /// The path as rules see it: percent escapes decoded once, then `//`, `.` and `..` resolved, so an escaped slash or dot
@@ -168,6 +193,22 @@ pub fn normal_host<'a>(host: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [
     Ok(scratch)
 }
 
+/// What a host is made of beside dots and upper case: `unreserved` and `sub-delims`, which are legal and never seen.
+/// Escapes are legal too, but refused: whether `%2e` is a dot is not agreed on.
+static IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~')
+            || matches!(
+                byte as u8,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            );
+        byte += 1;
+    }
+    table
+};
+
 /// A valid `host[:port]` (RFC 3986, section 3.2).
 struct HostPort<'a> {
     /// The host without its trailing dot, never empty.
@@ -181,27 +222,22 @@ impl<'a> HostPort<'a> {
         if host.starts_with(b"[") {
             return Self::address(host);
         }
-        let mut upper = false;
-        let mut end = host.len();
-        let mut previous = b'.';
-        for (at, &byte) in host.iter().enumerate() {
-            match byte {
-                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => {}
-                // Legal and never seen. Escapes are legal too, but refused: whether `%2e` is a dot is not agreed on.
-                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {}
-                b'A'..=b'Z' => upper = true,
+        let (mut upper, mut label, mut at) = (false, 0, 0); // The current label begins at `label`.
+        loop {
+            // Plain bytes are skipped in a loop of their own: it is all that most names need.
+            let rest = host.get(at..).unwrap_or_default();
+            at += rest.iter().take_while(|byte| IN_HOST[**byte as usize]).count();
+            match host.get(at) {
+                Some(b'A'..=b'Z') => upper = true,
+                Some(b'.') if at > label => label = at + 1,
                 // An empty label is no name in DNS, and two suffix rules could read it differently.
-                b'.' if previous != b'.' => {}
-                b':' => {
-                    port(host.get(at + 1..).unwrap_or_default())?;
-                    end = at;
-                    break;
-                }
-                _ => return Err(Refusal::Host),
+                Some(b'.') => return Err(Refusal::Host),
+                _ => break,
             }
-            previous = byte;
+            at += 1;
         }
-        let name = host.get(..end).unwrap_or_default();
+        let (name, rest) = host.split_at_checked(at).ok_or(Refusal::Host)?;
+        after_host(rest)?;
         let name = name.strip_suffix(b".").unwrap_or(name);
         if name.is_empty() { Err(Refusal::Host) } else { Ok(Self { name, upper }) }
     }
@@ -214,18 +250,19 @@ impl<'a> HostPort<'a> {
         let address =
             host.get(1..close).and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(Refusal::Host)?;
         address.parse::<Ipv6Addr>().map_err(|_| Refusal::Host)?;
-        match rest {
-            [] => {}
-            [b':', digits @ ..] => port(digits)?,
-            _ => return Err(Refusal::Host),
-        }
+        after_host(rest)?;
         Ok(Self { name, upper: name.iter().any(u8::is_ascii_uppercase) })
     }
 }
 
-/// Checks a port: digits only, at most 65535. None at all is legal (`host:`, RFC 3986, section 3.2.3), means the
-/// default to everybody, and so is not doubtful.
-fn port(digits: &[u8]) -> Result<(), Refusal> {
+/// Checks what follows a host: nothing, or a colon and a port of digits up to 65535. A colon alone is legal (RFC 3986,
+/// section 3.2.3) and means the default port to everybody, so it is not doubtful.
+fn after_host(rest: &[u8]) -> Result<(), Refusal> {
+    let digits = match rest {
+        [] => return Ok(()),
+        [b':', digits @ ..] => digits,
+        _ => return Err(Refusal::Host),
+    };
     let mut port = 0_u32;
     for &byte in digits {
         if !byte.is_ascii_digit() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::elb::Launch;
-use crate::support::etcd::Etcd;
+use crate::support::etcdctl::etcd;
 use crate::support::server::Server;
 
 /// The Python that `tools/test` has given elb.py to.
@@ -17,8 +17,8 @@ fn python() -> PathBuf {
 #[test]
 fn every_method_of_the_client_works_and_so_does_its_sample() {
     let (first, second) = (Server::named("first"), Server::named("second"));
-    let etcd = Etcd::start();
-    let elbs = [Launch::storing(&etcd.endpoint()).start(), Launch::storing(&etcd.endpoint()).start()];
+    let etcd = etcd();
+    let elbs = [Launch::storing(&etcd.address()).start(), Launch::storing(&etcd.address()).start()];
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/client.py");
     let output = Command::new(python())
@@ -34,7 +34,7 @@ fn every_method_of_the_client_works_and_so_does_its_sample() {
     assert_eq!(printed.trim(), "every method did what it says");
 
     drop(elbs);
-    let again = Launch::storing(&etcd.endpoint()).start();
+    let again = Launch::storing(&etcd.address()).start();
     let answer = again.client().ask("GET / HTTP/1.1\r\nHost: test.local\r\n\r\n");
     assert_eq!(answer.text(), "first", "the sample's domain after a restart");
 }

@@ -66,7 +66,7 @@ fn check_of_what_is_not_json_or_not_there_exits_1() {
 #[test]
 fn an_unknown_flag_or_a_bad_value_exits_2_and_names_the_fault() {
     for (flags, variables, named) in [
-        (&["--listen=127.0.0.1:0"][..], &[][..], "listen"),
+        (&["--lisen=127.0.0.1:0"][..], &[][..], "--lisen"),
         (&["--workers=many"], &[], "many"),
         (&["--keepalive-timeout=soon"], &[], "soon"),
         (&[], &[("ELB_MAX_BODY", "huge")], "huge"),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::client::{Client, get};
 use crate::support::elb::Launch;
-use crate::support::etcd::Etcd;
+use crate::support::etcdctl::etcd;
 use crate::support::load::Load;
 use crate::support::rules::{self, SITE};
 use crate::support::server::{Server, keep_answering, ok};
@@ -57,10 +57,10 @@ fn a_server_that_dies_with_a_request_in_its_hands_is_502() {
 #[test]
 fn traffic_does_not_notice_that_etcd_is_gone_and_changes_flow_again_with_it() {
     let (server, later) = (Server::forgetful("first"), Server::named("later"));
-    let mut etcd = Etcd::start();
+    let mut etcd = etcd();
     etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
     let load = Load::start(elb.address(), 16, must_serve);
     load.carry_on(100);
 
@@ -72,7 +72,7 @@ fn traffic_does_not_notice_that_etcd_is_gone_and_changes_flow_again_with_it() {
     let dump = elb.admin().call("PUT", "dump", Some(""));
     assert!((500..600).contains(&dump.status()), "{}", dump.text());
 
-    etcd.resume();
+    etcd.restart();
     etcd.put("/ELB/rules/later.test", &rules::to("later").to_string());
     etcd.put(&format!("/ELB/upstreams/later/{}", later.address()), "");
     let mut client = elb.client();
@@ -92,36 +92,36 @@ fn traffic_does_not_notice_that_etcd_is_gone_and_changes_flow_again_with_it() {
 #[test]
 fn without_etcd_it_starts_says_so_and_keeps_trying() {
     let server = Server::named("a");
-    let mut etcd = Etcd::start();
+    let mut etcd = etcd();
     etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
     etcd.stop();
 
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
     let mut client = elb.client();
     assert_eq!(client.ask(get(SITE, "/")).status(), 404);
     let told =
-        elb.log().lines().filter(|line| line.contains(&etcd.endpoint()) && !line.contains("INFO")).count();
+        elb.log().lines().filter(|line| line.contains(&etcd.address()) && !line.contains("INFO")).count();
     assert_eq!(told, 1, "one clear line:\n{}", elb.log());
 
-    etcd.resume();
+    etcd.restart();
     wait::until("etcd's domain", || (client.ask(get(SITE, "/")).text() == "a").then_some(()));
 }
 
 #[test]
 fn without_etcd_the_last_good_state_serves() {
     let server = Server::named("a");
-    let mut etcd = Etcd::start();
+    let mut etcd = etcd();
     etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
     let folder = tempfile::tempdir().expect("a folder");
     let state = format!("--state-file={}", folder.path().join("state.json").display());
-    let elb = Launch::storing(&etcd.endpoint()).flag(&state).start();
+    let elb = Launch::storing(&etcd.address()).flag(&state).start();
     wait::until("the state file", || folder.path().join("state.json").exists().then_some(()));
     drop(elb);
     etcd.stop();
 
-    let elb = Launch::storing(&etcd.endpoint()).flag(&state).start();
+    let elb = Launch::storing(&etcd.address()).flag(&state).start();
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
 }
 
@@ -142,12 +142,12 @@ fn a_file_that_is_changed_by_a_dump_is_what_the_next_elb_reads() {
 #[test]
 fn a_broken_key_in_etcd_hides_nothing_else_and_keeps_its_last_good_value() {
     let server = Server::named("a");
-    let etcd = Etcd::start();
+    let etcd = etcd();
     etcd.put("/ELB/rules/broken.test", "{\"init\":");
     etcd.put("/ELB/upstreams/bad/127.0.0.1:1", "weight=heavy");
     etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
 
     let mut client = elb.client();
     assert_eq!(client.ask(get(SITE, "/")).text(), "a");

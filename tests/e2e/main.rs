@@ -14,6 +14,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admin;
 mod bodies;
 mod client_py;
 mod command;
@@ -22,6 +23,7 @@ mod download;
 mod drain;
 mod faults;
 mod keepalive;
+mod live;
 mod proxy;
 mod refusals;
 mod retry;

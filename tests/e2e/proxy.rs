@@ -1,9 +1,9 @@
 //! One request and its answer: what the server sees of the one and the client of the other.
 
-use crate::support::client::get;
-use crate::support::elb::Elb;
+use crate::support::client::{Client, get};
+use crate::support::elb::{Elb, Launch};
 use crate::support::message::Head;
-use crate::support::rules::SITE;
+use crate::support::rules::{self, SITE};
 use crate::support::server::{Server, ok};
 
 /// The fields of a head by lower-cased name, sorted: spelling and order are free toward a server.
@@ -168,7 +168,7 @@ fn pipelined_requests_may_have_bodies_and_wait_for_their_turn() {
 #[test]
 fn a_client_of_http_1_0_is_answered_by_close_and_without_chunks() {
     let server = Server::answering(
-        |_| "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nTrailer: t\r\n\r\n",
+        |_| "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\nSum: 7\r\n\r\n",
     );
     let elb = Elb::before(&[&server]);
 
@@ -288,4 +288,14 @@ fn the_target_may_be_absolute_and_then_names_the_host() {
     assert_eq!(answer.text(), "a");
     let seen = server.request().head;
     assert_eq!((seen.line.as_str(), seen.get("Host")), ("GET /x?y HTTP/1.1", Some(SITE)));
+}
+
+#[test]
+fn it_serves_on_every_listener() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).listener("--listen=[::1]:0").start();
+    assert_eq!(elb.addresses().len(), 2);
+    for address in elb.addresses() {
+        assert_eq!(Client::connect(*address).ask(get(SITE, "/")).text(), "a", "{address}");
+    }
 }

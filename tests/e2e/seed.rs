@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
+use crate::support::etcdctl::etcd;
 use crate::support::message::Message;
 use crate::support::rules;
 use crate::support::server::Server;
@@ -57,11 +57,11 @@ fn sorted(upstream: &Value) -> Vec<Value> {
 #[test]
 fn the_rule_set_of_the_readme_routes_by_user_agent_and_path() {
     let (one, two) = (Server::named("upstream1"), Server::named("upstream2"));
-    let etcd = Etcd::start();
+    let etcd = etcd();
     etcd.put("/ELB/rules/127.0.0.1", &rules::readme("upstream1", "upstream2").to_string());
     etcd.put(&format!("/ELB/upstreams/upstream1/{}", one.address()), "");
     etcd.put(&format!("/ELB/upstreams/upstream2/{}", two.address()), "max_fails=2 weight=10");
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
 
     assert_eq!(httpie(&elb, "127.0.0.1:8080", "/blog/x"), "upstream1");
     assert_eq!(httpie(&elb, "127.0.0.1:8080", "/"), "upstream2");
@@ -72,12 +72,12 @@ fn the_rule_set_of_the_readme_routes_by_user_agent_and_path() {
 
 #[test]
 fn domains_and_upstreams_are_shown_as_printed() {
-    let etcd = Etcd::start();
+    let etcd = etcd();
     etcd.put("/ELB/rules/127.0.0.1", &rules::readme("up1", "up2").to_string());
     etcd.put("/ELB/upstreams/upstream1/127.0.0.1:8088", "");
     etcd.put("/ELB/upstreams/upstream1/127.0.0.1:8089", "");
     etcd.put("/ELB/upstreams/upstream2/127.0.0.1:8089", "max_fails=2 weight=10");
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
 
     assert_eq!(call(&elb, "GET", "domain", ""), json!({"127.0.0.1": rules::readme("up1", "up2")}));
     let upstreams = call(&elb, "GET", "upstream", "");
@@ -90,11 +90,11 @@ fn domains_and_upstreams_are_shown_as_printed() {
 #[test]
 fn a_domain_is_put_and_deleted_as_printed() {
     let (one, two) = (Server::named("upstream1"), Server::named("upstream2"));
-    let etcd = Etcd::start();
+    let etcd = etcd();
     etcd.put("/ELB/rules/127.0.0.1", &rules::readme("upstream1", "upstream2").to_string());
     etcd.put(&format!("/ELB/upstreams/upstream1/{}", one.address()), "");
     etcd.put(&format!("/ELB/upstreams/upstream2/{}", two.address()), "");
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
     let localhost = json!({"localhost": {"init": "r1", "rules": {
         "r1": {"type": "path", "args": {
             "fail": "r3", "pattern": "^\\/blog\\/(\\S+)$", "regex": true, "rewrite": false, "succ": "r2"}},
@@ -116,11 +116,11 @@ fn a_domain_is_put_and_deleted_as_printed() {
 fn upstreams_are_put_and_deleted_as_printed() {
     let (one, two) = (Server::named("one"), Server::named("two"));
     let (first, second) = (one.address().port(), two.address().port());
-    let etcd = Etcd::start();
+    let etcd = etcd();
     etcd.put("/ELB/rules/localhost", &rules::to("up1").to_string());
     etcd.put("/ELB/upstreams/upstream1/127.0.0.1:8088", "");
     etcd.put("/ELB/upstreams/upstream2/127.0.0.1:8089", "");
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
 
     said_ok(&call(
         &elb,
@@ -156,9 +156,9 @@ fn upstreams_are_put_and_deleted_as_printed() {
 #[test]
 fn a_dump_is_what_the_next_elb_begins_with() {
     let (one, two) = (Server::named("up1"), Server::named("up2"));
-    let etcd = Etcd::start();
+    let etcd = etcd();
     etcd.put("/ELB/rules/stale", &rules::to("up1").to_string());
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
     let upstreams = json!({
         "up1": {one.address().to_string(): ""},
         "up2": {two.address().to_string(): "max_fails=2 weight=10", "127.0.0.1:1": "backup max_conns=7"}});
@@ -184,7 +184,7 @@ fn a_dump_is_what_the_next_elb_begins_with() {
 
     let before = (call(&elb, "GET", "domain", ""), call(&elb, "GET", "upstream", ""));
     drop(elb);
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
     let after = (call(&elb, "GET", "domain", ""), call(&elb, "GET", "upstream", ""));
     assert_eq!(after.0, before.0);
     for name in ["up1", "up2"] {
@@ -196,19 +196,19 @@ fn a_dump_is_what_the_next_elb_begins_with() {
 
 #[test]
 fn changes_that_nobody_dumped_are_lost_with_the_process() {
-    let etcd = Etcd::start();
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let etcd = etcd();
+    let elb = Launch::storing(&etcd.address()).start();
     said_ok(&call(&elb, "PUT", "upstream", r#"{"up1": {"127.0.0.1:8088": ""}}"#));
     drop(elb);
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let elb = Launch::storing(&etcd.address()).start();
     assert_eq!(call(&elb, "GET", "upstream", ""), json!({}));
 }
 
 #[test]
 fn keys_that_are_put_and_deleted_while_it_runs_are_followed() {
     let (one, two) = (Server::named("one"), Server::named("two"));
-    let etcd = Etcd::start();
-    let elb = Launch::storing(&etcd.endpoint()).start();
+    let etcd = etcd();
+    let elb = Launch::storing(&etcd.address()).start();
     let mut client = elb.client();
     assert_eq!(client.ask(get("live.test", "/")).status(), 404);
 
@@ -232,13 +232,13 @@ fn keys_that_are_put_and_deleted_while_it_runs_are_followed() {
 #[test]
 fn another_name_is_another_set_of_keys() {
     let server = Server::named("a");
-    let etcd = Etcd::start();
+    let etcd = etcd();
     etcd.put("/ELB/rules/x.test", &rules::to("up").to_string());
     etcd.put("/other/rules/y.test", &rules::to("up").to_string());
     etcd.put(&format!("/other/upstreams/up/{}", server.address()), "");
     let elb = Launch::bare(&["--listen=127.0.0.1:0", "--no-pin"])
         .workers(2)
-        .variable("ETCD", &etcd.endpoint())
+        .variable("ETCD", &etcd.address())
         .variable("ELBNAME", "other")
         .start();
 

@@ -21,6 +21,8 @@ use super::{rules, wait};
 
 /// What ELB writes for each listener once it serves there.
 const LISTENING: &str = "listening on ";
+/// The same for a listener that serves the admin API and nothing else.
+const ADMINISTERED: &str = "admin API listens on ";
 
 /// How ELB will be started.
 pub(crate) struct Launch {
@@ -101,7 +103,7 @@ impl Launch {
             if let Some(status) = elb.child.try_wait().expect("a child") {
                 panic!("ELB ended with {status} instead of listening:\n{}", elb.log());
             }
-            let addresses = listening(&elb.log());
+            let addresses = addresses(&elb.log(), LISTENING);
             (addresses.len() >= listeners).then_some(addresses)
         });
         elb
@@ -151,8 +153,10 @@ impl Elb {
         Client::connect(self.address())
     }
 
+    /// The admin API: on a listener of its own if there is one, else where the data is.
     pub(crate) fn admin(&self) -> Admin {
-        Admin::at(self.address())
+        let own = addresses(&self.log(), ADMINISTERED).first().copied();
+        Admin::at(own.unwrap_or_else(|| self.address()))
     }
 
     /// A folder that lives as long as this ELB.
@@ -225,11 +229,11 @@ impl Drop for Elb {
     }
 }
 
-/// The distinct addresses that a log says ELB listens on, in order.
-fn listening(log: &str) -> Vec<SocketAddr> {
+/// The distinct addresses that follow `words` in a log, in order.
+fn addresses(log: &str, words: &str) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     for line in log.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
-        let after = line.split_once(LISTENING).map_or("", |(_, after)| after);
+        let after = line.split_once(words).map_or("", |(_, after)| after);
         let address = after.split_whitespace().next().and_then(|word| word.parse().ok());
         addresses.extend(address.filter(|address| !addresses.contains(address)));
     }
@@ -237,7 +241,7 @@ fn listening(log: &str) -> Vec<SocketAddr> {
 }
 
 /// Gathers what a pipe says, from a thread of its own, until it ends.
-pub(crate) fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+fn collect(pipe: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let own = Arc::clone(&text);
     thread::spawn(move || {

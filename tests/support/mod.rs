@@ -7,6 +7,7 @@ pub(crate) mod admin;
 pub(crate) mod client;
 pub(crate) mod elb;
 pub(crate) mod etcd;
+pub(crate) mod etcdctl;
 pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod rules;

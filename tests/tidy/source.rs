@@ -9,10 +9,10 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Source {
-        let text = match text.find("\n#[cfg(test)]\nmod tests {") {
-            Some(foot) => &text[..=foot],
-            None => text,
-        };
+        // What stands at the foot for tests only: the tests, or helpers that tests of other files share.
+        let feet = ["\n#[cfg(test)]\nmod tests {", "\n#[cfg(test)]\npub(super) mod testing {"];
+        let foot = feet.iter().find_map(|foot| text.find(foot));
+        let text = foot.map_or(text, |foot| &text[..=foot]);
         Source { path: path.to_owned(), text: text.to_owned(), code: code_of(text) }
     }
 

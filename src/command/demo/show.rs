@@ -7,6 +7,9 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::run::{raise_open_files, tell};
 use super::super::{log, serve};
@@ -39,6 +42,8 @@ fn show(args: &DemoArgs) -> Result<ExitCode, String> {
     std::fs::write(&file, guide::document(proxy, servers).to_string())
         .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
 
+    end_with_terminal(folder.0.clone()).map_err(|error| format!("cannot wait for signals: {error}"))?;
+
     let settings = settings(proxy, &format!("file:{}", file.display()))?;
     log::start(&settings.log_level);
     raise_open_files();
@@ -57,6 +62,22 @@ fn settings(proxy: SocketAddr, store: &str) -> Result<Settings, String> {
     let flags = ["--listen", &listen, "--store", store, "--admin-allow", &allow];
     let rest = ["--workers", "2", "--no-pin", "--drain-timeout", "1s", "--log-level", "warn"];
     Settings::from_flags(&[&flags[..], &rest[..]].concat()).map_err(|fault| fault.to_string())
+}
+
+/// A balancer takes SIGHUP for an order to read its store again. A demo whose terminal was closed has nobody left to show
+/// anything to, so it ends.
+fn end_with_terminal(folder: PathBuf) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut closed = {
+        let _inside = runtime.enter();
+        signal(SignalKind::hangup())?
+    };
+    let wait = move || {
+        runtime.block_on(closed.recv());
+        drop(Folder(folder));
+        std::process::exit(0)
+    };
+    thread::Builder::new().name("terminal".to_owned()).spawn(wait).map(drop)
 }
 
 /// The address that was asked for, else the usual one, else a free port. It is tried without `SO_REUSEPORT`, which would

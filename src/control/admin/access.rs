@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn the_table() {
-        let rows: &[(Option<&str>, &str, &[(&str, &str)], bool)] = &[
+        type Row<'a> = (Option<&'a str>, &'a str, &'a [(&'a str, &'a str)], bool);
+        let rows: &[Row<'_>] = &[
             (None, "127.0.0.1", &[], true),
             (None, "127.9.9.9", &[], true),
             (None, "::ffff:127.0.0.1", &[], true),

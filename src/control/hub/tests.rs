@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::control::handle::DumpError;
+use crate::control::answers::DumpError;
 use crate::control::resolve::Resolver;
 use crate::control::store::{StoreCommand, StoreEvent};
 use crate::control::tests::{QUIET, Rig, SOON, names, no_names, put_upstream, stored};
@@ -198,6 +198,7 @@ async fn told_to_dump(rig: &mut Rig) -> (Contents, tokio::sync::oneshot::Sender<
 #[tokio::test]
 async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
     let mut rig = Rig::new(1, no_names());
+    rig.load(Contents::default()).await;
     rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
     rig.workers[0].follow().await;
     let hub = rig.hub.clone();
@@ -225,6 +226,9 @@ async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
 async fn a_dump_that_fails_keeps_the_edits_and_a_late_one_still_counts() {
     let mut rig = Rig::new(0, no_names());
     rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
+    // What the store holds is not known yet, so a dump could remove it.
+    assert_eq!(rig.hub.dump(SOON).await, Err(DumpError::Unread));
+    rig.load(Contents::default()).await;
     let hub = rig.hub.clone();
     let dump = tokio::spawn(async move { hub.dump(SOON).await });
     let (_, reply) = told_to_dump(&mut rig).await;

@@ -1,3 +1,5 @@
+//! Exact sequences, failure windows with an invented clock, and what a new definition keeps.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The wheel against a naive model, and the edges of its revolutions.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::exchange::{Fate, Policy};
+use crate::http1::buf::Buf;
 
 /// A shell without sockets: two peers whose bytes are put in and taken out by hand.
 pub(super) struct Play {

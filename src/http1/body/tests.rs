@@ -1,3 +1,5 @@
+//! Tables of bodies, each whole, byte by byte and with bytes behind it.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -65,7 +65,7 @@ pub(super) mod testing {
     pub(crate) fn read(kind: &str, args: Value) -> Result<Rule, Vec<Fault>> {
         let mut report = Report::default();
         let mut args = Args {
-            given: args.as_object().unwrap(),
+            given: args.as_object().expect("an object"),
             at: "/args".to_owned(),
             patterns: &mut Patterns::default(),
             report: &mut report,

@@ -1,0 +1,63 @@
+//! The loan of windows: which size a side needs, and giving and taking them.
+//!
+//! It owns no window longer than there are bytes in it; the stock they come from is the shell's. Next: `flow`.
+
+use super::machine::Exchange;
+use super::phase::Side;
+use super::request::FIRST_WINDOW;
+use crate::http1::buf::Buf;
+
+impl Exchange {
+    /// Bytes that the present window of this side should be able to hold; 0 when none is needed.
+    #[must_use]
+    pub fn window_wanted(&self, side: Side) -> usize {
+        let window = match side {
+            Side::Client => &self.request.window,
+            Side::Server => &self.response.window,
+        };
+        window.as_ref().map_or(FIRST_WINDOW, |window| {
+            if window.is_full() { window.capacity() + 1 } else { window.capacity() }
+        })
+    }
+
+    /// Lends a window to a side that has none, or exchanges the one it has; the one that is not used comes back.
+    #[must_use]
+    pub fn lend(&mut self, side: Side, window: Buf) -> Option<Buf> {
+        let place = match side {
+            Side::Client => &mut self.request.window,
+            Side::Server => &mut self.response.window,
+        };
+        match place.take() {
+            None => {
+                *place = Some(window);
+                None
+            }
+            Some(old) => {
+                let (kept, free) = old.moved_into(window);
+                *place = Some(kept);
+                Some(free)
+            }
+        }
+    }
+
+    /// Takes a side's window back if it holds nothing.
+    #[must_use]
+    pub fn reclaim(&mut self, side: Side) -> Option<Buf> {
+        let place = match side {
+            Side::Client => &mut self.request.window,
+            Side::Server => &mut self.response.window,
+        };
+        if place.as_ref().is_some_and(Buf::is_empty) { place.take() } else { None }
+    }
+
+    /// Takes a side's window back with whatever it holds: the exchange is over.
+    #[must_use]
+    pub fn surrender(&mut self, side: Side) -> Option<Buf> {
+        let mut window = match side {
+            Side::Client => self.request.window.take(),
+            Side::Server => self.response.window.take(),
+        }?;
+        window.clear();
+        Some(window)
+    }
+}

@@ -1,0 +1,283 @@
+//! The admin API: what it takes, what it refuses and how, and who may speak to it.
+
+use serde_json::{Value, json};
+
+use crate::support::client::get;
+use crate::support::elb::{Elb, Launch};
+use crate::support::message::Message;
+use crate::support::rules::{self, SITE};
+use crate::support::server::Server;
+
+/// A refusal of the API: its status, and an error in JSON.
+#[track_caller]
+fn refused(answer: &Message, status: u16) -> Value {
+    assert_eq!(answer.status(), status, "{}", answer.text());
+    assert_eq!(answer.head.get("Content-Type"), Some("application/json"));
+    let body = answer.json();
+    assert!(body["error"].as_str().is_some_and(|error| !error.is_empty()), "{body}");
+    body
+}
+
+#[test]
+fn rule_sets_come_back_exactly_as_they_were_given() {
+    let elb = Elb::empty();
+    let odd = json!({
+        "init": "r", "note": [], "big": 1_234_567_890_123_456_789_u64, "slash": "/",
+        "rules": {"r": {"type": "backend", "args": {"servername": {"up": ""}}}}});
+    elb.admin().put("upstream", &json!({"up": {"127.0.0.1:1": ""}}));
+    elb.admin().put("domain", &json!({"a/b.test": odd, "z.test": odd, "m.test": odd}));
+
+    let body = elb.admin().call("GET", "domain", None);
+    assert_eq!(body.json(), json!({"a/b.test": odd, "z.test": odd, "m.test": odd}));
+    assert!(body.body.ends_with(b"\n"));
+    assert!(body.text().contains("1234567890123456789"));
+}
+
+#[test]
+fn a_put_replaces_what_it_names_and_leaves_the_rest() {
+    let elb = Elb::empty();
+    let admin = elb.admin();
+    admin.put("upstream", &json!({"a": {"127.0.0.1:1": "", "127.0.0.1:2": ""}, "B": {"127.0.0.1:3": ""}}));
+    admin.put("upstream", &json!({"a": {"127.0.0.1:4": "weight=2"}, "b": {"127.0.0.1:5": ""}}));
+
+    let upstreams = admin.get("upstream");
+    let names: Vec<&String> = upstreams.as_object().expect("an object").keys().collect();
+    assert_eq!(names, ["a", "b"], "names are compared without case, and shown as they were last given");
+    let server = |addr: &str, weight: u32| json!({"addr": addr, "name": addr, "weight": weight, "max_fails": 1, "fail_timeout": 10});
+    assert_eq!(upstreams["a"], json!([server("127.0.0.1:4", 2)]));
+    assert_eq!(upstreams["b"], json!([server("127.0.0.1:5", 1)]));
+}
+
+#[test]
+fn servers_are_shown_in_the_order_they_were_sent_with_all_that_was_set() {
+    let elb = Elb::empty();
+    elb.admin().put(
+        "upstream",
+        &json!({"up": {
+            "127.0.0.1:9": "down", "127.0.0.1": "fail_timeout=1m30s max_fails=0", "[::1]:5": "backup",
+            "127.0.0.1:7": "weight=3 max_conns=8 weight=4", "unix:/run/a.sock": ""}}),
+    );
+    let shown = elb.admin().get("upstream");
+    let servers = shown["up"].as_array().expect("a list").clone();
+    let field = |name: &str| servers.iter().map(|server| server[name].clone()).collect::<Vec<_>>();
+    assert_eq!(field("name"), ["127.0.0.1:9", "127.0.0.1", "[::1]:5", "127.0.0.1:7", "unix:/run/a.sock"]);
+    assert_eq!(servers[1]["addr"], "127.0.0.1:80");
+    assert_eq!(field("weight"), [1, 1, 1, 4, 1]);
+    assert_eq!(field("fail_timeout"), [10, 90, 10, 10, 10]);
+    assert_eq!(field("max_fails"), [1, 0, 1, 1, 1]);
+    assert_eq!(
+        (&servers[0]["down"], &servers[2]["backup"], &servers[3]["max_conns"]),
+        (&json!(true), &json!(true), &json!(8))
+    );
+    assert_eq!(servers[3].get("down"), None);
+}
+
+#[test]
+fn a_put_with_a_fault_is_refused_with_a_pointer_and_changes_nothing() {
+    let elb = Elb::empty();
+    let admin = elb.admin();
+    let backend = json!({"type": "backend", "args": {"servername": "up"}});
+    let filter = |succ: &str| json!({"type": "ua", "args": {"pattern": "x", "succ": succ}});
+    for (word, body, pointer) in [
+        (
+            "upstream",
+            json!({"fine": {"127.0.0.1:1": ""}, "up1": {"127.0.0.1:80": "wait=10"}}),
+            "/up1/127.0.0.1:80",
+        ),
+        ("upstream", json!({"up1": {"127.0.0.1:80": "weight=0"}}), "/up1/127.0.0.1:80"),
+        ("upstream", json!({"up1": {"127.0.0.1:80": "slow_start=1s"}}), "/up1/127.0.0.1:80"),
+        ("upstream", json!({"up1": {"127.0.0.1:80": 5}}), "/up1/127.0.0.1:80"),
+        ("upstream", json!({"up1": {"127.0.0.1:80": "\"; ip_hash"}}), "/up1/127.0.0.1:80"),
+        ("upstream", json!({"up1": {"127.0.0.1:0": ""}}), "/up1/127.0.0.1:0"),
+        ("upstream", json!({"up1": {"http://a/b": ""}}), "/up1/http:~1~1a~1b"),
+        ("upstream", json!({"up1": {}}), "/up1"),
+        ("upstream", json!({"up1": {"127.0.0.1:80": "backup"}}), "/up1"),
+        ("upstream", json!([1]), ""),
+        ("domain", json!({"fine": rules::to("up"), "d": 5}), "/d"),
+        ("domain", json!({"d": {"rules": {"r": backend}}}), "/d"),
+        ("domain", json!({"d": {"init": "r", "rules": {"q": backend}}}), "/d/init"),
+        (
+            "domain",
+            json!({"d": {"init": "r", "rules": {"r": {"type": "novel", "args": {}}}}}),
+            "/d/rules/r/type",
+        ),
+        (
+            "domain",
+            json!({"d": {"init": "r", "rules": {"r": {"type": "backend", "args": {}}}}}),
+            "/d/rules/r/args",
+        ),
+        ("domain", json!({"d": {"init": "r", "rules": {"r": filter("r")}}}), "/d/rules/r"),
+        ("domain", json!({"d": {"init": "r", "rules": {"r": filter("s")}}}), "/d/rules/r/args/succ"),
+        (
+            "domain",
+            json!({"d": {"init": "r", "rules": {"r": {"type": "ua", "args": {"pattern": "("}}}}}),
+            "/d/rules/r/args/pattern",
+        ),
+        ("domain", json!(["d"]), ""),
+    ] {
+        let body = body.to_string();
+        let answer = refused(&admin.call("PUT", word, Some(&body)), 400);
+        let named = answer["pointer"].as_str().unwrap_or_default();
+        assert!(named.starts_with(pointer), "{body}: {answer}");
+    }
+    assert_eq!((admin.get("domain"), admin.get("upstream")), (json!({}), json!({})));
+}
+
+#[test]
+fn a_body_that_is_not_what_it_should_be_is_400() {
+    let elb = Elb::empty();
+    for (method, word, body) in [
+        ("PUT", "domain", ""),
+        ("PUT", "domain", "{"),
+        ("PUT", "domain", "{} {}"),
+        ("PUT", "upstream", "\u{feff}{}"),
+        ("DELETE", "domain", r#"{"a.test": 1}"#),
+        ("DELETE", "upstream", "[5]"),
+    ] {
+        let answer = elb.admin().call(method, word, Some(body));
+        assert_eq!(answer.status(), 400, "{method} {word} {body:?}: {}", answer.text());
+        refused(&answer, 400);
+    }
+    refused(&elb.admin().call("PUT", "domain", None), 400);
+}
+
+#[test]
+fn unknown_words_are_404_and_other_methods_405() {
+    let elb = Elb::empty();
+    for word in ["Domain", "nothing"] {
+        refused(&elb.admin().call("GET", word, None), 404);
+    }
+    for (method, word) in [("POST", "domain"), ("PATCH", "upstream"), ("OPTIONS", "domain"), ("GET", "dump")]
+    {
+        let answer = elb.admin().call(method, word, Some(""));
+        refused(&answer, 405);
+        assert!(answer.head.get("Allow").is_some_and(|allow| allow.contains("PUT")), "{answer:?}");
+    }
+}
+
+#[test]
+fn deletions_say_what_was_there() {
+    let elb = Elb::empty();
+    let admin = elb.admin();
+    admin.put("upstream", &json!({"up": {"127.0.0.1:1": ""}}));
+    admin.put("domain", &json!({SITE: rules::to("up")}));
+
+    assert_eq!(admin.delete("upstream", &json!(["UP", "never"])), json!({"UP": true, "never": 404}));
+    assert_eq!(elb.client().ask(get(SITE, "/")).status(), 502, "a domain whose upstream is gone");
+    assert_eq!(
+        admin.delete("upstream", &json!({"other": 1})),
+        json!({}),
+        "as the first ELB answered an object"
+    );
+    assert_eq!(admin.delete("domain", &json!([SITE, "never"]))["msg"], "OK");
+    assert_eq!(elb.client().ask(get(SITE, "/")).status(), 404);
+}
+
+#[test]
+fn what_can_be_carried_out_but_looks_wrong_is_a_warning() {
+    let elb = Elb::empty();
+    let warned = |answer: Value| answer["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty());
+    assert!(warned(elb.admin().put("domain", &json!({"a.test": rules::to("no such upstream")}))));
+    let look_around = json!({"a.test": {"init": "r", "rules": {
+        "r": {"type": "path", "args": {"regex": true, "pattern": "^/(?!x)", "succ": "b"}},
+        "b": {"type": "backend", "args": {"servername": "127.0.0.1:1"}}}}});
+    assert!(warned(elb.admin().put("domain", &look_around)));
+}
+
+#[test]
+fn the_api_is_found_by_the_canonical_path_and_nothing_else_is() {
+    let server = Server::named("proxied");
+    let elb = Elb::before(&[&server]);
+    for path in
+        ["/__erulb__/domain", "//__erulb__//domain", "/x/../__erulb__/domain", "/__erulb__/%64omain?q"]
+    {
+        let answer = elb.client().ask(get(SITE, path));
+        assert_eq!(answer.json(), json!({SITE: rules::to("up")}), "{path}");
+    }
+    for path in ["/__erulb__", "/__erulb__/", "/__erulb__/a/b", "/__erulb__/a-b", "/__ERULB__/domain"] {
+        assert_eq!(elb.client().ask(get(SITE, path)).text(), "proxied", "{path}");
+    }
+}
+
+#[test]
+fn bodies_may_be_large_chunked_and_in_any_pieces() {
+    let elb = Elb::empty();
+    let many: Value = (0..3000)
+        .map(|n| (format!("host-{n}.test"), rules::to("127.0.0.1:1")))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    assert_eq!(elb.admin().put("domain", &many)["msg"], "OK");
+    assert_eq!(elb.admin().get("domain"), many);
+
+    let body = json!({"small.test": rules::to("127.0.0.1:1")}).to_string();
+    let mut client = elb.client();
+    for piece in
+        ["PUT /__erulb__/domain HTTP/1.1\r\nHo", "st: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r", "\n"]
+    {
+        client.send(piece);
+    }
+    client.send(format!("{}\r\n{:x}\r\n{}\r\n0\r\n\r\n", &body[..5], body.len() - 5, &body[5..]));
+    assert_eq!(client.response().json()["msg"], "OK");
+}
+
+#[test]
+fn a_proxy_in_between_does_not_speak_for_the_operator() {
+    let server = Server::named("proxied");
+    let elb = Elb::before(&[&server]);
+    for field in
+        ["X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Real-IP: 127.0.0.1", "Via: 1.1 edge"]
+    {
+        for (method, word) in [("GET", "domain"), ("PUT", "dump"), ("GET", "nothing")] {
+            refused(&elb.admin().with(field).call(method, word, Some("")), 403);
+        }
+    }
+    assert_eq!(server.connections(), 0, "a refused request is never forwarded");
+}
+
+#[test]
+fn only_listed_peers_may_speak() {
+    let server = Server::named("proxied");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--admin-allow=192.0.2.0/24").start();
+    refused(&elb.admin().call("GET", "domain", None), 403);
+    assert_eq!(server.connections(), 0);
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "proxied");
+}
+
+#[test]
+fn with_a_token_only_its_bearer_may_speak() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "hunter2\n").expect("a file");
+    let empty = json!({"domains": {}, "upstreams": {}});
+    let by_file = Launch::serving(&empty).flag(&format!("--admin-token-file={}", file.display()));
+    for elb in [by_file.start(), Launch::serving(&empty).variable("ELB_ADMIN_TOKEN", "hunter2").start()] {
+        refused(&elb.admin().call("GET", "domain", None), 403);
+        for field in
+            ["Authorization: Bearer hunter", "Authorization: Bearer hunter22", "Authorization: Basic hunter2"]
+        {
+            refused(&elb.admin().with(field).call("GET", "domain", None), 403);
+        }
+        assert_eq!(elb.admin().with("Authorization: Bearer hunter2").get("domain"), json!({}));
+    }
+}
+
+#[test]
+fn a_listener_of_its_own_takes_the_api_off_the_data_port() {
+    let server = Server::named("proxied");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--admin-listen=127.0.0.1:0").start();
+
+    assert_eq!(elb.admin().get("domain"), json!({SITE: rules::to("up")}));
+    let on_the_data_port = elb.client().ask(get(SITE, "/__erulb__/domain"));
+    assert_eq!(on_the_data_port.text(), "proxied");
+    elb.admin().put("domain", &json!({"more.test": rules::to("up")}));
+    assert_eq!(elb.client().ask(get("more.test", "/")).text(), "proxied");
+}
+
+#[test]
+fn a_change_and_its_dump_can_be_one_request() {
+    let elb = Elb::empty();
+    let store = elb.folder().join("elb.json");
+    elb.admin().put("upstream?dump=1", &json!({"up": {"127.0.0.1:1": ""}}));
+    let stored: Value = serde_json::from_slice(&std::fs::read(store).expect("the store")).expect("JSON");
+    assert!(stored["upstreams"]["up"].get("127.0.0.1:1").is_some(), "{stored}");
+}
