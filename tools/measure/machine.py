@@ -96,14 +96,17 @@ def describe():
 
 def raise_open_files():
     """Thousands of connections are as many open files, in processes that inherit the limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (1 << 17, hard):
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
-            return
-        except (ValueError, OSError):
-            continue
-    say(f"the limit of open files stays at {soft}")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        wanted = max(hard, 1 << 17)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+    except (ValueError, OSError):
+        # Beyond the hard limit only where that is allowed.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def open_files():
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 # ----------------------------------------------------------------------------------------------------------- processes
@@ -144,7 +147,7 @@ def end(process):
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(5)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

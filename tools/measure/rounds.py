@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from . import machine
 
 # Longest silence of a load that works.
-PATIENCE = 60
+PATIENCE = 120
 
 
 @dataclass
@@ -83,6 +83,17 @@ def measure(running, scenario, number, options, processes, *, on, threads):
         scenario.name, running.name, running.workers, number, event["requests"], event["seconds"], each, user, system,
         event["p50"], event["p99"], event["p99.9"], event["errors"], memory,
         (memory - warm) / scenario.idle if warm else None, spent)
+
+
+def ask(running, scenario, requests, processes, *, on):
+    """Puts so many requests on a target, and returns how many failed. Some more may be under way at the end."""
+    command = (machine.tool("load"), "--target", f"127.0.0.1:{running.port}", "--path", scenario.path,
+               "--connections", scenario.connections, "--requests", requests, *scenario.load)
+    process = processes.start(command, on, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    event = next_event(process, running.name)
+    process.stdin.close()
+    processes.end(process)
+    return event["errors"]
 
 
 def next_event(process, name):

@@ -25,8 +25,12 @@ class Running:
 
     name: str
     port: int
-    pid: int
+    process: subprocess.Popen
     workers: int = 1
+
+    @property
+    def pid(self):
+        return self.process.pid
 
 
 def request(scenario):
@@ -34,19 +38,19 @@ def request(scenario):
     return f"GET {scenario.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
 
 
-def start(name, scenario, origin, processes, folder, *, on, workers, binaries):
-    """Starts a target on these cores, and waits until it answers."""
+def start(name, scenario, origin, processes, folder, *, on, workers, binaries, under=()):
+    """Starts a target on these cores, under another program if one is given, and waits until it answers."""
     port = machine.free_port()
     folder = Path(folder) / f"{name}-{scenario.name}-{workers}"
     folder.mkdir()
     command = command_of(name, scenario, origin, port, folder, on, workers, binaries)
     with open(folder / "output", "wb") as output:
-        process = processes.start(command, on, stdout=output, stderr=subprocess.STDOUT)
+        process = processes.start((*under, *command), on, stdout=output, stderr=subprocess.STDOUT)
     try:
         machine.wait_for(port, request(scenario), process, name)
     except machine.Trouble as trouble:
         raise machine.Trouble(f"{trouble}\n{(folder / 'output').read_text(errors='replace')}") from trouble
-    return Running(name, port, process.pid, workers)
+    return Running(name, port, process, workers)
 
 
 def command_of(name, scenario, origin, port, folder, on, workers, binaries):
@@ -110,7 +114,6 @@ NGINX = """
 daemon off;
 {user}
 worker_processes {workers};
-worker_rlimit_nofile 65536;
 pid {folder}/pid;
 error_log {folder}/error.log warn;
 events {{ worker_connections 32768; }}
@@ -175,7 +178,7 @@ def nginx(config, origin, port, folder, workers):
 HAPROXY = """
 global
     nbthread {workers}
-    maxconn 30000
+    maxconn {connections}
     tune.bufsize 65536
 defaults
     mode http
@@ -186,9 +189,9 @@ defaults
     option http-keep-alive
     option forwardfor
     http-reuse always
-    http-request set-header X-Real-IP %[src]
 frontend all
     bind 127.0.0.1:{port} backlog 4096
+    http-request set-header X-Real-IP %[src]
 {rules}
 backend up
     server origin 127.0.0.1:{origin}
@@ -211,6 +214,8 @@ def haproxy(config, origin, port, folder, workers):
     names.write_text("".join(f"{name} up\n" for name in scenarios.domains(config)))
     # Not by format: braces are regexes' own.
     rules = HAPROXY_RULES[config].replace("{names}", str(names))
-    text = HAPROXY.format(workers=workers, port=port, origin=origin, rules=rules)
+    # Each connection may need a second one, to the origin.
+    connections = min(30_000, machine.open_files() // 2 - 64)
+    text = HAPROXY.format(workers=workers, connections=connections, port=port, origin=origin, rules=rules)
     (folder / "haproxy.cfg").write_text(text)
     return machine.find("haproxy"), "-f", folder / "haproxy.cfg"
