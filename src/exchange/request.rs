@@ -12,6 +12,7 @@ use crate::http1::framing::Framing;
 use crate::http1::request_head::{RequestHead, check_request_line};
 use crate::http1::rewrite::{self, ToServer};
 use crate::http1::scan::{Found, Scan};
+use crate::http1::syntax::is_token;
 use crate::http1::target;
 
 /// Largest window that is kept for a replay; a request that does not fit is sent once.
@@ -122,15 +123,21 @@ impl RequestHalf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn find(&mut self, max_head: usize, max_body: u64) -> Result<bool, Refusal> {
-        let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
+        let Self { window: Some(window), scan, head, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        let found = scan.find(bytes, max_head)?;
-        if let Some(line) = scan.first_line(bytes) {
-            check_request_line(line)?;
+        let begins = scan.is_fresh() && bytes.first().is_some_and(|byte| is_token(*byte));
+        match begins.then(|| head.parse_at_once(bytes, max_head)).flatten() {
+            Some(found) => self.found = found,
+            None => {
+                let found = scan.find(bytes, max_head)?;
+                if let Some(line) = scan.first_line(bytes) {
+                    check_request_line(line)?;
+                }
+                let Some(found) = found else { return Ok(false) };
+                self.found = found;
+                head.parse(bytes, found)?;
+            }
         }
-        let Some(found) = found else { return Ok(false) };
-        self.found = found;
-        self.head.parse(bytes, found)?;
         if let Framing::Length(length) = self.head.framing
             && length > max_body
         {

@@ -112,14 +112,19 @@ impl ResponseHalf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn find(&mut self, head_request: bool) -> Result<bool, Refusal> {
-        let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
+        let Self { window: Some(window), scan, head, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        if !may_be_response(bytes) {
-            return Err(Refusal::StatusLine);
+        match scan.is_fresh().then(|| head.parse_at_once(bytes, head_request)).flatten() {
+            Some(found) => self.found = found,
+            None => {
+                if !may_be_response(bytes) {
+                    return Err(Refusal::StatusLine);
+                }
+                let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
+                self.found = found;
+                head.parse(bytes, found, head_request)?;
+            }
         }
-        let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
-        self.found = found;
-        self.head.parse(bytes, found, head_request)?;
         Ok(true)
     }
 

@@ -85,6 +85,12 @@ impl Scan {
         bytes.len() > self.skipped
     }
 
+    /// Nothing was looked at yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.searched == 0
+    }
+
     /// Begins anew.
     pub fn reset(&mut self) {
         *self = Self::default();
