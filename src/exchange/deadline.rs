@@ -34,7 +34,7 @@ impl Exchange {
                 self.timed_out(env, "client-body-timeout");
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
-            Phase::Relay if self.response.is_flushed() => return self.cut(),
+            Phase::Relay if self.response.is_flushed() => return self.cut(true),
             Phase::Relay => {
                 self.phase = Phase::Over;
                 return Step::Close { reset: true, failed: false };

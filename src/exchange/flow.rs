@@ -26,7 +26,11 @@ impl Exchange {
             (Side::Server, Phase::Relay | Phase::Tunnel { .. }) => {
                 !self.response.done
                     && !self.response.ended
-                    && self.response.window.as_ref().is_none_or(|window| !window.is_full())
+                    && self
+                        .response
+                        .window
+                        .as_ref()
+                        .is_none_or(|window| !window.is_full() || window.is_stuck())
             }
             _ => false,
         }
@@ -107,8 +111,10 @@ impl Exchange {
             window.accept(waiting);
         }
         let Phase::Tunnel { told_server, told_client } = self.phase else { return Step::Wait };
-        if self.server_is_gone() {
-            return self.close(false);
+        if self.server_failed {
+            // A reset stays one: only that tells the client that something may be missing.
+            self.phase = Phase::Over;
+            return Step::Close { reset: true, failed: false };
         }
         if self.request.ended && !told_server && self.request.is_flushed() {
             self.phase = Phase::Tunnel { told_server: true, told_client };

@@ -6,6 +6,7 @@ mod finish;
 mod flow;
 mod machine;
 mod phase;
+mod relay;
 mod request;
 mod response;
 mod retry;

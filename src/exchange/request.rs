@@ -7,7 +7,7 @@ use super::phase::{Forward, RouteRequest};
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
-use crate::http1::fields::Span;
+use crate::http1::fields::{self, Span};
 use crate::http1::framing::Framing;
 use crate::http1::request_head::{RequestHead, check_request_line};
 use crate::http1::rewrite::{self, ToServer};
@@ -44,6 +44,8 @@ pub(super) struct RequestHalf {
     slash: bool,
     target: Span,
     path_len: u32,
+    /// The protocols that it asks to switch to, when it does.
+    protocols: Vec<u8>,
     out: Vec<u8>,
     out_sent: usize,
     body: Body,
@@ -77,6 +79,7 @@ impl RequestHalf {
             slash: false,
             target: Span::default(),
             path_len: 0,
+            protocols: Vec::new(),
             out: Vec::new(),
             out_sent: 0,
             body: Body::new(Framing::None, 0),
@@ -99,6 +102,7 @@ impl RequestHalf {
         }
         self.scan.reset();
         self.out.clear();
+        self.out.shrink_to(FIRST_WINDOW);
         (self.out_sent, self.tail, self.tail_sent) = (0, b"", 0);
         (self.done, self.kept, self.begun, self.abandoned) = (false, true, false, false);
     }
@@ -219,8 +223,20 @@ impl RequestHalf {
             extra: forward.extra,
         };
         rewrite::request(&mut out, bytes, &self.head, &to);
+        if let Some(asked) = self.head.upgrade {
+            let mut protocols = std::mem::take(&mut self.protocols);
+            protocols.clear();
+            protocols.extend_from_slice(asked.of(self.unjudged()));
+            self.protocols = protocols;
+        }
         self.out = out;
         self.skip_head();
+    }
+
+    /// Whether this is a protocol that the client asked to switch to.
+    pub(super) fn asked_for(&self, protocol: &[u8]) -> bool {
+        self.head.upgrade.is_some()
+            && fields::tokens(&self.protocols).any(|asked| asked.eq_ignore_ascii_case(protocol))
     }
 
     /// Takes the head out of the window without sending anything.
@@ -268,12 +284,12 @@ impl RequestHalf {
         if !window.is_full() {
             return true;
         }
-        if self.kept && window.capacity() < REPLAY {
+        if window.is_stuck() || (self.kept && window.capacity() < REPLAY) {
             return true; // A larger window will be lent.
         }
         if self.begun && window.pending().is_empty() {
             self.forfeit();
-            return self.window.as_ref().is_none_or(|window| !window.is_full());
+            return true; // Now there is room, or one piece fills it all and a larger window will be lent.
         }
         false
     }

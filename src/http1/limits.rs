@@ -22,5 +22,8 @@ pub const TRAILERS: usize = 8 * 1024;
 pub const TRAILER_FIELDS: usize = 32;
 /// Interim (1xx) responses to one request.
 pub const INTERIM_RESPONSES: usize = 16;
+/// Bytes of interim responses that wait for a client; it may not read before it has sent its body, and need not wait for
+/// them. What comes above is dropped.
+pub const INTERIM_BACKLOG: usize = 64 * 1024;
 /// Bytes thrown away after an early answer, so that the client can read it before the reset.
 pub const LINGER: u64 = 256 * 1024;

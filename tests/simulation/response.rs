@@ -100,7 +100,14 @@ pub(crate) struct Plan {
 }
 
 /// A good answer to `request`, for a server that does nothing odd. `error` allows statuses that are tried elsewhere.
-pub(crate) fn good(number: usize, id: usize, request: &Request, weight: usize, error: bool, chance: &mut Chance) -> Response {
+pub(crate) fn good(
+    number: usize,
+    id: usize,
+    request: &Request,
+    weight: usize,
+    error: bool,
+    chance: &mut Chance,
+) -> Response {
     let status = match chance.below(12) {
         0 => 204,
         1 => 304,
@@ -196,7 +203,8 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
         if chunks {
             let (chunks, last) = chunked(&body, chance);
             if chance.one_in(3) {
-                response.trailers = "X-Sum: 1\r\nX-Other: 2\r\n".to_owned();
+                let long = "z".repeat(chance.pick(&[1, 1, 1, 3000]));
+                response.trailers = format!("X-Sum: 1\r\nX-Other: {long}\r\n");
             }
             response.last_chunk = Some(response.wire.len() + chunks.len());
             response.wire.extend([&chunks, last, response.trailers.as_bytes(), b"\r\n"].concat());
@@ -226,8 +234,14 @@ const GARBAGE: [&[u8]; 10] = [
 ];
 
 /// What a server in bad weather makes of a good answer.
-pub(crate) fn spoil(response: &mut Response, chance: &mut Chance) {
+pub(crate) fn spoil(response: &mut Response, request: &Request, chance: &mut Chance) {
     let never = usize::MAX;
+    if request.upgrade && chance.one_in(2) {
+        let other = b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n";
+        response.wire = other.to_vec();
+        (response.whole, response.sound, response.keeps) = (never, false, false);
+        return;
+    }
     match (chance.below(10), response.ends, response.last_chunk) {
         (0, ..) => {
             response.wire = chance.pick(&GARBAGE).to_vec();
