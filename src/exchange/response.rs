@@ -20,7 +20,7 @@ enum Mode {
     Pass,
     /// Out of its chunks, for HTTP/1.0.
     Unchunk,
-    /// In chunks, because only the server's close ends it and the client's connection shall live on.
+    /// In chunks, because only the server's close ends it, and a cut must not look like that.
     Wrap,
 }
 
@@ -180,7 +180,7 @@ impl ResponseHalf {
         self.final_at = Some(self.out.len());
         let framing = self.head.framing;
         let (mode, outgoing) = match (framing, client.version) {
-            (Framing::Close, Version::Http11) if keep => (Mode::Wrap, Framing::Chunked),
+            (Framing::Close, Version::Http11) => (Mode::Wrap, Framing::Chunked),
             (Framing::Chunked, Version::Http10) => (Mode::Unchunk, Framing::Close),
             _ => (Mode::Pass, framing),
         };

@@ -37,7 +37,7 @@ pub struct RequestHead {
     pub takes_trailers: bool,
     /// Values of its `X-Forwarded-For` fields, in order.
     pub forwarded_for: Vec<Span>,
-    /// Stretches of whole lines that pass on.
+    /// Stretches of whole lines that pass on. `Trailer` is not among them, for trailers do not go to servers.
     pub runs: Vec<Span>,
 }
 
@@ -128,7 +128,7 @@ impl RequestHead {
         let mut runs = Runs::new(head);
         for header in headers {
             let kept = match fields::name(header.name.as_bytes()) {
-                Name::Other | Name::Trailer => true,
+                Name::Other => true,
                 Name::ContentLength => declared.content_length(header.value).map(|()| true)?,
                 Name::TransferEncoding => declared.transfer_encoding(header.value).map(|()| false)?,
                 Name::Host if host.is_some() => return Err(Refusal::TwoHosts),
@@ -174,9 +174,10 @@ impl RequestHead {
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
         // RFC 9110, section 10.1.1: an expectation in HTTP/1.0 is ignored.
         self.expects_continue &= self.version == Version::Http11;
+        self.takes_trailers &= self.version == Version::Http11;
         if connection.names_fields {
             drop_named(head, headers, &mut self.runs, |name| {
-                !matches!(name, Name::Other | Name::Trailer | Name::ContentLength | Name::UserAgent)
+                !matches!(name, Name::Other | Name::ContentLength | Name::UserAgent)
             });
         }
         Ok(())

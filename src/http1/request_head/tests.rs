@@ -106,9 +106,10 @@ fn fields_of_this_hop_do_not_pass() {
         "A: 1\r\nCookie: c\r\nB: 2\r\n"
     );
     assert_eq!(
-        passes("Transfer-Encoding: chunked\r\nX-Forwarded-For: a\r\nTrailer: t\r\n"),
-        "Trailer: t\r\n"
+        passes("Transfer-Encoding: chunked\r\nX-Forwarded-For: a\r\nTrailer: t\r\nA: 1\r\n"),
+        "A: 1\r\n"
     );
+    assert_eq!(passes("Connection: close, A\r\nClose: 1\r\nA: 1\r\nB: 2\r\n"), "B: 2\r\n");
     assert_eq!(passes("Content-Length: 3\r\n"), "Content-Length: 3\r\n");
 }
 
