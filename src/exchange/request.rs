@@ -17,8 +17,8 @@ use crate::http1::target;
 
 /// Largest window that is kept for a replay; a request that does not fit is sent once.
 pub(super) const REPLAY: usize = 64 * 1024;
-/// The window that every exchange begins with.
-pub(super) const FIRST_WINDOW: usize = 16 * 1024;
+/// The window that every exchange begins with: a body of 16 KiB and its head come in one read.
+pub(super) const FIRST_WINDOW: usize = 32 * 1024;
 
 /// A text that is a stretch of the head, or a rewritten copy of one.
 #[derive(Debug, Clone, Copy)]
