@@ -39,6 +39,7 @@ impl Exchange {
         self.request.rewind();
         self.response.restart();
         self.phase = Phase::Await;
+        self.patience.renew(env);
         self.moved = true;
         let _ = self.request.judge(); // What came with the connection; a refusal is found again by the next step.
         if self.request.head.expects_continue && !self.continued {

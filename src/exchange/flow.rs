@@ -48,6 +48,7 @@ impl Exchange {
     /// `n` bytes of this side were put into its room.
     pub fn filled(&mut self, side: Side, n: usize) {
         self.mark();
+        self.patience.read(side, n);
         match side {
             Side::Client => {
                 if let Some(window) = &mut self.request.window {
@@ -99,6 +100,7 @@ impl Exchange {
     /// The first `n` bytes of [`Exchange::out`] were taken.
     pub fn sent(&mut self, side: Side, n: usize) {
         self.mark();
+        self.patience.wrote(side, n);
         match side {
             Side::Client => self.response.sent(n),
             Side::Server => self.request.sent(n),

@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use super::deadline::Patience;
 use super::phase::{Env, Forward, Phase, RouteRequest, Side, Step};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
@@ -21,6 +22,7 @@ pub struct Exchange {
     pub(super) request: RequestHalf,
     pub(super) response: ResponseHalf,
     pub(super) deadline: Instant,
+    pub(super) patience: Patience,
     /// Servers tried, the present one included.
     pub(super) tries: u32,
     /// The present server connection came from the pool.
@@ -34,7 +36,7 @@ pub struct Exchange {
     pub(super) server_failed: bool,
     /// The server connection is to be closed before anything else; the flag says whether the server is to blame.
     pub(super) drop: Option<bool>,
-    /// Something moved since the deadline was set.
+    /// Something moved since the deadline was looked at.
     pub(super) moved: bool,
     /// The status that another server may better, and the answer if none can.
     pub(super) last_failure: Option<(u16, &'static str)>,
@@ -49,6 +51,7 @@ impl Exchange {
             request: RequestHalf::new(),
             response: ResponseHalf::new(),
             deadline: env.now + env.policy.client_header_timeout,
+            patience: Patience::new(),
             tries: 0,
             reused: false,
             idempotent: false,
@@ -69,6 +72,7 @@ impl Exchange {
         self.response.reset();
         self.phase = Phase::Head;
         self.deadline = env.now + env.policy.client_header_timeout;
+        self.patience.rest();
         (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
         (self.server_failed, self.drop, self.last_failure) = (false, None, None);
     }
@@ -123,6 +127,14 @@ impl Exchange {
 
     /// Takes the next transition, or says what the shell must do first.
     pub fn step(&mut self, env: &Env<'_>) -> Step {
+        let step = self.transition(env);
+        if cfg!(debug_assertions) {
+            self.check_invariants(env);
+        }
+        step
+    }
+
+    fn transition(&mut self, env: &Env<'_>) -> Step {
         if let Some(failed) = self.drop.take() {
             return Step::Drop { failed };
         }
@@ -219,6 +231,7 @@ impl Exchange {
                 }
                 // 100 answers an expectation, and ELB has answered it itself.
                 self.response.interim(status != 100 && !old);
+                self.patience.rest();
                 self.awaiting(env)
             }
             status => {
@@ -254,7 +267,7 @@ impl Exchange {
         self.keep && !(self.request.ended && self.request.unread().is_empty())
     }
 
-    /// Marks that bytes moved, in either direction, so that the next step sets the deadline anew.
+    /// Marks that something moved, so that the next step looks at the deadline.
     pub(super) fn mark(&mut self) {
         self.moved = true;
     }

@@ -4,6 +4,7 @@ mod attempt;
 mod deadline;
 mod finish;
 mod flow;
+mod invariants;
 mod machine;
 mod phase;
 mod relay;

@@ -348,6 +348,13 @@ impl RequestHalf {
         }
     }
 
+    /// What is true between any two calls.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.out_sent <= self.out.len() && self.tail_sent <= self.tail.len(), "sent twice");
+        debug_assert!(self.tail.is_empty() || self.done, "a tail before the end of the body");
+        debug_assert!(self.kept || self.window.as_ref().is_none_or(Buf::is_released), "kept for nothing");
+    }
+
     /// Nothing of this request is to be sent any more; what was judged is forgotten.
     pub(super) fn discard(&mut self) {
         self.abandoned = true;

@@ -324,6 +324,13 @@ impl ResponseHalf {
         self.done
     }
 
+    /// What is true between any two calls.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.out_sent <= self.out.len() && self.tail_sent <= self.tail.len(), "sent twice");
+        debug_assert!(self.tail.is_empty() || self.done, "a tail before the end of the body");
+        debug_assert!(self.window.as_ref().is_none_or(Buf::is_released), "a response is kept");
+    }
+
     /// What should leave, in order.
     pub(super) fn slices(&self) -> [&[u8]; 3] {
         let pending = self.window.as_ref().map_or(&[][..], Buf::pending);

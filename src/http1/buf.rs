@@ -134,6 +134,12 @@ impl Buf {
         }
     }
 
+    /// Nothing that was sent is kept.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.start == self.sent
+    }
+
     /// What was sent and kept is pending again.
     pub fn rewind(&mut self) {
         self.sent = self.start;
@@ -205,7 +211,9 @@ mod tests {
         buf.rewind();
         assert_eq!(buf.pending(), b"abcd");
         buf.sent(4);
+        assert!(!buf.is_released());
         buf.release();
+        assert!(buf.is_released());
         assert_eq!(buf.all(), b"ef");
         buf.remove(2);
         assert!(buf.is_empty());

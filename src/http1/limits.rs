@@ -27,5 +27,8 @@ pub const INTERIM_RESPONSES: usize = 16;
 /// Bytes of interim responses that wait for a client; it may not read before it has sent its body, and need not wait for
 /// them. What comes above is dropped.
 pub const INTERIM_BACKLOG: usize = 64 * 1024;
+/// Bytes that move a deadline: of a request body, to a client that reads, to a server or of its response head. A peer
+/// that offers less, byte by byte, holds a connection and means nothing by it; the slowest modem has it in a second.
+pub const PROGRESS: usize = 1024;
 /// Bytes thrown away after an early answer, so that the client can read it before the reset.
 pub const LINGER: u64 = 256 * 1024;

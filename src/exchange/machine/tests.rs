@@ -8,12 +8,14 @@ use crate::exchange::{Fate, NoServer, Policy};
 use crate::http1::buf::Buf;
 
 mod faults;
+mod progress;
+mod table;
 
 /// A shell without sockets: two peers whose bytes are put in and taken out by hand.
 pub(super) struct Play {
     pub(super) exchange: Exchange,
     pub(super) now: Instant,
-    policy: Policy,
+    pub(super) policy: Policy,
     /// What the server got since it was last looked at.
     to_server: Vec<u8>,
     to_client: Vec<u8>,
@@ -28,6 +30,12 @@ pub(super) struct Play {
     pub(super) window: usize,
     /// The client takes no bytes.
     pub(super) deaf: bool,
+    /// The server takes no bytes.
+    pub(super) stuck: bool,
+    /// The process goes down.
+    pub(super) draining: bool,
+    /// Where a request goes, and whether another server is left, is not answered.
+    pub(super) silent: bool,
     /// Connections are neither made nor refused.
     pub(super) hold: bool,
 }
@@ -65,6 +73,9 @@ impl Play {
             deny: None,
             window: 16 * 1024,
             deaf: false,
+            stuck: false,
+            draining: false,
+            silent: false,
             hold: false,
         }
     }
@@ -72,13 +83,14 @@ impl Play {
     /// Steps and writes until nothing moves.
     pub(super) fn turn(&mut self) -> &mut Self {
         let policy = self.policy.clone();
-        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: self.draining };
         loop {
             let step = self.exchange.step(&env);
             if step != Step::Wait {
                 self.log.push(step);
             }
             match step {
+                Step::Route | Step::Others if self.silent => return self,
                 Step::Route => match self.deny {
                     Some((status, reason)) => self.exchange.denied(&env, status, reason),
                     None => self
@@ -103,7 +115,8 @@ impl Play {
                 Step::Wait => {
                     let before = self.to_server.len() + self.to_client.len();
                     for side in [Side::Server, Side::Client] {
-                        if side == Side::Client && self.deaf {
+                        let blocked = if side == Side::Client { self.deaf } else { self.stuck };
+                        if blocked {
                             continue;
                         }
                         let out = self.exchange.out(side).concat();
@@ -162,6 +175,17 @@ impl Play {
             step => self.log.push(step),
         }
         self.turn()
+    }
+
+    /// So many seconds pass, and nothing happens.
+    pub(super) fn seconds(&mut self, n: u64) -> &mut Self {
+        self.now += Duration::from_secs(n);
+        self
+    }
+
+    /// Seconds until the deadline.
+    pub(super) fn patience(&self) -> u64 {
+        self.exchange.deadline().duration_since(self.now).as_secs()
     }
 
     pub(super) fn server_saw(&mut self) -> String {
