@@ -34,6 +34,7 @@ impl Scan {
     pub fn find(&mut self, bytes: &[u8], max_head: usize) -> Result<Option<Found>, Refusal> {
         while let Some(at) = memchr::memchr(b'\n', &bytes[self.searched..]) {
             let feed = self.searched + at;
+            self.within(feed, max_head)?;
             if feed == 0 || bytes[feed - 1] != b'\r' {
                 return Err(Refusal::LineEnd);
             }
@@ -42,8 +43,7 @@ impl Scan {
             self.line = feed + 1;
             if length == 0 {
                 if self.lines > 0 {
-                    let found = Found { start: self.skipped, end: self.line };
-                    return if found.end > max_head { Err(Refusal::HeadTooLong) } else { Ok(Some(found)) };
+                    return Ok(Some(Found { start: self.skipped, end: self.line }));
                 }
                 self.skipped = self.line;
                 if self.skipped > 2 * limits::LEADING_EMPTY_LINES {
@@ -52,18 +52,24 @@ impl Scan {
                 continue;
             }
             self.lines += 1;
-            if self.lines == 1 && length > limits::REQUEST_LINE {
-                return Err(Refusal::TargetTooLong);
-            }
             if self.lines > limits::HEADER_FIELDS + 1 {
                 return Err(Refusal::TooManyHeaders);
             }
         }
         self.searched = bytes.len();
-        if self.lines == 0 && bytes.len() - self.line > limits::REQUEST_LINE {
+        self.within(bytes.len(), max_head).map(|()| None)
+    }
+
+    /// Holds the limits for a head that goes on behind its first `end` bytes, of which those behind the last line end
+    /// hold no other one. Every length passes here, however the bytes were split, so the same limit is found first.
+    fn within(&self, end: usize, max_head: usize) -> Result<(), Refusal> {
+        let length = end - self.skipped;
+        // The line may have its CR already.
+        if self.lines == 0 && length > limits::REQUEST_LINE + 1 && max_head > limits::REQUEST_LINE + 1 {
             return Err(Refusal::TargetTooLong);
         }
-        if bytes.len() >= max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
+        // Empty lines before the head count: they take their place in the same window.
+        if end >= max_head { Err(Refusal::HeadTooLong) } else { Ok(()) }
     }
 
     /// The first line, without its CRLF, once it is whole.
@@ -142,6 +148,32 @@ mod tests {
         let head = b"\r\nGET / HTTP/1.1\r\n\r\n";
         assert_eq!(Scan::default().find(head, head.len()), Ok(Some(Found { start: 2, end: head.len() })));
         assert_eq!(Scan::default().find(head, head.len() - 1), Err(Refusal::HeadTooLong));
+    }
+
+    #[test]
+    fn limits_do_not_depend_on_the_split() {
+        let line = |n: usize| [&b"GET /".repeat(n)[..n], b"\r\n\r\n"].concat();
+        let longest = line(limits::REQUEST_LINE);
+        assert_eq!(find(&longest), Ok(Some(Found { start: 0, end: longest.len() })));
+        assert_eq!(find(&line(limits::REQUEST_LINE + 1)), Err(Refusal::TargetTooLong));
+        assert_eq!(
+            find(&[&b"a".repeat(limits::REQUEST_LINE + 2)[..], b"\n"].concat()),
+            Err(Refusal::TargetTooLong)
+        );
+        let large = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; MAX], b"\n\r\n"].concat();
+        assert_eq!(Scan::default().find(&large, MAX), Err(Refusal::HeadTooLong));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_split_gives_the_same_answer(picks in proptest::collection::vec(0..5_usize, 0..60), max in 1..50_usize) {
+            let bytes: Vec<u8> = picks.iter().flat_map(|pick| [&b"\r\n"[..], b"\n", b"\r", b"a", b"aaaaaaa"][*pick]).copied().collect();
+            let whole = Scan::default().find(&bytes, max);
+            let mut scan = Scan::default();
+            let mut each = (1..=bytes.len()).map(|n| scan.find(&bytes[..n], max));
+            let split = each.find(|answer| !matches!(answer, Ok(None))).unwrap_or(Ok(None));
+            proptest::prop_assert_eq!(if bytes.is_empty() { Ok(None) } else { whole }, split);
+        }
     }
 
     #[test]
