@@ -288,9 +288,9 @@ impl Hub {
         self.resolver.is_settled()
     }
 
-    /// Looks every name up again.
-    pub(super) fn refresh_names(&mut self) {
-        self.resolver.refresh();
+    /// Looks every name up again, or only those whose last lookup failed.
+    pub(super) fn refresh_names(&mut self, all: bool) {
+        if all { self.resolver.refresh() } else { self.resolver.retry() }
     }
 
     /// A worker reports what it serves.

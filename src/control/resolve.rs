@@ -80,14 +80,21 @@ impl Resolver {
 
     /// Looks every wanted name up again that is not being looked up already.
     pub(super) fn refresh(&mut self) {
-        let idle: Vec<String> =
-            self.names.iter().filter(|(_, state)| !state.busy).map(|(name, _)| name.clone()).collect();
-        for name in idle {
-            if let Some(state) = self.names.get_mut(&name) {
-                state.busy = true;
-            }
-            self.start(name);
+        self.again(|_| true);
+    }
+
+    /// The same for the names whose last lookup failed.
+    pub(super) fn retry(&mut self) {
+        self.again(|state| state.failing);
+    }
+
+    fn again(&mut self, chosen: impl Fn(&Name) -> bool) {
+        let mut idle = Vec::new();
+        for (name, state) in self.names.iter_mut().filter(|(_, state)| !state.busy && chosen(state)) {
+            state.busy = true;
+            idle.push(name.clone());
         }
+        idle.into_iter().for_each(|name| self.start(name));
     }
 
     /// Waits for the next lookup to end; for ever when none is under way. True when the addresses changed.

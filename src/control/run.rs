@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::admin::Desk;
@@ -22,10 +22,14 @@ use crate::link::{Adopted, Report, ToWorker};
 pub(super) const FAILURE: u8 = 1;
 /// The slow pulse: what the store said goes to the state file, and a worker whose mailbox was full is tried again.
 const TICK: Duration = Duration::from_secs(1);
-/// How often names are looked up again.
-const NAMES_EVERY: Duration = Duration::from_secs(30);
+/// How often names are looked up again, and how often those that could not be: a server's name often comes to DNS a
+/// moment after it came here.
+const NAMES: Duration = Duration::from_secs(30);
+const FAILED_NAMES: Duration = Duration::from_secs(5);
 /// How long workers may take to close everything once they are told to stop.
 const STOP: Duration = Duration::from_millis(500);
+/// How often it is looked for the end of the last admin connection.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long the last statistics and the state file may take.
 const LAST: Duration = Duration::from_secs(1);
 
@@ -55,13 +59,17 @@ pub(super) enum Phase {
     Stopping(Instant),
 }
 
+/// Ticks from one period from now on; a late tick delays the next ones instead of hurrying them.
+fn pulse(period: Duration) -> Interval {
+    let mut pulse = interval_at(tokio::time::Instant::now() + period, period);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pulse
+}
+
 impl Control {
     /// Lives until the process is told to end; gives its exit code.
     pub(super) async fn run(mut self) -> u8 {
-        let mut tick = interval(TICK);
-        let mut names = interval(NAMES_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        names.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut tick, mut names, mut failed_names) = (pulse(TICK), pulse(NAMES), pulse(FAILED_NAMES));
         loop {
             self.hub.settle();
             if let Some(code) = self.progress() {
@@ -70,15 +78,24 @@ impl Control {
             let due = self.due();
             tokio::select! {
                 Some(report) = self.reports.recv() => self.report(report),
-                Some(question) = self.questions.recv() => question(&mut self.hub),
+                Some(question) = self.questions.recv() => self.answer(question),
                 Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => self.desk.adopt(adopted),
                 Some(event) = self.events.recv() => self.hub.store_event(event),
                 () = self.hub.resolved() => {}
                 Some(order) = self.orders.recv() => self.order(order),
-                _ = names.tick() => self.hub.refresh_names(),
+                _ = names.tick() => self.hub.refresh_names(true),
+                _ = failed_names.tick() => self.hub.refresh_names(false),
                 _ = tick.tick() => self.save(),
                 () = sleep_until(due.into()) => {}
             }
+        }
+    }
+
+    /// Answers what was asked, and all that was asked meanwhile: changes that come together share one snapshot.
+    fn answer(&mut self, first: Question) {
+        first(&mut self.hub);
+        while let Ok(next) = self.questions.try_recv() {
+            next(&mut self.hub);
         }
     }
 
@@ -142,6 +159,8 @@ impl Control {
     fn due(&self) -> Instant {
         let phase = match self.phase {
             Phase::Serving => None,
+            // Nothing tells when the last admin connection has ended, and it is the last thing to wait for.
+            _ if self.hub.running() == 0 => Some(Instant::now() + LOOK),
             Phase::Draining(until) | Phase::Stopping(until) => Some(until),
         };
         let latest = Instant::now() + TICK;

@@ -25,7 +25,8 @@ pub struct Found {
 }
 
 impl Scan {
-    /// Goes on where it stopped. `bytes` begins where the head begins and holds all that has been read of it.
+    /// Goes on where it stopped. `bytes` begins where the head begins and holds all that has been read of it. Empty lines
+    /// before it count as part of it, so that no head is allowed that the window cannot hold.
     ///
     /// # Errors
     /// [`Refusal::LineEnd`] for a bare LF, [`Refusal::TargetTooLong`], [`Refusal::TooManyHeaders`] and
@@ -42,11 +43,7 @@ impl Scan {
             if length == 0 {
                 if self.lines > 0 {
                     let found = Found { start: self.skipped, end: self.line };
-                    return if found.end - found.start > max_head {
-                        Err(Refusal::HeadTooLong)
-                    } else {
-                        Ok(Some(found))
-                    };
+                    return if found.end > max_head { Err(Refusal::HeadTooLong) } else { Ok(Some(found)) };
                 }
                 self.skipped = self.line;
                 if self.skipped > 2 * limits::LEADING_EMPTY_LINES {
@@ -66,7 +63,7 @@ impl Scan {
         if self.lines == 0 && bytes.len() - self.line > limits::REQUEST_LINE {
             return Err(Refusal::TargetTooLong);
         }
-        if bytes.len() - self.skipped >= max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
+        if bytes.len() >= max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
     }
 
     /// The first line, without its CRLF, once it is whole.
@@ -76,13 +73,19 @@ impl Scan {
             return None;
         }
         let rest = bytes.get(self.skipped..)?;
-        rest.get(..memchr::memchr(b'\r', rest)?)
+        rest.get(..memchr::memchr(b'\n', rest)?.saturating_sub(1))
     }
 
     /// Whether bytes of the head itself, not only empty lines before it, have arrived.
     #[must_use]
     pub fn begun(&self, bytes: &[u8]) -> bool {
         bytes.len() > self.skipped
+    }
+
+    /// Nothing was looked at yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.searched == 0
     }
 
     /// Begins anew.
@@ -136,6 +139,9 @@ mod tests {
         assert_eq!(find(&many), Err(Refusal::TooManyHeaders));
         let large = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; MAX]].concat();
         assert_eq!(Scan::default().find(&large, MAX), Err(Refusal::HeadTooLong));
+        let head = b"\r\nGET / HTTP/1.1\r\n\r\n";
+        assert_eq!(Scan::default().find(head, head.len()), Ok(Some(Found { start: 2, end: head.len() })));
+        assert_eq!(Scan::default().find(head, head.len() - 1), Err(Refusal::HeadTooLong));
     }
 
     #[test]
@@ -145,5 +151,8 @@ mod tests {
         assert_eq!(scan.first_line(b"GET / HTT"), None);
         scan.find(b"GET / HTTP/1.1\r\nA", MAX).unwrap();
         assert_eq!(scan.first_line(b"GET / HTTP/1.1\r\nA"), Some(&b"GET / HTTP/1.1"[..]));
+        let mut scan = Scan::default();
+        scan.find(b"GET /\r HTTP/1.1\r\nA", MAX).unwrap();
+        assert_eq!(scan.first_line(b"GET /\r HTTP/1.1\r\nA"), Some(&b"GET /\r HTTP/1.1"[..]));
     }
 }

@@ -120,7 +120,13 @@ pub(crate) fn logged() -> String {
 /// whether somebody listens, and asks only the thread that came there first.
 fn log_by_thread() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| ToThread).init());
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_env_filter("info,elb=debug")
+            .with_ansi(false)
+            .with_writer(|| ToThread)
+            .init()
+    });
 }
 
 struct ToThread;

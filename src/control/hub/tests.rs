@@ -63,6 +63,15 @@ async fn one_snapshot_is_in_flight_and_what_comes_meanwhile_is_merged() {
 }
 
 #[tokio::test]
+async fn changes_that_come_together_share_one_snapshot() {
+    let mut rig = Rig::new(1, no_names());
+    let edit = |name| rig.edit(put_upstream(name, &["127.0.0.1:1"]));
+    assert_eq!(tokio::join!(edit("a"), edit("b"), edit("c")), (2, 2, 2));
+    assert_eq!(rig.workers[0].follow().await, 2);
+    rig.workers[0].is_left_alone().await;
+}
+
+#[tokio::test]
 async fn a_slow_worker_holds_nobody_up_and_skips_what_it_missed() {
     let mut rig = Rig::new(2, no_names());
     rig.edit(put_upstream("a", &["127.0.0.1:1"])).await;
@@ -135,13 +144,13 @@ async fn a_refresh_makes_a_snapshot_only_when_an_address_differs() {
     let mut rig = Rig::new(1, names(|_| Ok(vec![SocketAddr::from(([10, 0, 0, 2], 80))])));
     rig.edit(put_upstream("up", &["server.test"])).await;
     rig.workers[0].follow().await;
-    rig.hub.ask(|hub| hub.refresh_names()).await.unwrap();
+    rig.hub.ask(|hub| hub.refresh_names(true)).await.unwrap();
     rig.workers[0].is_left_alone().await;
 
     let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::ZERO));
     rig.edit(put_upstream("up", &["server.test"])).await;
     rig.workers[0].follow().await;
-    rig.hub.ask(|hub| hub.refresh_names()).await.unwrap();
+    rig.hub.ask(|hub| hub.refresh_names(true)).await.unwrap();
     assert_eq!(rig.workers[0].follow().await, 3);
     assert_eq!(addresses(&rig, "up"), ["10.0.0.1:2"]);
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::document;
 use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
@@ -119,7 +119,7 @@ impl Keeper {
             return Ok(());
         }
         let reason = format!("{}: {fault}", self.path.display());
-        warn!(reason, "the configuration file cannot be read; what was read last stays");
+        debug!(reason, "the configuration file cannot be read; what was read last stays");
         self.fault = Some(fault);
         self.send(StoreEvent::Down { reason }).await
     }

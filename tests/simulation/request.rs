@@ -1,0 +1,277 @@
+//! What clients ask: requests of every kind, each with the bytes that the server must see, written independently.
+
+use crate::chance::Chance;
+
+/// The client's address as ELB writes it.
+pub(crate) const PEER: &str = "192.0.2.7";
+/// The field that a rule replaces, and by what.
+pub(crate) const RULED: (&str, &str) = ("X-Tag", "ruled");
+/// Longest body and head that are taken.
+pub(crate) const MAX_BODY: usize = 100_000;
+pub(crate) const MAX_HEAD: usize = 8 * 1024;
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// The head is refused with this status.
+    Head(u16),
+    /// The body is refused with this status, if it comes to that.
+    Body(u16),
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// What the client sends.
+    pub(crate) wire: Vec<u8>,
+    /// Where the head ends in `wire`.
+    pub(crate) head: usize,
+    /// What a server gets, or a beginning of it; with a fault in the body, never more than this.
+    pub(crate) onward: Vec<u8>,
+    /// The content of the body.
+    pub(crate) body: Vec<u8>,
+    pub(crate) method: &'static str,
+    pub(crate) old: bool,
+    pub(crate) takes_trailers: bool,
+    pub(crate) upgrade: bool,
+    pub(crate) expects: bool,
+    pub(crate) closes: bool,
+    pub(crate) denied: bool,
+    pub(crate) fault: Fault,
+}
+
+impl Request {
+    /// To send it twice is to send it once.
+    pub(crate) fn repeatable(&self) -> bool {
+        self.method != "POST"
+    }
+}
+
+/// How a body is framed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    None,
+    Length,
+    Chunks,
+}
+
+/// Request number `id`. `weight` is about how long a body may be; `ruled` says that a rule replaces a field.
+pub(crate) fn valid(id: usize, weight: usize, ruled: bool, chance: &mut Chance) -> Request {
+    let method = chance.pick(&["GET", "GET", "GET", "HEAD", "POST", "POST", "PUT"]);
+    let old = chance.one_in(6);
+    let with_body = matches!(method, "POST" | "PUT");
+    let frame = match (with_body, old) {
+        (false, _) => Frame::None,
+        (true, true) => Frame::Length,
+        (true, false) => chance.pick(&[Frame::Length, Frame::Chunks]),
+    };
+    let body = if with_body { content(weight, chance) } else { Vec::new() };
+    let mut request = Request {
+        wire: Vec::new(),
+        head: 0,
+        onward: Vec::new(),
+        method,
+        old,
+        takes_trailers: !old && chance.one_in(4),
+        upgrade: false,
+        expects: with_body && !old && chance.one_in(3),
+        closes: chance.one_in(8),
+        denied: chance.one_in(12),
+        fault: Fault::None,
+        body,
+    };
+    write(&mut request, id, frame, ruled, chance);
+    request
+}
+
+/// A GET that asks for the protocol `sim`.
+pub(crate) fn upgrade(id: usize, ruled: bool, chance: &mut Chance) -> Request {
+    let mut request = valid(id, 0, ruled, chance);
+    (request.method, request.old, request.upgrade, request.expects) = ("GET", false, true, false);
+    (request.closes, request.denied) = (false, false);
+    request.body.clear();
+    write(&mut request, id, Frame::None, ruled, chance);
+    request
+}
+
+/// A request whose head breaks one rule.
+pub(crate) fn broken_head(chance: &mut Chance) -> Request {
+    let long = format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "y".repeat(MAX_HEAD));
+    let (text, status) = chance.pick(&[
+        ("GET / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n", 400),
+        ("GET / HTTP/9.9\r\nHost: h\r\n\r\n", 505),
+        ("CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", 405),
+        ("GET h HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        ("GET /.. HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400),
+        ("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        ("POST / HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\nabc", 413),
+        ("GET / HTTP/1.1\r\nHost: h\r\nExpect: miracles\r\n\r\n", 417),
+        ("\u{1}\u{2}nonsense\r\n\r\n", 400),
+        ("", 431),
+    ]);
+    let wire = if text.is_empty() { long } else { text.to_owned() }.into_bytes();
+    Request {
+        head: wire.len(),
+        wire,
+        onward: Vec::new(),
+        body: Vec::new(),
+        method: "GET",
+        old: false,
+        takes_trailers: false,
+        upgrade: false,
+        expects: false,
+        closes: true,
+        denied: false,
+        fault: Fault::Head(status),
+    }
+}
+
+/// A chunked POST whose body breaks a rule after some whole chunks.
+pub(crate) fn broken_body(id: usize, weight: usize, ruled: bool, chance: &mut Chance) -> Request {
+    let mut request = valid(id, weight, ruled, chance);
+    (request.method, request.old, request.closes, request.denied) = ("POST", false, false, false);
+    request.body = content(weight, chance);
+    let (wire, onward) = write(&mut request, id, Frame::Chunks, ruled, chance);
+    request.wire.truncate(wire);
+    request.onward.truncate(onward);
+    let (bad, status): (&[u8], u16) = chance.pick(&[
+        (&b"x\r\n"[..], 400),
+        (b"-1\r\n", 400),
+        (b" 3\r\nabc\r\n", 400),
+        (b"3\nabc\r\n", 400),
+        (b"fffffff\r\n", 413),
+        (b"ffffffffffffffff\r\n", 400),
+        (b"3;=\r\nabc\r\n", 400),
+        (b"\r\n", 400),
+    ]);
+    request.wire.extend(bad);
+    request.wire.extend(b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n");
+    request.fault = Fault::Body(status);
+    request
+}
+
+fn content(weight: usize, chance: &mut Chance) -> Vec<u8> {
+    let length = match chance.below(8) {
+        0 => 0,
+        1..6 => chance.below(weight + 2),
+        6 => chance.below(4 * weight + 2),
+        _ => chance.below(16 * weight + 2),
+    };
+    chance.content(length.min(MAX_BODY))
+}
+
+/// Writes the request as the client sends it, and as the server must see it; says where in both the last chunk begins.
+fn write(request: &mut Request, id: usize, frame: Frame, ruled: bool, chance: &mut Chance) -> (usize, usize) {
+    let absolute = chance.one_in(8);
+    let query = chance.pick(&["", "", "?q=%20&r", "?"]);
+    let prefix = if absolute { "http://Abs.Example:81" } else { "" };
+    let version = if request.old { "1.0" } else { "1.1" };
+    let mut wire = chance.pick(&["", "", "", "\r\n"]).to_owned();
+    wire += &format!("{} {prefix}/r{id}{query} HTTP/{version}\r\n", request.method);
+    let host = if absolute { "abs.example" } else { "sim.example" };
+    let (mut kept, mut forwarded) = (String::new(), String::new());
+    for (line, passes) in fields(request, frame, chance) {
+        wire += &line;
+        if let Some(value) = line.strip_prefix("X-Forwarded-For: ") {
+            forwarded += &format!("{}, ", value.trim_end());
+        }
+        if passes && !(ruled && line.starts_with(RULED.0)) {
+            kept += &line;
+        }
+    }
+    if ruled {
+        kept += &format!("{}: {}\r\n", RULED.0, RULED.1);
+    }
+    if frame == Frame::Chunks {
+        kept += "Transfer-Encoding: chunked\r\n";
+    }
+    kept += match (request.upgrade, request.takes_trailers) {
+        (true, _) => "Connection: upgrade\r\nUpgrade: sim\r\n",
+        (_, true) => "Connection: TE\r\nTE: trailers\r\n",
+        _ => "",
+    };
+    wire += "\r\n";
+    let onward = format!(
+        "{} /r{id}{query} HTTP/1.1\r\nHost: {host}\r\nX-Real-IP: {PEER}\r\nX-Forwarded-For: {forwarded}{PEER}\r\n\
+         REMOTE-HOST: {PEER}\r\n{kept}\r\n",
+        request.method
+    );
+    request.head = wire.len();
+    (request.wire, request.onward) = (wire.into_bytes(), onward.into_bytes());
+    let (body, last) = match frame {
+        Frame::None => (Vec::new(), &b""[..]),
+        Frame::Length => (request.body.clone(), &b""[..]),
+        Frame::Chunks => chunked(&request.body, chance),
+    };
+    request.wire.extend(&body);
+    request.onward.extend(&body);
+    let ends = (request.wire.len(), request.onward.len());
+    if frame == Frame::Chunks {
+        let long = "z".repeat(chance.pick(&[1, 1, 1, 3000]));
+        let trailers =
+            if chance.one_in(3) { format!("X-Sum: 1\r\nX-Other: {long}\r\n") } else { String::new() };
+        request.wire.extend([last, trailers.as_bytes(), b"\r\n"].concat());
+        request.onward.extend([last, b"\r\n"].concat());
+    }
+    ends
+}
+
+/// Field lines in some order, each with whether it goes on as it is.
+fn fields(request: &Request, frame: Frame, chance: &mut Chance) -> Vec<(String, bool)> {
+    let mut lines = vec![("Host: Sim.Example:8080\r\n".to_owned(), false)];
+    let mut add = |wanted: bool, line: &str, passes: bool| {
+        if wanted {
+            lines.push((format!("{line}\r\n"), passes));
+        }
+    };
+    add(chance.one_in(2), "X-Tag: one", true);
+    add(chance.one_in(3), "Cookie: a=b; c=d", true);
+    add(chance.one_in(8), &format!("X-Long: {}", "z".repeat(chance.below(3000))), true);
+    add(chance.one_in(4), "X-Forwarded-For: 10.0.0.9", false);
+    add(chance.one_in(4), "X-Forwarded-For: 10.0.0.8, 10.0.0.7", false);
+    add(chance.one_in(4), "X-Real-IP: 6.6.6.6", false);
+    add(chance.one_in(4), "Keep-Alive: timeout=9", false);
+    add(chance.one_in(6), "X_Forwarded_For: 6.6.6.6", false);
+    if chance.one_in(5) {
+        add(true, "Connection: x-hop", false);
+        add(true, "X-Hop: 1", false);
+    }
+    add(request.closes, "Connection: close", false);
+    add(request.old && !request.closes && chance.one_in(2), "Connection: keep-alive", false);
+    add(request.takes_trailers, "TE: trailers", false);
+    add(request.expects, "Expect: 100-continue", false);
+    add(request.upgrade, "Connection: Upgrade", false);
+    add(request.upgrade, "Upgrade: sim", false);
+    add(frame == Frame::Length, &format!("Content-Length: {}", request.body.len()), true);
+    add(frame == Frame::Chunks, "Transfer-Encoding: chunked", false);
+    for at in (1..lines.len()).rev() {
+        lines.swap(at, chance.below(at + 1));
+    }
+    lines
+}
+
+/// The chunks of a body, and the line of the last one.
+pub(crate) fn chunked(body: &[u8], chance: &mut Chance) -> (Vec<u8>, &'static [u8]) {
+    let mut out = Vec::new();
+    let mut rest = body;
+    let largest = chance.pick(&[3, 100, 5000, 100_000]);
+    while !rest.is_empty() {
+        let (chunk, behind) = rest.split_at(chance.between(1, largest).min(rest.len()));
+        // Not in large bodies, where they would add up to more than is taken.
+        let extension = if body.len() < 2000 && chance.one_in(6) { ";name=\"a \\\" b\";x" } else { "" };
+        let size = format!("{:x}{extension}\r\n", chunk.len());
+        out.extend(if chance.one_in(4) { size.replace('a', "A") } else { size }.as_bytes());
+        out.extend(chunk);
+        out.extend(b"\r\n");
+        rest = behind;
+    }
+    (out, chance.pick(&[&b"0\r\n"[..], b"0\r\n", b"0;last\r\n"]))
+}

@@ -1,0 +1,291 @@
+//! The world of one seed: a client connection, servers, the clock, the weather, and the loop that moves bytes.
+//!
+//! The loop is that of the real shell: read what is ready and wanted, take steps, write what is ready and pending. What
+//! is ready, and how much of it moves at once, is chance.
+
+use std::time::{Duration, Instant};
+
+use elb::exchange::{Env, Exchange, Policy, Side, Step};
+use elb::http1::buf::Buf;
+
+use crate::chance::Chance;
+use crate::client::{Client, Closing};
+use crate::request::{MAX_BODY, MAX_HEAD};
+use crate::response::Response;
+use crate::server::Server;
+
+/// Longest time that a deadline may lie ahead: a tunnel's.
+const FARTHEST: Duration = Duration::from_secs(3600);
+/// Turns that a world may take, which is far above what the longest one takes.
+const TURNS: usize = 400_000;
+/// Times the clock may be moved forward because nothing moves.
+const WAITS: usize = 2_000;
+/// How long a connection rests between requests.
+pub(crate) const KEEP_ALIVE: u64 = 65_000;
+
+/// Everything there is.
+pub(crate) struct World {
+    pub(crate) chance: Chance,
+    /// Nobody does anything wrong; then everything must succeed.
+    pub(crate) fair: bool,
+    /// How much moves at once, at most.
+    pub(crate) grain: usize,
+    /// About how long bodies are.
+    pub(crate) weight: usize,
+    pub(crate) ruled: bool,
+    /// The size of the first window of each side.
+    window: usize,
+    start: Instant,
+    /// Milliseconds since then.
+    pub(crate) now: u64,
+    pub(crate) policy: Policy,
+    pub(crate) exchange: Exchange,
+    /// Between two requests: nothing is lent, and the exchange is to be made new.
+    pub(crate) idle: bool,
+    pub(crate) idle_since: u64,
+    pub(crate) over: bool,
+    pub(crate) draining: bool,
+    drains_at: Option<u64>,
+    pub(crate) client: Client,
+    pub(crate) server: Option<Server>,
+    /// The server connection is established at that time, or fails.
+    pub(crate) connecting: Option<(u64, bool)>,
+    pub(crate) pool: Vec<Server>,
+    pub(crate) responses: Vec<Response>,
+    /// Requests that were answered to the end.
+    pub(crate) answered: usize,
+    /// Bytes that the client had when each was.
+    pub(crate) marks: Vec<usize>,
+    /// Connections on which bytes of a request were put, by request.
+    pub(crate) touched: Vec<Vec<usize>>,
+    /// Attempts on the present request that came to nothing through no fault of ELB.
+    pub(crate) setbacks: u32,
+    /// The present request was routed.
+    pub(crate) routed: bool,
+    pub(crate) switched: bool,
+    /// A step was taken that a peer may have noticed.
+    pub(crate) stepped: bool,
+    pub(crate) connections: usize,
+    /// The client was told that nothing more will come.
+    pub(crate) client_told: bool,
+    pub(crate) expirations: usize,
+    lent: [usize; 2],
+    pub(crate) log: Option<Vec<String>>,
+}
+
+fn policy() -> Policy {
+    Policy {
+        client_header_timeout: Duration::from_secs(60),
+        client_body_timeout: Duration::from_secs(61),
+        client_write_timeout: Duration::from_secs(62),
+        connect_timeout: Duration::from_secs(3),
+        server_timeout: Duration::from_secs(30),
+        tunnel_timeout: FARTHEST,
+        linger_timeout: Duration::from_secs(5),
+        max_body: MAX_BODY as u64,
+        max_head: MAX_HEAD,
+        tries: 3,
+        host_as_received: false,
+    }
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, log: bool) -> Self {
+        let mut chance = Chance::new(seed);
+        let fair = chance.one_in(3);
+        let (grain, weight) = chance.pick(&[(1, 20), (7, 100), (40, 300), (600, 1500), (20_000, 4000)]);
+        let ruled = chance.one_in(4);
+        let window = chance.pick(&[512, 1024, 4096, 16_384]);
+        let (start, policy) = (Instant::now(), policy());
+        let env = Env { now: start, policy: &policy, date: &[b'd'; 29], draining: false };
+        let client = Client::new(fair, weight, ruled, &mut chance);
+        let drains_at = (!fair && chance.one_in(6)).then(|| chance.pick(&[0, 1, 500, 5000]));
+        Self {
+            exchange: Exchange::new(&env),
+            touched: vec![Vec::new(); client.requests.len()],
+            chance,
+            fair,
+            grain,
+            weight,
+            ruled,
+            window,
+            start,
+            now: 0,
+            policy,
+            idle: true,
+            idle_since: 0,
+            over: false,
+            draining: false,
+            drains_at,
+            client,
+            server: None,
+            connecting: None,
+            pool: Vec::new(),
+            responses: Vec::new(),
+            answered: 0,
+            marks: Vec::new(),
+            setbacks: 0,
+            routed: false,
+            switched: false,
+            stepped: false,
+            connections: 0,
+            client_told: false,
+            expirations: 0,
+            lent: [0; 2],
+            log: log.then(Vec::new),
+        }
+    }
+
+    /// Runs until the connection is closed.
+    pub(crate) fn run(&mut self) {
+        let (mut turns, mut waits) = (0, 0);
+        while !self.over {
+            turns += 1;
+            assert!(turns < TURNS, "the world does not end: bytes go on moving");
+            let moved = self.peers() | self.turn();
+            if !moved && !self.over {
+                waits += 1;
+                assert!(waits < WAITS, "the world does not end: it waits again and again");
+                self.wait();
+            }
+        }
+        for side in [Side::Client, Side::Server] {
+            if let Some(window) = self.exchange.surrender(side) {
+                self.give(side, &window);
+            }
+        }
+        assert_eq!(self.lent, [0; 2], "windows were lost");
+    }
+
+    pub(crate) fn note(&mut self, what: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(log) = &mut self.log {
+            log.push(format!("{now:>7} {}", what()));
+        }
+    }
+
+    /// The number of the request that is under way.
+    pub(crate) fn current(&self) -> usize {
+        self.answered
+    }
+
+    /// Calls the exchange with the time and the policy, and looks at its deadline and its windows after that.
+    pub(crate) fn ask<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env<'_>) -> T) -> T {
+        let now = self.start + Duration::from_millis(self.now);
+        let env = Env { now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
+        let answer = call(&mut self.exchange, &env);
+        let ahead = self.exchange.deadline().saturating_duration_since(now);
+        assert!(ahead <= FARTHEST, "the deadline is {ahead:?} ahead");
+        answer
+    }
+
+    /// The peers do what they do by themselves.
+    fn peers(&mut self) -> bool {
+        if self.drains_at.is_some_and(|at| at <= self.now) && !self.draining {
+            self.draining = true;
+            self.note(|| "the process drains".to_owned());
+        }
+        let grain = self.chance.between(1, self.grain);
+        let mut moved =
+            self.chance.one_in(2) || self.client.act(self.now, self.answered, self.switched, grain);
+        self.plan();
+        if let Some(server) = &mut self.server
+            && let (Some(id), Some(plan)) = (server.request, &server.plan)
+        {
+            let response = plan.response;
+            moved |= server.act(self.now, &self.client.requests[id], &mut self.responses[response], grain);
+        }
+        if !self.fair && self.chance.one_in(50) {
+            // A connection at rest dies and nobody notices.
+            for server in &mut self.pool {
+                (server.ended, server.deaf) = (true, true);
+            }
+        }
+        moved
+    }
+
+    /// Nothing moves: the clock goes on to whatever is next.
+    fn wait(&mut self) {
+        let now = self.now;
+        let deadline = if self.idle {
+            self.idle_since + KEEP_ALIVE
+        } else {
+            let ahead = self.exchange.deadline().saturating_duration_since(self.start);
+            u64::try_from(ahead.as_millis()).expect("a time within the run")
+        };
+        assert!(self.idle || deadline > now, "the deadline is in the past, and nothing moves");
+        assert!(self.connecting.is_none_or(|(at, _)| at > now), "a connection is there and nothing moves");
+        let peers = [
+            self.client.wake(now),
+            self.server.as_ref().and_then(|server| server.wake(now)),
+            self.connecting.map(|(at, _)| at),
+            self.drains_at.filter(|_| !self.draining),
+        ];
+        let next = peers.into_iter().flatten().filter(|at| *at > now).min().unwrap_or(u64::MAX);
+        // Nothing is left to come in from the client's script when it has no act: then only the deadline is.
+        self.now = next.min(deadline);
+        if self.now < deadline {
+            return;
+        }
+        if self.idle {
+            self.note(|| "the idle connection is closed".to_owned());
+            self.end(Closing::Orderly);
+            return;
+        }
+        self.expirations += 1;
+        let phase = self.exchange.phase();
+        self.note(|| format!("the deadline passes in {phase:?}"));
+        if let Step::Close { reset, .. } = self.ask(Exchange::expired) {
+            self.end(if reset { Closing::Reset } else { Closing::Orderly });
+        } else {
+            self.turn();
+            let ahead = self.exchange.deadline().saturating_duration_since(self.start);
+            assert!(
+                self.over || self.idle || ahead.as_millis() > u128::from(self.now),
+                "the deadline stays in the past"
+            );
+        }
+    }
+
+    /// The connection to the client is closed.
+    pub(crate) fn end(&mut self, closing: Closing) {
+        let told = self.client_told && closing == Closing::Orderly;
+        self.note(|| format!("the client connection ends: {closing:?}, told {told}"));
+        self.over = true;
+        self.client.closing = closing;
+        self.server = None;
+        assert_eq!(self.ask(Exchange::step), Step::Wait, "after the end nothing follows");
+    }
+
+    /// Lends a window where one is wanted; whether there is room after that.
+    pub(crate) fn window(&mut self, side: Side) -> bool {
+        if !self.exchange.room(side).is_empty() {
+            return true;
+        }
+        let at = side as usize;
+        let wanted = self.exchange.window_wanted(side);
+        let size = if self.lent[at] == 0 { self.window } else { wanted.next_power_of_two() };
+        let bound = if side == Side::Client { 128 * 1024 } else { 512 * 1024 };
+        assert!(size <= bound, "a window of {size} for the {side:?}");
+        self.lent[at] += 1;
+        if let Some(unused) = self.exchange.lend(side, Buf::new(size)) {
+            self.give(side, &unused);
+        }
+        assert_eq!(self.lent[at], 1, "one window a side");
+        !self.exchange.room(side).is_empty()
+    }
+
+    pub(crate) fn give(&mut self, side: Side, window: &Buf) {
+        assert!(window.is_empty(), "a window came back with bytes in it");
+        self.lent[side as usize] -= 1;
+    }
+
+    /// Rests, and sometimes gives windows back that hold nothing.
+    pub(crate) fn reclaim(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            if let Some(window) = self.exchange.reclaim(side) {
+                self.give(side, &window);
+            }
+        }
+    }
+}
