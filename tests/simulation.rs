@@ -6,7 +6,12 @@
 //!
 //! `ELB_SIM_SEED` is the first seed and `ELB_SIM_SEEDS` how many follow; with one seed the story is printed in any case.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test ends at the first surprise")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test ends at the first surprise"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -87,8 +92,13 @@ fn every_world_ends_well() {
         println!("seed {seed}: {}", failure.why);
     }
     let Some((seed, _)) = failures.first() else { return };
-    if count > 1 && let Err(Failure { story, .. }) = play(*seed, true) {
+    if count > 1
+        && let Err(Failure { story, .. }) = play(*seed, true)
+    {
         println!("\nseed {seed}, from its beginning:\n{}", story.join("\n"));
     }
-    panic!("{} of {count} seeds fail; again: ELB_SIM_SEED={seed} cargo test --test simulation", failures.len());
+    panic!(
+        "{} of {count} seeds fail; again: ELB_SIM_SEED={seed} cargo test --test simulation",
+        failures.len()
+    );
 }

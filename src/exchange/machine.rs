@@ -329,7 +329,8 @@ impl Exchange {
                 return if behind { Step::Wait } else { self.cut() };
             }
             if self.request.ended && !self.request.done {
-                return self.close(false);
+                self.phase = Phase::Over;
+                return Step::Close { reset: self.response.until_close, failed: false };
             }
         }
         if self.response.done && self.response.is_flushed() { self.finished(env) } else { Step::Wait }

@@ -124,11 +124,12 @@ impl RequestHalf {
     pub(super) fn find(&mut self, max_head: usize, max_body: u64) -> Result<bool, Refusal> {
         let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        let found = scan.find(bytes, max_head)?;
+        let found = scan.find(bytes, max_head);
+        // A bad first line is what is wrong, whatever came behind it in the same read.
         if let Some(line) = scan.first_line(bytes) {
             check_request_line(line)?;
         }
-        let Some(found) = found else { return Ok(false) };
+        let Some(found) = found? else { return Ok(false) };
         self.found = found;
         self.head.parse(bytes, found)?;
         if let Framing::Length(length) = self.head.framing

@@ -33,6 +33,7 @@ impl Scan {
     pub fn find(&mut self, bytes: &[u8], max_head: usize) -> Result<Option<Found>, Refusal> {
         while let Some(at) = memchr::memchr(b'\n', &bytes[self.searched..]) {
             let feed = self.searched + at;
+            self.fits(feed, max_head)?;
             if feed == 0 || bytes[feed - 1] != b'\r' {
                 return Err(Refusal::LineEnd);
             }
@@ -41,12 +42,7 @@ impl Scan {
             self.line = feed + 1;
             if length == 0 {
                 if self.lines > 0 {
-                    let found = Found { start: self.skipped, end: self.line };
-                    return if found.end - found.start > max_head {
-                        Err(Refusal::HeadTooLong)
-                    } else {
-                        Ok(Some(found))
-                    };
+                    return Ok(Some(Found { start: self.skipped, end: self.line }));
                 }
                 self.skipped = self.line;
                 if self.skipped > 2 * limits::LEADING_EMPTY_LINES {
@@ -55,18 +51,23 @@ impl Scan {
                 continue;
             }
             self.lines += 1;
-            if self.lines == 1 && length > limits::REQUEST_LINE {
-                return Err(Refusal::TargetTooLong);
-            }
             if self.lines > limits::HEADER_FIELDS + 1 {
                 return Err(Refusal::TooManyHeaders);
             }
         }
         self.searched = bytes.len();
-        if self.lines == 0 && bytes.len() - self.line > limits::REQUEST_LINE {
-            return Err(Refusal::TargetTooLong);
-        }
-        if bytes.len() - self.skipped >= max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
+        self.fits(bytes.len(), max_head).map(|()| None)
+    }
+
+    /// Whether a head that is not whole after so many bytes can still end within its limits. It is asked of what comes
+    /// before each line end too, so that the answer does not depend on how much came at once.
+    fn fits(&self, read: usize, max_head: usize) -> Result<(), Refusal> {
+        let (most, refusal) = match self.lines {
+            // One more for the CR of a line that is just as long as it may be.
+            0 => (max_head.min(self.skipped + limits::REQUEST_LINE + 2), Refusal::TargetTooLong),
+            _ => (max_head, Refusal::HeadTooLong),
+        };
+        if read < most { Ok(()) } else { Err(refusal) }
     }
 
     /// The first line, without its CRLF, once it is whole.
@@ -136,6 +137,29 @@ mod tests {
         assert_eq!(find(&many), Err(Refusal::TooManyHeaders));
         let large = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; MAX]].concat();
         assert_eq!(Scan::default().find(&large, MAX), Err(Refusal::HeadTooLong));
+    }
+
+    #[test]
+    fn a_request_line_may_be_as_long_as_its_limit_in_any_split() {
+        let line = |length| {
+            let fill = vec![b'a'; length - "GET / HTTP/1.1".len()];
+            [b"GET /", &fill[..], b" HTTP/1.1\r\nA: b\r\n\r\n"].concat()
+        };
+        assert!(matches!(find(&line(limits::REQUEST_LINE)), Ok(Some(_))));
+        assert_eq!(find(&line(limits::REQUEST_LINE + 1)), Err(Refusal::TargetTooLong));
+    }
+
+    #[test]
+    fn the_limit_that_is_passed_first_is_the_reason_in_any_split() {
+        let bytes = b"GET / HTTP/1.1\r\nA: b\r\nC: d\nE: f\r\n\r\n";
+        for (max_head, refusal) in
+            [(10, Refusal::TargetTooLong), (20, Refusal::HeadTooLong), (99, Refusal::LineEnd)]
+        {
+            assert_eq!(Scan::default().find(bytes, max_head), Err(refusal), "whole, {max_head}");
+            let mut scan = Scan::default();
+            let refused = (1..=bytes.len()).find_map(|n| scan.find(&bytes[..n], max_head).err());
+            assert_eq!(refused, Some(refusal), "byte by byte, {max_head}");
+        }
     }
 
     #[test]

@@ -169,13 +169,7 @@ fn content(weight: usize, chance: &mut Chance) -> Vec<u8> {
 }
 
 /// Writes the request as the client sends it, and as the server must see it; says where in both the last chunk begins.
-fn write(
-    request: &mut Request,
-    id: usize,
-    frame: Frame,
-    ruled: bool,
-    chance: &mut Chance,
-) -> (usize, usize) {
+fn write(request: &mut Request, id: usize, frame: Frame, ruled: bool, chance: &mut Chance) -> (usize, usize) {
     let absolute = chance.one_in(8);
     let query = chance.pick(&["", "", "?q=%20&r", "?"]);
     let prefix = if absolute { "http://Abs.Example:81" } else { "" };

@@ -100,7 +100,14 @@ pub(crate) struct Plan {
 }
 
 /// A good answer to `request`, for a server that does nothing odd. `error` allows statuses that are tried elsewhere.
-pub(crate) fn good(number: usize, id: usize, request: &Request, weight: usize, error: bool, chance: &mut Chance) -> Response {
+pub(crate) fn good(
+    number: usize,
+    id: usize,
+    request: &Request,
+    weight: usize,
+    error: bool,
+    chance: &mut Chance,
+) -> Response {
     let status = match chance.below(12) {
         0 => 204,
         1 => 304,

@@ -165,7 +165,8 @@ impl Server {
         assert!(whole, "pooled in the middle of a request");
         assert!(response.keeps && response.is_complete(), "pooled before the end of a response");
         assert_eq!(response.given, response.whole, "pooled with bytes behind the response");
-        let quiet = self.sent == response.wire.len() && self.outbound.is_empty() && !self.ended && !self.reset;
+        let quiet =
+            self.sent == response.wire.len() && self.outbound.is_empty() && !self.ended && !self.reset;
         (self.request, self.plan) = (None, None);
         self.got.clear();
         quiet
@@ -173,7 +174,8 @@ impl Server {
 
     /// What a server makes of a request in fair weather: it answers when it was asked.
     pub(crate) fn plan_fair(&mut self, number: usize, response: &Response, chance: &mut Chance) {
-        let after = if response.keeps || response.ends == Ends::Switched { After::Stay } else { After::Close };
+        let after =
+            if response.keeps || response.ends == Ends::Switched { After::Stay } else { After::Close };
         self.plan = Some(Plan {
             response: number,
             begins: Begins::Asked,

@@ -79,7 +79,11 @@ impl World {
         assert!(self.window(side), "{side:?} is wanted and there is no room for it");
         if waiting == 0 {
             self.note(|| format!("{side:?} {}", if failed { "is reset" } else { "ends" }));
-            if failed { self.exchange.failed(side) } else { self.exchange.ended(side) }
+            if failed {
+                self.exchange.failed(side)
+            } else {
+                self.exchange.ended(side)
+            }
             if let (Side::Server, false, Some(plan)) =
                 (side, failed, self.server.as_ref().and_then(|server| server.plan.as_ref()))
             {
@@ -142,7 +146,10 @@ impl World {
                 assert!(!server.told, "bytes after the end of input");
                 assert_eq!(server.request, Some(current));
                 let request = &self.client.requests[current];
-                assert!(!request.denied && !matches!(request.fault, Fault::Head(_)), "it was not to be forwarded");
+                assert!(
+                    !request.denied && !matches!(request.fault, Fault::Head(_)),
+                    "it was not to be forwarded"
+                );
                 let touched = &mut self.touched[current];
                 if touched.last() != Some(&server.number) {
                     touched.push(server.number);
@@ -257,7 +264,8 @@ impl World {
             return self.ask(|exchange, env| exchange.connected(env, true));
         }
         let odds = if self.fair { 3 + 100 * self.setbacks as usize } else { 6 };
-        let refused = if self.fair { self.setbacks < 2 && self.chance.one_in(odds) } else { self.chance.one_in(odds) };
+        let refused =
+            if self.fair { self.setbacks < 2 && self.chance.one_in(odds) } else { self.chance.one_in(odds) };
         self.setbacks += u32::from(refused);
         if !self.fair && self.chance.one_in(16) {
             let why = NoServer::NoneLeft { status: 503, reason: "no-ports" };
@@ -275,7 +283,10 @@ impl World {
 
     /// An exchange is over: who goes on?
     fn finish(&mut self, fate: Fate) {
-        assert!(self.exchange.out(Side::Client).iter().all(|slice| slice.is_empty()), "bytes are left for the client");
+        assert!(
+            self.exchange.out(Side::Client).iter().all(|slice| slice.is_empty()),
+            "bytes are left for the client"
+        );
         if let Some(mut server) = self.server.take()
             && fate.keep_server
             && let (Some(id), Some(plan)) = (server.request, &server.plan)

@@ -105,7 +105,10 @@ fn answer(world: &World, id: usize, request: &Request, head: &Head<'_>, at: usiz
         let length = if request.method == "HEAD" && request.fault == Fault::None { 0 } else { length };
         return if rest.len() < length { Body::Cut } else { Body::Whole(length) };
     }
-    assert!(!request.denied && !matches!(request.fault, Fault::Head(_)), "an answer to what was not forwarded");
+    assert!(
+        !request.denied && !matches!(request.fault, Fault::Head(_)),
+        "an answer to what was not forwarded"
+    );
     let number: usize = head.field("X-Answer").expect("a number").parse().expect("a number");
     let response = &world.responses[number];
     assert!(response.sound, "an unsound response was passed on");
@@ -155,14 +158,23 @@ fn body(world: &World, request: &Request, response: &Response, head: &Head<'_>, 
         let orderly = world.client.closing == Closing::Orderly || world.client_told;
         (rest.to_vec(), String::new(), orderly.then_some(rest.len()))
     };
-    assert!(response.body.starts_with(&content), "the body of the response to {} is not the server's", response.request);
+    assert!(
+        response.body.starts_with(&content),
+        "the body of the response to {} is not the server's",
+        response.request
+    );
     let Some(length) = whole else {
         assert!(!world.fair, "a cut in fair weather");
         return Body::Cut;
     };
     assert!(response.is_complete(), "whole to the client, and the server had not said all");
-    assert_eq!(content.len(), response.content().len(), "whole to the client, and shorter than what the server said");
-    let passes = head.is_chunked() && response.ends == Ends::Itself && (request.takes_trailers || response.announced);
+    assert_eq!(
+        content.len(),
+        response.content().len(),
+        "whole to the client, and shorter than what the server said"
+    );
+    let passes =
+        head.is_chunked() && response.ends == Ends::Itself && (request.takes_trailers || response.announced);
     assert_eq!(trailers, if passes { response.trailers.as_str() } else { "" });
     Body::Whole(length)
 }

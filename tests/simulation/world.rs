@@ -186,7 +186,8 @@ impl World {
             self.note(|| "the process drains".to_owned());
         }
         let grain = self.chance.between(1, self.grain);
-        let mut moved = self.chance.one_in(2) || self.client.act(self.now, self.answered, self.switched, grain);
+        let mut moved =
+            self.chance.one_in(2) || self.client.act(self.now, self.answered, self.switched, grain);
         self.plan();
         if let Some(server) = &mut self.server
             && let (Some(id), Some(plan)) = (server.request, &server.plan)
@@ -239,7 +240,10 @@ impl World {
         } else {
             self.turn();
             let ahead = self.exchange.deadline().saturating_duration_since(self.start);
-            assert!(self.over || self.idle || ahead.as_millis() > u128::from(self.now), "the deadline stays in the past");
+            assert!(
+                self.over || self.idle || ahead.as_millis() > u128::from(self.now),
+                "the deadline stays in the past"
+            );
         }
     }
 
