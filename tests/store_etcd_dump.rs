@@ -9,7 +9,7 @@
     reason = "a test ends at the first surprise"
 )]
 
-#[path = "support/store_etcd.rs"]
+#[path = "support/etcd.rs"]
 mod etcd;
 #[path = "support/watcher.rs"]
 mod watcher;

@@ -1,14 +1,73 @@
-//! What follows when an attempt comes to nothing, and the answers that ELB gives itself.
+//! The way to a server: connecting, what follows when an attempt comes to nothing, and the answers ELB gives itself.
 //!
-//! It owns the way from a failure to the next server or to the client, never the tables that decide it. Next: `retry`.
+//! It owns the transitions around [`Phase::Connect`], never the tables that decide them. Next: `retry`.
 
 use super::machine::Exchange;
-use super::phase::{Env, Phase, Step};
+use super::phase::{Env, NoServer, Phase, Step};
 use super::retry::{self, Attempt, Failure, Verdict};
 use crate::http1::error::Refusal;
 use crate::http1::rewrite::Persistence;
 
 impl Exchange {
+    pub(super) fn connect(&mut self, env: &Env<'_>, asked: bool, same: bool) -> Step {
+        if let Err(refusal) = self.request.judge() {
+            self.drop = asked.then_some(false);
+            return self.refuse(env, refusal);
+        }
+        if self.request.ended && !self.request.done {
+            return self.close(false);
+        }
+        if asked {
+            return Step::Wait;
+        }
+        if !same {
+            self.tries += 1;
+        }
+        self.deadline = env.now + env.policy.connect_timeout;
+        self.phase = Phase::Connect { asked: true, same };
+        Step::Connect { same }
+    }
+
+    /// The answer to [`Step::Connect`]: a connection is there, from the pool or fresh. One that comes when its time is
+    /// over is nobody's: the [`Step::Drop`] that closes it is already due.
+    pub fn connected(&mut self, env: &Env<'_>, reused: bool) {
+        if !self.is_connecting() {
+            return;
+        }
+        self.reused = reused;
+        self.server_failed = false;
+        self.request.rewind();
+        self.response.restart();
+        self.phase = Phase::Await;
+        self.patience.renew(env);
+        self.moved = true;
+        let _ = self.request.judge(); // What came with the connection; a refusal is found again by the next step.
+        if self.request.head.expects_continue && !self.continued {
+            self.continued = true;
+            if !self.request.done && self.request.unread().is_empty() {
+                self.response.say_continue();
+            }
+        }
+        self.set_deadline(env);
+    }
+
+    /// The answer to [`Step::Connect`], at once or later: there will be no connection. After the deadline it is no news.
+    pub fn refused(&mut self, env: &Env<'_>, why: NoServer) {
+        match why {
+            _ if !self.is_connecting() => {}
+            NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),
+            NoServer::NoneLeft { status, reason } => {
+                let (status, reason) = self.last_failure.unwrap_or((status, reason));
+                self.answer(env, status, reason);
+            }
+        }
+    }
+
+    /// The shell was asked for a connection and has not answered.
+    fn is_connecting(&self) -> bool {
+        matches!(self.phase, Phase::Connect { asked: true, .. })
+    }
+
     pub(super) fn attempt(&self, env: &Env<'_>) -> Attempt {
         Attempt {
             sent: self.request.begun,
@@ -54,6 +113,7 @@ impl Exchange {
             self.head_request,
         );
         self.phase = Phase::Reply { linger: true };
+        self.moved = true;
         Step::Wait
     }
 

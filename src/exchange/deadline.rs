@@ -1,27 +1,131 @@
-//! The one deadline of an exchange: which silence it bounds in each phase, and what happens when it passes.
+//! The one deadline of an exchange: whom it waits for in each phase, and what happens when it passes.
 //!
-//! It owns no clock; `now` comes with every call. Next: `attempt` for what follows a silence.
+//! It owns no clock; `now` comes with every call. Single bytes do not move it: who is waited for must do what is owed,
+//! or a fair part of it ([`limits::PROGRESS`]). Next: `attempt` for what follows a silence.
+
+use std::time::Duration;
 
 use super::machine::Exchange;
-use super::phase::{Env, Phase, Step};
+use super::phase::{Env, Phase, Side, Step};
 use super::retry::Failure;
+use crate::http1::limits;
 use crate::http1::rewrite::Persistence;
 
+/// Whom an exchange waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// Whoever the phase says: it has set its deadline itself, and nothing moves it.
+    Phase,
+    /// A client that owes the rest of its body.
+    Body,
+    /// A client that has bytes to take.
+    Reader,
+    /// A server that has bytes to take.
+    Taker,
+    /// A server that owes the head of its response.
+    Head,
+    /// The rest of a response, and maybe of the request: any byte will do, as event streams are slow for good reasons.
+    Stream,
+    /// Both ends of a tunnel: likewise.
+    Tunnel,
+}
+
+/// The deadline's reason, and what was done since it was set.
+#[derive(Debug)]
+pub(super) struct Patience {
+    awaited: Awaited,
+    /// Bytes that the client took.
+    taken: usize,
+    /// Bytes to and from the server.
+    served: usize,
+    /// Bytes of the body since its time was last granted in full.
+    came: usize,
+    /// What is left of that time. It runs while the body is what is waited for and rests while a server takes bytes, so
+    /// that a body is neither drawn out byte by byte nor charged for a slow server.
+    left: Duration,
+}
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self { awaited: Awaited::Phase, taken: 0, served: 0, came: 0, left: Duration::ZERO }
+    }
+
+    /// Bytes were read from this side.
+    pub(super) fn read(&mut self, side: Side, n: usize) {
+        match side {
+            Side::Client => self.came += n,
+            Side::Server => self.served += n,
+        }
+    }
+
+    /// Bytes were taken by this side.
+    pub(super) fn wrote(&mut self, side: Side, n: usize) {
+        match side {
+            Side::Client => self.taken += n,
+            Side::Server => self.served += n,
+        }
+    }
+
+    /// The phase sets the deadline itself, or what was waited for has come.
+    pub(super) fn rest(&mut self) {
+        self.awaited = Awaited::Phase;
+    }
+
+    /// Everybody has all the time there is: an attempt begins.
+    pub(super) fn renew(&mut self, env: &Env<'_>) {
+        (self.awaited, self.came, self.left) = (Awaited::Phase, 0, env.policy.client_body_timeout);
+    }
+}
+
 impl Exchange {
+    /// Sets the deadline anew if somebody else is waited for now, or who was has made progress.
     pub(super) fn set_deadline(&mut self, env: &Env<'_>) {
         if !std::mem::take(&mut self.moved) {
             return;
         }
-        let policy = env.policy;
-        let silence = match self.phase {
-            Phase::Await if self.owes_body() => policy.client_body_timeout,
-            Phase::Relay if !self.response.is_flushed() => policy.client_write_timeout,
-            Phase::Await | Phase::Relay => policy.server_timeout,
-            Phase::Tunnel { .. } => policy.tunnel_timeout,
-            Phase::Reply { .. } => policy.client_write_timeout,
-            _ => return,
+        let (former, awaited) = (self.patience.awaited, self.awaited());
+        let patience = &mut self.patience;
+        let enough = match awaited {
+            Awaited::Phase => return patience.rest(),
+            Awaited::Body => patience.came >= limits::PROGRESS,
+            Awaited::Reader => patience.taken >= limits::PROGRESS,
+            Awaited::Taker | Awaited::Head => patience.served >= limits::PROGRESS,
+            Awaited::Stream | Awaited::Tunnel => true,
         };
-        self.deadline = env.now + silence;
+        if former == awaited && !enough {
+            return;
+        }
+        if former == Awaited::Body {
+            patience.left = self.deadline.saturating_duration_since(env.now);
+        }
+        (patience.awaited, patience.taken, patience.served) = (awaited, 0, 0);
+        let policy = env.policy;
+        let time = match awaited {
+            Awaited::Body => {
+                if enough {
+                    (patience.came, patience.left) = (0, policy.client_body_timeout);
+                }
+                patience.left
+            }
+            Awaited::Phase | Awaited::Reader => policy.client_write_timeout,
+            Awaited::Stream if self.owes_body() => policy.server_timeout.max(policy.client_body_timeout),
+            Awaited::Taker | Awaited::Head | Awaited::Stream => policy.server_timeout,
+            Awaited::Tunnel => policy.tunnel_timeout,
+        };
+        self.deadline = env.now + time;
+    }
+
+    fn awaited(&self) -> Awaited {
+        match self.phase {
+            Phase::Reply { .. } => Awaited::Reader,
+            Phase::Relay if !self.response.is_flushed() => Awaited::Reader,
+            Phase::Await if !self.request.is_flushed() => Awaited::Taker,
+            Phase::Await if self.owes_body() => Awaited::Body,
+            Phase::Await => Awaited::Head,
+            Phase::Relay => Awaited::Stream,
+            Phase::Tunnel { .. } => Awaited::Tunnel,
+            _ => Awaited::Phase,
+        }
     }
 
     /// The deadline has passed. [`Step::Wait`] means that the next [`Exchange::step`] says how it goes on.
@@ -34,22 +138,23 @@ impl Exchange {
                 self.timed_out(env, "client-body-timeout");
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
-            Phase::Relay if self.response.is_flushed() => return self.cut(),
-            Phase::Relay => {
+            Phase::Relay if !self.response.is_flushed() => {
                 self.phase = Phase::Over;
                 return Step::Close { reset: true, failed: false };
             }
+            // A server that has answered may well wait for the rest of the body before it goes on.
+            Phase::Relay => return self.cut(!self.owes_body()),
             _ => return self.close(false),
         }
         Step::Wait
     }
 
     /// The server has all that has come of the request, and the client owes the rest.
-    pub(super) fn owes_body(&self) -> bool {
+    fn owes_body(&self) -> bool {
         !self.request.done && !self.request.abandoned && self.request.is_flushed()
     }
 
-    pub(super) fn timed_out(&mut self, env: &Env<'_>, reason: &'static str) {
+    fn timed_out(&mut self, env: &Env<'_>, reason: &'static str) {
         self.keep = false;
         self.request.discard();
         self.response.reply(408, reason, env.date, Persistence::Close, self.head_request);

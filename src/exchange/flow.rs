@@ -26,7 +26,11 @@ impl Exchange {
             (Side::Server, Phase::Relay | Phase::Tunnel { .. }) => {
                 !self.response.done
                     && !self.response.ended
-                    && self.response.window.as_ref().is_none_or(|window| !window.is_full())
+                    && self
+                        .response
+                        .window
+                        .as_ref()
+                        .is_none_or(|window| !window.is_full() || window.is_stuck())
             }
             _ => false,
         }
@@ -44,6 +48,7 @@ impl Exchange {
     /// `n` bytes of this side were put into its room.
     pub fn filled(&mut self, side: Side, n: usize) {
         self.mark();
+        self.patience.read(side, n);
         match side {
             Side::Client => {
                 if let Some(window) = &mut self.request.window {
@@ -95,6 +100,7 @@ impl Exchange {
     /// The first `n` bytes of [`Exchange::out`] were taken.
     pub fn sent(&mut self, side: Side, n: usize) {
         self.mark();
+        self.patience.wrote(side, n);
         match side {
             Side::Client => self.response.sent(n),
             Side::Server => self.request.sent(n),
@@ -107,8 +113,10 @@ impl Exchange {
             window.accept(waiting);
         }
         let Phase::Tunnel { told_server, told_client } = self.phase else { return Step::Wait };
-        if self.server_is_gone() {
-            return self.close(false);
+        if self.server_failed {
+            // A reset stays one: only that tells the client that something may be missing.
+            self.phase = Phase::Over;
+            return Step::Close { reset: true, failed: false };
         }
         if self.request.ended && !told_server && self.request.is_flushed() {
             self.phase = Phase::Tunnel { told_server: true, told_client };

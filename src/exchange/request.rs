@@ -7,17 +7,18 @@ use super::phase::{Forward, RouteRequest};
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
-use crate::http1::fields::Span;
+use crate::http1::fields::{self, Span};
 use crate::http1::framing::Framing;
 use crate::http1::request_head::{RequestHead, check_request_line};
 use crate::http1::rewrite::{self, ToServer};
 use crate::http1::scan::{Found, Scan};
+use crate::http1::syntax::is_token;
 use crate::http1::target;
 
 /// Largest window that is kept for a replay; a request that does not fit is sent once.
 pub(super) const REPLAY: usize = 64 * 1024;
-/// The window that every exchange begins with.
-pub(super) const FIRST_WINDOW: usize = 16 * 1024;
+/// The window that every exchange begins with: a body of 16 KiB and its head come in one read.
+pub(super) const FIRST_WINDOW: usize = 32 * 1024;
 
 /// A text that is a stretch of the head, or a rewritten copy of one.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,8 @@ pub(super) struct RequestHalf {
     slash: bool,
     target: Span,
     path_len: u32,
+    /// The protocols that it asks to switch to, when it does.
+    protocols: Vec<u8>,
     out: Vec<u8>,
     out_sent: usize,
     body: Body,
@@ -77,6 +80,7 @@ impl RequestHalf {
             slash: false,
             target: Span::default(),
             path_len: 0,
+            protocols: Vec::new(),
             out: Vec::new(),
             out_sent: 0,
             body: Body::new(Framing::None, 0),
@@ -99,6 +103,7 @@ impl RequestHalf {
         }
         self.scan.reset();
         self.out.clear();
+        self.out.shrink_to(FIRST_WINDOW);
         (self.out_sent, self.tail, self.tail_sent) = (0, b"", 0);
         (self.done, self.kept, self.begun, self.abandoned) = (false, true, false, false);
     }
@@ -122,16 +127,22 @@ impl RequestHalf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn find(&mut self, max_head: usize, max_body: u64) -> Result<bool, Refusal> {
-        let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
+        let Self { window: Some(window), scan, head, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        let found = scan.find(bytes, max_head);
-        // A bad first line is what is wrong, whatever came behind it in the same read.
-        if let Some(line) = scan.first_line(bytes) {
-            check_request_line(line)?;
+        let begins = scan.is_fresh() && bytes.first().is_some_and(|byte| is_token(*byte));
+        match begins.then(|| head.parse_at_once(bytes, max_head)).flatten() {
+            Some(found) => self.found = found,
+            None => {
+                let found = scan.find(bytes, max_head);
+                // A bad first line is what is wrong, whatever came behind it in the same read.
+                if let Some(line) = scan.first_line(bytes) {
+                    check_request_line(line)?;
+                }
+                let Some(found) = found? else { return Ok(false) };
+                self.found = found;
+                head.parse(bytes, found)?;
+            }
         }
-        let Some(found) = found? else { return Ok(false) };
-        self.found = found;
-        self.head.parse(bytes, found)?;
         if let Framing::Length(length) = self.head.framing
             && length > max_body
         {
@@ -220,8 +231,20 @@ impl RequestHalf {
             extra: forward.extra,
         };
         rewrite::request(&mut out, bytes, &self.head, &to);
+        if let Some(asked) = self.head.upgrade {
+            let mut protocols = std::mem::take(&mut self.protocols);
+            protocols.clear();
+            protocols.extend_from_slice(asked.of(self.unjudged()));
+            self.protocols = protocols;
+        }
         self.out = out;
         self.skip_head();
+    }
+
+    /// Whether this is a protocol that the client asked to switch to.
+    pub(super) fn asked_for(&self, protocol: &[u8]) -> bool {
+        self.head.upgrade.is_some()
+            && fields::tokens(&self.protocols).any(|asked| asked.eq_ignore_ascii_case(protocol))
     }
 
     /// Takes the head out of the window without sending anything.
@@ -269,12 +292,12 @@ impl RequestHalf {
         if !window.is_full() {
             return true;
         }
-        if self.kept && window.capacity() < REPLAY {
+        if window.is_stuck() || (self.kept && window.capacity() < REPLAY) {
             return true; // A larger window will be lent.
         }
         if self.begun && window.pending().is_empty() {
             self.forfeit();
-            return self.window.as_ref().is_none_or(|window| !window.is_full());
+            return true; // Now there is room, or one piece fills it all and a larger window will be lent.
         }
         false
     }
@@ -324,6 +347,13 @@ impl RequestHalf {
         if let Some(window) = &mut self.window {
             window.rewind();
         }
+    }
+
+    /// What is true between any two calls.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.out_sent <= self.out.len() && self.tail_sent <= self.tail.len(), "sent twice");
+        debug_assert!(self.tail.is_empty() || self.done, "a tail before the end of the body");
+        debug_assert!(self.kept || self.window.as_ref().is_none_or(Buf::is_released), "kept for nothing");
     }
 
     /// Nothing of this request is to be sent any more; what was judged is forgotten.

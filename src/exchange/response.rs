@@ -3,6 +3,7 @@
 //! It owns the response's bytes from the moment they are read until they are sent, never the decision to commit to
 //! them. Next: `machine` drives it.
 
+use super::request::FIRST_WINDOW;
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
@@ -19,7 +20,7 @@ enum Mode {
     Pass,
     /// Out of its chunks, for HTTP/1.0.
     Unchunk,
-    /// In chunks, because only the server's close ends it and the client's connection shall live on.
+    /// In chunks, because only the server's close ends it, and a cut must not look like that.
     Wrap,
 }
 
@@ -39,6 +40,8 @@ pub(super) struct ResponseHalf {
     pub(super) head: ResponseHead,
     out: Vec<u8>,
     out_sent: usize,
+    /// Where in `out` the final head begins, until something of it has left.
+    final_at: Option<usize>,
     body: Body,
     mode: Mode,
     passes_trailers: bool,
@@ -47,6 +50,8 @@ pub(super) struct ResponseHalf {
     tail_sent: usize,
     /// Interim responses seen.
     pub(super) interim: usize,
+    /// The status of the final head, or of a switch, that the client gets; 0 before that.
+    pub(super) status: u16,
     /// The body has been read to its end.
     pub(super) done: bool,
     /// Bytes came on the present server connection.
@@ -67,6 +72,7 @@ impl ResponseHalf {
             head: ResponseHead::default(),
             out: Vec::new(),
             out_sent: 0,
+            final_at: None,
             body: Body::new(Framing::None, 0),
             mode: Mode::Pass,
             passes_trailers: false,
@@ -74,6 +80,7 @@ impl ResponseHalf {
             tail: b"",
             tail_sent: 0,
             interim: 0,
+            status: 0,
             done: false,
             begun: false,
             ended: false,
@@ -85,8 +92,9 @@ impl ResponseHalf {
     pub(super) fn reset(&mut self) {
         self.restart();
         self.out.clear();
+        self.out.shrink_to(FIRST_WINDOW);
         (self.out_sent, self.tail, self.tail_sent, self.interim) = (0, b"", 0, 0);
-        (self.until_close, self.wrapped, self.head.status) = (false, false, 0);
+        (self.until_close, self.wrapped, self.status) = (false, false, 0);
     }
 
     /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
@@ -112,15 +120,25 @@ impl ResponseHalf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn find(&mut self, head_request: bool) -> Result<bool, Refusal> {
-        let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
+        let Self { window: Some(window), scan, head, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        if !may_be_response(bytes) {
-            return Err(Refusal::StatusLine);
+        match scan.is_fresh().then(|| head.parse_at_once(bytes, head_request)).flatten() {
+            Some(found) => self.found = found,
+            None => {
+                if !may_be_response(bytes) {
+                    return Err(Refusal::StatusLine);
+                }
+                let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
+                self.found = found;
+                head.parse(bytes, found, head_request)?;
+            }
         }
-        let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
-        self.found = found;
-        self.head.parse(bytes, found, head_request)?;
         Ok(true)
+    }
+
+    /// The protocol that the head at hand names, with the `Connection` token.
+    pub(super) fn protocol(&self) -> &[u8] {
+        self.head.upgrade.map_or(&[], |protocol| protocol.of(self.unjudged()))
     }
 
     fn skip_head(&mut self) {
@@ -133,7 +151,7 @@ impl ResponseHalf {
     /// An interim response was found; it goes on to the client, or ends here.
     pub(super) fn interim(&mut self, pass: bool) {
         self.interim += 1;
-        if pass {
+        if pass && self.out.len() < limits::INTERIM_BACKLOG {
             self.drop_sent_out();
             let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
             rewrite::interim(&mut self.out, bytes, &self.head);
@@ -152,15 +170,17 @@ impl ResponseHalf {
         self.drop_sent_out();
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
         rewrite::switching(&mut self.out, bytes, &self.head);
+        self.status = self.head.status;
         self.skip_head();
     }
 
     /// The final head goes to the client. Returns whether the client's connection can go on after it.
     pub(super) fn commit(&mut self, client: Client, keep: bool) -> bool {
         self.drop_sent_out();
+        self.final_at = Some(self.out.len());
         let framing = self.head.framing;
         let (mode, outgoing) = match (framing, client.version) {
-            (Framing::Close, Version::Http11) if keep => (Mode::Wrap, Framing::Chunked),
+            (Framing::Close, Version::Http11) => (Mode::Wrap, Framing::Chunked),
             (Framing::Chunked, Version::Http10) => (Mode::Unchunk, Framing::Close),
             _ => (Mode::Pass, framing),
         };
@@ -173,8 +193,21 @@ impl ResponseHalf {
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
         let persistence = Persistence::of(client.version, keep);
         rewrite::response(&mut self.out, bytes, &self.head, outgoing, persistence);
+        self.status = self.head.status;
         self.skip_head();
         keep
+    }
+
+    /// Bytes of the final head have left.
+    pub(super) fn head_left(&self) -> bool {
+        self.final_at.is_none_or(|at| self.out_sent > at)
+    }
+
+    /// Takes a final head back of which nothing has left.
+    pub(super) fn retract(&mut self) {
+        if let Some(at) = self.final_at.take() {
+            self.out.truncate(at);
+        }
     }
 
     /// An answer of ELB's own.
@@ -191,14 +224,14 @@ impl ResponseHalf {
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        self.head.status = status;
-        (self.tail, self.tail_sent, self.done) = (b"", 0, true);
+        self.status = status;
+        (self.tail, self.tail_sent, self.done, self.until_close) = (b"", 0, true, false);
     }
 
     fn drop_sent_out(&mut self) {
         if self.out_sent == self.out.len() {
             self.out.clear();
-            self.out_sent = 0;
+            (self.out_sent, self.final_at) = (0, None);
         }
     }
 
@@ -289,6 +322,13 @@ impl ResponseHalf {
             self.tail = if self.wrapped { b"\r\n0\r\n\r\n" } else { b"0\r\n\r\n" };
         }
         self.done
+    }
+
+    /// What is true between any two calls.
+    pub(super) fn check_invariants(&self) {
+        debug_assert!(self.out_sent <= self.out.len() && self.tail_sent <= self.tail.len(), "sent twice");
+        debug_assert!(self.tail.is_empty() || self.done, "a tail before the end of the body");
+        debug_assert!(self.window.as_ref().is_none_or(Buf::is_released), "a response is kept");
     }
 
     /// What should leave, in order.

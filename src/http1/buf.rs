@@ -39,6 +39,12 @@ impl Buf {
         self.end - self.start == self.data.len()
     }
 
+    /// Is full of bytes that cannot be judged before there are more: only a larger window helps.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.is_full() && self.start == self.ready
+    }
+
     /// Where new bytes go. Moves the held bytes to the front first when nothing is left behind them.
     pub fn room(&mut self) -> &mut [u8] {
         if self.end == self.data.len() {
@@ -128,6 +134,12 @@ impl Buf {
         }
     }
 
+    /// Nothing that was sent is kept.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.start == self.sent
+    }
+
     /// What was sent and kept is pending again.
     pub fn rewind(&mut self) {
         self.sent = self.start;
@@ -199,7 +211,9 @@ mod tests {
         buf.rewind();
         assert_eq!(buf.pending(), b"abcd");
         buf.sent(4);
+        assert!(!buf.is_released());
         buf.release();
+        assert!(buf.is_released());
         assert_eq!(buf.all(), b"ef");
         buf.remove(2);
         assert!(buf.is_empty());
@@ -229,8 +243,9 @@ mod tests {
     #[test]
     fn room_comes_back_when_the_front_is_released() {
         let mut buf = holding(&[7; 32]);
-        assert!(buf.is_full() && buf.room().is_empty());
+        assert!(buf.is_full() && buf.is_stuck() && buf.room().is_empty());
         buf.accept(32);
+        assert!(buf.is_full() && !buf.is_stuck());
         buf.sent(20);
         buf.release();
         assert_eq!(buf.room().len(), 20);

@@ -14,6 +14,8 @@ pub const LEADING_EMPTY_LINES: usize = 2;
 pub const CHUNK_LINE: usize = 4 * 1024;
 /// Chunk extension bytes in one body: nobody uses them, so a body that is all extensions is an attack.
 pub const CHUNK_EXTENSIONS: usize = 16 * 1024;
+/// Digits of a `Content-Length`: 19 hold every number below 2^63; more are zeros that some parser counts otherwise.
+pub const LENGTH_DIGITS: usize = 19;
 /// Hexadecimal digits of a chunk size: 16 hold 64 bits.
 pub const CHUNK_DIGITS: usize = 16;
 /// Longest trailer section, in bytes.
@@ -22,5 +24,11 @@ pub const TRAILERS: usize = 8 * 1024;
 pub const TRAILER_FIELDS: usize = 32;
 /// Interim (1xx) responses to one request.
 pub const INTERIM_RESPONSES: usize = 16;
+/// Bytes of interim responses that wait for a client; it may not read before it has sent its body, and need not wait for
+/// them. What comes above is dropped.
+pub const INTERIM_BACKLOG: usize = 64 * 1024;
+/// Bytes that move a deadline: of a request body, to a client that reads, to a server or of its response head. A peer
+/// that offers less, byte by byte, holds a connection and means nothing by it; the slowest modem has it in a second.
+pub const PROGRESS: usize = 1024;
 /// Bytes thrown away after an early answer, so that the client can read it before the reset.
 pub const LINGER: u64 = 256 * 1024;

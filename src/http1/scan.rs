@@ -25,7 +25,8 @@ pub struct Found {
 }
 
 impl Scan {
-    /// Goes on where it stopped. `bytes` begins where the head begins and holds all that has been read of it.
+    /// Goes on where it stopped. `bytes` begins where the head begins and holds all that has been read of it. Empty lines
+    /// before it count as part of it, so that no head is allowed that the window cannot hold.
     ///
     /// # Errors
     /// [`Refusal::LineEnd`] for a bare LF, [`Refusal::TargetTooLong`], [`Refusal::TooManyHeaders`] and
@@ -77,13 +78,19 @@ impl Scan {
             return None;
         }
         let rest = bytes.get(self.skipped..)?;
-        rest.get(..memchr::memchr(b'\r', rest)?)
+        rest.get(..memchr::memchr(b'\n', rest)?.saturating_sub(1))
     }
 
     /// Whether bytes of the head itself, not only empty lines before it, have arrived.
     #[must_use]
     pub fn begun(&self, bytes: &[u8]) -> bool {
         bytes.len() > self.skipped
+    }
+
+    /// Nothing was looked at yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.searched == 0
     }
 
     /// Begins anew.
@@ -137,6 +144,9 @@ mod tests {
         assert_eq!(find(&many), Err(Refusal::TooManyHeaders));
         let large = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; MAX]].concat();
         assert_eq!(Scan::default().find(&large, MAX), Err(Refusal::HeadTooLong));
+        let head = b"\r\nGET / HTTP/1.1\r\n\r\n";
+        assert_eq!(Scan::default().find(head, head.len()), Ok(Some(Found { start: 2, end: head.len() })));
+        assert_eq!(Scan::default().find(head, head.len() - 1), Err(Refusal::HeadTooLong));
     }
 
     #[test]
@@ -169,5 +179,8 @@ mod tests {
         assert_eq!(scan.first_line(b"GET / HTT"), None);
         scan.find(b"GET / HTTP/1.1\r\nA", MAX).unwrap();
         assert_eq!(scan.first_line(b"GET / HTTP/1.1\r\nA"), Some(&b"GET / HTTP/1.1"[..]));
+        let mut scan = Scan::default();
+        scan.find(b"GET /\r HTTP/1.1\r\nA", MAX).unwrap();
+        assert_eq!(scan.first_line(b"GET /\r HTTP/1.1\r\nA"), Some(&b"GET /\r HTTP/1.1"[..]));
     }
 }

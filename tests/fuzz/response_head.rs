@@ -18,11 +18,15 @@ pub fn run(bytes: &[u8]) {
             let cut_up = read(bytes, cut, to_head);
             assert_eq!(cut_up, whole, "in pieces of {cut}: {}", shown(bytes));
         }
-        if let Ok(Some(found)) = whole {
-            let mut head = ResponseHead::default();
-            if head.parse(bytes, found, to_head).is_ok() {
-                means_the_same(&bytes[..found.end], &head, to_head);
-            }
+        // The short way and the careful one agree.
+        let (mut head, mut at_once) = (ResponseHead::default(), ResponseHead::default());
+        let found = at_once.parse_at_once(bytes, to_head);
+        assert_eq!(found, whole.ok().flatten(), "at once: {}", shown(bytes));
+        if let Some(found) = found
+            && head.parse(bytes, found, to_head).is_ok()
+        {
+            assert_eq!(format!("{at_once:?}"), format!("{head:?}"), "at once");
+            means_the_same(&bytes[..found.end], &head, to_head);
         }
     }
 }
@@ -45,22 +49,25 @@ fn read(bytes: &[u8], piece: usize, to_head: bool) -> Result<Option<Found>, Refu
 /// The head that goes out reads back as the same response, framed as it was told to be.
 fn means_the_same(bytes: &[u8], head: &ResponseHead, to_head: bool) {
     match head.status {
-        101 if head.upgrade.is_some() => {
+        101 if head.upgrade.is_none() => {}
+        101 => {
             let mut out = Vec::new();
             rewrite::switching(&mut out, bytes, head);
-            let again = read_back(&out, bytes, head, to_head);
-            assert_eq!(again.upgrade.map(|to| to.of(&out)), head.upgrade.map(|to| to.of(bytes)));
+            if let Some(again) = read_back(&out, bytes, head, to_head, true) {
+                assert_eq!(again.upgrade.map(|to| to.of(&out)), head.upgrade.map(|to| to.of(bytes)));
+            }
         }
         100..200 => {
             let mut out = Vec::new();
             rewrite::interim(&mut out, bytes, head);
-            read_back(&out, bytes, head, to_head);
+            read_back(&out, bytes, head, to_head, true);
         }
         _ => {
             for (framing, persistence) in outgoing(head.framing) {
                 let mut out = Vec::new();
                 rewrite::response(&mut out, bytes, head, framing, persistence);
-                let again = read_back(&out, bytes, head, to_head);
+                let trailers = framing == head.framing;
+                let Some(again) = read_back(&out, bytes, head, to_head, trailers) else { continue };
                 assert_eq!(again.framing, framing, "{}", shown(&out));
                 assert_eq!(again.keep_alive, persistence != Persistence::Close);
             }
@@ -71,25 +78,42 @@ fn means_the_same(bytes: &[u8], head: &ResponseHead, to_head: bool) {
 /// How a body that came with this framing may go out.
 fn outgoing(framing: Framing) -> Vec<(Framing, Persistence)> {
     match framing {
-        Framing::Close => vec![(Framing::Close, Persistence::Close), (Framing::Chunked, Persistence::Keep)],
-        Framing::Chunked => vec![(Framing::Chunked, Persistence::Keep), (Framing::Close, Persistence::Close)],
+        Framing::Close | Framing::Chunked => {
+            vec![(Framing::Close, Persistence::Close), (Framing::Chunked, Persistence::Keep)]
+        }
         framing => {
-            vec![(framing, Persistence::Keep), (framing, Persistence::KeepOld), (framing, Persistence::Close)]
+            let all = [Persistence::Keep, Persistence::KeepOld, Persistence::Close];
+            all.map(|persistence| (framing, persistence)).into()
         }
     }
 }
 
-fn read_back(out: &[u8], bytes: &[u8], head: &ResponseHead, to_head: bool) -> ResponseHead {
-    let found =
-        Scan::default().find(out, 2 * limits::RESPONSE_HEAD).expect("strict lines").expect("a whole head");
+/// Reads what was written. `trailers` says that an announcement of trailers passes.
+fn read_back(
+    out: &[u8],
+    bytes: &[u8],
+    head: &ResponseHead,
+    to_head: bool,
+    trailers: bool,
+) -> Option<ResponseHead> {
+    let found = match Scan::default().find(out, 2 * limits::RESPONSE_HEAD) {
+        // What ELB adds may be one field more than it takes.
+        Err(Refusal::TooManyHeaders) => return None,
+        found => found.expect("strict lines").expect("a whole head"),
+    };
     assert_eq!(found, Found { start: 0, end: out.len() }, "{}", shown(out));
     let mut again = ResponseHead::default();
     again.parse(out, found, to_head).unwrap_or_else(|refusal| panic!("{refusal}: {}", shown(out)));
     assert_eq!((again.status, again.version), (head.status, Version::Http11));
     assert_eq!(again.reason.of(out), head.reason.of(bytes));
-    let lines = |head: &ResponseHead, bytes: &[u8]| -> Vec<u8> {
-        head.runs.iter().flat_map(|run| run.of(bytes)).copied().collect()
-    };
-    assert_eq!(shown(&lines(&again, out)), shown(&lines(head, bytes)));
-    again
+    assert_eq!(lines(&again, out, true), lines(head, bytes, trailers));
+    Some(again)
+}
+
+/// The lines that pass on.
+fn lines(head: &ResponseHead, bytes: &[u8], trailers: bool) -> Vec<String> {
+    let all = head.runs.iter().flat_map(|run| run.of(bytes).split_inclusive(|byte| *byte == b'\n'));
+    let mut lines: Vec<String> = all.map(|line| line.escape_ascii().to_string()).collect();
+    lines.retain(|line| trailers || !line.to_ascii_lowercase().starts_with("trailer:"));
+    lines
 }

@@ -33,7 +33,8 @@ pub(super) fn requests(mut bytes: &[u8], tunnel: bool) -> Read {
         let found = match Scan::default().find(bytes, LONGEST) {
             Ok(Some(found)) => found,
             Ok(None) => return Read { partial: true, ..read },
-            Err(Refusal::TooManyHeaders) => return read, // What ELB adds may be one field more than it takes.
+            // What ELB adds may be one field more than it takes.
+            Err(Refusal::TooManyHeaders) => return Read { partial: true, ..read },
             Err(refusal) => panic!("a server got {refusal}: {}", shown(bytes)),
         };
         let mut head = RequestHead::default();
@@ -58,6 +59,7 @@ pub(super) fn responses(mut bytes: &[u8], to_head: &[bool]) -> Read {
         let found = match Scan::default().find(bytes, LONGEST) {
             Ok(Some(found)) => found,
             Ok(None) => return Read { partial: true, ..read },
+            Err(Refusal::TooManyHeaders) => return Read { partial: true, ..read },
             Err(refusal) => panic!("a client got {refusal}: {}", shown(bytes)),
         };
         let mut head = ResponseHead::default();

@@ -215,8 +215,10 @@ fn write(request: &mut Request, id: usize, frame: Frame, ruled: bool, chance: &m
     request.onward.extend(&body);
     let ends = (request.wire.len(), request.onward.len());
     if frame == Frame::Chunks {
-        let trailers: &[u8] = if chance.one_in(3) { b"X-Sum: 1\r\nX-Other: 2\r\n" } else { b"" };
-        request.wire.extend([last, trailers, b"\r\n"].concat());
+        let long = "z".repeat(chance.pick(&[1, 1, 1, 3000]));
+        let trailers =
+            if chance.one_in(3) { format!("X-Sum: 1\r\nX-Other: {long}\r\n") } else { String::new() };
+        request.wire.extend([last, trailers.as_bytes(), b"\r\n"].concat());
         request.onward.extend([last, b"\r\n"].concat());
     }
     ends

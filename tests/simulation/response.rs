@@ -179,7 +179,8 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
     };
     add(!chunks && !by_close, &format!("Content-Length: {length}"), response.status != 204);
     add(chunks, "Transfer-Encoding: chunked", false);
-    add(response.announced, "Trailer: X-Sum", true);
+    // Toward HTTP/1.0 there are no chunks, so no trailers follow.
+    add(response.announced, "Trailer: X-Sum", bodiless || !request.old);
     add(!response.keeps, "Connection: close", false);
     add(response.keeps && old, "Connection: keep-alive", false);
     add(chance.one_in(4), "Keep-Alive: timeout=3", false);
@@ -203,7 +204,8 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
         if chunks {
             let (chunks, last) = chunked(&body, chance);
             if chance.one_in(3) {
-                response.trailers = "X-Sum: 1\r\nX-Other: 2\r\n".to_owned();
+                let long = "z".repeat(chance.pick(&[1, 1, 1, 3000]));
+                response.trailers = format!("X-Sum: 1\r\nX-Other: {long}\r\n");
             }
             response.last_chunk = Some(response.wire.len() + chunks.len());
             response.wire.extend([&chunks, last, response.trailers.as_bytes(), b"\r\n"].concat());
@@ -233,8 +235,14 @@ const GARBAGE: [&[u8]; 10] = [
 ];
 
 /// What a server in bad weather makes of a good answer.
-pub(crate) fn spoil(response: &mut Response, chance: &mut Chance) {
+pub(crate) fn spoil(response: &mut Response, request: &Request, chance: &mut Chance) {
     let never = usize::MAX;
+    if request.upgrade && chance.one_in(2) {
+        let other = b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n";
+        response.wire = other.to_vec();
+        (response.whole, response.sound, response.keeps) = (never, false, false);
+        return;
+    }
     match (chance.below(10), response.ends, response.last_chunk) {
         (0, ..) => {
             response.wire = chance.pick(&GARBAGE).to_vec();

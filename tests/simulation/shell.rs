@@ -177,7 +177,7 @@ impl World {
             server.plan_fair(number, &response, &mut self.chance);
         } else {
             if self.chance.one_in(3) {
-                response::spoil(&mut response, &mut self.chance);
+                response::spoil(&mut response, request, &mut self.chance);
             }
             server.plan_foul(number, &response, self.now, &mut self.chance);
         }

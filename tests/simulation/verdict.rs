@@ -155,7 +155,7 @@ fn body(world: &World, request: &Request, response: &Response, head: &Head<'_>, 
         (rest[..have].to_vec(), String::new(), (have == length).then_some(length))
     } else {
         assert_eq!(head.field("Connection"), Some("close"), "only the close ends this body");
-        let orderly = world.client.closing == Closing::Orderly || world.client_told;
+        let orderly = world.client.closing == Closing::Orderly && !world.client.reset || world.client_told;
         (rest.to_vec(), String::new(), orderly.then_some(rest.len()))
     };
     assert!(

@@ -3,14 +3,19 @@
 use std::time::Duration;
 
 use super::*;
-use crate::exchange::{Fate, Policy};
+use crate::exchange::request::FIRST_WINDOW;
+use crate::exchange::{Fate, NoServer, Policy};
 use crate::http1::buf::Buf;
+
+mod faults;
+mod progress;
+mod table;
 
 /// A shell without sockets: two peers whose bytes are put in and taken out by hand.
 pub(super) struct Play {
     pub(super) exchange: Exchange,
     pub(super) now: Instant,
-    policy: Policy,
+    pub(super) policy: Policy,
     /// What the server got since it was last looked at.
     to_server: Vec<u8>,
     to_client: Vec<u8>,
@@ -20,9 +25,19 @@ pub(super) struct Play {
     pub(super) reused: bool,
     /// Connections that can still be had.
     pub(super) servers: usize,
-    deny: Option<(u16, &'static str)>,
+    pub(super) deny: Option<(u16, &'static str)>,
+    /// The size of the windows that are lent first.
+    pub(super) window: usize,
+    /// The client takes no bytes.
+    pub(super) deaf: bool,
+    /// The server takes no bytes.
+    pub(super) stuck: bool,
+    /// The process goes down.
+    pub(super) draining: bool,
+    /// Where a request goes, and whether another server is left, is not answered.
+    pub(super) silent: bool,
     /// Connections are neither made nor refused.
-    hold: bool,
+    pub(super) hold: bool,
 }
 
 pub(super) fn policy() -> Policy {
@@ -56,6 +71,11 @@ impl Play {
             reused: false,
             servers: 9,
             deny: None,
+            window: 16 * 1024,
+            deaf: false,
+            stuck: false,
+            draining: false,
+            silent: false,
             hold: false,
         }
     }
@@ -63,13 +83,14 @@ impl Play {
     /// Steps and writes until nothing moves.
     pub(super) fn turn(&mut self) -> &mut Self {
         let policy = self.policy.clone();
-        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: self.draining };
         loop {
             let step = self.exchange.step(&env);
             if step != Step::Wait {
                 self.log.push(step);
             }
             match step {
+                Step::Route | Step::Others if self.silent => return self,
                 Step::Route => match self.deny {
                     Some((status, reason)) => self.exchange.denied(&env, status, reason),
                     None => self
@@ -94,6 +115,10 @@ impl Play {
                 Step::Wait => {
                     let before = self.to_server.len() + self.to_client.len();
                     for side in [Side::Server, Side::Client] {
+                        let blocked = if side == Side::Client { self.deaf } else { self.stuck };
+                        if blocked {
+                            continue;
+                        }
                         let out = self.exchange.out(side).concat();
                         if side == Side::Server { &mut self.to_server } else { &mut self.to_client }
                             .extend(&out);
@@ -109,10 +134,13 @@ impl Play {
         }
     }
 
-    fn feed(&mut self, side: Side, mut bytes: &[u8]) -> &mut Self {
+    pub(super) fn feed(&mut self, side: Side, mut bytes: &[u8]) -> &mut Self {
         while !bytes.is_empty() {
+            assert!(self.exchange.wants(side), "{side:?} is not wanted");
             if self.exchange.room(side).is_empty() {
-                drop(self.exchange.lend(side, Buf::new(16 * 1024)));
+                let wanted = self.exchange.window_wanted(side);
+                let size = if wanted == FIRST_WINDOW { self.window } else { wanted.next_power_of_two() };
+                drop(self.exchange.lend(side, Buf::new(size)));
             }
             let room = self.exchange.room(side);
             let n = room.len().min(bytes.len());
@@ -149,6 +177,17 @@ impl Play {
         self.turn()
     }
 
+    /// So many seconds pass, and nothing happens.
+    pub(super) fn seconds(&mut self, n: u64) -> &mut Self {
+        self.now += Duration::from_secs(n);
+        self
+    }
+
+    /// Seconds until the deadline.
+    pub(super) fn patience(&self) -> u64 {
+        self.exchange.deadline().duration_since(self.now).as_secs()
+    }
+
     pub(super) fn server_saw(&mut self) -> String {
         String::from_utf8(std::mem::take(&mut self.to_server)).unwrap()
     }
@@ -162,10 +201,10 @@ impl Play {
     }
 }
 
-const GET: &str = "GET /p HTTP/1.1\r\nHost: h\r\n\r\n";
-const SEEN: &str = "GET /p HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1\r\nREMOTE-HOST: 1.1.1.1\r\n\r\n";
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const KEEP_BOTH: Step = Step::Finished(Fate { keep_client: true, keep_server: true });
+pub(super) const GET: &str = "GET /p HTTP/1.1\r\nHost: h\r\n\r\n";
+pub(super) const SEEN: &str = "GET /p HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1\r\nREMOTE-HOST: 1.1.1.1\r\n\r\n";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub(super) const KEEP_BOTH: Step = Step::Finished(Fate { keep_client: true, keep_server: true });
 
 #[test]
 fn a_request_goes_and_its_response_comes() {
@@ -362,27 +401,4 @@ fn each_phase_has_its_deadline() {
     let mut nothing = Play::new();
     nothing.time_passes();
     assert_eq!(nothing.last(), Step::Close { reset: false, failed: false });
-}
-
-#[test]
-fn a_connection_that_comes_after_its_deadline_is_nobodys() {
-    for late in [true, false] {
-        let mut play = Play::new();
-        play.hold = true;
-        play.client(GET);
-        play.now = play.exchange.deadline();
-        let policy = policy();
-        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
-        assert_eq!(play.exchange.expired(&env), Step::Wait);
-        if late {
-            play.exchange.connected(&env, false);
-        } else {
-            play.exchange.refused(&env, NoServer::Failed);
-        }
-        play.hold = false;
-        play.turn();
-        assert_eq!(play.log[2..], [Step::Drop { failed: true }, Step::Connect { same: false }]);
-        assert_eq!(play.server_saw(), SEEN);
-        assert_eq!(play.server(OK).client_saw(), OK);
-    }
 }

@@ -15,13 +15,18 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, accept_with, bind, connect as connect_to,
     listen as listen_on, recv, send as send_to, socket_with, sockopt,
 };
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
 /// Events taken at once.
 const EVENTS: usize = 1024;
-/// The token of a program's listener; all others are its own numbers.
+/// The token of a program's listener, and that of its ticker; all others are its own numbers.
 pub const LISTENER: u64 = u64::MAX;
+/// See [`LISTENER`].
+pub const TICKER: u64 = u64::MAX - 1;
 
 /// What a call came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +81,7 @@ impl Poll {
         Ok(epoll::add(&self.epoll, socket, EventData::new_u64(token), interest)?)
     }
 
-    /// Waits for events, for ever without a timeout. `on_ready` is called for each.
+    /// Waits for events, for ever without a timeout; a timeout is rounded up to milliseconds. `on_ready` is called for each.
     ///
     /// # Errors
     /// What the kernel says, or the first error of `on_ready`.
@@ -85,10 +90,7 @@ impl Poll {
         timeout: Option<Duration>,
         mut on_ready: impl FnMut(&Self, Ready) -> io::Result<()>,
     ) -> io::Result<()> {
-        let timeout = timeout.map(|timeout| Timespec {
-            tv_sec: timeout.as_secs().cast_signed(),
-            tv_nsec: timeout.subsec_nanos().into(),
-        });
+        let timeout = timeout.map(timespec);
         let mut events = std::mem::take(&mut self.events);
         let count = match epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()) {
             Err(Errno::INTR) => Ok(0),
@@ -149,6 +151,25 @@ pub fn connect(address: SocketAddrV4) -> io::Result<OwnedFd> {
 fn stream() -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     Ok(socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
+}
+
+/// Ends a wait at every interval; nothing else is to be done with it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn ticker(interval: Duration) -> io::Result<OwnedFd> {
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+    let interval = timespec(interval);
+    timerfd_settime(
+        &timer,
+        TimerfdTimerFlags::empty(),
+        &Itimerspec { it_interval: interval, it_value: interval },
+    )?;
+    Ok(timer)
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs().cast_signed(), tv_nsec: duration.subsec_nanos().into() }
 }
 
 /// Receives once.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use load::head;
-use load::net::{self, Flow, Poll, Ready};
+use load::net::{self, Flow, Poll, Ready, TICKER};
 use rustix::fd::OwnedFd;
 
 use crate::plan::{Plan, Stage, Watch};
@@ -98,6 +98,15 @@ impl Client {
                 self.ask(number, Instant::now());
             }
         }
+        // It is only woken by it: what is due is worked out from the clock.
+        let _ticker = match self.plan.interval {
+            Some(interval) => {
+                let ticker = net::ticker(interval)?;
+                poll.add(&ticker, TICKER)?;
+                Some(ticker)
+            }
+            None => None,
+        };
         self.next_due = Instant::now();
         loop {
             self.stage = self.watch.stage();
@@ -108,11 +117,10 @@ impl Client {
             if self.stage == Stage::Crowd {
                 self.gather(&poll)?;
             }
-            let timeout = match self.plan.interval {
-                Some(_) => self.next_due.saturating_duration_since(Instant::now()).min(NAP),
-                None => NAP,
-            };
-            poll.wait(Some(timeout), |poll, ready| self.stir(poll, ready))?;
+            poll.wait(Some(NAP), |poll, ready| match ready.token {
+                TICKER => Ok(()),
+                _ => self.stir(poll, ready),
+            })?;
             self.keep_rate();
         }
     }

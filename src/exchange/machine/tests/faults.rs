@@ -1,0 +1,157 @@
+//! What servers and clients do wrong, late, or halfway.
+
+use super::*;
+
+#[test]
+fn a_connection_that_comes_after_its_deadline_is_nobodys() {
+    for late in [true, false] {
+        let mut play = Play::new();
+        play.hold = true;
+        play.client(GET);
+        play.now = play.exchange.deadline();
+        let policy = policy();
+        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        assert_eq!(play.exchange.expired(&env), Step::Wait);
+        if late {
+            play.exchange.connected(&env, false);
+        } else {
+            play.exchange.refused(&env, NoServer::Failed);
+        }
+        play.hold = false;
+        play.turn();
+        assert_eq!(play.log[2..], [Step::Drop { failed: true }, Step::Connect { same: false }]);
+        assert_eq!(play.server_saw(), SEEN);
+        assert_eq!(play.server(OK).client_saw(), OK);
+    }
+}
+
+#[test]
+fn a_body_that_is_broken_before_its_head_left_is_a_502() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut at_once = Play::new();
+    at_once.client(GET).server(&format!("{head}zz\r\n"));
+    let text = at_once.client_saw();
+    assert!(text.starts_with("HTTP/1.1 502") && text.contains("X-ELB-Reason: bad-response"), "{text}");
+    assert!(at_once.log.contains(&Step::Drop { failed: true }));
+    let mut later = Play::new();
+    later.client(GET).server(head).server("zz\r\n");
+    assert_eq!(later.last(), Step::Close { reset: false, failed: true });
+}
+
+#[test]
+fn a_client_that_breaks_off_is_not_the_servers_fault() {
+    let upload = "POST /p HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc";
+    let early = "HTTP/1.1 200 OK\r\n\r\nwork";
+    let mut gone = Play::new();
+    gone.client(upload).server(early).ends(Side::Client);
+    // Without the reset the client would take the half for the whole.
+    assert_eq!(gone.last(), Step::Close { reset: true, failed: false });
+    let mut bad = Play::new();
+    bad.client("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    bad.server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwork").client("zz\r\n");
+    assert_eq!(bad.last(), Step::Close { reset: false, failed: false });
+}
+
+#[test]
+fn a_server_that_speaks_before_it_was_asked_is_not_believed() {
+    // A fresh connection greets with the first bytes of a response; the rest comes when the request is there.
+    let mut play = Play::new();
+    play.hold = true;
+    play.client(GET);
+    let policy = policy();
+    let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+    play.exchange.connected(&env, false);
+    play.hold = false;
+    play.server("HTTP/1.1 200 OK\r\nContent-");
+    assert_eq!(play.log[2..], [Step::Drop { failed: true }, Step::Connect { same: false }]);
+    play.server(OK);
+    assert_eq!((play.client_saw().as_str(), play.last()), (OK, KEEP_BOTH));
+}
+
+#[test]
+fn a_switch_to_another_protocol_is_refused() {
+    let ask = "POST /p HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat, WebSocket\r\n\r\n";
+    for (protocol, status) in
+        [("websocket", "101"), ("chat", "101"), ("other", "502"), ("chat, other", "502")]
+    {
+        let mut play = Play::new();
+        let switch = format!("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: {protocol}\r\n\r\n");
+        let text = play.client(ask).server(&switch).client_saw();
+        assert!(text.starts_with(&format!("HTTP/1.1 {status}")), "{protocol}: {text}");
+        assert_eq!(play.exchange.status().to_string(), status);
+    }
+}
+
+#[test]
+fn a_status_that_the_client_did_not_get_is_not_its_status() {
+    let mut play = Play::new();
+    play.client(GET).server("HTTP/1.1 103 Early Hints\r\n\r\n");
+    assert_eq!(play.exchange.status(), 0);
+    play.hold = true;
+    play.server("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(play.exchange.status(), 0);
+}
+
+#[test]
+fn a_bad_body_is_refused_while_there_is_no_server_yet() {
+    let upload = "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut bad = Play::new();
+    bad.hold = true;
+    bad.client(upload).client("zz\r\n");
+    assert!(bad.client_saw().contains("X-ELB-Reason: bad-chunk-line"));
+    assert_eq!(bad.log[2..], [Step::Drop { failed: false }, Step::Shutdown(Side::Client)]);
+    let mut gone = Play::new();
+    gone.hold = true;
+    gone.client(upload).ends(Side::Client);
+    assert_eq!(gone.last(), Step::Close { reset: false, failed: false });
+}
+
+#[test]
+fn the_next_request_stays_in_the_kernel_while_a_server_is_sought() {
+    let mut play = Play::new();
+    play.hold = true;
+    play.client(GET);
+    assert!(!play.exchange.wants(Side::Client));
+    let mut upload = Play::new();
+    upload.hold = true;
+    upload.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab");
+    assert!(upload.exchange.wants(Side::Client));
+}
+
+#[test]
+fn a_piece_that_fills_its_window_gets_a_larger_one() {
+    let trailers = format!("X-Long: {}\r\n", "y".repeat(200));
+    let body = format!("3\r\nabc\r\n0\r\n{trailers}\r\n");
+    let response = format!("HTTP/1.1 200 OK\r\nTrailer: X-Long\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    let request = format!("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    let mut play = Play::new();
+    play.window = 100;
+    play.client(&request);
+    assert!(play.server_saw().ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+    assert!(play.server(&response).client_saw().ends_with(&body));
+    assert_eq!(play.last(), KEEP_BOTH);
+}
+
+#[test]
+fn a_reset_passes_through_a_tunnel() {
+    let mut play = Play::new();
+    play.client("GET /p HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n");
+    play.server("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nhi");
+    play.exchange.failed(Side::Server);
+    play.turn();
+    assert_eq!(play.last(), Step::Close { reset: true, failed: false });
+}
+
+#[test]
+fn interim_responses_do_not_pile_up() {
+    let mut play = Play::new();
+    play.client(GET);
+    play.deaf = true;
+    for _ in 0..limits::INTERIM_RESPONSES {
+        play.server(&format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(15_000)));
+    }
+    let waiting: usize = play.exchange.out(Side::Client).iter().map(|slice| slice.len()).sum();
+    assert!(waiting < limits::INTERIM_BACKLOG + 16_000, "{waiting}");
+    play.deaf = false;
+    assert!(play.server(OK).client_saw().ends_with(OK));
+}

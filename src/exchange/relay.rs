@@ -1,0 +1,78 @@
+//! The final response on its way to the client, while the rest of the request may still be on its way to the server.
+//!
+//! It owns [`Phase::Relay`] and its ends: finished, broken, cut. It never decides where a request goes. Next: `finish`.
+
+use super::finish::{self, End};
+use super::machine::Exchange;
+use super::phase::{Env, Phase, Step};
+use super::response::Client;
+use crate::http1::limits;
+
+impl Exchange {
+    /// The response that was found is the client's.
+    pub(super) fn commit(&mut self, env: &Env<'_>) {
+        let head = &self.request.head;
+        let client = Client { version: head.version, takes_trailers: head.takes_trailers };
+        let keep = head.keep_alive && !env.draining;
+        self.request.forfeit();
+        self.keep = self.response.commit(client, keep);
+        self.phase = Phase::Relay;
+    }
+
+    pub(super) fn relay(&mut self, env: &Env<'_>) -> Step {
+        if self.response.judge().is_err() {
+            return self.broken(env);
+        }
+        if !self.response.done && (self.server_failed || (self.response.ended && !self.response.finish())) {
+            // What came before the cut still goes out; then the close shows that more should have come.
+            let goes_out = !self.response.is_flushed() && !self.server_failed;
+            return if goes_out { Step::Wait } else { self.broken(env) };
+        }
+        let refused = self.request.judge().is_err();
+        if !self.response.done && (refused || (self.request.ended && !self.request.done)) {
+            return self.cut(false);
+        }
+        if refused {
+            self.request.discard(); // The response is whole all the same.
+        }
+        if self.response.done && self.response.is_flushed() { self.finished(env) } else { Step::Wait }
+    }
+
+    fn finished(&mut self, env: &Env<'_>) -> Step {
+        let request_sent = self.request.is_flushed() && !self.request.abandoned;
+        let fate = finish::decide(End {
+            request_read: self.request.done,
+            request_sent,
+            client_keeps: self.keep,
+            client_ended: self.request.ended && self.request.unread().is_empty(),
+            server_keeps: self.response.head.keep_alive,
+            server_spoiled: self.response.spoiled() || self.server_failed,
+        });
+        if !self.request.done && !self.request.ended {
+            self.drop = Some(false);
+            self.request.discard();
+            self.phase = Phase::Linger { told: false, left: limits::LINGER };
+            self.deadline = env.now + env.policy.linger_timeout;
+            return Step::Wait;
+        }
+        self.phase = Phase::Over;
+        Step::Finished(fate)
+    }
+
+    /// The server cannot complete its response: a 502 as long as nothing of its head has left, and a cut after that.
+    fn broken(&mut self, env: &Env<'_>) -> Step {
+        if self.response.head_left() {
+            return self.cut(true);
+        }
+        self.response.retract();
+        self.drop = Some(true);
+        self.answer(env, 502, "bad-response");
+        Step::Wait
+    }
+
+    /// The response ends before its end, and the client must see that.
+    pub(super) fn cut(&mut self, failed: bool) -> Step {
+        self.phase = Phase::Over;
+        Step::Close { reset: self.response.until_close, failed }
+    }
+}
