@@ -24,6 +24,8 @@ pub(super) struct Read {
     pub(super) until_close: bool,
     /// Bytes behind the last whole message are there.
     pub(super) partial: bool,
+    /// A head has more fields than the reader takes, as one may to which ELB has added; the rest was not looked at.
+    pub(super) unreadable: bool,
 }
 
 /// Reads what a server was sent. `tunnel` says that its last request was an upgrade that succeeded.
@@ -33,8 +35,7 @@ pub(super) fn requests(mut bytes: &[u8], tunnel: bool) -> Read {
         let found = match Scan::default().find(bytes, LONGEST) {
             Ok(Some(found)) => found,
             Ok(None) => return Read { partial: true, ..read },
-            // What ELB adds may be one field more than it takes.
-            Err(Refusal::TooManyHeaders) => return Read { partial: true, ..read },
+            Err(Refusal::TooManyHeaders) => return Read { unreadable: true, ..read },
             Err(refusal) => panic!("a server got {refusal}: {}", shown(bytes)),
         };
         let mut head = RequestHead::default();
@@ -59,7 +60,7 @@ pub(super) fn responses(mut bytes: &[u8], to_head: &[bool]) -> Read {
         let found = match Scan::default().find(bytes, LONGEST) {
             Ok(Some(found)) => found,
             Ok(None) => return Read { partial: true, ..read },
-            Err(Refusal::TooManyHeaders) => return Read { partial: true, ..read },
+            Err(Refusal::TooManyHeaders) => return Read { unreadable: true, ..read },
             Err(refusal) => panic!("a client got {refusal}: {}", shown(bytes)),
         };
         let mut head = ResponseHead::default();
