@@ -134,7 +134,7 @@ impl RequestHalf {
             Some(found) => self.found = found,
             None => {
                 let found = scan.find(bytes, max_head);
-                // First the first line: which rule is found broken must not depend on how much came at once.
+                // A bad first line is what is wrong, whatever came behind it in the same read.
                 if let Some(line) = scan.first_line(bytes) {
                     check_request_line(line)?;
                 }
