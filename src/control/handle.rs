@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::hub::{Accepted, Hub, Progress};
+use super::answers::{Accepted, BegunDump, DumpError, Progress};
+use super::hub::Hub;
 
 /// Questions that may wait for the hub.
 const QUESTIONS: usize = 64;
@@ -22,30 +23,17 @@ pub(super) type Question = Box<dyn FnOnce(&mut Hub) + Send>;
 #[error("ELB is stopping")]
 pub(super) struct Gone;
 
-/// How a dump ended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum DumpError {
-    /// The store refused, or could not.
-    #[error("the store did not take the dump: {0}")]
-    Failed(String),
-    /// Other dumps wait already.
-    #[error("the store is busy with earlier dumps")]
-    Busy,
-    /// It may still succeed.
-    #[error(
-        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Edits is 0 once it has"
-    )]
-    Late,
-    /// The hub is gone.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-}
-
 /// Everybody else's end of the hub.
 #[derive(Debug, Clone)]
 pub(super) struct HubHandle {
     questions: mpsc::Sender<Question>,
     progress: watch::Receiver<Progress>,
+}
+
+impl From<Gone> for DumpError {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
 }
 
 impl HubHandle {
@@ -96,7 +84,7 @@ impl HubHandle {
     }
 
     async fn dump_to_the_end(&self) -> Result<i64, DumpError> {
-        let (contents, outcome) = self.ask(Hub::begin_dump).await?.ok_or(DumpError::Busy)?;
+        let BegunDump { contents, outcome } = self.ask(Hub::begin_dump).await??;
         let outcome = outcome.await.unwrap_or_else(|_| Err("it has ended".to_owned()));
         let written = outcome.is_ok().then_some(contents);
         self.ask(move |hub| hub.end_dump(written)).await?;

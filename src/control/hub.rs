@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info};
 
+use super::answers::{Accepted, BegunDump, DumpError, Listed, Progress, Resync, Status};
 use super::fleet::Fleet;
 use super::intake::Intake;
 use super::resolve::Resolver;
+use super::state_file::Saved;
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{ToWorker, WorkerHandle};
 use crate::model::{Contents, Edit, Fault, Rejected, ServerTarget, Snapshot, State, UpstreamSpec};
@@ -44,63 +46,6 @@ pub(super) struct Hub {
     /// The store layer differs from what the state file holds.
     unsaved: bool,
     progress: watch::Sender<Progress>,
-}
-
-/// How far things have come; watched by those who wait.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Progress {
-    /// The version each worker serves.
-    pub(super) applied: Vec<u64>,
-    /// Loads that came from the store.
-    pub(super) loads: u64,
-}
-
-/// A change that was accepted.
-#[derive(Debug)]
-pub(super) struct Accepted {
-    /// The version that it is served in.
-    pub(super) version: u64,
-    /// How long to wait for the workers to serve it.
-    pub(super) within: Duration,
-    /// What the operator should know.
-    pub(super) warnings: Vec<String>,
-    /// For deletions, in order: the name, and whether it was there.
-    pub(super) found: Vec<(String, bool)>,
-}
-
-/// Where the configuration stands.
-#[derive(Debug)]
-pub(super) struct Status {
-    /// The newest snapshot's version.
-    pub(super) version: u64,
-    /// Edits that a restart would lose.
-    pub(super) edits: usize,
-    /// How many workers serve `version`.
-    pub(super) applied: usize,
-    /// Of how many.
-    pub(super) workers: usize,
-    /// What the operator should know, one sentence each.
-    pub(super) alarms: Vec<String>,
-}
-
-/// An upstream with what its servers' names lead to.
-#[derive(Debug)]
-pub(super) struct Listed {
-    /// As the operator wrote it.
-    pub(super) spec: Arc<UpstreamSpec>,
-    /// The addresses of each server, in order.
-    pub(super) addresses: Vec<Vec<String>>,
-}
-
-/// What became of a wish to read the store again.
-#[derive(Debug)]
-pub(super) enum Resync {
-    /// What was held back is applied.
-    Confirmed(Accepted),
-    /// The store is asked; there were so many loads before.
-    Asked(u64),
-    /// The store does not take the question.
-    Busy,
 }
 
 impl Hub {
@@ -269,12 +214,16 @@ impl Hub {
 
     /// Has the store write what is served. Until `end_dump`, what the store says is put aside: it echoes the dump, and an
     /// echo before its outcome would look like somebody else's newer value and undo edits made meanwhile.
-    pub(super) fn begin_dump(&mut self) -> Option<(Contents, oneshot::Receiver<Result<i64, String>>)> {
+    pub(super) fn begin_dump(&mut self) -> Result<BegunDump, DumpError> {
+        if !self.intake.was_read() {
+            return Err(DumpError::Unread);
+        }
         let (reply, outcome) = oneshot::channel();
         let contents = self.state.effective();
-        self.store.try_send(StoreCommand::Dump { contents: contents.clone(), reply }).ok()?;
+        let command = StoreCommand::Dump { contents: contents.clone(), reply };
+        self.store.try_send(command).map_err(|_| DumpError::Busy)?;
         self.dumps += 1;
-        Some((contents, outcome))
+        Ok(BegunDump { contents, outcome })
     }
 
     /// A dump of `contents` has succeeded, or (`None`) not.
@@ -282,6 +231,7 @@ impl Hub {
         self.dumps = self.dumps.saturating_sub(1);
         if let Some(contents) = contents {
             self.state.dumped(contents);
+            self.intake.dumped();
             self.unsaved = true;
             info!("dumped; {} edits since", self.state.pending_edits());
         }
@@ -312,18 +262,18 @@ impl Hub {
         }
     }
 
-    /// The store did not answer in time, and `remembered` is what a state file kept.
-    pub(super) fn begin_without_store(&mut self, reason: &str, remembered: Option<Contents>) {
-        if let Some(contents) = remembered {
-            self.intake.remember(&mut self.state, contents);
+    /// The store did not answer in time, and `saved` is what a state file kept.
+    pub(super) fn begin_without_store(&mut self, reason: &str, saved: Option<Saved>) {
+        if let Some(saved) = saved {
+            self.intake.remember(&mut self.state, saved);
             self.changed();
         }
         self.intake.lost(reason);
     }
 
-    /// The store layer, if a state file does not hold it yet.
-    pub(super) fn unsaved(&mut self) -> Option<Contents> {
-        std::mem::take(&mut self.unsaved).then(|| self.state.last_good())
+    /// The store layer and its revision, if a state file does not hold it yet.
+    pub(super) fn unsaved(&mut self) -> Option<(Contents, i64)> {
+        std::mem::take(&mut self.unsaved).then(|| (self.state.last_good(), self.intake.revision()))
     }
 
     /// Waits for the next lookup and takes its answer in. May be dropped at any await.
@@ -338,9 +288,9 @@ impl Hub {
         self.resolver.is_settled()
     }
 
-    /// Looks every name up again.
-    pub(super) fn refresh_names(&mut self) {
-        self.resolver.refresh();
+    /// Looks every name up again, or only those whose last lookup failed.
+    pub(super) fn refresh_names(&mut self, all: bool) {
+        if all { self.resolver.refresh() } else { self.resolver.retry() }
     }
 
     /// A worker reports what it serves.

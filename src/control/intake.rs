@@ -7,6 +7,7 @@ use std::fmt;
 
 use tracing::{info, warn};
 
+use super::state_file::Saved;
 use super::store::StoreEvent;
 use crate::model::{Contents, Dropped, KeyChange, State, StoreOutcome};
 
@@ -24,14 +25,17 @@ pub(super) struct Intake {
     held: Option<Held>,
     /// Loads that came, held ones too.
     loads: u64,
+    /// The store's revision of what it said last.
+    revision: i64,
 }
 
 /// Where the store layer comes from.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 enum Source {
     #[default]
     Nothing,
-    StateFile,
+    /// With what is in it, for people.
+    StateFile(String),
     Store,
 }
 
@@ -93,9 +97,12 @@ impl Intake {
     }
 
     /// Takes what a state file kept from an earlier life, until the store is there.
-    pub(super) fn remember(&mut self, state: &mut State, contents: Contents) {
-        self.source = Source::StateFile;
-        report(&state.load(contents));
+    pub(super) fn remember(&mut self, state: &mut State, saved: Saved) {
+        let (domains, upstreams) = (saved.contents.rules.len(), saved.contents.upstreams.len());
+        let age = saved.at.elapsed().unwrap_or_default().as_secs();
+        let told = format!("{domains} domains and {upstreams} upstreams of the state file, {age} s old");
+        self.source = Source::StateFile(told);
+        report(&state.load(saved.contents));
     }
 
     /// The store is not there. One line, however often it is said.
@@ -107,6 +114,7 @@ impl Intake {
     }
 
     fn up(&mut self, revision: i64) {
+        self.revision = revision;
         if self.down.take().is_some() {
             info!("the store is back, at revision {revision}");
         }
@@ -119,6 +127,16 @@ impl Intake {
         Some(self.accept(state, held.contents))
     }
 
+    /// The store holds what is served now, so what it lacked before is no question any more.
+    pub(super) fn dumped(&mut self) {
+        self.held = None;
+    }
+
+    /// Is it known what the store holds?
+    pub(super) fn was_read(&self) -> bool {
+        self.source == Source::Store || self.held.is_some()
+    }
+
     /// What is held back, as a sentence.
     pub(super) fn held(&self) -> Option<String> {
         self.held.as_ref().map(Held::to_string)
@@ -129,6 +147,11 @@ impl Intake {
         let down =
             self.down.as_ref().map(|why| format!("the store is down ({why}); serving {}", self.source));
         down.into_iter().chain(self.held()).collect()
+    }
+
+    /// The store's revision of what it said last.
+    pub(super) fn revision(&self) -> i64 {
+        self.revision
     }
 
     /// Loads that came so far, held ones too.
@@ -178,7 +201,7 @@ fn report(outcome: &StoreOutcome) {
         );
     }
     if !outcome.accepted.is_empty() {
-        info!("accepted after a rejection: {}", some(&outcome.accepted));
+        info!("rejected no more: {}", some(&outcome.accepted));
     }
     if !outcome.overridden.is_empty() {
         warn!("undumped edits gave way to newer values of the store: {}", some(&outcome.overridden));
@@ -196,7 +219,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "no stored rules",
-            Self::StateFile => "the state file",
+            Self::StateFile(told) => told,
             Self::Store => "what it held last",
         })
     }

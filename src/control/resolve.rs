@@ -80,14 +80,21 @@ impl Resolver {
 
     /// Looks every wanted name up again that is not being looked up already.
     pub(super) fn refresh(&mut self) {
-        let idle: Vec<String> =
-            self.names.iter().filter(|(_, state)| !state.busy).map(|(name, _)| name.clone()).collect();
-        for name in idle {
-            if let Some(state) = self.names.get_mut(&name) {
-                state.busy = true;
-            }
-            self.start(name);
+        self.again(|_| true);
+    }
+
+    /// The same for the names whose last lookup failed.
+    pub(super) fn retry(&mut self) {
+        self.again(|state| state.failing);
+    }
+
+    fn again(&mut self, chosen: impl Fn(&Name) -> bool) {
+        let mut idle = Vec::new();
+        for (name, state) in self.names.iter_mut().filter(|(_, state)| !state.busy && chosen(state)) {
+            state.busy = true;
+            idle.push(name.clone());
         }
+        idle.into_iter().for_each(|name| self.start(name));
     }
 
     /// Waits for the next lookup to end; for ever when none is under way. True when the addresses changed.
@@ -142,8 +149,12 @@ impl Resolver {
         let was_failing = std::mem::replace(&mut state.failing, failure.is_some());
         if let Some(failure) = failure {
             if !was_failing {
-                let known = self.addresses.get(&name).map_or(0, Vec::len);
-                warn!("{name} cannot be resolved ({failure}); {known} earlier addresses stay in use");
+                match self.addresses.get(&name) {
+                    Some(known) => {
+                        warn!("{name} cannot be resolved ({failure}); {} addresses stay in use", known.len())
+                    }
+                    None => warn!("{name} cannot be resolved ({failure}); it gets no requests until it can"),
+                }
             }
             return false;
         }

@@ -6,24 +6,32 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::admin::Desk;
 use super::handle::Question;
 use super::hub::Hub;
+use super::saver::Saver;
 use super::signals::Order;
+use super::statsd::Statsd;
 use super::store::StoreEvent;
 use crate::link::{Adopted, Report, ToWorker};
 
 /// Exit code when something was cut off or could not be started.
 pub(super) const FAILURE: u8 = 1;
-/// The slow pulse: statistics, the state file.
+/// The slow pulse: what the store said goes to the state file, and a worker whose mailbox was full is tried again.
 const TICK: Duration = Duration::from_secs(1);
-/// How often names are looked up again.
-const NAMES_EVERY: Duration = Duration::from_secs(30);
+/// How often names are looked up again, and how often those that could not be: a server's name often comes to DNS a
+/// moment after it came here.
+const NAMES: Duration = Duration::from_secs(30);
+const FAILED_NAMES: Duration = Duration::from_secs(5);
 /// How long workers may take to close everything once they are told to stop.
 const STOP: Duration = Duration::from_millis(500);
+/// How often it is looked for the end of the last admin connection.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long the last statistics and the state file may take.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Everything that the control thread holds.
 pub(super) struct Control {
@@ -34,6 +42,8 @@ pub(super) struct Control {
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) adoptions: mpsc::Receiver<Adopted>,
     pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) saver: Option<Saver>,
+    pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
     pub(super) phase: Phase,
 }
@@ -49,30 +59,43 @@ pub(super) enum Phase {
     Stopping(Instant),
 }
 
+/// Ticks from one period from now on; a late tick delays the next ones instead of hurrying them.
+fn pulse(period: Duration) -> Interval {
+    let mut pulse = interval_at(tokio::time::Instant::now() + period, period);
+    pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pulse
+}
+
 impl Control {
     /// Lives until the process is told to end; gives its exit code.
     pub(super) async fn run(mut self) -> u8 {
-        let mut tick = interval(TICK);
-        let mut names = interval(NAMES_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        names.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut tick, mut names, mut failed_names) = (pulse(TICK), pulse(NAMES), pulse(FAILED_NAMES));
         loop {
             self.hub.settle();
             if let Some(code) = self.progress() {
-                return self.end(code);
+                return self.end(code).await;
             }
             let due = self.due();
             tokio::select! {
                 Some(report) = self.reports.recv() => self.report(report),
-                Some(question) = self.questions.recv() => question(&mut self.hub),
+                Some(question) = self.questions.recv() => self.answer(question),
                 Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => self.desk.adopt(adopted),
                 Some(event) = self.events.recv() => self.hub.store_event(event),
                 () = self.hub.resolved() => {}
                 Some(order) = self.orders.recv() => self.order(order),
-                _ = names.tick() => self.hub.refresh_names(),
-                _ = tick.tick() => self.tick(),
+                _ = names.tick() => self.hub.refresh_names(true),
+                _ = failed_names.tick() => self.hub.refresh_names(false),
+                _ = tick.tick() => self.save(),
                 () = sleep_until(due.into()) => {}
             }
+        }
+    }
+
+    /// Answers what was asked, and all that was asked meanwhile: changes that come together share one snapshot.
+    fn answer(&mut self, first: Question) {
+        first(&mut self.hub);
+        while let Ok(next) = self.questions.try_recv() {
+            next(&mut self.hub);
         }
     }
 
@@ -83,7 +106,11 @@ impl Control {
                 self.hub.applied(worker, version);
                 drop(old);
             }
-            Report::Counted { stats, snapshot } => drop((stats, snapshot)),
+            Report::Counted { stats, snapshot } => {
+                if let Some(statsd) = &mut self.statsd {
+                    statsd.counted(&stats, |slot| snapshot.domain_name(slot));
+                }
+            }
             Report::Drained { worker } => self.hub.ended(worker),
         }
     }
@@ -132,19 +159,40 @@ impl Control {
     fn due(&self) -> Instant {
         let phase = match self.phase {
             Phase::Serving => None,
+            // Nothing tells when the last admin connection has ended, and it is the last thing to wait for.
+            _ if self.hub.running() == 0 => Some(Instant::now() + LOOK),
             Phase::Draining(until) | Phase::Stopping(until) => Some(until),
         };
         let latest = Instant::now() + TICK;
         [self.hub.due(), phase].into_iter().flatten().fold(latest, Instant::min)
     }
 
-    fn tick(&mut self) {}
+    fn save(&mut self) {
+        if let Some(saver) = &self.saver
+            && let Some(kept) = self.hub.unsaved()
+        {
+            saver.save(kept);
+        }
+    }
 
-    fn end(mut self, code: u8) -> u8 {
-        self.tick();
+    /// Sends and writes what is left, but waits for no network and no disk for long.
+    async fn end(mut self, code: u8) -> u8 {
+        self.save();
         let lost = self.hub.status().edits;
         if lost > 0 {
             warn!("{lost} edits end with this process: they were never dumped");
+        }
+        let (statsd, saver) = (self.statsd.take(), self.saver.take());
+        let rest = async {
+            if let Some(statsd) = statsd {
+                statsd.finish().await;
+            }
+            if let Some(saver) = saver {
+                saver.finish().await;
+            }
+        };
+        if timeout(LAST, rest).await.is_err() {
+            warn!("the last statistics or the state file could not be written in time");
         }
         info!("stopped");
         code

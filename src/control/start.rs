@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -20,11 +19,14 @@ use super::handle::HubHandle;
 use super::hub::Hub;
 use super::resolve::Resolver;
 use super::run::{Control, FAILURE, Phase};
+use super::saver::Saver;
 use super::signals::{self, Order};
-use super::store::{StoreEvent, StoreHandle};
+use super::state_file::StateFile;
+use super::statsd::Statsd;
+use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
 use crate::link::ControlEnd;
 use crate::model::Snapshot;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreKind};
 
 /// How long the store may take before ELB starts with what it remembers.
 const LOAD: Duration = Duration::from_secs(3);
@@ -82,8 +84,9 @@ async fn begin(
 ) -> Result<Control, u8> {
     let StoreHandle { mut events, commands } = open(settings);
     let mut hub = Hub::new(Resolver::system(), commands);
+    let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     tokio::select! {
-        () = load(&mut hub, &mut events, settings.state_file.as_ref()) => {}
+        () = load(&mut hub, &mut events, state_file.as_ref()) => {}
         () = told_to_end(&mut orders) => return Err(0),
     }
     let (handle, questions) = HubHandle::new(&hub);
@@ -102,12 +105,23 @@ async fn begin(
     let ControlEnd { workers, reports, adoptions } = end;
     // Nobody receives when main has given up, and main says why.
     ready.send(hub.first(workers)).map_err(|_| FAILURE)?;
-    let (drain_timeout, phase) = (settings.drain_timeout, Phase::Serving);
-    Ok(Control { hub, desk, questions, events, reports, adoptions, orders, drain_timeout, phase })
+    Ok(Control {
+        hub,
+        desk,
+        questions,
+        events,
+        reports,
+        adoptions,
+        orders,
+        saver: state_file.map(Saver::new),
+        statsd: settings.statsd.as_ref().map(|target| Statsd::start(target, &settings.name)),
+        drain_timeout: settings.drain_timeout,
+        phase: Phase::Serving,
+    })
 }
 
 /// Waits for the store, else for what a state file remembers, and then for addresses; each for so long and no longer.
-async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file: Option<&PathBuf>) {
+async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file: Option<&StateFile>) {
     let missing = match timeout(LOAD, events.recv()).await {
         Ok(Some(StoreEvent::Down { reason })) => Some(reason),
         Ok(Some(event)) => {
@@ -118,7 +132,11 @@ async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file
         Err(_) => Some(format!("no answer within {LOAD:?}")),
     };
     if let Some(reason) = missing {
-        hub.begin_without_store(&reason, state_file.and_then(remembered));
+        let saved = match state_file {
+            Some(file) => file.read().await,
+            None => None,
+        };
+        hub.begin_without_store(&reason, saved);
     }
     let all = async {
         while !hub.is_resolved() {
@@ -134,12 +152,72 @@ async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
     while orders.recv().await == Some(Order::Resync) {}
 }
 
-fn open(_settings: &Settings) -> StoreHandle {
-    let (_, events) = mpsc::channel(1);
-    let (commands, _) = mpsc::channel(1);
-    StoreHandle { events, commands }
+/// Starts the store that the settings name.
+fn open(settings: &Settings) -> StoreHandle {
+    match &settings.store {
+        StoreKind::Etcd => {
+            let Settings { etcd, name, .. } = settings;
+            let login =
+                etcd.user.clone().zip(etcd.password.as_ref().map(|password| password.expose().to_owned()));
+            start_etcd(EtcdOptions { endpoints: etcd.endpoints.clone(), login, ..EtcdOptions::new("", name) })
+        }
+        StoreKind::File(path) => start_file(path.clone()),
+    }
 }
 
-fn remembered(_path: &PathBuf) -> Option<crate::model::Contents> {
-    None
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::bridge;
+    use crate::model::Contents;
+    use std::time::Instant;
+
+    const DOCUMENT: &str = r#"{"domains": {"a.test": {"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "localhost:81"}}}}}, "upstreams": {}}"#;
+
+    /// Begins with these flags; gives the first snapshot, or the exit code.
+    async fn first(flags: &[&str], order: Option<Order>) -> Result<Arc<Snapshot>, u8> {
+        let settings = Settings::from_flags(flags).unwrap();
+        let (_ends, end) = bridge(1, true).unwrap();
+        let (tell, orders) = mpsc::channel(1);
+        let (ready, first) = crossbeam_channel::bounded(1);
+        if let Some(order) = order {
+            tell.send(order).await.unwrap();
+        }
+        begin(&settings, end, None, orders, &ready).await.map(|_| first.recv().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_first_snapshot_holds_what_the_store_holds_with_addresses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.json");
+        std::fs::write(&path, DOCUMENT).unwrap();
+        let snapshot = first(&["--store", &format!("file:{}", path.display())], None).await.unwrap();
+        assert_eq!((snapshot.version, snapshot.domain_count()), (1, 1));
+        let servers: usize = snapshot.upstreams().map(|upstream| upstream.servers.len()).sum();
+        assert!(servers >= 1);
+    }
+
+    #[tokio::test]
+    async fn without_the_store_the_state_file_serves_and_without_it_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state.json");
+        // Port 1 of the local machine refuses at once.
+        let (path, begun) = (state.display().to_string(), Instant::now());
+        let flags = ["--etcd", "127.0.0.1:1", "--state-file", &path];
+        assert_eq!(first(&flags, None).await.unwrap().domain_count(), 0);
+        let mut contents = Contents::default();
+        let rules = r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"127.0.0.1:81"}}}}"#;
+        contents.rules.insert("a.test".to_owned(), rules.to_owned());
+        StateFile::new(state, "ELB").write(contents, 7).await.unwrap();
+        assert_eq!(first(&flags, None).await.unwrap().domain_count(), 1);
+        assert!(begun.elapsed() < LOAD, "a store that refuses is not waited for");
+    }
+
+    #[tokio::test]
+    async fn told_to_end_before_anything_is_served_it_ends_well() {
+        // An address that does not answer at all, so that the load lasts.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert_eq!(first(&["--etcd", &address], Some(Order::Drain)).await.unwrap_err(), 0);
+    }
 }

@@ -133,6 +133,8 @@ impl Rig {
             reports: end.reports,
             adoptions: end.adoptions,
             orders: orders_in,
+            saver: None,
+            statsd: None,
             drain_timeout: Duration::from_secs(1),
             phase: Phase::Serving,
         };
@@ -277,6 +279,7 @@ async fn while_draining_changes_are_still_served_to_those_who_still_serve() {
     rig.orders.send(Order::Drain).await.unwrap();
     assert!(matches!(rig.workers[0].told().await, ToWorker::Drain(_)));
     rig.workers[0].drained().await;
+    while rig.hub.ask(|hub| hub.running()).await.unwrap() > 1 {}
     assert!(matches!(rig.workers[1].told().await, ToWorker::Drain(_)));
     let accepted = rig.hub.ask(|hub| hub.edit(put_upstream("up", &["127.0.0.1:81"]))).await.unwrap().unwrap();
     let (served, _) = tokio::join!(rig.hub.served(&accepted), rig.workers[1].follow());

@@ -5,9 +5,9 @@
 use crate::http1::buf::Buf;
 
 /// The sizes: what every exchange begins with, what is kept for a replay, and what bulk bodies and large heads get.
-pub const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 256 * 1024];
-/// Bytes that one worker may lend at once. Ten thousand exchanges with both windows need 320 MiB; above the bound,
-/// reading waits until a window comes back.
+pub const CLASSES: [usize; 3] = [32 * 1024, 64 * 1024, 256 * 1024];
+/// Bytes that one worker may lend at once: sixteen thousand exchanges with both windows. Above the bound, reading waits
+/// until a window comes back. Of a window only the pages that were written take memory.
 pub const STOCK: usize = 1024 * 1024 * 1024;
 /// Free windows of each size that are kept for the next exchange; the rest go back to the allocator.
 const SPARE: [usize; 3] = [64, 16, 8];

@@ -12,12 +12,13 @@ use crate::http1::framing::Framing;
 use crate::http1::request_head::{RequestHead, check_request_line};
 use crate::http1::rewrite::{self, ToServer};
 use crate::http1::scan::{Found, Scan};
+use crate::http1::syntax::is_token;
 use crate::http1::target;
 
 /// Largest window that is kept for a replay; a request that does not fit is sent once.
 pub(super) const REPLAY: usize = 64 * 1024;
-/// The window that every exchange begins with.
-pub(super) const FIRST_WINDOW: usize = 16 * 1024;
+/// The window that every exchange begins with: a body of 16 KiB and its head come in one read.
+pub(super) const FIRST_WINDOW: usize = 32 * 1024;
 
 /// A text that is a stretch of the head, or a rewritten copy of one.
 #[derive(Debug, Clone, Copy)]
@@ -126,16 +127,22 @@ impl RequestHalf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn find(&mut self, max_head: usize, max_body: u64) -> Result<bool, Refusal> {
-        let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
+        let Self { window: Some(window), scan, head, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        let found = scan.find(bytes, max_head);
-        // First the first line: which rule is found broken must not depend on how much came at once.
-        if let Some(line) = scan.first_line(bytes) {
-            check_request_line(line)?;
+        let begins = scan.is_fresh() && bytes.first().is_some_and(|byte| is_token(*byte));
+        match begins.then(|| head.parse_at_once(bytes, max_head)).flatten() {
+            Some(found) => self.found = found,
+            None => {
+                let found = scan.find(bytes, max_head);
+                // A bad first line is what is wrong, whatever came behind it in the same read.
+                if let Some(line) = scan.first_line(bytes) {
+                    check_request_line(line)?;
+                }
+                let Some(found) = found? else { return Ok(false) };
+                self.found = found;
+                head.parse(bytes, found)?;
+            }
         }
-        let Some(found) = found? else { return Ok(false) };
-        self.found = found;
-        self.head.parse(bytes, found)?;
         if let Framing::Length(length) = self.head.framing
             && length > max_body
         {

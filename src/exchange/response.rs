@@ -20,7 +20,7 @@ enum Mode {
     Pass,
     /// Out of its chunks, for HTTP/1.0.
     Unchunk,
-    /// In chunks, because only the server's close ends it and the client's connection shall live on.
+    /// In chunks, because only the server's close ends it, and a cut must not look like that.
     Wrap,
 }
 
@@ -120,14 +120,19 @@ impl ResponseHalf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn find(&mut self, head_request: bool) -> Result<bool, Refusal> {
-        let Self { window: Some(window), scan, .. } = self else { return Ok(false) };
+        let Self { window: Some(window), scan, head, .. } = self else { return Ok(false) };
         let bytes = window.unjudged();
-        if !may_be_response(bytes) {
-            return Err(Refusal::StatusLine);
+        match scan.is_fresh().then(|| head.parse_at_once(bytes, head_request)).flatten() {
+            Some(found) => self.found = found,
+            None => {
+                if !may_be_response(bytes) {
+                    return Err(Refusal::StatusLine);
+                }
+                let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
+                self.found = found;
+                head.parse(bytes, found, head_request)?;
+            }
         }
-        let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
-        self.found = found;
-        self.head.parse(bytes, found, head_request)?;
         Ok(true)
     }
 
@@ -175,7 +180,7 @@ impl ResponseHalf {
         self.final_at = Some(self.out.len());
         let framing = self.head.framing;
         let (mode, outgoing) = match (framing, client.version) {
-            (Framing::Close, Version::Http11) if keep => (Mode::Wrap, Framing::Chunked),
+            (Framing::Close, Version::Http11) => (Mode::Wrap, Framing::Chunked),
             (Framing::Chunked, Version::Http10) => (Mode::Unchunk, Framing::Close),
             _ => (Mode::Pass, framing),
         };

@@ -64,7 +64,8 @@ pub enum Name {
     Trailer,
     /// `X-Forwarded-For`.
     ForwardedFor,
-    /// A field of this hop that never passes: `Keep-Alive`, `Proxy-Connection`, `HTTP2-Settings`.
+    /// A field of this hop that never passes: `Keep-Alive`, `Proxy-Connection`, `HTTP2-Settings`, and `Close`, which
+    /// `Connection: close` names.
     Hop,
     /// A field that ELB writes itself (`X-Real-IP`, `REMOTE-HOST`), or one that a CGI-style server would confuse with
     /// a field that ELB writes or frames by, as `X_Real_IP`: the client's own does not pass.
@@ -82,6 +83,7 @@ pub fn name(name: &[u8]) -> Name {
     match name.len() {
         2 if is(b"te") => Name::Te,
         4 if is(b"host") => Name::Host,
+        5 if is(b"close") => Name::Hop,
         6 if is(b"expect") => Name::Expect,
         7 if is(b"upgrade") => Name::Upgrade,
         7 if is(b"trailer") => Name::Trailer,
@@ -100,6 +102,14 @@ pub fn name(name: &[u8]) -> Name {
         17 if like(b"transfer-encoding") => Name::Ours,
         _ => Name::Other,
     }
+}
+
+/// Whether two names are one to a server that spells them as CGI does, with `_` for `-` and in one case.
+#[must_use]
+pub fn alike(one: &[u8], other: &[u8]) -> bool {
+    let same =
+        |(a, b): (&u8, &u8)| a.eq_ignore_ascii_case(b) || matches!((a, b), (b'_', b'-') | (b'-', b'_'));
+    one.len() == other.len() && one.iter().zip(other).all(same)
 }
 
 /// The members of a comma-separated list, without the white space around them.
@@ -195,6 +205,8 @@ mod tests {
             assert_eq!(name(confusing.as_bytes()), Name::Ours, "{confusing}");
         }
         assert_eq!(name(b"X_Trace_Id"), Name::Other);
+        assert!(alike(b"X-User_ID", b"x_user-id") && alike(b"a", b"A"));
+        assert!(!alike(b"X-User", b"X-Users") && !alike(b"X-User", b"X.User"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use super::error::Refusal;
 use super::fields::tokens;
+use super::limits;
 use super::syntax::is_token;
 
 /// How the end of a body is found.
@@ -42,7 +43,7 @@ impl Declared {
     /// # Errors
     /// [`Refusal::ContentLength`].
     pub fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        if self.length.is_some() || value.is_empty() {
+        if self.length.is_some() || value.is_empty() || value.len() > limits::LENGTH_DIGITS {
             return Err(Refusal::ContentLength);
         }
         let mut length = 0u64;
@@ -50,10 +51,11 @@ impl Declared {
             if !byte.is_ascii_digit() {
                 return Err(Refusal::ContentLength);
             }
-            length = length
-                .checked_mul(10)
-                .and_then(|length| length.checked_add(u64::from(byte - b'0')))
-                .ok_or(Refusal::ContentLength)?;
+            length = length * 10 + u64::from(byte - b'0');
+        }
+        // Parsers that keep lengths signed would read the upper half as negative.
+        if length > i64::MAX as u64 {
+            return Err(Refusal::ContentLength);
         }
         self.length = Some(length);
         Ok(())
@@ -151,9 +153,16 @@ mod tests {
     fn a_length_is_one_run_of_digits() {
         assert_eq!(length(&[]), Ok(Framing::None));
         assert_eq!(length(&[b"0"]), Ok(Framing::None));
-        assert_eq!(length(&[b"18446744073709551615"]), Ok(Framing::Length(u64::MAX)));
-        for bad in ["", "-1", "+1", "1 2", "1,1", "0x10", "1.0", "18446744073709551616", "1a", "\u{661}"] {
+        assert_eq!(length(&[b"9223372036854775807"]), Ok(Framing::Length(i64::MAX as u64)));
+        assert_eq!(length(&[b"0000000000000000007"]), Ok(Framing::Length(7)));
+        for bad in ["", "-1", "+1", "1 2", "1,1", "5,5", "5, 5", "0x10", "1.0", "1e3", "1_0", "1a", "\u{661}"]
+        {
             assert_eq!(length(&[bad.as_bytes()]), Err(Refusal::ContentLength), "{bad:?}");
+        }
+        for large in
+            ["9223372036854775808", "9999999999999999999", "18446744073709551616", "00000000000000000007"]
+        {
+            assert_eq!(length(&[large.as_bytes()]), Err(Refusal::ContentLength), "{large:?}");
         }
         assert_eq!(length(&[b"5", b"5"]), Err(Refusal::ContentLength));
     }

@@ -14,6 +14,8 @@ pub const LEADING_EMPTY_LINES: usize = 2;
 pub const CHUNK_LINE: usize = 4 * 1024;
 /// Chunk extension bytes in one body: nobody uses them, so a body that is all extensions is an attack.
 pub const CHUNK_EXTENSIONS: usize = 16 * 1024;
+/// Digits of a `Content-Length`: 19 hold every number below 2^63; more are zeros that some parser counts otherwise.
+pub const LENGTH_DIGITS: usize = 19;
 /// Hexadecimal digits of a chunk size: 16 hold 64 bits.
 pub const CHUNK_DIGITS: usize = 16;
 /// Longest trailer section, in bytes.

@@ -37,7 +37,7 @@ pub struct RequestHead {
     pub takes_trailers: bool,
     /// Values of its `X-Forwarded-For` fields, in order.
     pub forwarded_for: Vec<Span>,
-    /// Stretches of whole lines that pass on.
+    /// Stretches of whole lines that pass on. `Trailer` is not among them, for trailers do not go to servers.
     pub runs: Vec<Span>,
 }
 
@@ -81,17 +81,41 @@ impl RequestHead {
     pub fn parse(&mut self, bytes: &[u8], found: Found) -> Result<(), Refusal> {
         let head = bytes.get(..found.end).unwrap_or_default();
         let lines = head.get(found.start..).unwrap_or_default();
+        match self.read(head, lines) {
+            Ok(Some(length)) if length == lines.len() => Ok(()),
+            Ok(_) => Err(Refusal::HeaderLine),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Reads a head that has come whole, as nearly all do, without looking for its end first. `None` says nothing: the
+    /// head is not whole, or breaks a rule, and [`super::scan::Scan::find`] with [`RequestHead::parse`] will tell which.
+    #[must_use]
+    pub fn parse_at_once(&mut self, bytes: &[u8], max_head: usize) -> Option<Found> {
+        let end = self.read(bytes, bytes).ok()??;
+        (end <= max_head && self.line_len() <= limits::REQUEST_LINE).then_some(Found { start: 0, end })
+    }
+
+    /// From the method to the version.
+    fn line_len(&self) -> usize {
+        self.target.end() - self.method.at as usize + " HTTP/1.1".len()
+    }
+
+    /// Reads `lines`, which end where `head` does. Gives the length of the head, if its end is there.
+    fn read(&mut self, head: &[u8], lines: &[u8]) -> Result<Option<usize>, Refusal> {
         let mut table = [const { MaybeUninit::uninit() }; limits::HEADER_FIELDS];
         let mut request = httparse::Request::new(&mut []);
-        match request.parse_with_uninit_headers(lines, &mut table) {
-            Ok(httparse::Status::Complete(length)) if length == lines.len() => {}
-            Ok(_) => return Err(Refusal::HeaderLine),
+        let length = match request.parse_with_uninit_headers(lines, &mut table) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(refusal(error)),
-        }
+        };
         self.version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.method = Span::within(head, request.method.unwrap_or_default().as_bytes());
         self.target = Span::within(head, request.path.unwrap_or_default().as_bytes());
-        self.fields(head, request.headers)
+        let head = head.get(..head.len() - lines.len() + length).unwrap_or_default();
+        self.fields(head, request.headers)?;
+        Ok(Some(length))
     }
 
     fn fields(&mut self, head: &[u8], headers: &[httparse::Header<'_>]) -> Result<(), Refusal> {
@@ -104,7 +128,7 @@ impl RequestHead {
         let mut runs = Runs::new(head);
         for header in headers {
             let kept = match fields::name(header.name.as_bytes()) {
-                Name::Other | Name::Trailer => true,
+                Name::Other => true,
                 Name::ContentLength => declared.content_length(header.value).map(|()| true)?,
                 Name::TransferEncoding => declared.transfer_encoding(header.value).map(|()| false)?,
                 Name::Host if host.is_some() => return Err(Refusal::TwoHosts),
@@ -127,7 +151,7 @@ impl RequestHead {
             };
             runs.line(header.name.as_bytes(), kept, &mut self.runs);
         }
-        runs.end(&mut self.runs);
+        runs.end(&mut self.runs)?;
         self.settle(head, headers, host, declared, connection)
     }
 
@@ -150,9 +174,10 @@ impl RequestHead {
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
         // RFC 9110, section 10.1.1: an expectation in HTTP/1.0 is ignored.
         self.expects_continue &= self.version == Version::Http11;
+        self.takes_trailers &= self.version == Version::Http11;
         if connection.names_fields {
             drop_named(head, headers, &mut self.runs, |name| {
-                !matches!(name, Name::Other | Name::Trailer | Name::ContentLength | Name::UserAgent)
+                !matches!(name, Name::Other | Name::ContentLength | Name::UserAgent)
             });
         }
         Ok(())
@@ -197,26 +222,31 @@ pub(super) fn drop_named(
         });
         runs.line(field, !named && !ends_here(fields::name(field)), out);
     }
-    runs.end(out);
+    // The line ends were found strict when the head was first walked.
+    let _ = runs.end(out);
 }
 
-/// Joins neighbouring lines that pass into runs. Strict line ends make a line reach exactly to the next one's name.
+/// Joins neighbouring lines that pass into runs, and sees to it that each ends in CRLF: the parser would take a bare LF.
+/// Strict line ends make a line reach exactly to the next one's name.
 pub(super) struct Runs<'a> {
     head: &'a [u8],
     open: Option<usize>,
+    strict: bool,
 }
 
 impl<'a> Runs<'a> {
     pub(super) fn new(head: &'a [u8]) -> Self {
-        Self { head, open: None }
+        Self { head, open: None, strict: true }
     }
 
     /// The line that begins with this name passes, or does not.
     pub(super) fn line(&mut self, name: &[u8], kept: bool, out: &mut Vec<Span>) {
+        let at = Span::within(self.head, name).at as usize;
+        self.strict &= self.head.get(at.wrapping_sub(2)) == Some(&b'\r');
         match (self.open, kept) {
-            (None, true) => self.open = Some(Span::within(self.head, name).at as usize),
-            (Some(at), false) => {
-                out.push(Span::new(at, Span::within(self.head, name).at as usize - at));
+            (None, true) => self.open = Some(at),
+            (Some(from), false) => {
+                out.push(Span::new(from, at - from));
                 self.open = None;
             }
             (None, false) | (Some(_), true) => {}
@@ -224,10 +254,11 @@ impl<'a> Runs<'a> {
     }
 
     /// The last line has been told; the empty line behind it belongs to no run.
-    pub(super) fn end(self, out: &mut Vec<Span>) {
+    pub(super) fn end(self, out: &mut Vec<Span>) -> Result<(), Refusal> {
         if let Some(at) = self.open {
             out.push(Span::new(at, self.head.len() - 2 - at));
         }
+        if self.strict && self.head.ends_with(b"\r\n\r\n") { Ok(()) } else { Err(Refusal::LineEnd) }
     }
 }
 

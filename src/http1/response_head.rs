@@ -59,23 +59,46 @@ impl ResponseHead {
         if found.start > 0 || !status_line(head) {
             return Err(Refusal::StatusLine);
         }
+        match self.read(head, head_request) {
+            Ok(Some(length)) if length == head.len() => Ok(()),
+            Ok(_) => Err(Refusal::HeaderLine),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Reads a head that has come whole, as nearly all do, without looking for its end first. `None` says nothing: the
+    /// head is not whole, or breaks a rule, and [`super::scan::Scan::find`] with [`ResponseHead::parse`] will tell which.
+    #[must_use]
+    pub fn parse_at_once(&mut self, bytes: &[u8], head_request: bool) -> Option<Found> {
+        if !status_line(bytes) {
+            return None;
+        }
+        let end = self.read(bytes, head_request).ok()??;
+        let line = self.reason.end();
+        (end <= limits::RESPONSE_HEAD && line <= limits::REQUEST_LINE).then_some(Found { start: 0, end })
+    }
+
+    /// Reads the head at the front of `bytes`, and gives its length if its end is there.
+    fn read(&mut self, bytes: &[u8], head_request: bool) -> Result<Option<usize>, Refusal> {
         let mut table = [const { MaybeUninit::uninit() }; limits::HEADER_FIELDS];
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        match config.parse_response_with_uninit_headers(&mut response, head, &mut table) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Ok(_) => return Err(Refusal::HeaderLine),
+        let length = match config.parse_response_with_uninit_headers(&mut response, bytes, &mut table) {
+            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(refusal(error)),
-        }
+        };
         self.version = if response.version == Some(0) { Version::Http10 } else { Version::Http11 };
         self.status = response.code.unwrap_or_default();
         if self.status < 100 {
             return Err(Refusal::Status);
         }
+        let head = bytes.get(..length).unwrap_or_default();
         let line = memchr::memchr(b'\r', head).unwrap_or_default();
         // "HTTP/1.1 200" is 12 bytes; the reason begins behind the space that follows.
         self.reason = Span::new(13.min(line), line.saturating_sub(13));
-        self.fields(head, response.headers, head_request)
+        self.fields(head, response.headers, head_request)?;
+        Ok(Some(length))
     }
 
     fn fields(
@@ -110,7 +133,7 @@ impl ResponseHead {
             };
             runs.line(header.name.as_bytes(), kept, &mut self.runs);
         }
-        runs.end(&mut self.runs);
+        runs.end(&mut self.runs)?;
         let bodiless = head_request || self.status < 200 || self.status == 204 || self.status == 304;
         self.framing = declared.of_response(self.version, bodiless)?;
         self.upgrade = self.upgrade.filter(|_| connection.upgrade);

@@ -3,7 +3,7 @@
 //! It owns the order and spelling of outgoing fields, never the decision which body or persistence they announce.
 //! Unchanged lines are copied in runs. Next: `exchange` says what to write and sends it.
 
-use super::fields::{Name, Span, name};
+use super::fields::{Name, Span, alike, name};
 use super::framing::{Framing, Version};
 use super::request_head::RequestHead;
 use super::response_head::ResponseHead;
@@ -75,11 +75,10 @@ pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServe
     forwarded_for(out, bytes, head, to);
     put(out, &[b"\r\nREMOTE-HOST: ", to.peer, b"\r\n"]);
     if to.extra.is_empty() {
-        for run in &head.runs {
-            out.extend_from_slice(run.of(bytes));
-        }
+        runs(out, bytes, &head.runs);
     } else {
-        runs_without(out, bytes, &head.runs, to.extra);
+        let replaced = |field: &[u8]| to.extra.iter().any(|(own, _)| alike(own.as_bytes(), field));
+        runs_without(out, bytes, &head.runs, replaced);
         extra_fields(out, to.extra);
     }
     if head.framing == Framing::Chunked {
@@ -108,13 +107,12 @@ fn forwarded_for(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToSer
     out.extend_from_slice(to.peer);
 }
 
-/// Copies the lines whose names no rule replaces.
-fn runs_without(out: &mut Vec<u8>, bytes: &[u8], runs: &[Span], extra: &ExtraFields) {
+/// Copies the lines but for those of which the name is dropped.
+fn runs_without(out: &mut Vec<u8>, bytes: &[u8], runs: &[Span], dropped: impl Fn(&[u8]) -> bool) {
     for run in runs {
         for line in run.of(bytes).split_inclusive(|byte| *byte == b'\n') {
             let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-            let field = &line[..colon];
-            if !extra.iter().any(|(replaced, _)| replaced.as_bytes().eq_ignore_ascii_case(field)) {
+            if !dropped(&line[..colon]) {
                 out.extend_from_slice(line);
             }
         }
@@ -142,6 +140,12 @@ pub fn response(
     persistence: Persistence,
 ) {
     status_line(out, bytes, head);
+    if head.announces_trailers && framing != head.framing {
+        // Where the chunks do not pass, no trailers will.
+        runs_without(out, bytes, &head.runs, |field| name(field) == Name::Trailer);
+    } else {
+        runs(out, bytes, &head.runs);
+    }
     if framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
@@ -152,12 +156,14 @@ pub fn response(
 /// Appends the head of an interim response (1xx, not 101).
 pub fn interim(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
     status_line(out, bytes, head);
+    runs(out, bytes, &head.runs);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the 101 that ends HTTP on this connection.
 pub fn switching(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
     status_line(out, bytes, head);
+    runs(out, bytes, &head.runs);
     let protocol = head.upgrade.unwrap_or_default();
     put(out, &[b"Connection: upgrade\r\nUpgrade: ", protocol.of(bytes), b"\r\n\r\n"]);
 }
@@ -166,7 +172,10 @@ fn status_line(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
     out.extend_from_slice(b"HTTP/1.1 ");
     decimal(out, u64::from(head.status));
     put(out, &[b" ", head.reason.of(bytes), b"\r\n"]);
-    for run in &head.runs {
+}
+
+fn runs(out: &mut Vec<u8>, bytes: &[u8], runs: &[Span]) {
+    for run in runs {
         out.extend_from_slice(run.of(bytes));
     }
 }
@@ -248,16 +257,17 @@ mod tests {
         let extra = [
             ("a".to_owned(), vec!["9".to_owned(), "8".to_owned()]),
             ("gone".to_owned(), vec![]),
+            ("X-User".to_owned(), vec!["me".to_owned()]),
             ("X-Forwarded-For".to_owned(), vec!["1".to_owned()]),
             ("X-Real-IP".to_owned(), vec!["forged".to_owned()]),
         ];
         assert_eq!(
             to_server(
-                b"GET /x HTTP/1.1\r\nHost: X\r\nA: 1\r\nGone: x\r\nX-Forwarded-For: z\r\nB: 2\r\n\r\n",
+                b"GET /x HTTP/1.1\r\nHost: X\r\nA: 1\r\nGone: x\r\nX_User: you\r\nX-Forwarded-For: z\r\nB: 2\r\n\r\n",
                 &extra
             ),
             "GET /p?q HTTP/1.1\r\nHost: h\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-For: 1, 192.0.2.1\r\n\
-             REMOTE-HOST: 192.0.2.1\r\nB: 2\r\na: 9\r\na: 8\r\n\r\n"
+             REMOTE-HOST: 192.0.2.1\r\nB: 2\r\na: 9\r\na: 8\r\nX-User: me\r\n\r\n"
         );
     }
 
@@ -302,6 +312,19 @@ mod tests {
         assert_eq!(
             to_client(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", Framing::None, Persistence::Keep),
             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn trailers_are_announced_only_where_they_may_pass() {
+        let bytes = b"HTTP/1.1 200 OK\r\nA: 1\r\nTrailer: Sum\r\nTransfer-Encoding: chunked\r\nB: 2\r\n\r\n";
+        assert_eq!(
+            to_client(bytes, Framing::Chunked, Persistence::Keep),
+            "HTTP/1.1 200 OK\r\nA: 1\r\nTrailer: Sum\r\nB: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        assert_eq!(
+            to_client(bytes, Framing::Close, Persistence::Close),
+            "HTTP/1.1 200 OK\r\nA: 1\r\nB: 2\r\nConnection: close\r\n\r\n"
         );
     }
 

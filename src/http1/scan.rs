@@ -25,7 +25,8 @@ pub struct Found {
 }
 
 impl Scan {
-    /// Goes on where it stopped. `bytes` begins where the head begins and holds all that has been read of it.
+    /// Goes on where it stopped. `bytes` begins where the head begins and holds all that has been read of it. Empty lines
+    /// before it count as part of it, so that no head is allowed that the window cannot hold.
     ///
     /// # Errors
     /// [`Refusal::LineEnd`] for a bare LF, [`Refusal::TargetTooLong`], [`Refusal::TooManyHeaders`] and
@@ -33,7 +34,7 @@ impl Scan {
     pub fn find(&mut self, bytes: &[u8], max_head: usize) -> Result<Option<Found>, Refusal> {
         while let Some(at) = memchr::memchr(b'\n', &bytes[self.searched..]) {
             let feed = self.searched + at;
-            self.within(feed, max_head)?;
+            self.fits(feed, max_head)?;
             if feed == 0 || bytes[feed - 1] != b'\r' {
                 return Err(Refusal::LineEnd);
             }
@@ -56,18 +57,18 @@ impl Scan {
             }
         }
         self.searched = bytes.len();
-        self.within(bytes.len(), max_head).map(|()| None)
+        self.fits(bytes.len(), max_head).map(|()| None)
     }
 
-    /// Holds the limits for a head that goes on behind its first `end` bytes, of which those behind the last line end
-    /// hold no other one. Every length passes here, however the bytes were split, so the same limit is found first.
-    fn within(&self, end: usize, max_head: usize) -> Result<(), Refusal> {
-        let length = end - self.skipped;
-        // The line may have its CR already.
-        if self.lines == 0 && length > limits::REQUEST_LINE + 1 && max_head > limits::REQUEST_LINE + 1 {
-            return Err(Refusal::TargetTooLong);
-        }
-        if length >= max_head { Err(Refusal::HeadTooLong) } else { Ok(()) }
+    /// Whether a head that is not whole after so many bytes can still end within its limits. It is asked of what comes
+    /// before each line end too, so that the answer does not depend on how much came at once.
+    fn fits(&self, read: usize, max_head: usize) -> Result<(), Refusal> {
+        let (most, refusal) = match self.lines {
+            // One more for the CR of a line that is just as long as it may be.
+            0 => (max_head.min(self.skipped + limits::REQUEST_LINE + 2), Refusal::TargetTooLong),
+            _ => (max_head, Refusal::HeadTooLong),
+        };
+        if read < most { Ok(()) } else { Err(refusal) }
     }
 
     /// The first line, without its CRLF, once it is whole.
@@ -77,13 +78,19 @@ impl Scan {
             return None;
         }
         let rest = bytes.get(self.skipped..)?;
-        rest.get(..memchr::memchr(b'\r', rest)?)
+        rest.get(..memchr::memchr(b'\n', rest)?.saturating_sub(1))
     }
 
     /// Whether bytes of the head itself, not only empty lines before it, have arrived.
     #[must_use]
     pub fn begun(&self, bytes: &[u8]) -> bool {
         bytes.len() > self.skipped
+    }
+
+    /// Nothing was looked at yet.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.searched == 0
     }
 
     /// Begins anew.
@@ -137,26 +144,39 @@ mod tests {
         assert_eq!(find(&many), Err(Refusal::TooManyHeaders));
         let large = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; MAX]].concat();
         assert_eq!(Scan::default().find(&large, MAX), Err(Refusal::HeadTooLong));
+        let head = b"\r\nGET / HTTP/1.1\r\n\r\n";
+        assert_eq!(Scan::default().find(head, head.len()), Ok(Some(Found { start: 2, end: head.len() })));
+        assert_eq!(Scan::default().find(head, head.len() - 1), Err(Refusal::HeadTooLong));
     }
 
     #[test]
-    fn limits_do_not_depend_on_the_split() {
-        let line = |n: usize| [&b"GET /".repeat(n)[..n], b"\r\n\r\n"].concat();
-        let longest = line(limits::REQUEST_LINE);
-        assert_eq!(find(&longest), Ok(Some(Found { start: 0, end: longest.len() })));
+    fn a_request_line_may_be_as_long_as_its_limit_in_any_split() {
+        let line = |length| {
+            let fill = vec![b'a'; length - "GET / HTTP/1.1".len()];
+            [b"GET /", &fill[..], b" HTTP/1.1\r\nA: b\r\n\r\n"].concat()
+        };
+        assert!(matches!(find(&line(limits::REQUEST_LINE)), Ok(Some(_))));
         assert_eq!(find(&line(limits::REQUEST_LINE + 1)), Err(Refusal::TargetTooLong));
-        assert_eq!(
-            find(&[&b"a".repeat(limits::REQUEST_LINE + 2)[..], b"\n"].concat()),
-            Err(Refusal::TargetTooLong)
-        );
-        let large = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; MAX], b"\n\r\n"].concat();
-        assert_eq!(Scan::default().find(&large, MAX), Err(Refusal::HeadTooLong));
+    }
+
+    #[test]
+    fn the_limit_that_is_passed_first_is_the_reason_in_any_split() {
+        let bytes = b"GET / HTTP/1.1\r\nA: b\r\nC: d\nE: f\r\n\r\n";
+        for (max_head, refusal) in
+            [(10, Refusal::TargetTooLong), (20, Refusal::HeadTooLong), (99, Refusal::LineEnd)]
+        {
+            assert_eq!(Scan::default().find(bytes, max_head), Err(refusal), "whole, {max_head}");
+            let mut scan = Scan::default();
+            let refused = (1..=bytes.len()).find_map(|n| scan.find(&bytes[..n], max_head).err());
+            assert_eq!(refused, Some(refusal), "byte by byte, {max_head}");
+        }
     }
 
     proptest::proptest! {
         #[test]
         fn any_split_gives_the_same_answer(picks in proptest::collection::vec(0..5_usize, 0..60), max in 1..50_usize) {
-            let bytes: Vec<u8> = picks.iter().flat_map(|pick| [&b"\r\n"[..], b"\n", b"\r", b"a", b"aaaaaaa"][*pick]).copied().collect();
+            let pieces = [&b"\r\n"[..], b"\n", b"\r", b"a", b"aaaaaaa"];
+            let bytes: Vec<u8> = picks.iter().flat_map(|pick| pieces[*pick]).copied().collect();
             let whole = Scan::default().find(&bytes, max);
             let mut scan = Scan::default();
             let mut each = (1..=bytes.len()).map(|n| scan.find(&bytes[..n], max));
@@ -172,5 +192,8 @@ mod tests {
         assert_eq!(scan.first_line(b"GET / HTT"), None);
         scan.find(b"GET / HTTP/1.1\r\nA", MAX).unwrap();
         assert_eq!(scan.first_line(b"GET / HTTP/1.1\r\nA"), Some(&b"GET / HTTP/1.1"[..]));
+        let mut scan = Scan::default();
+        scan.find(b"GET /\r HTTP/1.1\r\nA", MAX).unwrap();
+        assert_eq!(scan.first_line(b"GET /\r HTTP/1.1\r\nA"), Some(&b"GET /\r HTTP/1.1"[..]));
     }
 }

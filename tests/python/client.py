@@ -4,6 +4,7 @@ Arguments: the address of one ELB, of another at the same etcd, and of two serve
 """
 
 import sys
+import time
 
 import requests
 from elb import ELB, ELBRespError, ELBSet, BackendRule, PathRule, RuleSet, UARule, UpStream
@@ -12,6 +13,18 @@ from elb import ELB, ELBRespError, ELBSet, BackendRule, PathRule, RuleSet, UARul
 def served(elb, host, path, agent):
     answer = requests.get("http://%s%s" % (elb, path), headers={"Host": host, "User-Agent": agent}, timeout=10)
     return answer.status_code, answer.text
+
+
+def settle(elbs):
+    """Waits until every instance has heard from etcd what one of them has dumped.
+
+    A change that is made before would lose against that news when it comes.
+    """
+    deadline = time.monotonic() + 20
+    for elb in elbs:
+        while requests.get("http://%s/__erulb__/domain" % elb, timeout=10).headers["X-ELB-Edits"] != "0":
+            assert time.monotonic() < deadline, "%s has not heard of the dump" % elb
+            time.sleep(0.01)
 
 
 def rules(blog, rest):
@@ -65,11 +78,13 @@ def several(elbs, first, second):
     assert set(clients.get_upstream()) == {"up1", "up2"}
     assert set(clients.get_domain_rules()) == {"set.test"}
     assert clients.dump_to_etcd()["msg"] == "OK"
+    settle(elbs)
     clients.delete_domain_rules(["set.test"])
     clients.delete_upstream(["up1", "up2"])
     for elb in elbs:
         assert served(elb, "set.test", "/", "curl/8")[0] == 404
     assert clients.dump_to_etcd()["msg"] == "OK"
+    settle(elbs)
 
 
 def sample(elb, first):

@@ -179,7 +179,8 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
     };
     add(!chunks && !by_close, &format!("Content-Length: {length}"), response.status != 204);
     add(chunks, "Transfer-Encoding: chunked", false);
-    add(response.announced, "Trailer: X-Sum", true);
+    // Toward HTTP/1.0 there are no chunks, so no trailers follow.
+    add(response.announced, "Trailer: X-Sum", bodiless || !request.old);
     add(!response.keeps, "Connection: close", false);
     add(response.keeps && old, "Connection: keep-alive", false);
     add(chance.one_in(4), "Keep-Alive: timeout=3", false);

@@ -4,27 +4,53 @@
 //! so no endpoint can be forgotten. Next: `router` asks it before anything else.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, header};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
+use tracing::warn;
 
 use crate::settings::Secret;
 
 /// Headers that a proxy adds. With one of them the peer is not the one who speaks, so its address proves nothing.
 const FORWARDING: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
 
+/// How often refusals are told in the log. Anyone who reaches the data port can cause one.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// What the operator allowed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(in crate::control) struct Access {
     allow: Vec<IpNet>,
     token: Option<Secret>,
+    refusals: Mutex<Refusals>,
+}
+
+/// Refusals since the log last told of any.
+#[derive(Debug, Default)]
+struct Refusals {
+    told: Option<Instant>,
+    untold: u64,
 }
 
 impl Access {
     /// Peers in `allow`, and only with `token` if there is one. An empty list allows nobody.
     pub(in crate::control) fn new(allow: Vec<IpNet>, token: Option<Secret>) -> Self {
-        Self { allow, token }
+        Self { allow, token, refusals: Mutex::default() }
+    }
+
+    /// Tells the log of a refusal, unless it was told of one just now.
+    pub(super) fn tell(&self, why: &str, now: Instant) {
+        // A lock that a panic poisoned still holds two numbers.
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.untold += 1;
+        if refusals.told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY) {
+            let count = std::mem::take(&mut refusals.untold);
+            refusals.told = Some(now);
+            warn!("admin request refused: {why} ({count} since the last such line)");
+        }
     }
 
     /// Says why this request may not administer, or that it may.
@@ -76,7 +102,8 @@ mod tests {
 
     #[test]
     fn the_table() {
-        let rows: &[(Option<&str>, &str, &[(&str, &str)], bool)] = &[
+        type Row<'a> = (Option<&'a str>, &'a str, &'a [(&'a str, &'a str)], bool);
+        let rows: &[Row<'_>] = &[
             (None, "127.0.0.1", &[], true),
             (None, "127.9.9.9", &[], true),
             (None, "::ffff:127.0.0.1", &[], true),
@@ -110,5 +137,17 @@ mod tests {
         two.append("authorization", "Bearer s3cret".parse().unwrap());
         assert!(access(Some("s3cret")).check(Some("127.0.0.1".parse().unwrap()), &two).is_err());
         assert!(access(None).check(None, &HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_a_line_every_ten_seconds() {
+        let (access, begin) = (access(None), Instant::now());
+        let untold = |access: &Access| access.refusals.lock().unwrap().untold;
+        access.tell("why", begin);
+        assert_eq!(untold(&access), 0);
+        (0..1000).for_each(|_| access.tell("why", begin + TOLD_EVERY / 2));
+        assert_eq!(untold(&access), 1000);
+        access.tell("why", begin + TOLD_EVERY);
+        assert_eq!(untold(&access), 0);
     }
 }

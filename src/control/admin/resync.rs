@@ -8,8 +8,8 @@ use axum::http::{StatusCode, Uri};
 use super::answer::{Answer, Failure};
 use super::router::flag;
 use super::write::{STORE, ok, serve};
+use crate::control::answers::Resync;
 use crate::control::handle::HubHandle;
-use crate::control::hub::Resync;
 
 /// Reads the store again. With `?confirm=1`, applies what is held back, if anything is.
 pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri) -> Answer {

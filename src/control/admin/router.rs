@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -74,7 +75,7 @@ async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) 
     match access.check(peer, request.headers()) {
         Ok(()) => next.run(request).await,
         Err(why) => {
-            tracing::warn!("admin request refused: {why}");
+            access.tell(&why, Instant::now());
             Failure::new(StatusCode::FORBIDDEN, why).into_response()
         }
     }

@@ -88,10 +88,13 @@ impl Desk {
         let listener = TcpListener::from_std(listener)?;
         let (clerk, seats) = (self.clerk.clone(), Arc::clone(&self.seats));
         let accepting = tokio::spawn(async move {
-            // The semaphore is never closed, so this loop ends with its task only.
-            while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
+            loop {
                 match listener.accept().await {
-                    Ok((stream, peer)) => clerk.clone().serve(seat, Prefixed::new(Vec::new(), stream), peer),
+                    Ok((stream, peer)) => {
+                        // The semaphore is never closed, so this waits for a seat and nothing else.
+                        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
+                        clerk.clone().serve(seat, Prefixed::new(Vec::new(), stream), peer);
+                    }
                     Err(error) => {
                         warn!("the admin listener cannot accept: {error}");
                         sleep(ACCEPT_PAUSE).await;
@@ -136,6 +139,8 @@ impl Clerk {
             .timer(TokioTimer::new())
             .header_read_timeout(self.head_timeout)
             .keep_alive(false)
+            // A client that has said everything may still listen.
+            .half_close(true)
             .serve_connection(&mut io, answer)
             .await?;
         // The answer is out and the writing side shut; whatever goes wrong from here on is the client's affair.

@@ -210,6 +210,8 @@ async fn dump_with(rig: &mut Rig, path: &str, body: &'static str, outcome: Resul
 async fn a_dump_says_ok_only_when_it_is_stored() {
     let mut rig = Rig::obedient();
     is_ok(&rig.ask("PUT", "/__erulb__/upstream", UPSTREAM).await);
+    is_failure(&rig.ask("PUT", "/__erulb__/dump", "").await, 503, None);
+    rig.load(Contents::default()).await;
     is_failure(&dump_with(&mut rig, "/__erulb__/dump", "", Err("etcd is down".to_owned())).await, 503, None);
     let told = dump_with(&mut rig, "/__erulb__/dump", "", Ok(7)).await;
     is_ok(&told);
@@ -219,6 +221,7 @@ async fn a_dump_says_ok_only_when_it_is_stored() {
 #[tokio::test]
 async fn a_write_may_dump_at_once() {
     let mut rig = Rig::obedient();
+    rig.load(Contents::default()).await;
     let told = dump_with(&mut rig, "/__erulb__/upstream?dump=1", UPSTREAM, Ok(7)).await;
     is_ok(&told);
     assert_eq!((&told.json()["revision"], told.header("x-elb-edits")), (&json!(7), "0"));
@@ -231,6 +234,7 @@ async fn a_write_may_dump_at_once() {
 #[tokio::test]
 async fn a_store_that_is_silent_is_504_within_the_clients_patience() {
     let rig = Rig::obedient();
+    rig.load(Contents::default()).await;
     let begun = std::time::Instant::now();
     is_failure(&rig.ask("PUT", "/__erulb__/dump", "").await, 504, None);
     assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());

@@ -11,8 +11,8 @@ use super::answer::{self, Answer};
 use super::body::Json;
 use super::router::warn;
 use super::write::{ok, write};
+use crate::control::answers::Listed;
 use crate::control::handle::HubHandle;
-use crate::control::hub::Listed;
 use crate::model::{Edit, ServerSpec};
 
 /// What `DELETE` says of a name that is not there.

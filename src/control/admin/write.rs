@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::answer::{Failure, json};
 use super::router::flag;
-use crate::control::handle::{DumpError, Gone, HubHandle};
-use crate::control::hub::Accepted;
+use crate::control::answers::{Accepted, DumpError};
+use crate::control::handle::{Gone, HubHandle};
 use crate::model::Edit;
 
 /// How long a store may take before its client is told that it is late.
@@ -80,7 +80,7 @@ pub(super) async fn ok(hub: &HubHandle, written: Written) -> Result<Response, Fa
 pub(super) fn status(error: &DumpError) -> StatusCode {
     match error {
         DumpError::Late => StatusCode::GATEWAY_TIMEOUT,
-        DumpError::Failed(_) | DumpError::Busy | DumpError::Gone(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

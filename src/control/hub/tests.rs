@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::control::handle::DumpError;
+use crate::control::answers::DumpError;
 use crate::control::resolve::Resolver;
 use crate::control::store::{StoreCommand, StoreEvent};
 use crate::control::tests::{QUIET, Rig, SOON, names, no_names, put_upstream, stored};
@@ -60,6 +60,15 @@ async fn one_snapshot_is_in_flight_and_what_comes_meanwhile_is_merged() {
         (addresses(&rig, "b"), addresses(&rig, "c")),
         (vec!["127.0.0.1:2".into()], vec!["127.0.0.1:3".into()])
     );
+}
+
+#[tokio::test]
+async fn changes_that_come_together_share_one_snapshot() {
+    let mut rig = Rig::new(1, no_names());
+    let edit = |name| rig.edit(put_upstream(name, &["127.0.0.1:1"]));
+    assert_eq!(tokio::join!(edit("a"), edit("b"), edit("c")), (2, 2, 2));
+    assert_eq!(rig.workers[0].follow().await, 2);
+    rig.workers[0].is_left_alone().await;
 }
 
 #[tokio::test]
@@ -135,13 +144,13 @@ async fn a_refresh_makes_a_snapshot_only_when_an_address_differs() {
     let mut rig = Rig::new(1, names(|_| Ok(vec![SocketAddr::from(([10, 0, 0, 2], 80))])));
     rig.edit(put_upstream("up", &["server.test"])).await;
     rig.workers[0].follow().await;
-    rig.hub.ask(|hub| hub.refresh_names()).await.unwrap();
+    rig.hub.ask(|hub| hub.refresh_names(true)).await.unwrap();
     rig.workers[0].is_left_alone().await;
 
     let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::ZERO));
     rig.edit(put_upstream("up", &["server.test"])).await;
     rig.workers[0].follow().await;
-    rig.hub.ask(|hub| hub.refresh_names()).await.unwrap();
+    rig.hub.ask(|hub| hub.refresh_names(true)).await.unwrap();
     assert_eq!(rig.workers[0].follow().await, 3);
     assert_eq!(addresses(&rig, "up"), ["10.0.0.1:2"]);
 }
@@ -198,6 +207,7 @@ async fn told_to_dump(rig: &mut Rig) -> (Contents, tokio::sync::oneshot::Sender<
 #[tokio::test]
 async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
     let mut rig = Rig::new(1, no_names());
+    rig.load(Contents::default()).await;
     rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
     rig.workers[0].follow().await;
     let hub = rig.hub.clone();
@@ -225,6 +235,9 @@ async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
 async fn a_dump_that_fails_keeps_the_edits_and_a_late_one_still_counts() {
     let mut rig = Rig::new(0, no_names());
     rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
+    // What the store holds is not known yet, so a dump could remove it.
+    assert_eq!(rig.hub.dump(SOON).await, Err(DumpError::Unread));
+    rig.load(Contents::default()).await;
     let hub = rig.hub.clone();
     let dump = tokio::spawn(async move { hub.dump(SOON).await });
     let (_, reply) = told_to_dump(&mut rig).await;

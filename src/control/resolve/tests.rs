@@ -62,6 +62,23 @@ async fn a_failure_keeps_the_last_good_addresses() {
 }
 
 #[tokio::test]
+async fn a_retry_is_for_those_that_failed() {
+    let (mut resolver, script) = scripted(&["10.0.0.1:80"]);
+    resolver.want(set(&["a:80"]));
+    assert!(resolver.next().await);
+    resolver.retry();
+    assert!(resolver.running.is_empty());
+    script.lock().unwrap().clear();
+    resolver.want(set(&["a:80", "b:80"]));
+    assert!(!resolver.next().await);
+    *script.lock().unwrap() = vec![address("10.0.0.2:80")];
+    resolver.retry();
+    assert_eq!(resolver.running.len(), 1);
+    assert!(resolver.next().await);
+    assert_eq!(resolver.addresses()["b:80"], [address("10.0.0.2:80")]);
+}
+
+#[tokio::test]
 async fn names_that_nobody_wants_are_forgotten_with_their_answers() {
     let (mut resolver, _script) = scripted(&["10.0.0.1:80"]);
     resolver.want(set(&["a:80", "b:80"]));

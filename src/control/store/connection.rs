@@ -154,7 +154,6 @@ fn is_too_large(error: &Error) -> bool {
 }
 
 /// An error in one line: the message, and what it came from if that says more.
-#[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(super) fn plain(error: Error) -> String {
     let Error::GRpcStatus(status) = &error else { return error.to_string() };
     let mut text = match status.message() {

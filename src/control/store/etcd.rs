@@ -13,7 +13,7 @@ use std::time::Instant;
 use etcd_client::{KeyValue, WatchRequestSender, WatchResponse, WatchResponseStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep_until, timeout_at};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Listing, plain};
 use super::dump::dump;
@@ -221,7 +221,8 @@ impl Follower {
             Note::Backwards { from, to } => {
                 warn!(from, to, "the revision of etcd went backwards: it was wiped or restored");
             }
-            Note::Down(reason) => warn!(reason, "etcd cannot be reached; trying on"),
+            // The one who hears of it says what is served meanwhile, so that it is one line in the log.
+            Note::Down(reason) => debug!(reason, "etcd cannot be reached; trying on"),
         }
     }
 

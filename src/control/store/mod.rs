@@ -2,14 +2,17 @@
 
 mod connection;
 mod diff;
+mod document;
 mod dump;
 mod etcd;
+mod file;
 mod keys;
 mod options;
 mod port;
 mod watch;
 
 pub use etcd::start as start_etcd;
+pub use file::start as start_file;
 pub use options::{EtcdOptions, endpoints};
 pub use port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
 pub use watch::Pulse;

@@ -267,7 +267,7 @@ impl Core {
     fn list_failed(&mut self, reason: String, now: Instant, chance: f64) {
         self.failures = self.failures.saturating_add(1);
         let endpoints = u32::try_from(self.endpoints).unwrap_or(u32::MAX);
-        if self.failures % endpoints != 0 {
+        if !self.failures.is_multiple_of(endpoints) {
             return;
         }
         let first = self.failures == endpoints;

@@ -9,8 +9,12 @@ fn parse(bytes: &[u8]) -> Result<RequestHead, Refusal> {
     if let Some(line) = scan.first_line(bytes) {
         check_request_line(line)?;
     }
+    let found = found.expect("a whole head");
     let mut head = RequestHead::default();
-    head.parse(bytes, found.expect("a whole head"))?;
+    let parsed = head.parse(bytes, found);
+    let at_once = RequestHead::default().parse_at_once(bytes, 64 * 1024);
+    assert_eq!(at_once, parsed.is_ok().then_some(found), "{:?}", String::from_utf8_lossy(bytes));
+    parsed?;
     Ok(head)
 }
 
@@ -102,9 +106,10 @@ fn fields_of_this_hop_do_not_pass() {
         "A: 1\r\nCookie: c\r\nB: 2\r\n"
     );
     assert_eq!(
-        passes("Transfer-Encoding: chunked\r\nX-Forwarded-For: a\r\nTrailer: t\r\n"),
-        "Trailer: t\r\n"
+        passes("Transfer-Encoding: chunked\r\nX-Forwarded-For: a\r\nTrailer: t\r\nA: 1\r\n"),
+        "A: 1\r\n"
     );
+    assert_eq!(passes("Connection: close, A\r\nClose: 1\r\nA: 1\r\nB: 2\r\n"), "B: 2\r\n");
     assert_eq!(passes("Content-Length: 3\r\n"), "Content-Length: 3\r\n");
 }
 
@@ -152,5 +157,18 @@ proptest::proptest! {
         if let Ok(Some(found)) = scan.find(&bytes, 1024) {
             let _ = RequestHead::default().parse(&bytes, found);
         }
+    }
+
+    /// What is accepted at once is what is accepted after the careful search, and nothing else.
+    #[test]
+    fn both_ways_accept_the_same(parts in proptest::collection::vec(proptest::sample::select(vec![
+        "GET", " ", "/", "HTTP/1.1", "HTTP/1.0", "\r\n", "\n", "\r", "Host", ":", "h", "A: b", "\t", "Content-Length: 1",
+    ]), 0..24)) {
+        let bytes = ["GET / HTTP/1.1\r\nHost: h\r\n".to_owned(), parts.concat(), "\r\n\r\n".to_owned()].concat().into_bytes();
+        let mut scan = Scan::default();
+        let mut head = RequestHead::default();
+        let careful = scan.find(&bytes, 1024).ok().flatten().filter(|found| head.parse(&bytes, *found).is_ok());
+        let at_once = RequestHead::default().parse_at_once(&bytes, 1024);
+        proptest::prop_assert_eq!(careful, at_once);
     }
 }

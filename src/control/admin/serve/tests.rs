@@ -57,6 +57,15 @@ async fn a_pipelined_second_request_is_not_answered() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_done_sending_is_answered() {
+    let rig = Rig::obedient();
+    let (mut client, adopted) = handed_over(GET).await;
+    client.shutdown().await.unwrap();
+    desk(&rig).adopt(adopted);
+    assert!(heard(client).await.ends_with("\r\n\r\n{}\n"));
+}
+
+#[tokio::test]
 async fn an_answer_arrives_even_if_the_body_was_refused_unread() {
     let rig = Rig::obedient();
     let head = b"POST /__erulb__/dump HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";

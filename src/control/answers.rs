@@ -1,0 +1,99 @@
+//! What the hub says to those who ask it: plain values, so that nobody holds on to the hub itself.
+//!
+//! It owns their shapes and the words for a dump that failed, never how they come about or how they look on the wire.
+//! Next: `hub` makes them, `admin` shows them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::model::{Contents, UpstreamSpec};
+
+/// How far things have come; watched by those who wait.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The version each worker serves.
+    pub(super) applied: Vec<u64>,
+    /// Loads that came from the store.
+    pub(super) loads: u64,
+}
+
+/// A change that was accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// The version that it is served in.
+    pub(super) version: u64,
+    /// How long to wait for the workers to serve it.
+    pub(super) within: Duration,
+    /// What the operator should know.
+    pub(super) warnings: Vec<String>,
+    /// For deletions, in order: the name, and whether it was there.
+    pub(super) found: Vec<(String, bool)>,
+}
+
+/// Where the configuration stands.
+#[derive(Debug)]
+pub(super) struct Status {
+    /// The newest snapshot's version.
+    pub(super) version: u64,
+    /// Edits that a restart would lose.
+    pub(super) edits: usize,
+    /// How many workers serve `version`.
+    pub(super) applied: usize,
+    /// Of how many.
+    pub(super) workers: usize,
+    /// What the operator should know, one sentence each.
+    pub(super) alarms: Vec<String>,
+}
+
+/// An upstream with what its servers' names lead to.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// As the operator wrote it.
+    pub(super) spec: Arc<UpstreamSpec>,
+    /// The addresses of each server, in order.
+    pub(super) addresses: Vec<Vec<String>>,
+}
+
+/// A dump that the store was told to make.
+#[derive(Debug)]
+pub(super) struct BegunDump {
+    /// What it writes.
+    pub(super) contents: Contents,
+    /// How it ends.
+    pub(super) outcome: oneshot::Receiver<Result<i64, String>>,
+}
+
+/// Why a dump did not come to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DumpError {
+    /// Nobody knows what the store holds, and a dump removes what is not served.
+    #[error("the store has not been read since ELB started, and a dump could remove what it holds")]
+    Unread,
+    /// Other dumps wait already, or the store has ended.
+    #[error("the store does not take commands")]
+    Busy,
+    /// The store refused, or could not.
+    #[error("the store did not take the dump: {0}")]
+    Failed(String),
+    /// It may still succeed.
+    #[error(
+        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Edits is 0 once it has"
+    )]
+    Late,
+    /// The hub is gone.
+    #[error("ELB is stopping")]
+    Gone,
+}
+
+/// What became of a wish to read the store again.
+#[derive(Debug)]
+pub(super) enum Resync {
+    /// What was held back is applied.
+    Confirmed(Accepted),
+    /// The store is asked; there were so many loads before.
+    Asked(u64),
+    /// The store does not take the question.
+    Busy,
+}

@@ -1,0 +1,115 @@
+//! Keeps the state file up to date without anyone waiting for the disk: one write at a time, and then the newest.
+//!
+//! It owns when the file is written and what the log says of a disk that refuses; never the form of the file. Next:
+//! `state_file` writes it, `hub` says what is worth keeping.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use super::state_file::StateFile;
+use crate::model::Contents;
+
+/// The pause after a write that failed.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// What is kept: the store layer, and the store's revision of it.
+type Kept = (Contents, i64);
+
+/// The task that writes, and what it is to write.
+#[derive(Debug)]
+pub(super) struct Saver {
+    newest: watch::Sender<Option<Kept>>,
+    writer: JoinHandle<()>,
+}
+
+impl Saver {
+    /// Starts the task on the current tokio runtime.
+    pub(super) fn new(file: StateFile) -> Self {
+        let (newest, to_write) = watch::channel(None);
+        Self { newest, writer: tokio::spawn(write(file, to_write)) }
+    }
+
+    /// Has this written, instead of anything that still waits.
+    pub(super) fn save(&self, kept: Kept) {
+        self.newest.send_replace(Some(kept));
+    }
+
+    /// Writes what waits, and ends.
+    pub(super) async fn finish(self) {
+        drop(self.newest);
+        // It panics nowhere; and if it did, there would be nothing left to save.
+        let _ = self.writer.await;
+    }
+}
+
+async fn write(file: StateFile, mut newest: watch::Receiver<Option<Kept>>) {
+    let mut failing = false;
+    while newest.changed().await.is_ok() {
+        loop {
+            let Some((contents, revision)) = newest.borrow_and_update().clone() else { break };
+            let Err(error) = file.write(contents, revision).await else {
+                if std::mem::take(&mut failing) {
+                    info!("{} is written again", file.path().display());
+                }
+                break;
+            };
+            if !std::mem::replace(&mut failing, true) {
+                warn!("{} cannot be written: {error}; trying on", file.path().display());
+            }
+            // Nobody will wait for a disk that refuses when the process ends.
+            if let Ok(Err(_)) = timeout(AGAIN, newest.changed()).await {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(revision: i64) -> Kept {
+        let mut contents = Contents::default();
+        contents.rules.insert("a".to_owned(), revision.to_string());
+        (contents, revision)
+    }
+
+    #[tokio::test]
+    async fn the_newest_is_on_the_disk_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StateFile::new(folder.path().join("state"), "ELB");
+        let saver = Saver::new(file.clone());
+        for revision in 1..=100 {
+            saver.save(kept(revision));
+            tokio::task::yield_now().await;
+        }
+        saver.finish().await;
+        let saved = file.read().await.unwrap();
+        assert_eq!((saved.contents, saved.revision), kept(100));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_when_there_is_nothing_to_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StateFile::new(folder.path().join("state"), "ELB");
+        Saver::new(file.clone()).finish().await;
+        assert_eq!(file.read().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_refuses_is_tried_again_with_what_comes_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StateFile::new(folder.path().join("later/state"), "ELB");
+        let saver = Saver::new(file.clone());
+        saver.save(kept(1));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        std::fs::create_dir(folder.path().join("later")).unwrap();
+        saver.save(kept(2));
+        saver.finish().await;
+        assert_eq!(file.read().await.unwrap().revision, 2);
+    }
+}

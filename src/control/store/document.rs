@@ -1,0 +1,169 @@
+//! The JSON form of a whole store: `{"domains": {domain: rule set}, "upstreams": {name: {server: "parameters"}}}`.
+//!
+//! It owns the reading and writing of that text, never a file, and never what a rule set or a parameter means. Next:
+//! `file` keeps such a document.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde_json::{Map, Value, json};
+
+use crate::model::Contents;
+
+/// Reads a document. What is missing is empty; what is not known is refused, because it is most likely misspelt.
+///
+/// # Errors
+/// What is wrong, with line and column.
+pub(super) fn read(text: &[u8]) -> Result<Contents, String> {
+    let document = parse(text).map_err(|error| error.to_string())?;
+    let rules = document.domains.0.into_iter().map(|(domain, rules)| (domain, rules.to_string())).collect();
+    let upstreams = document.upstreams.0.into_iter().map(|(name, servers)| (name, servers.0)).collect();
+    Ok(Contents { rules, upstreams })
+}
+
+fn parse(text: &[u8]) -> serde_json::Result<Document> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let document = json.deserialize_map(Document::default())?;
+    json.end()?;
+    Ok(document)
+}
+
+/// Writes a document for people: indented, sorted by name, a rule set in the order it was given in.
+///
+/// # Errors
+/// The rule set that is no JSON.
+pub(super) fn write(contents: &Contents) -> Result<String, String> {
+    let mut domains = Map::new();
+    for (domain, text) in &contents.rules {
+        let rules = serde_json::from_str(text).map_err(|error| format!("rules of {domain}: {error}"))?;
+        domains.insert(domain.clone(), rules);
+    }
+    let document = json!({ "domains": domains, "upstreams": contents.upstreams });
+    Ok(format!("{document:#}\n"))
+}
+
+#[derive(Default)]
+struct Document {
+    domains: Unique<Value>,
+    upstreams: Unique<Unique<String>>,
+}
+
+/// Written out, because a derived reader would also take a list of two members.
+impl<'de> Visitor<'de> for Document {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `domains` and `upstreams`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Document, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            match key.as_str() {
+                "domains" if !seen.contains(&key) => self.domains = entries.next_value()?,
+                "upstreams" if !seen.contains(&key) => self.upstreams = entries.next_value()?,
+                "domains" | "upstreams" => return Err(twice(&key)),
+                _ => return Err(de::Error::unknown_field(&key, &["domains", "upstreams"])),
+            }
+            seen.insert(key);
+        }
+        Ok(self)
+    }
+}
+
+fn twice<E: de::Error>(key: &str) -> E {
+    E::custom(format_args!("{key:?} is there twice"))
+}
+
+/// An object whose keys differ. JSON readers usually take the last of two equal keys, and half of a configuration
+/// would be gone without a word.
+struct Unique<V>(BTreeMap<String, V>);
+
+impl<V> Default for Unique<V> {
+    fn default() -> Self {
+        Unique(BTreeMap::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Object(PhantomData))
+    }
+}
+
+struct Object<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
+    type Value = Unique<V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Unique<V>, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if map.contains_key(&key) {
+                return Err(twice(&key));
+            }
+            let value = entries.next_value()?;
+            map.insert(key, value);
+        }
+        Ok(Unique(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_read_and_written() {
+        let text = r#"{"upstreams": {"up": {"10.0.0.1:80": "weight=3", "unix:/s": ""}},
+                       "domains": {"b.com": {"z": 1, "a": 2}, "a.com": {}}}"#;
+        let contents = read(text.as_bytes()).unwrap();
+        assert_eq!(contents.rules["b.com"], r#"{"z":1,"a":2}"#, "the order within a rule set stays");
+        assert_eq!(contents.upstreams["up"]["10.0.0.1:80"], "weight=3");
+        let written = write(&contents).unwrap();
+        assert_eq!(read(written.as_bytes()).unwrap(), contents);
+        assert!(written.starts_with("{\n  \"domains\": {\n    \"a.com\": {},"), "{written}");
+        assert!(written.ends_with("}\n"));
+    }
+
+    #[test]
+    fn what_is_missing_is_empty() {
+        assert_eq!(read(b"{}"), Ok(Contents::default()));
+    }
+
+    #[test]
+    fn faults_are_told_with_their_place() {
+        for (text, fault) in [
+            ("", "EOF while parsing a value at line 1 column 0"),
+            ("{\n \"domains\": {]}", "key must be a string at line 2 column 14"),
+            ("{} {}", "trailing characters at line 1 column 4"),
+            ("[]", "invalid type: sequence, expected"),
+            (
+                r#"{"domain": {}}"#,
+                "unknown field `domain`, expected `domains` or `upstreams` at line 1 column 9",
+            ),
+            (r#"{"domains": []}"#, "expected an object at line 1 column 12"),
+            (r#"{"upstreams": {"up": {"s": 1}}}"#, "expected a string at line 1 column 28"),
+            (r#"{"domains": {"a": 1, "a": 2}}"#, "\"a\" is there twice at line 1 column 24"),
+            (r#"{"upstreams": {"u": {"s": "", "s": ""}}}"#, "\"s\" is there twice"),
+            (r#"{"domains": {}, "domains": {}}"#, "\"domains\" is there twice at line 1 column 25"),
+        ] {
+            let error = read(text.as_bytes()).unwrap_err();
+            assert!(error.contains(fault), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_rule_set_that_is_no_json_is_not_written() {
+        let mut contents = Contents::default();
+        contents.rules.insert("a.com".into(), "{".into());
+        assert!(write(&contents).unwrap_err().starts_with("rules of a.com: EOF"));
+    }
+}

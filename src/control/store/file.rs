@@ -1,0 +1,207 @@
+//! The store over one JSON file: watched by looking once a second, dumped by replacing it whole.
+//!
+//! It owns the task, the looking and the guard against overwriting what somebody else wrote; never the form of the
+//! document. Next: `document` reads and writes the text.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{debug, info, warn};
+
+use super::document;
+use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+use crate::control::replace::replace;
+use crate::model::Contents;
+
+/// How often the file is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// A file that was written more recently than this is read again, however equal its times are: clocks of file systems
+/// are coarse, and a second write may bear the time of the first.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Starts the store on the current tokio runtime. It runs until the command channel of the handle closes. A file that
+/// does not exist is an empty store, and the first dump makes it.
+#[must_use]
+pub fn start(path: PathBuf) -> StoreHandle {
+    let (events, events_out) = mpsc::channel(EVENTS);
+    let (commands_in, commands) = mpsc::channel(COMMANDS);
+    let keeper = Keeper { path, events, known: None, stamp: None, fault: None, missing: false, revision: 0 };
+    tokio::task::spawn(keeper.run(commands));
+    StoreHandle { events: events_out, commands: commands_in }
+}
+
+/// The control loop has gone.
+struct Gone;
+
+struct Keeper {
+    path: PathBuf,
+    events: mpsc::Sender<StoreEvent>,
+    /// What the control loop was told last.
+    known: Option<Contents>,
+    /// The file as it was when that was read, if it can be told from a later one.
+    stamp: Option<Stamp>,
+    /// What was wrong with it when we looked last.
+    fault: Option<String>,
+    missing: bool,
+    /// Counts what was read or written.
+    revision: i64,
+}
+
+impl Keeper {
+    async fn run(mut self, mut commands: mpsc::Receiver<StoreCommand>) {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let end = tokio::select! {
+                // The first tick comes at once, and what was asked meanwhile is answered by one who has looked.
+                biased;
+                _ = tick.tick() => self.look().await,
+                command = commands.recv() => match command {
+                    Some(StoreCommand::Dump { contents, reply }) => {
+                        let _ = reply.send(self.dump(contents).await);
+                        Ok(())
+                    }
+                    Some(StoreCommand::Resync) => {
+                        (self.known, self.stamp) = (None, None);
+                        self.look().await
+                    }
+                    None => Err(Gone),
+                },
+            };
+            if end.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), Gone> {
+        let (path, stamp) = (self.path.clone(), self.stamp.clone());
+        match blocking(move || look(&path, stamp.as_ref())).await {
+            Ok(Look::Same) => Ok(()),
+            Ok(Look::Read(contents, stamp)) => {
+                self.stamp = stamp;
+                if self.missing {
+                    info!(path = %self.path.display(), "the configuration file is there now");
+                }
+                self.missing = false;
+                self.loaded(contents).await
+            }
+            Ok(Look::Missing) => {
+                self.stamp = None;
+                if !self.missing {
+                    warn!(path = %self.path.display(), "there is no configuration file: the store is empty");
+                }
+                self.missing = true;
+                self.loaded(Contents::default()).await
+            }
+            Err(fault) => self.down(fault).await,
+        }
+    }
+
+    async fn loaded(&mut self, contents: Contents) -> Result<(), Gone> {
+        let recovered = self.fault.take().is_some();
+        if !recovered && self.known.as_ref() == Some(&contents) {
+            return Ok(());
+        }
+        self.known = Some(contents.clone());
+        self.revision += 1;
+        self.send(StoreEvent::Loaded { contents, revision: self.revision }).await
+    }
+
+    async fn down(&mut self, fault: String) -> Result<(), Gone> {
+        self.stamp = None;
+        if self.fault.as_ref() == Some(&fault) {
+            return Ok(());
+        }
+        let reason = format!("{}: {fault}", self.path.display());
+        debug!(reason, "the configuration file cannot be read; what was read last stays");
+        self.fault = Some(fault);
+        self.send(StoreEvent::Down { reason }).await
+    }
+
+    async fn send(&self, event: StoreEvent) -> Result<(), Gone> {
+        self.events.send(event).await.map_err(|_| Gone)
+    }
+
+    async fn dump(&mut self, wanted: Contents) -> Result<i64, String> {
+        let (path, known) = (self.path.clone(), self.known.clone());
+        let dumped = wanted.clone();
+        let wrote = blocking(move || dump(&path, known.as_ref(), &wanted)).await?;
+        self.known = Some(dumped);
+        self.stamp = None;
+        self.missing &= !wrote;
+        self.revision += i64::from(wrote);
+        Ok(self.revision)
+    }
+}
+
+/// What one look has found.
+enum Look {
+    Same,
+    Missing,
+    /// The contents, and the stamp to know them by.
+    Read(Contents, Option<Stamp>),
+}
+
+/// What tells one version of a file from another without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    bytes: u64,
+    inode: u64,
+}
+
+fn look(path: &Path, known: Option<&Stamp>) -> Result<Look, String> {
+    let stamp = match fs::metadata(path) {
+        Ok(found) => {
+            let modified = found.modified().map_err(|error| error.to_string())?;
+            Stamp { modified, bytes: found.len(), inode: found.ino() }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
+        Err(error) => return Err(error.to_string()),
+    };
+    if known == Some(&stamp) {
+        return Ok(Look::Same);
+    }
+    let settled = stamp.modified.elapsed().is_ok_and(|age| age >= SETTLED);
+    let contents = match fs::read(path) {
+        Ok(text) => document::read(&text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
+        Err(error) => return Err(error.to_string()),
+    };
+    Ok(Look::Read(contents, settled.then_some(stamp)))
+}
+
+/// Writes `wanted` unless it is there already, and says whether it wrote.
+fn dump(path: &Path, known: Option<&Contents>, wanted: &Contents) -> Result<bool, String> {
+    let there = match look(path, None) {
+        Ok(Look::Read(contents, _)) => contents,
+        Ok(_) => Contents::default(),
+        Err(fault) => return Err(format!("not overwritten, because what is there cannot be read: {fault}")),
+    };
+    if known.is_some_and(|known| *known != there) {
+        return Err("the file was changed meanwhile; it is read first, then dump again".into());
+    }
+    if there == *wanted {
+        return Ok(false);
+    }
+    let text = document::write(wanted)?;
+    replace(path, text.as_bytes()).map_err(|error| error.to_string())?;
+    Ok(true)
+}
+
+async fn blocking<T, F>(work: F) -> Result<T, String>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, String> + Send + 'static,
+{
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
+}
+
+#[cfg(test)]
+mod tests;

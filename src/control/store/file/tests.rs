@@ -1,0 +1,155 @@
+//! The file store over real files: loads, edits by hand, mistakes, dumps, and two writers.
+
+use super::*;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+struct Bench {
+    folder: TempDir,
+    handle: StoreHandle,
+}
+
+impl Bench {
+    fn start(text: Option<&str>) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("elb.json");
+        if let Some(text) = text {
+            fs::write(&path, text).unwrap();
+        }
+        Bench { handle: start(path), folder }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("elb.json")
+    }
+
+    fn write(&self, text: &str) {
+        replace(&self.path(), text.as_bytes()).unwrap();
+    }
+
+    async fn event(&mut self) -> StoreEvent {
+        timeout(Duration::from_secs(20), self.handle.events.recv()).await.expect("an event in time").unwrap()
+    }
+
+    async fn loaded(&mut self) -> (Contents, i64) {
+        match self.event().await {
+            StoreEvent::Loaded { contents, revision } => (contents, revision),
+            other => panic!("{other:?} instead of a load"),
+        }
+    }
+
+    async fn dump(&self, contents: &Contents) -> Result<i64, String> {
+        let (reply, answer) = oneshot::channel();
+        let command = StoreCommand::Dump { contents: contents.clone(), reply };
+        self.handle.commands.send(command).await.unwrap();
+        timeout(Duration::from_secs(20), answer).await.expect("an answer in time").unwrap()
+    }
+}
+
+fn contents(text: &str) -> Contents {
+    document::read(text.as_bytes()).unwrap()
+}
+
+const ONE: &str = r#"{"domains": {"one.com": {}}, "upstreams": {"up": {"s:1": ""}}}"#;
+const TWO: &str = r#"{"domains": {"two.com": {}}}"#;
+
+#[tokio::test]
+async fn a_file_is_loaded_and_loaded_again_when_it_changes() {
+    let mut bench = Bench::start(Some(ONE));
+    assert_eq!(bench.loaded().await, (contents(ONE), 1));
+    bench.write(TWO);
+    assert_eq!(bench.loaded().await, (contents(TWO), 2));
+}
+
+#[tokio::test]
+async fn no_file_is_an_empty_store_that_may_come_and_go() {
+    let mut bench = Bench::start(None);
+    assert_eq!(bench.loaded().await.0, Contents::default());
+    bench.write(ONE);
+    assert_eq!(bench.loaded().await.0, contents(ONE));
+    fs::remove_file(bench.path()).unwrap();
+    assert_eq!(bench.loaded().await.0, Contents::default());
+}
+
+#[tokio::test]
+async fn a_mistake_is_told_once_with_its_place_and_forgotten_when_it_is_mended() {
+    let mut bench = Bench::start(Some(ONE));
+    bench.loaded().await;
+    bench.write("{\n  \"domains\": {,}\n}");
+    match bench.event().await {
+        StoreEvent::Down { reason } => {
+            assert!(reason.contains("elb.json: ") && reason.contains("line 2 column 15"), "{reason}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // The same contents as before the mistake: the control loop has to hear that the store is well.
+    bench.write(ONE);
+    assert_eq!(bench.loaded().await.0, contents(ONE));
+}
+
+#[tokio::test]
+async fn a_dump_replaces_the_file_and_is_not_reported_back() {
+    let mut bench = Bench::start(Some(ONE));
+    bench.loaded().await;
+    assert_eq!(bench.dump(&contents(TWO)).await, Ok(2));
+    assert_eq!(contents(&fs::read_to_string(bench.path()).unwrap()), contents(TWO));
+    assert_eq!(bench.dump(&contents(TWO)).await, Ok(2), "nothing to write");
+    bench.write(ONE);
+    assert_eq!(bench.loaded().await, (contents(ONE), 3), "the next event is somebody else's change");
+}
+
+#[tokio::test]
+async fn a_dump_makes_the_file() {
+    let mut bench = Bench::start(None);
+    bench.loaded().await;
+    assert_eq!(bench.dump(&contents(ONE)).await, Ok(2));
+    assert_eq!(contents(&fs::read_to_string(bench.path()).unwrap()), contents(ONE));
+}
+
+#[tokio::test]
+async fn a_dump_does_not_overwrite_what_it_has_not_seen() {
+    let mut bench = Bench::start(Some(ONE));
+    bench.loaded().await;
+    bench.write(TWO);
+    // The store may or may not have looked in between; if it has, it has reported.
+    match bench.dump(&contents(ONE)).await {
+        Err(reason) => assert!(reason.contains("changed meanwhile"), "{reason}"),
+        Ok(_) => assert_eq!(bench.loaded().await.0, contents(TWO)),
+    }
+    bench.write("{");
+    let reason = bench.dump(&contents(ONE)).await.unwrap_err();
+    assert!(reason.contains("EOF"), "{reason}");
+    assert_eq!(fs::read_to_string(bench.path()).unwrap(), "{");
+}
+
+#[tokio::test]
+async fn a_resync_loads_again() {
+    let mut bench = Bench::start(Some(ONE));
+    bench.loaded().await;
+    bench.handle.commands.send(StoreCommand::Resync).await.unwrap();
+    assert_eq!(bench.loaded().await, (contents(ONE), 2));
+}
+
+#[tokio::test]
+async fn the_store_ends_with_its_handle() {
+    let mut bench = Bench::start(Some(ONE));
+    bench.loaded().await;
+    drop(bench.handle.commands);
+    let end = timeout(Duration::from_secs(20), bench.handle.events.recv()).await.expect("an end in time");
+    assert!(end.is_none());
+}
+
+#[test]
+fn only_a_file_that_is_old_enough_is_known_by_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elb.json");
+    fs::write(&path, ONE).unwrap();
+    let Ok(Look::Read(_, None)) = look(&path, None) else { panic!("a fresh file has no stamp") };
+    let past = SystemTime::now() - SETTLED - Duration::from_secs(1);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(past).unwrap();
+    let Ok(Look::Read(_, Some(stamp))) = look(&path, None) else { panic!("an old file has one") };
+    assert!(matches!(look(&path, Some(&stamp)), Ok(Look::Same)));
+    fs::write(&path, TWO).unwrap();
+    assert!(matches!(look(&path, Some(&stamp)), Ok(Look::Read(..))));
+}

@@ -1,0 +1,281 @@
+//! The etcd store against a real etcd: what it reports while etcd is written, compacted, wiped, killed and frozen.
+//!
+//! Every wait is for an event and has a deadline. Dumps are in `store_etcd_dump`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+#[path = "support/etcd.rs"]
+mod etcd;
+#[path = "support/watcher.rs"]
+mod watcher;
+
+use std::time::{Duration, Instant};
+
+use elb::control::store::{EVENTS, EtcdOptions, Pulse, StoreCommand, StoreEvent};
+use etcd_client::{CompactionOptions, Txn, TxnOp};
+
+use etcd::Etcd;
+use watcher::{Watcher, logged, options, rule, server};
+
+#[tokio::test]
+async fn what_is_there_is_loaded() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    for (key, value) in [
+        ("/ELB/rules/a.com", r#"{"default":"r1"}"#),
+        ("/ELB/rules/a.com/with/slashes", "{}"),
+        ("/ELB/upstreams/up/127.0.0.1:80", "weight=3"),
+        ("/ELB/upstreams/up/unix:/run/app.sock", ""),
+        ("/ELB/@nodes/1", "alive"),
+        ("/ELB/rules/@note", "ours"),
+        ("/ELB/upstreams/forgotten", "no server"),
+        ("/ELB2/rules/other.com", "{}"),
+    ] {
+        client.put(key, value, None).await.unwrap();
+    }
+    let mut watcher = Watcher::start(options(&etcd));
+    let (contents, revision) = watcher.loaded().await;
+    assert_eq!(revision, 9, "etcd begins at revision 1");
+    let rules: Vec<(&str, &str)> = contents.rules.iter().map(|(d, t)| (d.as_str(), t.as_str())).collect();
+    assert_eq!(rules, [("a.com", r#"{"default":"r1"}"#), ("a.com/with/slashes", "{}")]);
+    assert_eq!(contents.upstreams.len(), 1);
+    assert_eq!(contents.upstreams["up"]["127.0.0.1:80"], "weight=3");
+    assert_eq!(contents.upstreams["up"]["unix:/run/app.sock"], "");
+}
+
+#[tokio::test]
+async fn an_empty_etcd_is_loaded_too() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    assert_eq!(watcher.loaded().await, (elb::model::Contents::default(), 1));
+}
+
+#[tokio::test]
+async fn changes_are_reported_as_they_come() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    client.put("/ELB/rules/a.com", "{}", None).await.unwrap();
+    assert_eq!(watcher.changed().await, (vec![rule("a.com", Some("{}"))], 2));
+    client.put("/ELB/upstreams/up/s:1", "", None).await.unwrap();
+    assert_eq!(watcher.changed().await, (vec![server("up", "s:1", Some(""))], 3));
+    client.put("/ELB/@nodes/1", "not data", None).await.unwrap();
+    client.delete("/ELB/rules/a.com", None).await.unwrap();
+    assert_eq!(watcher.changed().await, (vec![rule("a.com", None)], 5));
+}
+
+#[tokio::test]
+async fn what_one_transaction_writes_is_one_change() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    let writes = [TxnOp::put("/ELB/rules/a.com", "{}", None), TxnOp::put("/ELB/upstreams/up/s:1", "", None)];
+    client.txn(Txn::new().and_then(writes)).await.unwrap();
+    let (changes, revision) = watcher.changed().await;
+    assert_eq!(changes, [rule("a.com", Some("{}")), server("up", "s:1", Some(""))]);
+    assert_eq!(revision, 2);
+}
+
+#[tokio::test]
+async fn a_value_that_is_no_text_is_reported_as_one_that_nobody_accepts() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    client.put("/ELB/rules/a.com", b"{\"default\":\"\xff\"}".to_vec(), None).await.unwrap();
+    let mut watcher = Watcher::start(options(&etcd));
+    let (contents, _) = watcher.loaded().await;
+    assert!(contents.rules["a.com"].ends_with("not UTF-8 at byte 12"), "{:?}", contents.rules);
+}
+
+#[tokio::test]
+async fn a_server_under_a_lease_goes_when_the_lease_does() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let lease = client.lease_grant(60, None).await.unwrap().id();
+    let under = etcd_client::PutOptions::new().with_lease(lease);
+    client.put("/ELB/upstreams/up/s:1", "", Some(under)).await.unwrap();
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    client.lease_revoke(lease).await.unwrap();
+    assert_eq!(watcher.changed().await.0, [server("up", "s:1", None)]);
+}
+
+/// More than the 4 MiB that a client takes by default, and more keys than a page.
+#[tokio::test]
+async fn a_large_store_is_read_in_pages_of_one_revision() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let text = "x".repeat(10 * 1024);
+    for batch in 0..12 {
+        let writes: Vec<TxnOp> = (batch * 100..batch * 100 + 100)
+            .map(|number| TxnOp::put(format!("/ELB/rules/d{number:04}"), text.as_str(), None))
+            .collect();
+        client.txn(Txn::new().and_then(writes)).await.unwrap();
+    }
+    let mut watcher = Watcher::start(options(&etcd));
+    let (contents, revision) = watcher.loaded().await;
+    assert_eq!((contents.rules.len(), revision), (1200, 13));
+    assert!(contents.rules.values().all(|read| *read == text));
+}
+
+/// 100 values of 700 KiB are more than one answer may hold, so the pages have to become smaller.
+#[tokio::test]
+async fn pages_shrink_until_they_fit() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let text = "x".repeat(700 * 1024);
+    for number in 0..100 {
+        client.put(format!("/ELB/rules/d{number:04}"), text.as_str(), None).await.unwrap();
+    }
+    let mut watcher = Watcher::start(options(&etcd));
+    assert_eq!(watcher.loaded().await.0.rules.len(), 100);
+}
+
+/// etcd is killed, written and compacted behind our back; the history we would need is gone.
+#[tokio::test]
+async fn a_compaction_while_we_were_away_loses_nothing() {
+    let Some(mut etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    etcd.stop();
+    watcher.down().await;
+    etcd.restart();
+    let mut client = etcd.client().await;
+    let mut last = 0;
+    for text in ["1", "2", "3"] {
+        last = client.put("/ELB/rules/a.com", text, None).await.unwrap().header().unwrap().revision();
+    }
+    client.compact(last, Some(CompactionOptions::new().with_physical())).await.unwrap();
+    watcher.until_rule("a.com", Some("3")).await;
+    client.put("/ELB/rules/a.com", "4", None).await.unwrap();
+    watcher.until_rule("a.com", Some("4")).await;
+}
+
+/// The control loop does not take its events, so the watch is not read and falls behind until what it would have to
+/// deliver is compacted. etcd cancels it then and says nothing more on its stream.
+#[tokio::test]
+async fn a_compaction_under_a_running_watch_is_survived() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    while watcher.handle.events.len() < EVENTS {
+        client.put("/ELB/rules/a.com", "small", None).await.unwrap();
+    }
+    // Enough to fill the windows of the connection, then enough messages to fill etcd's queue for a watch.
+    let large = "x".repeat(256 * 1024);
+    for _ in 0..32 {
+        client.put("/ELB/rules/a.com", large.as_str(), None).await.unwrap();
+    }
+    let mut revision = 0;
+    for number in 0..1200 {
+        let put = client.put("/ELB/rules/a.com", number.to_string(), None).await.unwrap();
+        revision = put.header().unwrap().revision();
+    }
+    client.compact(revision, None).await.unwrap();
+    while !matches!(watcher.event().await, StoreEvent::Loaded { .. }) {}
+    let told = logged();
+    assert!(told.contains("canceled: compacted up to revision"), "{told}");
+    watcher.until_rule("a.com", Some("1199")).await;
+    client.put("/ELB/rules/a.com", "after", None).await.unwrap();
+    watcher.until_rule("a.com", Some("after")).await;
+}
+
+#[tokio::test]
+async fn a_wiped_etcd_is_seen_as_what_it_is() {
+    let Some(mut etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    for _ in 0..20 {
+        client.put("/ELB/rules/old.com", "{}", None).await.unwrap();
+    }
+    let mut watcher = Watcher::start(options(&etcd));
+    assert_eq!(watcher.loaded().await.1, 21);
+    etcd.wipe();
+    // Its revision is far behind ours: a watch from ours on would be silent for ever.
+    watcher.until_rule("old.com", None).await;
+    assert!(logged().contains("went backwards: it was wiped or restored"), "{}", logged());
+    etcd.client().await.put("/ELB/rules/new.com", "{}", None).await.unwrap();
+    watcher.until_rule("new.com", Some("{}")).await;
+}
+
+#[tokio::test]
+async fn down_is_reported_once_and_etcd_is_found_again() {
+    let Some(mut etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    etcd.stop();
+    let reason = watcher.down().await;
+    assert!(reason.contains("127.0.0.1") && reason.contains("refused"), "{reason}");
+    etcd.restart();
+    let event = watcher.event().await;
+    assert!(matches!(event, StoreEvent::Loaded { .. }), "Down comes once, then {event:?}");
+    assert_eq!(logged().matches("cannot be reached").count(), 1, "{}", logged());
+    etcd.client().await.put("/ELB/rules/a.com", "{}", None).await.unwrap();
+    watcher.until_rule("a.com", Some("{}")).await;
+}
+
+#[tokio::test]
+async fn a_start_without_etcd_waits_for_it() {
+    let Some(mut etcd) = Etcd::start() else { return };
+    etcd.stop();
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.down().await;
+    etcd.restart();
+    watcher.loaded().await;
+}
+
+/// A process that is stopped keeps its connections open and answers nothing: only our own questions find that out.
+#[tokio::test]
+async fn a_link_that_died_in_silence_is_noticed() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut quick = options(&etcd);
+    quick.pulse = Pulse { every: Duration::from_millis(200), silence: Duration::from_millis(500) };
+    quick.connect_timeout = Duration::from_millis(500);
+    quick.request_timeout = Duration::from_millis(500);
+    let mut watcher = Watcher::start(quick);
+    watcher.loaded().await;
+    let began = Instant::now();
+    etcd.pause();
+    watcher.down().await;
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    etcd.resume();
+    watcher.loaded().await;
+    etcd.client().await.put("/ELB/rules/a.com", "{}", None).await.unwrap();
+    watcher.until_rule("a.com", Some("{}")).await;
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_is_passed_over() {
+    let Some(etcd) = Etcd::start() else { return };
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let addresses = format!("{dead},{}", etcd.address());
+    let mut watcher = Watcher::start(EtcdOptions::new(&addresses, "ELB"));
+    watcher.loaded().await;
+    etcd.client().await.put("/ELB/rules/a.com", "{}", None).await.unwrap();
+    assert_eq!(watcher.changed().await.0, [rule("a.com", Some("{}"))]);
+}
+
+#[tokio::test]
+async fn a_resync_loads_again() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    let first = watcher.loaded().await;
+    watcher.handle.commands.send(StoreCommand::Resync).await.unwrap();
+    assert_eq!(watcher.loaded().await, first);
+}
+
+#[tokio::test]
+async fn the_store_ends_with_its_handle() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    drop(watcher.handle.commands);
+    let end = tokio::time::timeout(Duration::from_secs(5), watcher.handle.events.recv()).await;
+    assert!(end.unwrap().is_none());
+}

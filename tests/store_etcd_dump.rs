@@ -1,0 +1,242 @@
+//! Dumps into a real etcd, and etcd with users: what is written, in which order, and what stands in the way.
+//!
+//! Every wait is for an event and has a deadline. Loads and watches are in `store_etcd`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
+
+#[path = "support/etcd.rs"]
+mod etcd;
+#[path = "support/watcher.rs"]
+mod watcher;
+
+use std::time::{Duration, Instant};
+
+use elb::control::store::StoreEvent;
+use elb::model::{Contents, KeyChange};
+use etcd_client::{Client, GetOptions, Permission, PutOptions};
+
+use etcd::Etcd;
+use watcher::{Watcher, options, rule, server};
+
+fn contents(rules: &[(&str, &str)], servers: &[(&str, &str, &str)]) -> Contents {
+    let mut contents = Contents::default();
+    for (domain, text) in rules {
+        contents.rules.insert((*domain).into(), (*text).into());
+    }
+    for (upstream, server, text) in servers {
+        let servers = contents.upstreams.entry((*upstream).into()).or_default();
+        servers.insert((*server).into(), (*text).into());
+    }
+    contents
+}
+
+/// All keys, with value and the revision that wrote them.
+async fn keys(client: &mut Client) -> Vec<(String, String, i64)> {
+    let all = client.get("/", Some(GetOptions::new().with_prefix())).await.unwrap();
+    let one = |pair: &etcd_client::KeyValue| {
+        (pair.key_str().unwrap().to_owned(), pair.value_str().unwrap().to_owned(), pair.mod_revision())
+    };
+    all.kvs().iter().map(one).collect()
+}
+
+#[tokio::test]
+async fn a_dump_writes_the_difference_and_nothing_else() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    for (key, value) in [
+        ("/ELB/@nodes/1", "ours"),
+        ("/ELB/rules/@note", "ours"),
+        ("/ELB/rules/changed.com", "old"),
+        ("/ELB/rules/gone.com", "{}"),
+        ("/ELB/rules/same.com", "{}"),
+        ("/ELB/secrets/key", "of somebody else"),
+        ("/ELB/upstreams/gone/s:1", ""),
+        ("/ELB/upstreams/up/s:1", "weight=1"),
+        ("/ELB2/rules/other.com", "{}"),
+    ] {
+        client.put(key, value, None).await.unwrap();
+    }
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    let wanted = contents(
+        &[("same.com", "{}"), ("changed.com", "new"), ("a.com/x", "{}")],
+        &[("up", "s:1", "weight=1"), ("up", "unix:/s", "backup")],
+    );
+    let revision = watcher.dump(&wanted).await.unwrap();
+    assert_eq!(revision, 11, "one transaction");
+    let keys = keys(&mut client).await;
+    let shown: Vec<(&str, &str, i64)> = keys.iter().map(|(k, v, r)| (k.as_str(), v.as_str(), *r)).collect();
+    assert_eq!(
+        shown,
+        [
+            ("/ELB/@nodes/1", "ours", 2),
+            ("/ELB/rules/@note", "ours", 3),
+            ("/ELB/rules/a.com/x", "{}", 11),
+            ("/ELB/rules/changed.com", "new", 11),
+            ("/ELB/rules/same.com", "{}", 6),
+            ("/ELB/secrets/key", "of somebody else", 7),
+            ("/ELB/upstreams/up/s:1", "weight=1", 9),
+            ("/ELB/upstreams/up/unix:/s", "backup", 11),
+            ("/ELB2/rules/other.com", "{}", 10),
+        ]
+    );
+    let (changes, _) = watcher.changed().await;
+    assert_eq!(changes.len(), 5, "the watch sees the dump: {changes:?}");
+    assert_eq!(watcher.dump(&wanted).await, Ok(11), "a second dump has nothing to write");
+}
+
+/// More operations than a transaction may have, so a rule may come in another one than its upstream: never before it,
+/// and on the way out never after it.
+#[tokio::test]
+async fn a_large_dump_goes_in_an_order_that_may_be_cut_anywhere() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    let names: Vec<String> = (0..150).map(|number| format!("n{number:03}")).collect();
+    let rules: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "{}")).collect();
+    let servers: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), "s:1", "")).collect();
+    let wanted = contents(&rules, &servers);
+
+    let revision = watcher.dump(&wanted).await.unwrap();
+    assert_eq!(revision, 4, "300 operations are 3 transactions");
+    let came = changes_until(&mut watcher, revision).await;
+    let first_rule = came.iter().position(|change| matches!(change, KeyChange::Rule { .. })).unwrap();
+    assert!(came[first_rule..].iter().all(|change| matches!(change, KeyChange::Rule { .. })));
+    assert_eq!((came.len(), first_rule), (300, 150));
+
+    let revision = watcher.dump(&Contents::default()).await.unwrap();
+    let went = changes_until(&mut watcher, revision).await;
+    let first_server = went.iter().position(|change| matches!(change, KeyChange::Server { .. })).unwrap();
+    assert!(went[first_server..].iter().all(|change| matches!(change, KeyChange::Server { .. })));
+    assert_eq!((went.len(), first_server), (300, 150));
+}
+
+async fn changes_until(watcher: &mut Watcher, revision: i64) -> Vec<KeyChange> {
+    let mut all = Vec::new();
+    loop {
+        let (changes, at) = watcher.changed().await;
+        all.extend(changes);
+        if at >= revision {
+            return all;
+        }
+    }
+}
+
+/// The dump and another writer race for one key, again and again: each dump either holds or says that it did not,
+/// and what the other wrote after its read is never overwritten unseen.
+#[tokio::test]
+async fn a_key_that_somebody_else_changes_is_not_overwritten_unseen() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    let mut client = etcd.client().await;
+    let stop = std::rc::Rc::new(std::cell::Cell::new(false));
+    let (mut rival, done) = (etcd.client().await, stop.clone());
+    let write = async move {
+        let mut number = 0;
+        while !done.get() {
+            rival.put("/ELB/rules/a.com", format!("rival {number}"), None).await.unwrap();
+            number += 1;
+        }
+    };
+    let dumps = async {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            assert!(Instant::now() < deadline, "no dump met the rival");
+            match watcher.dump(&contents(&[("a.com", "dumped")], &[])).await {
+                Ok(_) => {}
+                Err(reason) if reason.contains("changed meanwhile") => break stop.set(true),
+                Err(reason) => panic!("{reason}"),
+            }
+            while watcher.handle.events.try_recv().is_ok() {}
+        }
+    };
+    tokio::join!(write, dumps);
+    assert!(keys(&mut client).await[0].1.starts_with("rival"), "the rival wrote last");
+    while watcher.handle.events.try_recv().is_ok() {}
+    watcher.dump(&contents(&[("a.com", "dumped")], &[])).await.unwrap();
+    assert_eq!(keys(&mut client).await[0].1, "dumped");
+}
+
+#[tokio::test]
+async fn a_server_that_registered_under_a_lease_stays_under_it() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let lease = client.lease_grant(60, None).await.unwrap().id();
+    client.put("/ELB/upstreams/up/s:1", "", Some(PutOptions::new().with_lease(lease))).await.unwrap();
+    let watcher = Watcher::start(options(&etcd));
+    watcher.dump(&contents(&[], &[("up", "s:1", "weight=2")])).await.unwrap();
+    assert_eq!(keys(&mut client).await[0].1, "weight=2");
+    client.lease_revoke(lease).await.unwrap();
+    assert_eq!(keys(&mut client).await, []);
+}
+
+#[tokio::test]
+async fn a_dump_without_etcd_is_answered_soon() {
+    let Some(mut etcd) = Etcd::start() else { return };
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    etcd.pause();
+    let began = Instant::now();
+    let error = watcher.dump(&contents(&[("a.com", "{}")], &[])).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(error.contains("2000 ms"), "{error}");
+    etcd.stop();
+    let error = watcher.dump(&contents(&[("a.com", "{}")], &[])).await.unwrap_err();
+    assert!(error.contains("refused"), "{error}");
+}
+
+/// Logins end after two seconds here, and etcd forgets all of them when it is started again.
+#[tokio::test]
+async fn users_and_their_short_logins() {
+    let Some(mut etcd) = Etcd::start_with(&["--auth-token-ttl", "2"]) else { return };
+    let mut client = etcd.client().await;
+    client.user_add("root", "r", None).await.unwrap();
+    client.user_grant_role("root", "root").await.unwrap();
+    client.role_add("elb").await.unwrap();
+    client.role_grant_permission("elb", Permission::read_write("/ELB/").with_prefix()).await.unwrap();
+    client.user_add("elb", "secret", None).await.unwrap();
+    client.user_grant_role("elb", "elb").await.unwrap();
+    client.auth_enable().await.unwrap();
+
+    let mut wrong = options(&etcd);
+    wrong.login = Some(("elb".into(), "wrong".into()));
+    let reason = Watcher::start(wrong).down().await;
+    assert!(reason.contains("authentication failed"), "{reason}");
+
+    let mut right = options(&etcd);
+    right.login = Some(("elb".into(), "secret".into()));
+    let mut watcher = Watcher::start(right);
+    watcher.loaded().await;
+    watcher.dump(&contents(&[("a.com", "1")], &[])).await.unwrap();
+    assert_eq!(watcher.changed().await.0, [rule("a.com", Some("1"))]);
+
+    // The user store changes, which makes every login before it old.
+    let mut root = login(&etcd).await;
+    root.user_add("another", "x", None).await.unwrap();
+    watcher.dump(&contents(&[("a.com", "2")], &[])).await.unwrap();
+    watcher.until_rule("a.com", Some("2")).await;
+
+    // Long enough for the first login to end; the watch goes on, and a new one can be opened.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    login(&etcd).await.put("/ELB/rules/a.com", "3", None).await.unwrap();
+    watcher.until_rule("a.com", Some("3")).await;
+    watcher.handle.commands.send(elb::control::store::StoreCommand::Resync).await.unwrap();
+    watcher.loaded().await;
+
+    etcd.restart();
+    while !matches!(watcher.event().await, StoreEvent::Loaded { .. }) {}
+    watcher.dump(&contents(&[("a.com", "4")], &[("up", "s:1", "")])).await.unwrap();
+    let (changes, _) = watcher.changed().await;
+    assert_eq!(changes, [server("up", "s:1", Some("")), rule("a.com", Some("4"))]);
+}
+
+async fn login(etcd: &Etcd) -> Client {
+    let options = etcd_client::ConnectOptions::new().with_user("root", "r");
+    Client::connect([etcd.address()], Some(options)).await.unwrap()
+}

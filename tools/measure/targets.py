@@ -1,0 +1,221 @@
+"""Who answers: ELB, its peers and the floor, each set up for the same work.
+
+All of them keep connections to the origin, add X-Forwarded-For and X-Real-IP, and write no access log. Buffers of the
+peers are large enough for every body but the megabyte, and their limits are out of the way.
+"""
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import machine, scenarios
+
+PEERS = ("nginx", "haproxy")
+# Idle connections to the origin that may be kept: more than any scenario has at once.
+IDLE = 2048
+FOREVER = 1_000_000_000
+
+
+@dataclass
+class Running:
+    """A target that answers."""
+
+    name: str
+    port: int
+    process: subprocess.Popen
+    workers: int = 1
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+def request(scenario):
+    host = scenarios.domains(scenario.config)[-1]
+    return f"GET {scenario.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+
+
+def start(name, scenario, origin, processes, folder, *, on, workers, binaries, under=()):
+    """Starts a target on these cores, under another program if one is given, and waits until it answers."""
+    port = machine.free_port()
+    folder = Path(folder) / f"{name}-{scenario.name}-{workers}"
+    folder.mkdir()
+    command = command_of(name, scenario, origin, port, folder, on, workers, binaries)
+    with open(folder / "output", "wb") as output:
+        process = processes.start((*under, *command), on, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        machine.wait_for(port, request(scenario), process, name)
+    except machine.Trouble as trouble:
+        raise machine.Trouble(f"{trouble}\n{(folder / 'output').read_text(errors='replace')}") from trouble
+    return Running(name, port, process, workers)
+
+
+def command_of(name, scenario, origin, port, folder, on, workers, binaries):
+    if name in binaries:
+        return elb(binaries[name], scenario.config, origin, port, folder, on, workers)
+    if name == "nginx":
+        return nginx(scenario.config, origin, port, folder, workers)
+    if name == "haproxy":
+        return haproxy(scenario.config, origin, port, folder, workers)
+    if name == "relay":
+        addresses = ("--listen", f"127.0.0.1:{port}", "--server", f"127.0.0.1:{origin}")
+        return (machine.tool("relay"), *addresses, "--threads", workers, *scenario.relay)
+    raise machine.Trouble(f"{name} is no target")
+
+
+def version(name, binaries):
+    """What a target calls itself."""
+    if name == "relay":
+        return "the floor"
+    program = str(binaries.get(name) or machine.find(name))
+    told = subprocess.run([program, "--version" if name in binaries else "-v"], capture_output=True, text=True,
+                          check=False)
+    found = re.search(r"\d+(\.\d+)+", told.stdout + told.stderr)
+    return found.group() if found else "?"
+
+
+# ----------------------------------------------------------------------------------------------------------------- ELB
+
+
+def elb(binary, config, origin, port, folder, on, workers):
+    store = folder / "store.json"
+    store.write_text(json.dumps(store_of(config, origin)))
+    return (
+        binary, "--listen", f"127.0.0.1:{port}", "--workers", workers,
+        "--cpus", ",".join(str(core) for core in sorted(on)[:workers]),
+        "--store", f"file:{store}", "--log-level", "warn", "--server-idle-max", IDLE, "--keepalive-timeout", "10m",
+    )
+
+
+def store_of(config, origin):
+    backend = {"type": "backend", "args": {"servername": "up"}}
+    rules = {"init": "up", "rules": {"up": backend}}
+    if config == "rules":
+        rules = {"init": "phone", "rules": {
+            "phone": {"type": "ua", "args": {"pattern": "(iphone|android)", "fail": "blog"}},
+            "blog": {"type": "path", "args": {"pattern": "^/blog/[0-9]+$", "regex": True, "rewrite": False,
+                                              "succ": "up", "fail": "shop"}},
+            "shop": {"type": "path", "args": {"pattern": "^/shop/(\\S+)$", "regex": True, "rewrite": False,
+                                              "succ": "up"}},
+            "up": backend,
+        }}
+    return {
+        "domains": dict.fromkeys(scenarios.domains(config), rules),
+        "upstreams": {"up": {f"127.0.0.1:{origin}": ""}},
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------- peers
+
+NGINX = """
+daemon off;
+{user}
+worker_processes {workers};
+pid {folder}/pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections 32768; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    keepalive_timeout 600s;
+    keepalive_requests {forever};
+    client_body_buffer_size 64k;
+    client_max_body_size 50m;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
+    proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_buffer_size 32k;
+    proxy_buffers 8 128k;
+    proxy_busy_buffers_size 256k;
+    proxy_max_temp_file_size 0;
+    map_hash_max_size 65536;
+    upstream up {{
+        server 127.0.0.1:{origin};
+        keepalive {idle};
+        keepalive_requests {forever};
+        keepalive_timeout 600s;
+    }}
+    map $host $site {{ default ""; {map} }}
+    map $http_user_agent $phone {{ default 0; "~*(iphone|android)" 1; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096 reuseport;
+        server_name _;
+        {locations}
+    }}
+}}
+"""
+
+NGINX_LOCATIONS = {
+    "one": "location / { proxy_pass http://up; }",
+    "domains": 'location / { if ($site = "") { return 404; } proxy_pass http://$site; }',
+    "rules": """
+        if ($site = "") { return 404; }
+        if ($phone) { return 403; }
+        location ~ ^/blog/[0-9]+$ { proxy_pass http://$site; }
+        location ~ ^/shop/(\\S+)$ { proxy_pass http://$site; }
+        location / { return 403; }""",
+}
+
+
+def nginx(config, origin, port, folder, workers):
+    names = folder / "hosts"
+    names.write_text("".join(f"{name} up;\n" for name in scenarios.domains(config)))
+    (folder / "nginx.conf").write_text(NGINX.format(
+        user="user root;" if os.geteuid() == 0 else "", workers=workers, folder=folder, forever=FOREVER,
+        origin=origin, idle=IDLE, map=f"include {names};", port=port, locations=NGINX_LOCATIONS[config]))
+    return machine.find("nginx"), "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"
+
+
+HAPROXY = """
+global
+    nbthread {workers}
+    maxconn {connections}
+    tune.bufsize 65536
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 600s
+    timeout server 600s
+    timeout http-keep-alive 600s
+    option http-keep-alive
+    option forwardfor
+    http-reuse always
+frontend all
+    bind 127.0.0.1:{port} backlog 4096
+    http-request set-header X-Real-IP %[src]
+{rules}
+backend up
+    server origin 127.0.0.1:{origin}
+"""
+
+HAPROXY_RULES = {
+    "one": "    default_backend up",
+    "domains": "    use_backend %[req.hdr(host),lower,map_str({names},none)]",
+    "rules": """    acl phone hdr_reg(user-agent) -i (iphone|android)
+    acl blog path_reg ^/blog/[0-9]+$
+    acl shop path_reg ^/shop/(\\S+)$
+    http-request deny if phone
+    use_backend %[req.hdr(host),lower,map_str({names},none)] if blog
+    use_backend %[req.hdr(host),lower,map_str({names},none)] if shop""",
+}
+
+
+def haproxy(config, origin, port, folder, workers):
+    names = folder / "hosts"
+    names.write_text("".join(f"{name} up\n" for name in scenarios.domains(config)))
+    # Not by format: braces are regexes' own.
+    rules = HAPROXY_RULES[config].replace("{names}", str(names))
+    # Each connection may need a second one, to the origin.
+    connections = min(30_000, machine.open_files() // 2 - 64)
+    text = HAPROXY.format(workers=workers, connections=connections, port=port, origin=origin, rules=rules)
+    (folder / "haproxy.cfg").write_text(text)
+    return machine.find("haproxy"), "-f", folder / "haproxy.cfg"
