@@ -30,7 +30,7 @@ struct Shared {
 #[derive(Default)]
 struct Seen {
     requests: Vec<Message>,
-    /// `None` for one that is to be reset, which a second handle would prevent.
+    /// `None` for one that has ended, or is to be reset, which a second handle would prevent.
     sockets: Vec<Option<TcpStream>>,
     talking: Vec<JoinHandle<()>>,
     faults: Vec<String>,
@@ -174,6 +174,7 @@ impl Shared {
             if !talk.crashes {
                 let _ = talk.wire.stream().shutdown(Shutdown::Both);
             }
+            talk.shared.seen().sockets[number] = None;
         });
         self.seen().talking.push(talking);
     }
