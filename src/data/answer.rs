@@ -16,8 +16,12 @@ const ADMIN: &[u8] = b"/__erulb__/";
 /// What came of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driven {
-    /// The exchange waits for bytes.
-    Waiting,
+    /// The exchange waits for bytes. A step that was taken before may have made it want some that are there already, and
+    /// of which no event will tell again.
+    Waiting {
+        /// A step was taken.
+        stepped: bool,
+    },
     /// The exchange is over, and the connection goes on.
     Idle,
     /// The connection is to be closed.
@@ -28,12 +32,13 @@ pub enum Driven {
 
 /// Takes steps until the exchange waits or is over.
 pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
+    let mut stepped = false;
     loop {
         let Some(active) = &mut conn.active else { return Driven::Idle };
         match active.exchange.step(&ctx.env()) {
-            Step::Wait => return Driven::Waiting,
+            Step::Wait => return Driven::Waiting { stepped },
             Step::Route => {
-                if route(active, conn.peer.as_bytes(), ctx) == Driven::Adopt {
+                if route(active, conn.peer.as_bytes(), ctx) {
                     return Driven::Adopt;
                 }
             }
@@ -62,11 +67,12 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
                 return Driven::Close;
             }
         }
+        stepped = true;
     }
 }
 
-/// Asks the rules.
-fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> Driven {
+/// Asks the rules; `true` when the connection goes to control.
+fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
     active.tried.clear();
     active.upstream = None;
     active.routed = ctx.now;
@@ -75,10 +81,10 @@ fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> Driven {
         && let Some(adoptions) = &ctx.adoptions
     {
         if adoptions.capacity() > 0 {
-            return Driven::Adopt;
+            return true;
         }
         active.exchange.denied(&ctx.env(), 503, "admin-busy");
-        return Driven::Waiting;
+        return false;
     }
     // The environment is put together by hand: the view stays borrowed for as long as its answer is used.
     let env =
@@ -92,7 +98,7 @@ fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> Driven {
             active.exchange.forward(&env, &Forward { peer, path, host, extra: &backend.headers });
         }
     }
-    Driven::Waiting
+    false
 }
 
 /// `/__erulb__/` and one word; anything else is the user's own path.

@@ -49,7 +49,7 @@ pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
             moved |= receive_from_server(&mut server, active, ctx, &mut budget);
         }
         match answer::drive(conn, ctx) {
-            Driven::Waiting => {}
+            Driven::Waiting { stepped } => moved |= stepped,
             Driven::Idle => continue,
             Driven::Close => return Pumped::Close,
             Driven::Adopt => return Pumped::Adopt,

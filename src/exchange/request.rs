@@ -41,8 +41,8 @@ pub(super) struct RequestHalf {
     path_copy: Vec<u8>,
     /// `Host` as received, or the authority of the target, which wins over it (RFC 9112, section 3.2.2).
     authority: Span,
-    /// The target as it goes out: whether a slash must be put before it, and how much of it is path.
-    slash: bool,
+    /// The target as it goes out: what is put before it, and how much of it is path.
+    before: &'static [u8],
     target: Span,
     path_len: u32,
     /// The protocols that it asks to switch to, when it does.
@@ -77,7 +77,7 @@ impl RequestHalf {
             path: Text::Copy,
             path_copy: Vec::new(),
             authority: Span::default(),
-            slash: false,
+            before: b"",
             target: Span::default(),
             path_len: 0,
             protocols: Vec::new(),
@@ -158,8 +158,13 @@ impl RequestHalf {
         let Self { window: Some(window), .. } = self else { return Ok(()) };
         let bytes = window.unjudged();
         let target = target::parse(self.head.method.of(bytes), self.head.target.of(bytes))?;
-        self.slash = target.slash;
-        self.target = Span::within(bytes, target.rest);
+        // The `*` that goes out need not be one that came in.
+        self.target = if target.asterisk { Span::default() } else { Span::within(bytes, target.rest) };
+        self.before = match target {
+            target::Target { asterisk: true, .. } => b"*".as_slice(),
+            target::Target { slash: true, .. } => b"/",
+            _ => b"",
+        };
         self.path_len = Span::new(0, target.path.len()).len;
         let host = self.head.host.of(bytes);
         if !host.is_empty() && target.authority.is_some() {
@@ -219,8 +224,7 @@ impl RequestHalf {
         let (path, query) = target.split_at_checked(self.path_len as usize).unwrap_or((target, b""));
         let path: [&[u8]; 2] = match forward.path {
             Some(path) => [path, b""],
-            None if self.slash => [b"/", b""],
-            None => [path, b""],
+            None => [self.before, path],
         };
         let normal = self.text(self.host, &self.host_copy);
         let own = if host_as_received { self.authority.of(bytes) } else { normal };
@@ -292,7 +296,7 @@ impl RequestHalf {
         if !window.is_full() {
             return true;
         }
-        if window.is_stuck() || (self.kept && window.capacity() < REPLAY) {
+        if self.kept && window.capacity() < REPLAY {
             return true; // A larger window will be lent.
         }
         if self.begun && window.pending().is_empty() {

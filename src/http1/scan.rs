@@ -172,6 +172,19 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_split_gives_the_same_answer(picks in proptest::collection::vec(0..5_usize, 0..60), max in 1..50_usize) {
+            let pieces = [&b"\r\n"[..], b"\n", b"\r", b"a", b"aaaaaaa"];
+            let bytes: Vec<u8> = picks.iter().flat_map(|pick| pieces[*pick]).copied().collect();
+            let whole = Scan::default().find(&bytes, max);
+            let mut scan = Scan::default();
+            let mut each = (1..=bytes.len()).map(|n| scan.find(&bytes[..n], max));
+            let split = each.find(|answer| !matches!(answer, Ok(None))).unwrap_or(Ok(None));
+            proptest::prop_assert_eq!(if bytes.is_empty() { Ok(None) } else { whole }, split);
+        }
+    }
+
     #[test]
     fn the_first_line_is_known_as_soon_as_it_is_whole() {
         let mut scan = Scan::default();

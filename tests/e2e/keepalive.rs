@@ -1,6 +1,6 @@
 //! Connections that stay open: to clients, and to servers in the pool.
 
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 
 use serde_json::json;
 
@@ -95,6 +95,34 @@ fn what_one_side_closes_the_other_keeps() {
     assert_eq!(server.connections(), 1, "the first client's close was not the server's");
     assert_eq!(client.ask(get(SITE, "/")).text(), "a");
     assert_eq!(server.connections(), 2, "the server's close was not the client's");
+}
+
+#[test]
+fn a_request_of_which_one_half_was_read_with_the_last_one_is_not_forgotten() {
+    let (answers, waits) = mpsc::channel::<()>();
+    let waits = Mutex::new(waits);
+    let server = Server::start(move |talk| {
+        while let Some(request) = talk.request()? {
+            if request.head.target() == "/held" {
+                let _ = waits.lock().expect("one such request").recv_timeout(PATIENCE);
+            }
+            talk.send(ok(request.head.target()))?;
+        }
+        Ok(())
+    });
+    let elb = alone(&[&server]).start();
+
+    let second = get(SITE, "/second");
+    let (half, rest) = second.split_at(9);
+    let mut client = elb.client();
+    client.send(get(SITE, "/held") + half);
+    wait::until("the first request", || (server.requests().len() == 1).then_some(()));
+    client.send(rest);
+    assert_eq!(elb.client().ask(get(SITE, "/other")).text(), "/other", "the worker has seen the rest come");
+    answers.send(()).expect("a server that waits");
+
+    assert_eq!(client.response().text(), "/held");
+    assert_eq!(client.response().text(), "/second");
 }
 
 #[test]

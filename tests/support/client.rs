@@ -101,6 +101,20 @@ impl Client {
         bytes
     }
 
+    /// Everything that still comes, to the end, and whether that was an orderly end and not a reset.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> (Vec<u8>, bool) {
+        let mut rest = Vec::new();
+        loop {
+            match self.wire.some(u64::MAX, &mut |piece| rest.extend_from_slice(piece)) {
+                Ok(0) => return (rest, true),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return (rest, false),
+                Err(error) => panic!("no end: {error}"),
+            }
+        }
+    }
+
     /// The sending half alone, for a thread that sends while this one reads.
     pub(crate) fn sender(&self) -> Wire {
         Wire::new(self.wire.stream().try_clone().expect("a second handle")).expect("a second handle")

@@ -29,6 +29,8 @@ pub(crate) struct Message {
     pub(crate) head: Head,
     /// The body without its framing.
     pub(crate) body: Vec<u8>,
+    /// The body as it stood on the wire, chunks and trailers and all.
+    pub(crate) raw: Vec<u8>,
     /// Trailer fields of a chunked body.
     pub(crate) trailers: Vec<(String, String)>,
 }
@@ -113,6 +115,11 @@ impl Head {
 }
 
 impl Message {
+    /// The exact bytes, from the first of the head to the last of the body.
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        [&self.head.bytes[..], &self.raw].concat()
+    }
+
     /// The number in a status line.
     pub(crate) fn status(&self) -> u16 {
         self.head.status()

@@ -8,6 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::message::{Head, Message};
 use super::wait;
@@ -29,7 +30,8 @@ struct Shared {
 #[derive(Default)]
 struct Seen {
     requests: Vec<Message>,
-    sockets: Vec<TcpStream>,
+    /// `None` for one that is to be reset, which a second handle would prevent.
+    sockets: Vec<Option<TcpStream>>,
     talking: Vec<JoinHandle<()>>,
     faults: Vec<String>,
 }
@@ -40,6 +42,7 @@ pub(crate) struct Conversation {
     pub(crate) number: usize,
     wire: Wire,
     shared: Arc<Shared>,
+    crashes: bool,
 }
 
 impl Server {
@@ -120,7 +123,7 @@ impl Server {
 
     /// Closes every open connection, as a server does that finds them idle for too long.
     pub(crate) fn hang_up(&self) {
-        for socket in &self.shared.seen().sockets {
+        for socket in self.shared.seen().sockets.iter().flatten() {
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
@@ -159,16 +162,18 @@ impl Shared {
     {
         let shared = Arc::clone(self);
         let (Ok(copy), Ok(wire)) = (stream.try_clone(), Wire::new(stream)) else { return };
-        self.seen().sockets.push(copy);
+        self.seen().sockets.push(Some(copy));
         let talking = thread::spawn(move || {
-            let mut talk = Conversation { number, wire, shared };
+            let mut talk = Conversation { number, wire, shared, crashes: false };
             match script(&mut talk) {
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
                     talk.shared.seen().faults.push(format!("connection {number}: {error}"));
                 }
                 _ => {}
             }
-            let _ = talk.wire.stream().shutdown(Shutdown::Both);
+            if !talk.crashes {
+                let _ = talk.wire.stream().shutdown(Shutdown::Both);
+            }
         });
         self.seen().talking.push(talking);
     }
@@ -236,5 +241,13 @@ impl Conversation {
     /// Says that nothing more will be sent; reading goes on.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.wire.finish()
+    }
+
+    /// The connection will end as in a crash: with a reset, as soon as the script is over.
+    pub(crate) fn crash(&mut self) -> io::Result<()> {
+        socket2::SockRef::from(self.wire.stream()).set_linger(Some(Duration::ZERO))?;
+        self.shared.seen().sockets[self.number] = None;
+        self.crashes = true;
+        Ok(())
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Wire {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// The bytes of the body that is being read, when somebody wants them all.
+    raw: Option<Vec<u8>>,
 }
 
 impl Wire {
@@ -26,7 +28,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Wire { stream, buffer: vec![0; WINDOW], start: 0, end: 0 })
+        Ok(Wire { stream, buffer: vec![0; WINDOW], start: 0, end: 0, raw: None })
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -91,8 +93,10 @@ impl Wire {
     /// The message that a head begins.
     pub(crate) fn message(&mut self, head: Head, framing: Framing) -> io::Result<Message> {
         let mut body = Vec::new();
-        let trailers = self.body(framing, &mut |piece| body.extend_from_slice(piece))?;
-        Ok(Message { head, body, trailers })
+        self.raw = Some(Vec::new());
+        let trailers = self.body(framing, &mut |piece| body.extend_from_slice(piece));
+        let raw = self.raw.take().unwrap_or_default();
+        Ok(Message { head, body, raw, trailers: trailers? })
     }
 
     /// This many bytes, whatever they are.
@@ -112,7 +116,11 @@ impl Wire {
             return Ok(0);
         }
         let taken = (self.end - self.start).min(usize::try_from(limit).unwrap_or(usize::MAX));
-        sink(&self.buffer[self.start..self.start + taken]);
+        let piece = &self.buffer[self.start..self.start + taken];
+        if let Some(raw) = &mut self.raw {
+            raw.extend_from_slice(piece);
+        }
+        sink(piece);
         self.start += taken;
         Ok(taken as u64)
     }
