@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::model::Snapshot;
@@ -35,6 +36,44 @@ pub enum ToWorker {
     Stop,
 }
 
+/// What a worker holds at one moment. With nobody there all of it is 0, but for idle server connections and what is
+/// kept to be used again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Gauges {
+    /// Client connections.
+    pub clients: usize,
+    /// Requests under way.
+    pub exchanges: usize,
+    /// Connections that wait for a window.
+    pub starved: usize,
+    /// Bytes of the windows that are lent.
+    pub window_bytes: usize,
+    /// Connections to servers, idle ones included.
+    pub servers: usize,
+    /// Connections to servers that wait for a request.
+    pub servers_idle: usize,
+    /// Places taken in balancers.
+    pub leases: u64,
+    /// Timers that will come due.
+    pub timers: usize,
+    /// Finished exchanges that are kept to be used again.
+    pub spare: usize,
+}
+
+impl std::ops::AddAssign for Gauges {
+    fn add_assign(&mut self, other: Self) {
+        self.clients += other.clients;
+        self.exchanges += other.exchanges;
+        self.starved += other.starved;
+        self.window_bytes += other.window_bytes;
+        self.servers += other.servers;
+        self.servers_idle += other.servers_idle;
+        self.leases += other.leases;
+        self.timers += other.timers;
+        self.spare += other.spare;
+    }
+}
+
 /// What a worker tells control.
 #[derive(Debug)]
 pub enum Report {
@@ -53,6 +92,13 @@ pub enum Report {
         stats: Box<Stats>,
         /// The snapshot whose domain slots they use.
         snapshot: Arc<Snapshot>,
+    },
+    /// What the worker holds, each second.
+    Gauges {
+        /// Which worker.
+        worker: usize,
+        /// How much of what.
+        gauges: Gauges,
     },
     /// The worker has nothing left to do and has ended.
     Drained {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::link::Gauges;
 use crate::model::{Contents, UpstreamSpec};
 
 /// How far things have come; watched by those who wait.
@@ -45,6 +46,17 @@ pub(super) struct Status {
     pub(super) workers: usize,
     /// What the operator should know, one sentence each.
     pub(super) alarms: Vec<String>,
+}
+
+/// One worker at work.
+#[derive(Debug)]
+pub(super) struct Working {
+    /// The version that it serves; nothing once it has ended.
+    pub(super) version: Option<u64>,
+    /// What it held when it last said so.
+    pub(super) gauges: Gauges,
+    /// How long ago that was.
+    pub(super) age: Duration,
 }
 
 /// An upstream with what its servers' names lead to.

@@ -1,13 +1,15 @@
 //! All workers as the hub sees them: who serves which version, and whose mailbox may take the next.
 //!
-//! It owns delivery: one snapshot in flight a worker, so versions that come meanwhile are merged into the newest; never
-//! what is in a snapshot or when one is due. Next: `hub` hands snapshots over, `run` passes reports on.
+//! It owns delivery: one snapshot in flight a worker, so versions that come meanwhile are merged into the newest; and
+//! what each said last of itself. It never knows what is in a snapshot or when one is due. Next: `hub` hands snapshots over, `run` passes reports on.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::warn;
 
-use crate::link::{ToWorker, WorkerHandle};
+use super::answers::Working;
+use crate::link::{Gauges, ToWorker, WorkerHandle};
 use crate::model::Snapshot;
 
 /// The version of a worker that has ended: it serves nothing, so nobody needs to wait for it.
@@ -24,12 +26,17 @@ struct Member {
     handle: WorkerHandle,
     applied: u64,
     in_flight: bool,
+    gauges: Gauges,
+    /// When it said so, or when it began.
+    told: Instant,
 }
 
 impl Fleet {
     /// Workers that begin with `version`.
     pub(super) fn new(handles: Vec<WorkerHandle>, version: u64) -> Self {
-        let member = |handle| Member { handle, applied: version, in_flight: false };
+        let told = Instant::now();
+        let gauges = Gauges::default();
+        let member = |handle| Member { handle, applied: version, in_flight: false, gauges, told };
         Self { members: handles.into_iter().map(member).collect() }
     }
 
@@ -56,9 +63,27 @@ impl Fleet {
         }
     }
 
-    /// A worker has ended.
+    /// A worker reports what it holds.
+    pub(super) fn measured(&mut self, worker: usize, gauges: Gauges, now: Instant) {
+        if let Some(member) = self.members.get_mut(worker) {
+            (member.gauges, member.told) = (gauges, now);
+        }
+    }
+
+    /// A worker has ended, and holds nothing any more.
     pub(super) fn ended(&mut self, worker: usize) {
         self.applied(worker, ENDED);
+        self.measured(worker, Gauges::default(), Instant::now());
+    }
+
+    /// What each worker serves and holds, in order.
+    pub(super) fn working(&self, now: Instant) -> Vec<Working> {
+        let working = |member: &Member| Working {
+            version: Some(member.applied).filter(|version| *version != ENDED),
+            gauges: member.gauges,
+            age: now.saturating_duration_since(member.told),
+        };
+        self.members.iter().map(working).collect()
     }
 
     /// The version each worker serves, in order.

@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info};
 
-use super::answers::{Accepted, BegunDump, DumpError, Listed, Progress, Resync, Status};
+use super::answers::{Accepted, BegunDump, DumpError, Listed, Progress, Resync, Status, Working};
 use super::fleet::Fleet;
 use super::intake::Intake;
 use super::resolve::Resolver;
 use super::state_file::Saved;
 use super::store::{StoreCommand, StoreEvent};
-use crate::link::{ToWorker, WorkerHandle};
+use crate::link::{Gauges, ToWorker, WorkerHandle};
 use crate::model::{Contents, Edit, Fault, Rejected, ServerTarget, Snapshot, State, UpstreamSpec};
 
 /// How long a change waits for the first addresses of names it brings. With [`ACKS`] it stays below the two seconds
@@ -171,6 +171,11 @@ impl Hub {
         self.state.rejected()
     }
 
+    /// What each worker serves and holds.
+    pub(super) fn workers(&self) -> Vec<Working> {
+        self.fleet.working(Instant::now())
+    }
+
     /// Where the configuration stands.
     pub(super) fn status(&self) -> Status {
         let version = self.current.version;
@@ -296,6 +301,11 @@ impl Hub {
     /// A worker reports what it serves.
     pub(super) fn applied(&mut self, worker: usize, version: u64) {
         self.fleet.applied(worker, version);
+    }
+
+    /// A worker reports what it holds.
+    pub(super) fn measured(&mut self, worker: usize, gauges: Gauges) {
+        self.fleet.measured(worker, gauges, Instant::now());
     }
 
     /// A worker has ended.

@@ -22,7 +22,7 @@ use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::signals::Order;
 use super::store::{StoreCommand, StoreEvent};
-use crate::link::{Report, ToWorker, WorkerEnd, bridge};
+use crate::link::{Gauges, Report, ToWorker, WorkerEnd, bridge};
 use crate::model::{Contents, Edit, Snapshot};
 
 /// The longest wait for something that will happen.
@@ -89,6 +89,10 @@ impl Played {
         let version = snapshot.version;
         self.apply(snapshot).await;
         version
+    }
+
+    pub(super) async fn holds(&self, gauges: Gauges) {
+        self.end.reports.send(Report::Gauges { worker: self.end.index, gauges }).await.unwrap();
     }
 
     pub(super) async fn drained(&self) {

@@ -33,6 +33,8 @@ pub struct Balancer {
     /// One for each of the upstream's servers, in its order.
     peers: Vec<Peer>,
     has_backups: bool,
+    /// Leases that were not given back, those on servers that the upstream no longer has included.
+    leases: u64,
     /// The identity that the next new server gets; 0 is nobody's.
     next_id: u32,
     seed: u64,
@@ -84,7 +86,7 @@ impl Balancer {
     pub fn new(upstream: &Arc<Upstream>, seed: u64) -> Self {
         let nothing = Arc::new(Upstream { name: String::new(), servers: Vec::new(), implicit: false });
         let mut balancer =
-            Self { upstream: nothing, peers: Vec::new(), has_backups: false, next_id: 1, seed };
+            Self { upstream: nothing, peers: Vec::new(), has_backups: false, leases: 0, next_id: 1, seed };
         balancer.define(upstream);
         balancer
     }
@@ -122,6 +124,7 @@ impl Balancer {
         };
         let peer = self.peers.get_mut(index)?;
         peer.conns += 1;
+        self.leases += 1;
         if peer.fails > 0 && peer.rested(now) {
             peer.checked = Some(now);
         }
@@ -138,8 +141,10 @@ impl Balancer {
     }
 
     /// The exchange is over with this server, or has left it; `failed` when the server is to blame. A lease on a server
-    /// that the upstream no longer has changes nothing.
+    /// that the upstream no longer has changes no server.
     pub fn done(&mut self, lease: Lease, failed: bool, now: Instant) {
+        debug_assert!(self.leases > 0, "a lease is given back to whom it came from");
+        self.leases = self.leases.saturating_sub(1);
         let single = self.peers.len() == 1;
         let Some(peer) = self.index_of(&lease).and_then(|index| self.peers.get_mut(index)) else { return };
         debug_assert!(peer.conns > 0, "a lease is given back once");
@@ -168,10 +173,10 @@ impl Balancer {
         }
     }
 
-    /// Exchanges under way on all servers.
+    /// Leases that are held. While there are any the balancer must live: it alone knows what they mean.
     #[must_use]
-    pub fn in_flight(&self) -> u64 {
-        self.peers.iter().map(|peer| u64::from(peer.conns)).sum()
+    pub fn leases(&self) -> u64 {
+        self.leases
     }
 
     /// Exchanges under way on a server.

@@ -9,6 +9,9 @@ pub const CLASSES: [usize; 3] = [32 * 1024, 64 * 1024, 256 * 1024];
 /// Bytes that one worker may lend at once: sixteen thousand exchanges with both windows. Above the bound, reading waits
 /// until a window comes back. Of a window only the pages that were written take memory.
 pub const STOCK: usize = 1024 * 1024 * 1024;
+/// The share of the stock that only exchanges under way may use up: one that holds a window and waits for its second
+/// would wait for ever if others that have just begun held all the rest.
+const RESERVE: usize = 4;
 /// Free windows of each size that are kept for the next exchange; the rest go back to the allocator.
 const SPARE: [usize; 3] = [64, 16, 8];
 
@@ -28,11 +31,22 @@ impl Buffers {
         Self { free: SPARE.map(Vec::with_capacity), lent: 0, limit, returned: false }
     }
 
-    /// A window of at least this many bytes, or of the largest size; `None` when the stock is used up.
+    /// A window of at least this many bytes, or of the largest size, for an exchange that holds one already; `None` when
+    /// the stock is used up.
     #[must_use]
     pub fn take(&mut self, at_least: usize) -> Option<Buf> {
+        self.take_within(at_least, self.limit)
+    }
+
+    /// The same for an exchange that holds none, which leaves the reserve alone.
+    #[must_use]
+    pub fn take_first(&mut self, at_least: usize) -> Option<Buf> {
+        self.take_within(at_least, self.limit - self.limit / RESERVE)
+    }
+
+    fn take_within(&mut self, at_least: usize, limit: usize) -> Option<Buf> {
         let class = CLASSES.iter().position(|size| *size >= at_least).unwrap_or(CLASSES.len() - 1);
-        if self.lent + CLASSES[class] > self.limit {
+        if self.lent + CLASSES[class] > limit {
             return None;
         }
         self.lent += CLASSES[class];
@@ -93,6 +107,14 @@ mod tests {
             .into();
         assert_eq!(sizes, [CLASSES[0], CLASSES[0], CLASSES[1], CLASSES[2], CLASSES[2]]);
         assert!(Buffers::larger_than(CLASSES[1]) && !Buffers::larger_than(CLASSES[2]));
+    }
+
+    #[test]
+    fn the_last_quarter_is_for_those_who_hold_a_window() {
+        let mut stock = Buffers::new(4 * CLASSES[0]);
+        let first: Vec<Buf> = std::iter::from_fn(|| stock.take_first(1)).collect();
+        assert_eq!(first.len(), 3);
+        assert!(stock.take(1).is_some() && stock.take(1).is_none());
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct Active {
     pub domain: Option<u32>,
     /// When it was routed.
     pub routed: Instant,
-    /// A window was wanted and the stock was used up.
+    /// A window was wanted just now, and the stock was used up.
     pub starved: bool,
 }
 
@@ -72,6 +72,8 @@ pub struct Conn {
     pub peer: PeerText,
     /// It waits in the worker's queue of runnable connections.
     pub queued: bool,
+    /// It waits in the worker's queue for a window.
+    pub starved: bool,
     /// When something is to be done if nothing happens until then.
     pub deadline: Instant,
     /// The request under way.

@@ -3,6 +3,7 @@
 //! It owns everything of a worker but the connections themselves, so that one connection and all of this can be
 //! borrowed side by side. It never drives anything. Next: `pump` and `answer` use it, `worker` fills it in.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
@@ -48,12 +49,14 @@ pub struct Ctx {
     pub registry: mio::Registry,
     /// The way of admin connections, when the admin API is on the data port.
     pub adoptions: Option<mpsc::Sender<Adopted>>,
-    /// Connections that wait for a window.
-    pub starved: Vec<u32>,
+    /// Connections that wait for a window, in the order in which they began to.
+    pub starved: VecDeque<Token>,
     /// Timers that came due, for the moment in which they are looked at.
     pub due: Vec<Token>,
     /// Exchanges to be used again.
     pub spare: Vec<Box<Active>>,
+    /// Exchanges under way.
+    pub exchanges: usize,
     /// When the date changes next.
     pub next_second: Instant,
 }
@@ -80,6 +83,7 @@ impl Ctx {
     /// An exchange for a connection whose first bytes have come.
     #[must_use]
     pub fn open(&mut self) -> Box<Active> {
+        self.exchanges += 1;
         let env = Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining };
         if let Some(mut active) = self.spare.pop() {
             active.exchange.recycle(&env);
@@ -100,6 +104,7 @@ impl Ctx {
 
     /// Takes an exchange back whose loans were all returned.
     pub fn close(&mut self, active: Box<Active>) {
+        self.exchanges -= 1;
         if self.spare.len() < SPARE_EXCHANGES {
             self.spare.push(active);
         }

@@ -1,10 +1,12 @@
 //! The data plane: one pinned thread a core, each with its own listener, connections, pools and view of the rules.
 
+pub mod accept;
 pub mod answer;
 pub mod balancer;
 pub mod buffers;
 pub mod conn;
 pub mod ctx;
+pub mod gauges;
 pub mod listen;
 pub mod pool;
 pub mod pump;

@@ -118,6 +118,29 @@ impl Pool {
         self.sockets.get(slot as usize).map(|server| &server.endpoint)
     }
 
+    /// The client connection that a socket is lent to.
+    #[must_use]
+    pub fn lent_to(&self, slot: u32) -> Option<u32> {
+        match self.sockets.get(slot as usize)?.holder {
+            Holder::Lent(client) => Some(client),
+            Holder::Idle(_) => None,
+        }
+    }
+
+    /// Idle sockets and lists name each other.
+    pub(super) fn check_invariants(&self) {
+        let mut idle = 0;
+        for (list, slots) in &self.lists {
+            idle += slots.len();
+            for slot in slots {
+                let holder = self.sockets.get(*slot as usize).map(|server| server.holder);
+                assert_eq!(holder, Some(Holder::Idle(number(list))), "socket {slot} of list {list}");
+            }
+        }
+        let holders = self.sockets.iter().filter(|(_, server)| matches!(server.holder, Holder::Idle(_)));
+        assert_eq!((idle, idle), (self.idle, holders.count()), "idle connections");
+    }
+
     /// Takes a connection back into a list, unless the list is full or something stirs on the connection.
     pub fn give_back(&mut self, slot: u32, list: u32, timers: &mut Timers, now: Instant) {
         let (Some(server), Some(idle)) =

@@ -134,7 +134,11 @@ fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
     if has || (wanted > 1 && !Buffers::larger_than(wanted - 1)) {
         return has;
     }
-    match ctx.buffers.take(wanted) {
+    let taken = match active.exchange.held() {
+        0 => ctx.buffers.take_first(wanted),
+        _ => ctx.buffers.take(wanted),
+    };
+    match taken {
         Some(fresh) => {
             if let Some(unused) = active.exchange.lend(side, fresh) {
                 ctx.buffers.give(unused);
@@ -182,8 +186,12 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
                 ctx.buffers.give(window);
             }
         }
-        if std::mem::take(&mut active.starved) {
-            ctx.starved.push(conn.token.slot);
+        if std::mem::take(&mut active.starved) && !std::mem::replace(&mut conn.starved, true) {
+            // Who holds a window already comes first: what it waits for may free both.
+            match active.exchange.held() {
+                0 => ctx.starved.push_back(conn.token),
+                _ => ctx.starved.push_front(conn.token),
+            }
         }
         conn.deadline = active.exchange.deadline();
     } else if ctx.draining {

@@ -2,6 +2,7 @@
 //!
 //! It owns the translation from settings to what a worker needs, never the loop. Next: `worker`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -80,9 +81,10 @@ fn build(
         draining: false,
         registry: end.poll.registry().try_clone()?,
         adoptions: end.adoptions,
-        starved: Vec::new(),
+        starved: VecDeque::new(),
         due: Vec::new(),
         spare: Vec::new(),
+        exchanges: 0,
         next_second: now,
     };
     ctx.tick();

@@ -40,6 +40,8 @@ pub struct Timers {
     words: u64,
     /// Entries by kind and slot of their token.
     entries: [Vec<Entry>; 3],
+    /// Entries that are in a list.
+    armed: usize,
 }
 
 /// What the wheel knows of a token, and its place in the list of its slot.
@@ -94,6 +96,7 @@ impl Timers {
             occupied: [0; 64],
             words: 0,
             entries: [const { Vec::new() }; 3],
+            armed: 0,
         }
     }
 
@@ -101,8 +104,8 @@ impl Timers {
     ///
     /// Earlier, because a token that is armed for an earlier time stays where it is: its owner then finds that its
     /// deadline has moved, and arms it again. So moving a deadline later costs a comparison here, and may be left out.
-    /// There is no way to disarm: a token that is handed out after its owner has gone is told by its generation. A
-    /// slot's new tenant takes over the entry of the last one.
+    /// A token that is handed out after its owner has gone is told by its generation; a slot's new tenant takes over
+    /// the entry of the last one.
     #[inline]
     pub fn arm(&mut self, token: Token, at: Instant) {
         let id = Id::of(token);
@@ -117,6 +120,29 @@ impl Timers {
             None => self.grow(token),
         }
         self.link(id, at);
+    }
+
+    /// Forgets a token whose owner has gone. Not needed for those that come due soon: it keeps a wheel small that many
+    /// long deadlines pass through.
+    pub fn disarm(&mut self, token: Token) {
+        let id = Id::of(token);
+        if self.entry(id).is_some_and(|entry| entry.generation == token.generation) {
+            self.unlink(id);
+        }
+    }
+
+    /// How many tokens will come due.
+    #[must_use]
+    pub fn armed(&self) -> usize {
+        self.armed
+    }
+
+    /// What a token is armed for.
+    #[must_use]
+    pub fn armed_for(&self, token: Token) -> Option<Instant> {
+        let id = Id::of(token);
+        let entry = self.entries.get(id.kind())?.get(id.slot() as usize)?;
+        (entry.tick != UNARMED && entry.generation == token.generation).then_some(entry.at)
     }
 
     /// Hands out the tokens that have come due by `now`, each once, and forgets them. They are to be armed again by
@@ -218,6 +244,7 @@ impl Timers {
         if let Some(entry) = self.entry(id) {
             (entry.at, entry.tick, entry.before, entry.after) = (at, tick, Id::NONE, after);
         }
+        self.armed += 1;
         self.occupied[slot / 64] |= 1 << (slot % 64);
         self.words |= 1 << (slot / 64);
     }
@@ -230,6 +257,7 @@ impl Timers {
             return;
         }
         entry.tick = UNARMED;
+        self.armed -= 1;
         if let Some(next) = self.entry(after) {
             next.before = before;
         }

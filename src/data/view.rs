@@ -99,12 +99,19 @@ impl View {
         self.locals.get_mut(upstream as usize)
     }
 
-    /// Forgets upstreams that are in no snapshot any more and on which nothing is under way.
+    /// Places taken in all balancers.
+    #[must_use]
+    pub fn leases(&self) -> u64 {
+        self.locals.iter().map(|(_, local)| local.balancer.leases()).sum()
+    }
+
+    /// Forgets upstreams that are in no snapshot any more and whose servers nobody holds a lease on: a lease that
+    /// outlived them would be taken for one of the upstream that gets the slot next.
     pub fn sweep(&mut self, pool: &mut Pool) {
         let Self { snapshot, locals, index, .. } = self;
         index.retain(|key, slot| {
             let kept = snapshot.upstream(key).is_some()
-                || locals.get(*slot as usize).is_some_and(|local| local.balancer.in_flight() > 0);
+                || locals.get(*slot as usize).is_some_and(|local| local.balancer.leases() > 0);
             if !kept && let Some(local) = locals.try_remove(*slot as usize) {
                 local.lists.into_iter().for_each(|list| pool.drop_list(list));
             }
@@ -159,5 +166,87 @@ impl Local {
         }
         old.into_iter().flatten().for_each(|list| pool.drop_list(list));
         self.balancer.carry(current);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::{Value, json};
+
+    use super::super::balancer::Tried;
+    use super::*;
+    use crate::model::{Addresses, Edit, State};
+
+    /// A view, the state that it is of, and a pool beside it.
+    struct Scene {
+        state: State,
+        view: View,
+        pool: Pool,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let view = View::new(Arc::new(Snapshot::empty()), 0);
+            Self { state: State::new(), view, pool: Pool::new(8, Duration::from_secs(1)) }
+        }
+
+        fn change(&mut self, edits: impl IntoIterator<Item = Edit>) {
+            for edit in edits {
+                self.state.edit(edit).unwrap();
+            }
+            let former = self.view.snapshot();
+            let snapshot = self.state.snapshot(former.version + 1, &Addresses::new(), former);
+            drop(self.view.swap(Arc::new(snapshot)));
+            self.view.sweep(&mut self.pool);
+        }
+
+        fn route(&mut self, host: &str) -> Option<u32> {
+            let host = host.as_bytes();
+            let request = RouteRequest { host, host_normal: host, path: b"/", user_agent: None };
+            match self.view.route(&request, &mut self.pool) {
+                Routed::Forward { upstream, .. } => upstream,
+                Routed::Denied { .. } => None,
+            }
+        }
+    }
+
+    fn upstream(name: &str, server: &str) -> Edit {
+        let Value::Object(given) = json!({name: {server: ""}}) else { panic!("an object") };
+        Edit::PutUpstreams(given)
+    }
+
+    fn domain(name: &str, upstream: &str) -> Edit {
+        let Value::Object(given) = json!({name: {"init": "r", "rules": {
+            "r": {"type": "backend", "args": {"servername": upstream}}}}})
+        else {
+            panic!("an object")
+        };
+        Edit::PutDomains(given)
+    }
+
+    /// Both begin to number their servers at 1: were the slot used again, the lease would be the other upstream's, and
+    /// the connection that comes back with it would serve the other's requests.
+    #[test]
+    fn an_upstream_that_is_gone_keeps_its_slot_while_a_lease_is_out() {
+        let mut scene = Scene::new();
+        scene.change([upstream("up", "10.0.0.1"), domain("a.test", "up")]);
+        let slot = scene.route("a.test").unwrap();
+        let (_, lease) =
+            scene.view.local(slot).unwrap().balancer.pick(&Tried::new(), Instant::now()).unwrap();
+        scene.change([upstream("up", "10.0.0.2")]);
+        assert_eq!(scene.route("a.test"), Some(slot), "the same upstream, with another server");
+        let (name, gone) = ("a.test".to_owned(), "up".to_owned());
+        scene.change([Edit::DeleteDomains(vec![name]), Edit::DeleteUpstreams(vec![gone])]);
+
+        scene.change([upstream("next", "10.0.0.3"), domain("b.test", "next")]);
+        assert_ne!(scene.route("b.test").unwrap(), slot);
+        let local = scene.view.local(slot).expect("the one that the lease is of");
+        assert_eq!(local.balancer.index_of(&lease), None);
+        local.balancer.done(lease, false, Instant::now());
+        assert_eq!(scene.view.leases(), 0);
+        scene.change([]);
+        assert!(scene.view.local(slot).is_none(), "nobody needs it any more");
     }
 }

@@ -8,16 +8,15 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll};
 use slab::Slab;
 use tokio::sync::mpsc;
 
 use super::answer;
-use super::conn::{Conn, PeerText};
+use super::conn::Conn;
 use super::ctx::Ctx;
 use super::pump::{Pumped, pump};
-use super::socket::Socket;
 use super::token::{Kind, Token};
 use crate::exchange::Step;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
@@ -25,11 +24,6 @@ use crate::stats::Stats;
 
 /// Events taken from the kernel at once.
 pub const EVENTS: usize = 1024;
-/// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
-const ACCEPTS: usize = 64;
-/// How long accepting pauses when there are no descriptors or no memory for it; it goes on earlier when a connection
-/// closes.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often numbers go to control, and forgotten upstreams are swept out.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -133,8 +127,8 @@ impl Worker {
             match token.kind {
                 Kind::Listener => self.acceptable = true,
                 Kind::Client => {
-                    if let Some(conn) = self.conns.get_mut(token.slot as usize)
-                        && conn.token == token
+                    if let Some(conn) =
+                        self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token)
                     {
                         conn.socket.mark(event);
                         queue(&mut self.runnable, conn);
@@ -191,58 +185,7 @@ impl Worker {
         }
     }
 
-    fn has_room(&self) -> bool {
-        self.conns.len() < self.max_connections
-    }
-
-    /// Takes waiting connections, and pumps each at once: its first bytes are often there already.
-    fn accept(&mut self) {
-        if self.paused.is_some_and(|until| until <= self.ctx.now) {
-            self.paused = None;
-        }
-        if !self.acceptable || self.paused.is_some() {
-            return;
-        }
-        let mut budget = ACCEPTS;
-        let mut more = false;
-        for at in 0..self.listeners.len() {
-            loop {
-                if budget == 0 || !self.has_room() {
-                    more = true;
-                    break;
-                }
-                budget -= 1;
-                match self.listeners[at].accept() {
-                    Ok((stream, address)) => self.admit(stream, PeerText::new(address.ip())),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if gone(&error) => {}
-                    Err(error) => {
-                        // No descriptors, no memory: what runs goes on, and the queue waits in the kernel.
-                        tracing::debug!(worker = self.index, %error, "accepting pauses");
-                        self.paused = Some(self.ctx.now + ACCEPT_PAUSE);
-                        return;
-                    }
-                }
-            }
-        }
-        self.acceptable = more;
-    }
-
-    fn admit(&mut self, stream: TcpStream, peer: PeerText) {
-        let entry = self.conns.vacant_entry();
-        self.generation = self.generation.wrapping_add(1);
-        let Ok(slot) = u32::try_from(entry.key()) else { return };
-        let token = Token::new(Kind::Client, slot, self.generation);
-        let mut socket = Socket::accepted(stream);
-        if socket.register(self.poll.registry(), mio::Token(token.to_usize())).is_err() {
-            return;
-        }
-        let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
-        entry.insert(Conn { socket, token, peer, queued: false, deadline, active: None });
-        self.pump(slot);
-    }
-
-    fn pump(&mut self, slot: u32) {
+    pub(super) fn pump(&mut self, slot: u32) {
         let Some(conn) = self.conns.get_mut(slot as usize) else { return };
         conn.queued = false;
         match pump(conn, &mut self.ctx) {
@@ -256,20 +199,30 @@ impl Worker {
     fn close(&mut self, slot: u32) {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
             answer::release(&mut conn, &mut self.ctx);
+            self.ctx.timers.disarm(conn.token);
             self.paused = None;
         }
     }
 
-    /// Connections that waited for a window are tried again when one came back.
+    /// Connections that wait for a window are tried again when some came back, one after the other until one is tried
+    /// in vain: with a thousand waiting, the windows of a turn are enough for a few.
     fn feed_starved(&mut self) {
         if self.ctx.starved.is_empty() || !self.ctx.buffers.was_returned() {
             return;
         }
-        while let Some(slot) = self.ctx.starved.pop() {
-            if let Some(conn) = self.conns.get_mut(slot as usize) {
-                queue(&mut self.runnable, conn);
+        while let Some(token) = self.ctx.starved.pop_front() {
+            let Some(conn) = self.tenant(token) else { continue };
+            conn.starved = false;
+            self.pump(token.slot);
+            if self.tenant(token).is_some_and(|conn| conn.starved) {
+                return;
             }
         }
+    }
+
+    /// The connection of this name, if it is still there.
+    fn tenant(&mut self, token: Token) -> Option<&mut Conn> {
+        self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token)
     }
 
     /// Gives a connection to control, with what was read of its request.
@@ -277,6 +230,7 @@ impl Worker {
         let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
         answer::release(&mut conn, &mut self.ctx);
+        self.ctx.timers.disarm(conn.token);
         let Ok(stream) = conn.socket.into_std(self.poll.registry()) else { return };
         let Ok(peer) = stream.peer_addr() else { return };
         if let Some(adoptions) = &self.ctx.adoptions {
@@ -333,6 +287,14 @@ impl Worker {
         self.send_stats();
         let Ctx { view, pool, .. } = &mut self.ctx;
         view.sweep(pool);
+        let conns = &self.conns;
+        self.ctx
+            .starved
+            .retain(|token| conns.get(token.slot as usize).is_some_and(|conn| conn.token == *token));
+        self.send_gauges();
+        if cfg!(debug_assertions) {
+            self.check_invariants();
+        }
     }
 
     fn send_stats(&mut self) {
@@ -386,12 +348,4 @@ fn queue(runnable: &mut Vec<u32>, conn: &mut Conn) {
         conn.queued = true;
         runnable.push(conn.token.slot);
     }
-}
-
-/// Whether the connection was gone before it was taken, which is no fault of ours.
-fn gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset
-    )
 }

@@ -20,6 +20,13 @@ impl Exchange {
         })
     }
 
+    /// Bytes of the windows that are lent to this exchange.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let windows = [&self.request.window, &self.response.window];
+        windows.into_iter().flatten().map(Buf::capacity).sum()
+    }
+
     /// Lends a window to a side that has none, or exchanges the one it has; the one that is not used comes back.
     #[must_use]
     pub fn lend(&mut self, side: Side, window: Buf) -> Option<Buf> {

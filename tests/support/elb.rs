@@ -225,6 +225,9 @@ impl Drop for Elb {
         let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("--- the log of ELB:\n{}---", self.log());
+        } else {
+            // A debug build sweeps over all that is lent once a second, and says so when something is amiss.
+            assert!(!self.log().contains("panicked at"), "ELB panicked:\n{}", self.log());
         }
     }
 }

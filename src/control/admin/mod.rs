@@ -12,6 +12,7 @@ mod resync;
 mod router;
 mod serve;
 mod upstream;
+mod workers;
 mod write;
 
 pub(super) use access::Access;

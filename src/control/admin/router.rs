@@ -20,7 +20,7 @@ use tower::util::{MapRequest, MapRequestLayer};
 
 use super::access::Access;
 use super::answer::{Answer, Failure};
-use super::{domain, dump, rejected, resync, upstream};
+use super::{domain, dump, rejected, resync, upstream, workers};
 use crate::control::handle::HubHandle;
 
 /// Warnings in one answer, and bytes in one of them: a client may bound its head at 8 KiB.
@@ -48,6 +48,7 @@ pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
         .route("/__erulb__/dump", only("PUT", put(dump::put)))
         .route("/__erulb__/rejected", only("GET", get(rejected::get)))
         .route("/__erulb__/resync", only("PUT", put(resync::put)))
+        .route("/__erulb__/workers", only("GET", get(workers::get)))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
         .layer(middleware::from_fn_with_state(Arc::new(access), guard))
@@ -65,7 +66,7 @@ fn only(allow: &'static str, endpoint: MethodRouter<HubHandle>) -> MethodRouter<
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, dump, rejected and resync are known",
+        "no such endpoint: domain, upstream, dump, rejected, resync and workers are known",
     )
 }
 

@@ -7,6 +7,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::control::store::{StoreCommand, StoreEvent};
 use crate::control::tests::{QUIET, Rig, SOON, Told, ask, names, no_names, stored};
+use crate::link::Gauges;
 use crate::model::Contents;
 
 /// The example of the first ELB's documentation.
@@ -262,6 +263,29 @@ async fn what_the_store_holds_broken_is_listed() {
         (&told["rejected"][0]["key"], &told["rejected"][0]["serving"]),
         (&json!("rules/b"), &json!("nothing"))
     );
+}
+
+#[tokio::test]
+async fn what_workers_hold_is_shown_for_each_and_for_all() {
+    let rig = Rig::new(2, no_names());
+    let told = rig.ask("GET", "/__erulb__/workers", "").await.json();
+    assert_eq!((&told["workers"][1]["version"], &told["workers"][1]["clients"]), (&json!(1), &json!(0)));
+    for worker in &rig.workers {
+        let gauges = Gauges { clients: 3, servers: 2, timers: 5, ..Gauges::default() };
+        worker.holds(gauges).await;
+    }
+    let told = timeout(SOON, async {
+        loop {
+            let told = rig.ask("GET", "/__erulb__/workers", "").await.json();
+            if told["all"]["clients"] == 6 {
+                return told;
+            }
+        }
+    });
+    let told = told.await.unwrap();
+    assert_eq!((&told["all"]["timers"], &told["all"]["leases"]), (&json!(10), &json!(0)));
+    assert_eq!(told["workers"][0]["servers"], 2);
+    assert!(told["workers"][0]["age_ms"].is_u64());
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ fn check_invariants(timers: &mut Timers) {
     for word in 0..64 {
         assert_eq!(timers.words >> word & 1 == 1, timers.occupied[word] != 0, "word {word}");
     }
+    assert_eq!(listed, timers.armed());
     assert_eq!(listed, timers.entries.iter().flatten().filter(|entry| entry.tick != UNARMED).count());
 }
 
@@ -136,6 +137,20 @@ fn a_new_tenant_takes_over_the_slot() {
 }
 
 #[test]
+fn who_is_gone_is_forgotten_and_who_came_after_is_not() {
+    let start = Instant::now();
+    let mut timers = Timers::new(start);
+    timers.arm(client(0), start + ms(1000));
+    timers.arm(client(1), start + ms(1000));
+    timers.disarm(client(0));
+    timers.disarm(Token::new(Kind::Client, 1, 0));
+    timers.disarm(client(7));
+    assert_eq!((timers.armed(), timers.armed_for(client(0))), (1, None));
+    assert_eq!(timers.armed_for(client(1)), Some(start + ms(1000)));
+    assert_eq!(due(&mut timers, start + ms(1000)), [client(1)]);
+}
+
+#[test]
 fn nothing_grows_but_with_the_tables() {
     let start = Instant::now();
     let mut timers = Timers::new(start);
@@ -154,6 +169,8 @@ fn nothing_grows_but_with_the_tables() {
 enum Event {
     /// A token is armed for so many ms from now.
     Arm(Token, u64),
+    /// The owner of a token goes.
+    Disarm(Token),
     /// So many ms pass.
     Pass(u64),
 }
@@ -164,6 +181,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         (kind, 0_u32..6, 0_u32..3).prop_map(|(kind, slot, generation)| Token::new(kind, slot, generation));
     let ahead = prop_oneof![3 => 0_u64..1_000, 3 => 0_u64..70_000, 1 => 0_u64..4_000_000];
     prop_oneof![
+        1 => token.clone().prop_map(Event::Disarm),
         2 => (token, ahead.clone()).prop_map(|(token, ahead)| Event::Arm(token, ahead)),
         1 => ahead.prop_map(Event::Pass),
     ]
@@ -185,6 +203,10 @@ proptest! {
                     let armed = model.entry((token.kind as u8, token.slot)).or_insert((token, at));
                     *armed = (token, armed.1.min(at));
                 }
+                Event::Disarm(token) => {
+                    timers.disarm(token);
+                    model.retain(|_, (armed, _)| *armed != token);
+                }
                 Event::Pass(time) => {
                     now += time;
                     let mut tokens = due(&mut timers, start + ms(now));
@@ -195,6 +217,11 @@ proptest! {
                     expected.sort_by_key(|token| token.to_usize());
                     prop_assert_eq!(tokens, expected);
                 }
+            }
+            prop_assert_eq!(timers.armed(), model.len());
+            for (token, at) in model.values() {
+                let armed = timers.armed_for(*token).map(|at| ticks_up(at - start) * 100);
+                prop_assert!(armed.is_some_and(|armed| armed <= *at));
             }
             let earliest = model.values().map(|(_, at)| at - now).min();
             let next = timers.next(start + ms(now));

@@ -1,0 +1,72 @@
+//! What the worker holds, counted once a second; and in debug builds, whether all of it belongs together.
+//!
+//! It owns the counting and the sweep, never what is counted. Whatever is lent must be found with whom it was lent to,
+//! so a leak, a double loan or a lost timer ends the process within a second of its making. Next: `link::Gauges`.
+
+use std::collections::HashSet;
+
+use super::conn::{Active, Conn};
+use super::ctx::Ctx;
+use super::token::Token;
+use super::worker::Worker;
+use crate::link::{Gauges, Report};
+
+impl Worker {
+    /// Tells control what is held.
+    pub(super) fn send_gauges(&mut self) {
+        // The next second tells what is true then; nothing is lost when there is no room for this one.
+        let _ = self.reports.try_send(Report::Gauges { worker: self.index, gauges: self.gauges() });
+    }
+
+    fn gauges(&self) -> Gauges {
+        let Ctx { pool, view, timers, buffers, starved, spare, exchanges, .. } = &self.ctx;
+        Gauges {
+            clients: self.conns.len(),
+            exchanges: *exchanges,
+            starved: starved.len(),
+            window_bytes: buffers.lent(),
+            servers: pool.open(),
+            servers_idle: pool.idle(),
+            leases: view.leases(),
+            timers: timers.armed(),
+            spare: spare.len(),
+        }
+    }
+
+    /// Sweeps over everything that is lent.
+    pub(super) fn check_invariants(&mut self) {
+        self.ctx.pool.check_invariants();
+        let runnable: HashSet<u32> = self.runnable.iter().copied().collect();
+        let starved: HashSet<Token> = self.ctx.starved.iter().copied().collect();
+        let (mut exchanges, mut windows, mut leases, mut lent) = (0, 0, 0, 0);
+        for (slot, conn) in &self.conns {
+            assert_eq!(slot, conn.token.slot as usize, "a connection knows its slot");
+            let armed = self.ctx.timers.armed_for(conn.token);
+            assert!(armed.is_some_and(|at| at <= conn.deadline), "{armed:?} for {:?}", conn.deadline);
+            assert!(!conn.queued || runnable.contains(&conn.token.slot), "marked, and in no queue");
+            assert_eq!(conn.starved, starved.contains(&conn.token), "waiting for a window or not");
+            let Some(active) = &conn.active else { continue };
+            exchanges += 1;
+            windows += active.exchange.held();
+            leases += u64::from(active.lease.is_some());
+            lent += usize::from(active.server.is_some());
+            check_loans(conn, active, &self.ctx);
+        }
+        assert_eq!(exchanges, self.ctx.exchanges, "exchanges");
+        assert_eq!(windows, self.ctx.buffers.lent(), "windows");
+        assert_eq!(leases, self.ctx.view.leases(), "leases");
+        assert_eq!(lent + self.ctx.pool.idle(), self.ctx.pool.open(), "server connections");
+        assert!(
+            self.ctx.spare.iter().all(|spare| spare.exchange.held() == 0),
+            "a spare exchange holds a window"
+        );
+    }
+}
+
+/// A server connection and the exchange that has it name each other.
+fn check_loans(conn: &Conn, active: &Active, ctx: &Ctx) {
+    if let Some(server) = active.server {
+        assert_eq!(ctx.pool.lent_to(server), Some(conn.token.slot), "server connection {server}");
+    }
+    assert!(active.server.is_some() || !active.connecting, "connecting to nobody");
+}
