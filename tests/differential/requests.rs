@@ -146,11 +146,8 @@ fn what_elb_forwards_reads_as_what_it_counted() {
 
         let seen = behind.seen();
         assert!(seen.faults.is_empty(), "what arrived is no HTTP: {:?}\n{again}", seen.faults);
-        let counted: Vec<String> = answers
-            .iter()
-            .filter(|answer| answer.status() == 200)
-            .map(|answer| answer.text())
-            .collect();
+        let counted: Vec<String> =
+            answers.iter().filter(|answer| answer.status() == 200).map(|answer| answer.text()).collect();
         let arrived: Vec<String> =
             (before[0]..seen.requests.len()).map(|number| number.to_string()).collect();
         assert_eq!(counted, arrived, "other requests arrived than were counted\n{again}");
