@@ -26,7 +26,9 @@ pub(crate) fn normal(text: &str) -> Option<String> {
     }
     let host = host.strip_suffix('.').unwrap_or(host);
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~[:]".contains(&byte);
-    (!host.is_empty() && host.bytes().all(plain)).then(|| host.to_ascii_lowercase())
+    // An empty label is no name, and taking one trailing dot away must not leave another.
+    let labelled = host.split('.').all(|label| !label.is_empty());
+    (labelled && host.bytes().all(plain)).then(|| host.to_ascii_lowercase())
 }
 
 /// The names of all domains, each with a slot, from 0 on without gaps.

@@ -26,13 +26,16 @@ pub(crate) struct Reader {
     seen: Arc<Mutex<Seen>>,
 }
 
+/// The bytes of one connection, and which requests were read in them.
+pub(crate) type Wire = (Arc<Mutex<Vec<u8>>>, Vec<usize>);
+
 /// What it read.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Whole requests, in the order of their ends.
     pub(crate) requests: Vec<Read>,
     /// The bytes of each connection, and which requests were read in them.
-    pub(crate) wires: Vec<(Arc<Mutex<Vec<u8>>>, Vec<usize>)>,
+    pub(crate) wires: Vec<Wire>,
     /// What it could not read.
     pub(crate) faults: Vec<String>,
 }

@@ -81,6 +81,14 @@ fn plainly<'k>(keys: &[&'k str], host: &str) -> Option<&'k str> {
     found.or_else(|| named(&lower)).or_else(|| named(&normal)).or_else(suffix).or_else(rest).copied()
 }
 
+#[test]
+fn empty_labels_are_no_host() {
+    for text in ["", ".", "..", "a..", "a..b", ".a", ":80"] {
+        assert_eq!(normal(text), None, "{text:?}");
+    }
+    assert_eq!(normal("A."), Some("a".to_owned()));
+}
+
 proptest! {
     #[test]
     fn the_index_finds_what_a_plain_search_finds(
