@@ -145,13 +145,13 @@ pub struct Forward<'a> {
 pub struct Policy {
     /// From the first byte of a request to the end of its head.
     pub client_header_timeout: Duration,
-    /// Silence of a client that owes a body.
+    /// A client that owes a body and sends less than [`crate::http1::limits::PROGRESS`] bytes of it.
     pub client_body_timeout: Duration,
-    /// A client that takes no bytes.
+    /// A client that takes less than that of what waits for it.
     pub client_write_timeout: Duration,
     /// From the attempt to the established connection.
     pub connect_timeout: Duration,
-    /// Silence of a server that owes a response, or takes no bytes.
+    /// A server that owes the head of a response, or takes less than that of a request; then silence in its body.
     pub server_timeout: Duration,
     /// Silence of both ends of a tunnel.
     pub tunnel_timeout: Duration,

@@ -133,11 +133,12 @@ impl RequestHalf {
         match begins.then(|| head.parse_at_once(bytes, max_head)).flatten() {
             Some(found) => self.found = found,
             None => {
-                let found = scan.find(bytes, max_head)?;
+                let found = scan.find(bytes, max_head);
+                // A bad first line is what is wrong, whatever came behind it in the same read.
                 if let Some(line) = scan.first_line(bytes) {
                     check_request_line(line)?;
                 }
-                let Some(found) = found else { return Ok(false) };
+                let Some(found) = found? else { return Ok(false) };
                 self.found = found;
                 head.parse(bytes, found)?;
             }
@@ -295,7 +296,7 @@ impl RequestHalf {
         if !window.is_full() {
             return true;
         }
-        if window.is_stuck() || (self.kept && window.capacity() < REPLAY) {
+        if self.kept && window.capacity() < REPLAY {
             return true; // A larger window will be lent.
         }
         if self.begun && window.pending().is_empty() {

@@ -290,24 +290,20 @@ impl ResponseHalf {
         outcome
     }
 
-    /// Puts what has come into one chunk, once the chunk before it has left.
+    /// Puts what has come into one chunk, once the chunk before it has left: the size line goes before the bytes.
     fn wrap(&mut self) -> Result<(), Refusal> {
-        let flushed = self.is_flushed();
         let Some(window) = &mut self.window else { return Ok(()) };
         let length = window.unjudged().len();
-        // The size line goes before the bytes, so a new chunk cannot begin while bytes of the last one wait.
-        let head_waits = !self.wrapped && window.pending().is_empty();
-        if length == 0 || !(flushed || head_waits) {
+        if length == 0 || !window.pending().is_empty() {
             return Ok(());
         }
+        window.accept(length);
         self.drop_sent_out();
         if self.wrapped {
             self.out.extend_from_slice(b"\r\n");
         }
         rewrite::hexadecimal(&mut self.out, length as u64);
         self.out.extend_from_slice(b"\r\n");
-        let Some(window) = &mut self.window else { return Ok(()) };
-        window.accept(length);
         self.wrapped = true;
         Ok(())
     }

@@ -34,6 +34,7 @@ impl Scan {
     pub fn find(&mut self, bytes: &[u8], max_head: usize) -> Result<Option<Found>, Refusal> {
         while let Some(at) = memchr::memchr(b'\n', &bytes[self.searched..]) {
             let feed = self.searched + at;
+            self.fits(feed, max_head)?;
             if feed == 0 || bytes[feed - 1] != b'\r' {
                 return Err(Refusal::LineEnd);
             }
@@ -42,8 +43,7 @@ impl Scan {
             self.line = feed + 1;
             if length == 0 {
                 if self.lines > 0 {
-                    let found = Found { start: self.skipped, end: self.line };
-                    return if found.end > max_head { Err(Refusal::HeadTooLong) } else { Ok(Some(found)) };
+                    return Ok(Some(Found { start: self.skipped, end: self.line }));
                 }
                 self.skipped = self.line;
                 if self.skipped > 2 * limits::LEADING_EMPTY_LINES {
@@ -52,18 +52,23 @@ impl Scan {
                 continue;
             }
             self.lines += 1;
-            if self.lines == 1 && length > limits::REQUEST_LINE {
-                return Err(Refusal::TargetTooLong);
-            }
             if self.lines > limits::HEADER_FIELDS + 1 {
                 return Err(Refusal::TooManyHeaders);
             }
         }
         self.searched = bytes.len();
-        if self.lines == 0 && bytes.len() - self.line > limits::REQUEST_LINE {
-            return Err(Refusal::TargetTooLong);
-        }
-        if bytes.len() >= max_head { Err(Refusal::HeadTooLong) } else { Ok(None) }
+        self.fits(bytes.len(), max_head).map(|()| None)
+    }
+
+    /// Whether a head that is not whole after so many bytes can still end within its limits. It is asked of what comes
+    /// before each line end too, so that the answer does not depend on how much came at once.
+    fn fits(&self, read: usize, max_head: usize) -> Result<(), Refusal> {
+        let (most, refusal) = match self.lines {
+            // One more for the CR of a line that is just as long as it may be.
+            0 => (max_head.min(self.skipped + limits::REQUEST_LINE + 2), Refusal::TargetTooLong),
+            _ => (max_head, Refusal::HeadTooLong),
+        };
+        if read < most { Ok(()) } else { Err(refusal) }
     }
 
     /// The first line, without its CRLF, once it is whole.
@@ -142,6 +147,42 @@ mod tests {
         let head = b"\r\nGET / HTTP/1.1\r\n\r\n";
         assert_eq!(Scan::default().find(head, head.len()), Ok(Some(Found { start: 2, end: head.len() })));
         assert_eq!(Scan::default().find(head, head.len() - 1), Err(Refusal::HeadTooLong));
+    }
+
+    #[test]
+    fn a_request_line_may_be_as_long_as_its_limit_in_any_split() {
+        let line = |length| {
+            let fill = vec![b'a'; length - "GET / HTTP/1.1".len()];
+            [b"GET /", &fill[..], b" HTTP/1.1\r\nA: b\r\n\r\n"].concat()
+        };
+        assert!(matches!(find(&line(limits::REQUEST_LINE)), Ok(Some(_))));
+        assert_eq!(find(&line(limits::REQUEST_LINE + 1)), Err(Refusal::TargetTooLong));
+    }
+
+    #[test]
+    fn the_limit_that_is_passed_first_is_the_reason_in_any_split() {
+        let bytes = b"GET / HTTP/1.1\r\nA: b\r\nC: d\nE: f\r\n\r\n";
+        for (max_head, refusal) in
+            [(10, Refusal::TargetTooLong), (20, Refusal::HeadTooLong), (99, Refusal::LineEnd)]
+        {
+            assert_eq!(Scan::default().find(bytes, max_head), Err(refusal), "whole, {max_head}");
+            let mut scan = Scan::default();
+            let refused = (1..=bytes.len()).find_map(|n| scan.find(&bytes[..n], max_head).err());
+            assert_eq!(refused, Some(refusal), "byte by byte, {max_head}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_split_gives_the_same_answer(picks in proptest::collection::vec(0..5_usize, 0..60), max in 1..50_usize) {
+            let pieces = [&b"\r\n"[..], b"\n", b"\r", b"a", b"aaaaaaa"];
+            let bytes: Vec<u8> = picks.iter().flat_map(|pick| pieces[*pick]).copied().collect();
+            let whole = Scan::default().find(&bytes, max);
+            let mut scan = Scan::default();
+            let mut each = (1..=bytes.len()).map(|n| scan.find(&bytes[..n], max));
+            let split = each.find(|answer| !matches!(answer, Ok(None))).unwrap_or(Ok(None));
+            proptest::prop_assert_eq!(if bytes.is_empty() { Ok(None) } else { whole }, split);
+        }
     }
 
     #[test]

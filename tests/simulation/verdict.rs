@@ -83,7 +83,7 @@ fn refuses(world: &World, rest: &[u8]) -> bool {
         return false;
     };
     assert!(!world.fair || world.client.requests.iter().any(|request| request.upgrade));
-    assert!(matches!(status(&head), 400 | 408) && head.field("X-ELB-Reason").is_some(), "{head:?}");
+    assert!(matches!(status(&head), 400 | 408 | 505) && head.field("X-ELB-Reason").is_some(), "{head:?}");
     true
 }
 

@@ -115,8 +115,7 @@ def open_files():
 class Processes:
     """Processes that end with the block that started them."""
 
-    def __init__(self, nice=0):
-        self.nice = nice
+    def __init__(self):
         self.running = []
 
     def __enter__(self):
@@ -129,14 +128,10 @@ class Processes:
 
     def start(self, command, on, **options):
         """Starts a command on these cores."""
-        def settle():
-            os.sched_setaffinity(0, on)
-            os.nice(self.nice)
-
         command = [str(word) for word in command]
         options.setdefault("stdin", subprocess.DEVNULL)
         try:
-            process = subprocess.Popen(command, preexec_fn=settle, **options)
+            process = subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, on), **options)
         except OSError as error:
             raise Trouble(f"{command[0]} does not start: {error}") from error
         self.running.append(process)

@@ -353,6 +353,14 @@ fn a_refused_request_is_answered_and_the_rest_is_thrown_away() {
 }
 
 #[test]
+fn a_bad_first_line_is_the_reason_whatever_came_with_it() {
+    let mut play = Play::new();
+    play.client("GET / HTTP/2.0\r\nHost: h\nbare\r\n\r\n");
+    let text = play.client_saw();
+    assert!(text.contains("X-ELB-Reason: bad-version"), "{text}");
+}
+
+#[test]
 fn a_denied_request_keeps_the_connection() {
     let mut play = Play::new();
     play.deny = Some((404, "no-domain"));

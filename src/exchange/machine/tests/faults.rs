@@ -155,3 +155,17 @@ fn interim_responses_do_not_pile_up() {
     play.deaf = false;
     assert!(play.server(OK).client_saw().ends_with(OK));
 }
+
+#[test]
+fn the_first_line_is_judged_first_however_the_bytes_are_split() {
+    for text in ["GET / HTTP/9.9\r\nA: b\n\r\n", "nonsense\r\n folded\n\r\n"] {
+        let whole = Play::new().client(text).client_saw();
+        let mut split = Play::new();
+        for byte in text.split_inclusive(|_: char| true) {
+            if split.exchange.phase() == Phase::Head {
+                split.client(byte);
+            }
+        }
+        assert_eq!(split.client_saw(), whole);
+    }
+}

@@ -1,0 +1,380 @@
+//! A whole connection: a script of events is played to the exchange by a shell that moves bytes as `data::pump` does.
+//!
+//! After every event: it settles, a deadline lies ahead, windows are of a known size, and all that was sent reads as
+//! whole messages, none of them unasked for. Nothing is kept that did not end exactly, and a cut body never ends as if
+//! it were whole. The language of the script is in `script.rs`.
+
+use std::time::{Duration, Instant};
+
+use elb::exchange::{Env, Exchange, Fate, Forward, NoServer, Phase, Policy, Side, Step};
+use elb::http1::buf::Buf;
+
+use super::script::{Event, Servers, events};
+use super::{shown, streams};
+
+/// Sizes of windows, as `data::buffers` has them.
+const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 256 * 1024];
+/// Turns after which an exchange that still moves is one that never rests.
+const TURNS: usize = 20_000;
+/// Events of one script; more only cost time.
+const EVENTS: usize = 200;
+const DATE: [u8; 29] = *b"Sun, 06 Nov 1994 08:49:37 GMT";
+
+pub fn run(bytes: &[u8]) {
+    let mut shell = Shell::new();
+    for event in events(bytes).take(EVENTS) {
+        shell.happens(event);
+        shell.settle();
+        // What is wrong on the wire is found where it was written, not when the connection closes.
+        streams::responses(&shell.client.got, &shell.to_head);
+        if shell.closed {
+            break;
+        }
+    }
+}
+
+/// A peer: what it has sent that was not read yet, and what it was sent.
+struct Peer {
+    sent: Vec<u8>,
+    ended: bool,
+    failed: bool,
+    /// The end, or the failure, was handed over.
+    told: bool,
+    /// Bytes that it takes with one write.
+    takes: usize,
+    got: Vec<u8>,
+}
+
+impl Peer {
+    fn new(takes: usize) -> Self {
+        Self { sent: Vec::new(), ended: false, failed: false, told: false, takes, got: Vec::new() }
+    }
+}
+
+/// A connection to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    None,
+    Coming,
+    Up,
+}
+
+struct Shell {
+    exchange: Exchange,
+    policy: Policy,
+    now: Instant,
+    draining: bool,
+    client: Peer,
+    server: Peer,
+    link: Link,
+    servers: Servers,
+    deny: bool,
+    /// The stock has windows.
+    windows: bool,
+    /// A request is under way.
+    active: bool,
+    /// For each request whether it was a HEAD.
+    to_head: Vec<bool>,
+    finished: usize,
+    tunnel: bool,
+    /// The client was told that nothing more comes.
+    told_client: bool,
+    closed: bool,
+}
+
+fn policy() -> Policy {
+    let seconds = Duration::from_secs;
+    Policy {
+        client_header_timeout: seconds(60),
+        client_body_timeout: seconds(61),
+        client_write_timeout: seconds(62),
+        connect_timeout: seconds(3),
+        server_timeout: seconds(30),
+        tunnel_timeout: seconds(3600),
+        linger_timeout: seconds(5),
+        max_body: 1000,
+        max_head: 4096,
+        tries: 3,
+        host_as_received: false,
+    }
+}
+
+impl Shell {
+    fn new() -> Self {
+        let (now, policy) = (Instant::now(), policy());
+        let exchange = Exchange::new(&Env { now, policy: &policy, date: &DATE, draining: false });
+        Self {
+            exchange,
+            policy,
+            now,
+            draining: false,
+            client: Peer::new(usize::MAX),
+            server: Peer::new(usize::MAX),
+            link: Link::None,
+            servers: Servers::New,
+            deny: false,
+            windows: true,
+            active: false,
+            to_head: Vec::new(),
+            finished: 0,
+            tunnel: false,
+            told_client: false,
+            closed: false,
+        }
+    }
+
+    /// Calls the exchange with what it must be told.
+    fn with<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env<'_>) -> T) -> T {
+        let env = Env { now: self.now, policy: &self.policy, date: &DATE, draining: self.draining };
+        call(&mut self.exchange, &env)
+    }
+
+    fn happens(&mut self, event: Event) {
+        let up = self.link == Link::Up;
+        match event {
+            Event::ClientSends(bytes) if !self.client.ended => self.client.sent.extend(bytes),
+            Event::ServerSends(bytes) if up && !self.server.ended => self.server.sent.extend(bytes),
+            Event::ClientEnds => self.client.ended = true,
+            Event::ServerEnds => self.server.ended = up,
+            Event::ClientResets => self.client.failed = true,
+            Event::ServerResets => self.server.failed = up,
+            Event::ClientTakes(most) => self.client.takes = most,
+            Event::ServerTakes(most) => self.server.takes = most,
+            Event::TimePasses if self.active => self.time_passes(),
+            Event::Windows(there) => self.windows = there,
+            Event::Deny => self.deny = true,
+            Event::Drain => self.draining = true,
+            Event::Servers(servers) => self.servers = servers,
+            Event::Connects(true) if self.link == Link::Coming => self.connected(false),
+            Event::Connects(false) if self.link == Link::Coming => {
+                self.with(|exchange, env| exchange.refused(env, NoServer::Failed));
+            }
+            _ => {}
+        }
+    }
+
+    fn time_passes(&mut self) {
+        self.now = self.exchange.deadline();
+        match self.with(Exchange::expired) {
+            Step::Close { reset, .. } => self.close(reset),
+            Step::Wait => {}
+            step => panic!("{step:?} is no answer to a deadline"),
+        }
+    }
+
+    /// Moves what can be moved until nothing can.
+    fn settle(&mut self) {
+        for _ in 0..TURNS {
+            if self.closed || !(self.active || self.begin()) {
+                return;
+            }
+            let mut moved = self.receive_from_client();
+            moved |= self.receive_from_server();
+            moved |= self.drive();
+            if self.closed || !self.active {
+                continue;
+            }
+            moved |= self.send(Side::Server);
+            moved |= self.send(Side::Client);
+            if !moved {
+                return self.rest();
+            }
+        }
+        panic!("it never rests: {:?}", self.exchange.phase());
+    }
+
+    /// The next request begins with the next bytes, or the end, of the client.
+    fn begin(&mut self) -> bool {
+        let stirs = !self.client.sent.is_empty() || self.client.ended || self.client.failed;
+        if stirs {
+            self.with(|exchange, env| exchange.recycle(env));
+            self.active = true;
+            self.to_head.push(false);
+        }
+        stirs
+    }
+
+    fn receive_from_client(&mut self) -> bool {
+        if self.client.failed {
+            self.exchange.failed(Side::Client);
+            return !std::mem::replace(&mut self.client.told, true);
+        }
+        self.wants(Side::Client) && read(&mut self.client, &mut self.exchange, Side::Client)
+    }
+
+    fn receive_from_server(&mut self) -> bool {
+        if self.link != Link::Up || !self.wants(Side::Server) {
+            return false;
+        }
+        if self.server.failed {
+            self.exchange.failed(Side::Server);
+            return !std::mem::replace(&mut self.server.told, true);
+        }
+        read(&mut self.server, &mut self.exchange, Side::Server)
+    }
+
+    /// Whether a side may be read, and has a window with room.
+    fn wants(&mut self, side: Side) -> bool {
+        if !self.exchange.wants(side) {
+            return false;
+        }
+        let wanted = self.exchange.window_wanted(side);
+        let lent = CLASSES.into_iter().find(|class| *class >= wanted).filter(|_| self.windows);
+        if let Some(size) = lent
+            && self.exchange.room(side).len() < wanted
+        {
+            drop(self.exchange.lend(side, Buf::new(size)));
+        }
+        !self.exchange.room(side).is_empty()
+    }
+
+    /// Takes steps until the exchange waits or is over.
+    fn drive(&mut self) -> bool {
+        for step in 0..TURNS {
+            match self.with(Exchange::step) {
+                Step::Wait => return step > 0,
+                Step::Route => self.route(),
+                Step::Connect { same } => self.connect(same),
+                Step::Others => {
+                    let others = !matches!(self.servers, Servers::None);
+                    self.with(|exchange, env| exchange.better(env, others));
+                }
+                Step::Drop { .. } => self.drop_server(),
+                Step::Shutdown(side) => self.told_client |= side == Side::Client,
+                Step::Finished(fate) => self.finished(fate),
+                Step::Close { reset, .. } => self.close(reset),
+            }
+            if self.closed || !self.active {
+                return true;
+            }
+        }
+        panic!("it takes steps for ever: {:?}", self.exchange.phase());
+    }
+
+    fn route(&mut self) {
+        let request = self.exchange.route_request();
+        assert!(request.path.starts_with(b"/"), "{}", shown(request.path));
+        assert!(!request.host_normal.iter().any(u8::is_ascii_uppercase));
+        let head = self.exchange.unread();
+        let line = &head[head.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0)..];
+        if let Some(to_head) = self.to_head.last_mut() {
+            *to_head = line.starts_with(b"HEAD ");
+        }
+        if self.deny {
+            return self.with(|exchange, env| exchange.denied(env, 404, "no-domain"));
+        }
+        let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
+        let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &extra };
+        self.with(|exchange, env| exchange.forward(env, &forward));
+    }
+
+    fn connect(&mut self, same: bool) {
+        self.drop_server();
+        match self.servers {
+            Servers::New => self.connected(false),
+            Servers::Pooled => self.connected(!same),
+            Servers::Later => self.link = Link::Coming,
+            Servers::Refused => self.with(|exchange, env| exchange.refused(env, NoServer::Failed)),
+            Servers::None => {
+                let none = NoServer::NoneLeft { status: 502, reason: "no-server" };
+                self.with(|exchange, env| exchange.refused(env, none));
+            }
+        }
+    }
+
+    fn connected(&mut self, reused: bool) {
+        self.link = Link::Up;
+        self.server = Peer::new(self.server.takes);
+        self.with(|exchange, env| exchange.connected(env, reused));
+    }
+
+    fn finished(&mut self, fate: Fate) {
+        assert!(self.exchange.out(Side::Client).concat().is_empty(), "finished with something left to say");
+        if fate.keep_server && self.link == Link::Up {
+            let read = streams::requests(&self.server.got, false);
+            let exact = read.whole == 1 && !read.partial;
+            assert!(exact || read.unreadable, "kept in the midst of a request: {read:?}");
+        }
+        self.drop_server();
+        self.finished += 1;
+        if !fate.keep_client {
+            self.closed = true;
+            return;
+        }
+        let read = streams::responses(&self.client.got, &self.to_head);
+        let exact = read.whole == self.finished && !read.partial;
+        assert!(exact || read.unreadable, "{} finished: {read:?}", self.finished);
+        if self.exchange.has_unread() {
+            self.to_head.push(false);
+            return self.with(|exchange, env| exchange.restart(env));
+        }
+        for side in [Side::Client, Side::Server] {
+            drop(self.exchange.surrender(side));
+        }
+        self.active = false;
+    }
+
+    /// Both connections are closed. A body that ends with its connection must have ended, else only a reset tells.
+    fn close(&mut self, reset: bool) {
+        let read = streams::responses(&self.client.got, &self.to_head);
+        let hidden = read.until_close && !reset && !self.told_client && !self.client.failed;
+        assert!(!hidden, "a cut that looks like an end: {}", shown(&self.client.got));
+        self.drop_server();
+        self.closed = true;
+    }
+
+    fn drop_server(&mut self) {
+        if self.link == Link::Up {
+            let read = streams::requests(&self.server.got, self.tunnel);
+            assert!(read.whole <= 1, "more than one request: {}", shown(&self.server.got));
+        }
+        self.link = Link::None;
+    }
+
+    fn send(&mut self, side: Side) -> bool {
+        let out = self.exchange.out(side).concat();
+        let peer = match side {
+            Side::Client => &mut self.client,
+            Side::Server if self.link == Link::Up => &mut self.server,
+            Side::Server => return false,
+        };
+        let n = out.len().min(peer.takes);
+        if n == 0 {
+            return false;
+        }
+        if peer.failed {
+            self.exchange.deaf(side);
+        } else {
+            peer.got.extend_from_slice(&out[..n]);
+            self.exchange.sent(side, n);
+        }
+        true
+    }
+
+    /// Nothing moves any more: windows that hold nothing go back, and time must bound the wait.
+    fn rest(&mut self) {
+        for side in [Side::Client, Side::Server] {
+            drop(self.exchange.reclaim(side));
+        }
+        self.tunnel |= matches!(self.exchange.phase(), Phase::Tunnel { .. });
+        assert!(self.exchange.deadline() > self.now, "no deadline ahead in {:?}", self.exchange.phase());
+    }
+}
+
+/// Reads once, as from a socket that is known to be readable.
+fn read(peer: &mut Peer, exchange: &mut Exchange, side: Side) -> bool {
+    if peer.sent.is_empty() {
+        if peer.ended && !peer.told {
+            peer.told = true;
+            exchange.ended(side);
+            return true;
+        }
+        return false;
+    }
+    let room = exchange.room(side);
+    let n = room.len().min(peer.sent.len());
+    room[..n].copy_from_slice(&peer.sent[..n]);
+    peer.sent.drain(..n);
+    exchange.filled(side, n);
+    true
+}

@@ -1,0 +1,89 @@
+//! A rule set: checked without a panic, and if it is accepted, every walk through it ends and it is shown as it was put.
+//!
+//! The input is the JSON of one domain's rules.
+
+use std::collections::HashSet;
+
+use elb::model::{self, Addresses, Decision, Edit, Recorder, Request, Scratch, Snapshot, State};
+use serde_json::{Map, Value, json};
+
+/// A domain name that no rule set can influence.
+const HOST: &str = "fuzz.test";
+
+pub fn run(bytes: &[u8]) {
+    let Ok(given) = serde_json::from_slice::<Value>(bytes) else { return };
+    let document = json!({"domains": {HOST: given}});
+    let faults = model::check(&document);
+    for fault in &faults {
+        assert!(document.pointer(&fault.pointer).is_some(), "a fault at {} that is nowhere", fault.pointer);
+    }
+    let mut state = State::new();
+    let outcome = state.edit(Edit::PutDomains(Map::from_iter([(HOST.to_owned(), given.clone())])));
+    assert_eq!(outcome.is_ok(), faults.is_empty(), "the check and the edit agree: {outcome:?} {faults:?}");
+    if outcome.is_err() {
+        assert!(state.domains().is_empty(), "a refused edit left something behind");
+        return;
+    }
+    assert_eq!(state.domains()[HOST], given);
+    let snapshot = state.snapshot(1, &Addresses::new(), &Snapshot::empty());
+    routes(&snapshot, &given);
+    // What a dump writes is what a load reads.
+    let mut again = State::new();
+    let loaded = again.load(state.effective());
+    assert!(loaded.rejected.is_empty(), "{loaded:?}");
+    assert_eq!(again.domains(), state.domains());
+}
+
+/// Sends every text of the rule set through it, as path and as user agent.
+fn routes(snapshot: &Snapshot, given: &Value) {
+    let mut texts = vec![String::new(), "/".to_owned(), "/blog/a/b".to_owned()];
+    gather(given, &mut texts);
+    let mut scratch = Scratch::new();
+    for text in texts.iter().take(40) {
+        let path = format!("/{text}");
+        for (path, agent) in
+            [(path.as_bytes(), Some(text.as_bytes())), (b"/a", Some(b"HTTPie")), (b"/", None)]
+        {
+            let host = HOST.as_bytes();
+            let request = Request { host, host_normal: host, path, user_agent: agent };
+            let mut steps = Steps::default();
+            match model::route(snapshot, &request, &mut scratch, &mut steps) {
+                Decision::Denied { status, reason, .. } => {
+                    assert!(matches!(status, 400 | 403), "{status} {reason}");
+                }
+                Decision::Forward { backend, path, .. } => {
+                    assert!(snapshot.upstream(&backend.key).is_none_or(|upstream| upstream.implicit));
+                    assert!(path.is_none_or(is_sendable), "{path:?}");
+                    for (name, values) in &backend.headers {
+                        assert!(values.iter().chain([name]).all(|text| !text.contains(['\r', '\n', '\0'])));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_sendable(path: &[u8]) -> bool {
+    path.starts_with(b"/")
+        && path.iter().all(|byte| byte.is_ascii_graphic() && !b"#?%\"<>".contains(byte) || *byte == b'%')
+}
+
+/// No rule is asked twice: a walk has no circle.
+#[derive(Default)]
+struct Steps(HashSet<String>);
+
+impl Recorder for Steps {
+    fn step(&mut self, rule: &str, _matched: bool) {
+        assert!(self.0.insert(rule.to_owned()), "{rule} was asked twice");
+    }
+}
+
+/// Every text in a value.
+fn gather(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => texts.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| gather(item, texts)),
+        Value::Object(members) => members.values().for_each(|member| gather(member, texts)),
+        _ => {}
+    }
+}
