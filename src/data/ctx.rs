@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::balancer::Tried;
 use super::buffers::Buffers;
+use super::clients::Clients;
 use super::conn::Active;
 use super::pool::Pool;
 use super::timers::Timers;
@@ -28,6 +29,8 @@ pub struct Ctx {
     pub pool: Pool,
     /// Rules and upstreams.
     pub view: View,
+    /// Connections of each client.
+    pub clients: Clients,
     /// Deadlines.
     pub timers: Timers,
     /// Windows.

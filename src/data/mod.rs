@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod balancer;
 pub mod buffers;
+pub mod clients;
 pub mod conn;
 pub mod ctx;
 pub mod listen;

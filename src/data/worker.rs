@@ -234,7 +234,8 @@ impl Worker {
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
         let mut socket = Socket::accepted(stream);
-        if socket.register(self.poll.registry(), mio::Token(token.to_usize())).is_err() {
+        let registered = socket.register(self.poll.registry(), mio::Token(token.to_usize()));
+        if registered.is_err() || !self.ctx.clients.enter(peer) {
             return;
         }
         let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
@@ -255,6 +256,7 @@ impl Worker {
 
     fn close(&mut self, slot: u32) {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
+            self.ctx.clients.leave(conn.peer);
             answer::release(&mut conn, &mut self.ctx);
             self.paused = None;
         }
@@ -275,6 +277,7 @@ impl Worker {
     /// Gives a connection to control, with what was read of its request.
     fn hand_over(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
+        self.ctx.clients.leave(conn.peer);
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
         answer::release(&mut conn, &mut self.ctx);
         let Ok(stream) = conn.socket.into_std(self.poll.registry()) else { return };
