@@ -347,6 +347,20 @@ fn files_open_with_their_purpose_and_name_no_machine() {
 }
 
 #[test]
+fn the_tests_that_the_readme_of_tests_names_are_there() {
+    let text = fs::read_to_string(root().join("tests/README.md")).expect("tests/README.md");
+    let named: Vec<(&str, &str)> =
+        text.split('`').skip(1).step_by(2).filter_map(|word| word.split_once("::")).collect();
+    assert!(named.len() > 80, "only {} tests are named", named.len());
+    let missing = named.into_iter().filter(|(file, test)| {
+        let places = [format!("tests/{file}.rs"), format!("src/{file}.rs"), format!("src/{file}/tests.rs")];
+        let texts = places.iter().filter_map(|place| fs::read_to_string(root().join(place)).ok());
+        !texts.collect::<String>().contains(&format!("fn {test}("))
+    });
+    assert_eq!(missing.collect::<Vec<_>>(), []);
+}
+
+#[test]
 fn the_top_level_is_the_agreed_one() {
     let entries = fs::read_dir(root()).expect("the repository");
     let names: Vec<String> =

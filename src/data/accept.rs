@@ -63,7 +63,8 @@ impl Worker {
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
         let mut socket = Socket::accepted(stream);
-        if socket.register(self.poll.registry(), mio::Token(token.to_usize())).is_err() {
+        let registered = socket.register(self.poll.registry(), mio::Token(token.to_usize()));
+        if registered.is_err() || !self.ctx.clients.enter(peer) {
             return;
         }
         let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;

@@ -13,7 +13,7 @@ use super::token::Token;
 use crate::exchange::Exchange;
 
 /// A client's address as text, without a heap allocation.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerText {
     bytes: [u8; 45],
     len: u8,

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::balancer::Tried;
 use super::buffers::Buffers;
+use super::clients::Clients;
 use super::conn::Active;
 use super::pool::Pool;
 use super::timers::Timers;
@@ -29,6 +30,8 @@ pub struct Ctx {
     pub pool: Pool,
     /// Rules and upstreams.
     pub view: View,
+    /// Connections of each client.
+    pub clients: Clients,
     /// Deadlines.
     pub timers: Timers,
     /// Windows.

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod answer;
 pub mod balancer;
 pub mod buffers;
+pub mod clients;
 pub mod conn;
 pub mod ctx;
 pub mod gauges;

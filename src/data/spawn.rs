@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::buffers::{Buffers, CLASSES, STOCK};
+use super::clients::Clients;
 use super::ctx::Ctx;
 use super::listen::{self, Listeners};
 use super::pool::Pool;
@@ -73,6 +74,7 @@ fn build(
         view: View::new(snapshot, end.index as u64),
         timers: Timers::new(now),
         buffers: Buffers::new(STOCK),
+        clients: Clients::new(settings.max_connections_per_client),
         stats,
         policy: policy(settings),
         keepalive: settings.keepalive_timeout,

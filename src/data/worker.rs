@@ -198,6 +198,7 @@ impl Worker {
 
     fn close(&mut self, slot: u32) {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
+            self.ctx.clients.leave(conn.peer);
             answer::release(&mut conn, &mut self.ctx);
             self.ctx.timers.disarm(conn.token);
             self.paused = None;
@@ -228,6 +229,7 @@ impl Worker {
     /// Gives a connection to control, with what was read of its request.
     fn hand_over(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
+        self.ctx.clients.leave(conn.peer);
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
         answer::release(&mut conn, &mut self.ctx);
         self.ctx.timers.disarm(conn.token);

@@ -181,11 +181,26 @@ mod tests {
     use super::*;
     use crate::http1::scan::Scan;
 
+    /// Reads the head that `bytes` begin with, as they come in pieces of `step`.
+    fn read(bytes: &[u8], step: usize, head_request: bool) -> Result<ResponseHead, Refusal> {
+        let mut scan = Scan::default();
+        for end in (step..bytes.len()).step_by(step).chain([bytes.len()]) {
+            if let Some(found) = scan.find(&bytes[..end], 1 << 18)? {
+                let mut head = ResponseHead::default();
+                return head.parse(&bytes[..end], found, head_request).map(|()| head);
+            }
+        }
+        panic!("no whole head: {}", bytes.escape_ascii());
+    }
+
+    /// Whole, byte by byte, and with more right behind: always the same.
     fn parse(bytes: &[u8], head_request: bool) -> Result<ResponseHead, Refusal> {
-        let found = Scan::default().find(bytes, 1 << 18)?.expect("a whole head");
-        let mut head = ResponseHead::default();
-        head.parse(bytes, found, head_request)?;
-        Ok(head)
+        let whole = read(bytes, bytes.len(), head_request);
+        let more = [bytes, b"HTTP/1.1 200 OK\r\n\r\n"].concat();
+        for (bytes, step) in [(bytes, 1), (&more, more.len()), (&more, 1)] {
+            assert_eq!(format!("{:?}", read(bytes, step, head_request)), format!("{whole:?}"));
+        }
+        whole
     }
 
     fn framing(fields: &str) -> Result<Framing, Refusal> {

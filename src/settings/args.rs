@@ -210,6 +210,10 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "ELB_MAX_CONNECTIONS", value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub(super) max_connections: Option<u32>,
 
+    /// Connections of each client address to each worker, above which new ones are closed; 0 for any
+    #[arg(long, env = "ELB_MAX_CONNECTIONS_PER_CLIENT", value_name = "N", default_value = "0")]
+    pub(super) max_connections_per_client: u32,
+
     /// Servers tried for one request, the first included
     #[arg(long, env = "ELB_RETRIES", value_name = "N", default_value = "3", value_parser = value_parser!(u32).range(1..=128))]
     pub(super) retries: u32,

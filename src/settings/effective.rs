@@ -68,6 +68,8 @@ pub struct Settings {
     pub max_head: usize,
     /// Client connections of each worker; `None` follows the limit of open files.
     pub max_connections: Option<usize>,
+    /// Connections of each client address to each worker; zero for any.
+    pub max_connections_per_client: u32,
     /// Servers tried for one request, the first included.
     pub retries: u32,
 }
@@ -154,6 +156,7 @@ impl Settings {
             max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
             max_head: args.limits.max_head,
             max_connections: args.limits.max_connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            max_connections_per_client: args.limits.max_connections_per_client,
             retries: args.limits.retries,
         })
     }
@@ -274,6 +277,10 @@ impl Settings {
         let body = if self.max_body == u64::MAX { "any".to_owned() } else { Size(self.max_body).to_string() };
         let head = Size(u64::try_from(self.max_head).unwrap_or(u64::MAX));
         let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
+        let of_client = match self.max_connections_per_client {
+            0 => "any".to_owned(),
+            most => most.to_string(),
+        };
         vec![
             format!("listen on {}", list(&self.listen)),
             format!("workers: {}, {pinning}", self.workers),
@@ -301,7 +308,7 @@ impl Settings {
                 Span(self.drain_timeout)
             ),
             format!(
-                "limits: body {body}, head {head}, connections of a worker {connections}, servers tried {}, idle for each server {}",
+                "limits: body {body}, head {head}, connections of a worker {connections}, of a client {of_client}, servers tried {}, idle for each server {}",
                 self.retries, self.server_idle_max
             ),
             format!("log level: {}", self.log_level),

@@ -77,6 +77,9 @@ const ROWS: &[Row] = &[
     ("--max-body", "ELB_MAX_BODY", "1234", |s| s.max_body.to_string()),
     ("--max-head", "ELB_MAX_HEAD", "4321", |s| s.max_head.to_string()),
     ("--max-connections", "ELB_MAX_CONNECTIONS", "10", |s| s.max_connections.unwrap().to_string()),
+    ("--max-connections-per-client", "ELB_MAX_CONNECTIONS_PER_CLIENT", "11", |s| {
+        s.max_connections_per_client.to_string()
+    }),
     ("--retries", "ELB_RETRIES", "5", |s| s.retries.to_string()),
 ];
 
@@ -116,7 +119,7 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!((s.server_keepalive_timeout, s.server_idle_max), (seconds(60), 64));
     assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
     assert_eq!((s.max_body, s.max_head), (50 << 20, 64 << 10));
-    assert_eq!((s.max_connections, s.retries), (None, 3));
+    assert_eq!((s.max_connections, s.max_connections_per_client, s.retries), (None, 0, 3));
 }
 
 #[test]

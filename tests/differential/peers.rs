@@ -26,18 +26,23 @@ pub(crate) struct Reader {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// The bytes of one connection, and which requests were read in them.
-pub(crate) type Wire = (Arc<Mutex<Vec<u8>>>, Vec<usize>);
-
 /// What it read.
 #[derive(Default)]
 pub(crate) struct Seen {
     /// Whole requests, in the order of their ends.
     pub(crate) requests: Vec<Read>,
-    /// The bytes of each connection, and which requests were read in them.
-    pub(crate) wires: Vec<Wire>,
+    pub(crate) connections: Vec<Connection>,
     /// What it could not read.
     pub(crate) faults: Vec<String>,
+}
+
+/// One connection, and what was read on it.
+pub(crate) struct Connection {
+    pub(crate) wire: Arc<Mutex<Vec<u8>>>,
+    /// The requests, as numbers.
+    pub(crate) requests: Vec<usize>,
+    /// It ended with a target that is not to hyper's taste.
+    pub(crate) disliked: bool,
 }
 
 impl Reader {
@@ -66,19 +71,20 @@ async fn serve(listener: std::net::TcpListener, seen: Arc<Mutex<Seen>>) {
         let (tap, wire) = Tap::new(stream);
         let number = {
             let mut seen = seen.lock().expect("a lock");
-            seen.wires.push((wire, Vec::new()));
-            seen.wires.len() - 1
+            seen.connections.push(Connection { wire, requests: Vec::new(), disliked: false });
+            seen.connections.len() - 1
         };
         let seen = Arc::clone(&seen);
         tokio::spawn(async move {
             let service = service_fn(|request| answer(request, number, Arc::clone(&seen)));
             let mut server = hyper::server::conn::http1::Builder::new();
             server.half_close(true).max_headers(300);
-            if let Err(error) = server.serve_connection(TokioIo::new(tap), service).await
-                && !is_cut(&error)
-                && !is_taste(&error)
-            {
-                seen.lock().expect("a lock").faults.push(format!("{error:?}"));
+            let Err(error) = server.serve_connection(TokioIo::new(tap), service).await else { return };
+            let mut seen = seen.lock().expect("a lock");
+            if is_taste(&error) {
+                seen.connections[number].disliked = true;
+            } else if !is_cut(&error) {
+                seen.faults.push(format!("{error:?}"));
             }
         });
     }
@@ -86,7 +92,7 @@ async fn serve(listener: std::net::TcpListener, seen: Arc<Mutex<Seen>>) {
 
 async fn answer(
     request: Request<Incoming>,
-    wire: usize,
+    connection: usize,
     seen: Arc<Mutex<Seen>>,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
@@ -98,7 +104,7 @@ async fn answer(
     let mut seen = seen.lock().expect("a lock");
     let number = seen.requests.len();
     seen.requests.push(Read { line, body });
-    seen.wires[wire].1.push(number);
+    seen.connections[connection].requests.push(number);
     Ok(Response::new(Full::from(number.to_string())))
 }
 

@@ -159,7 +159,10 @@ fn what_elb_forwards_reads_as_what_it_counted() {
         let beside = beside.seen();
         let direct = &beside.requests[before[1]..];
         for (through, direct) in through.iter().zip(direct) {
-            assert_eq!(through, direct, "read otherwise without ELB\n{again}");
+            // hyper gives `http://site.test` a path, and the last proxy must make a `*` of it where it means the server.
+            let server =
+                through.line == "OPTIONS *" && direct.line == "OPTIONS /" && through.body == direct.body;
+            assert!(server || through == direct, "{through:?}\nwithout ELB: {direct:?}\n{again}");
             compared += 1;
         }
         forwarded += through.len();
@@ -169,9 +172,9 @@ fn what_elb_forwards_reads_as_what_it_counted() {
     let seen = behind.seen();
     write(
         "requests.jsonl",
-        seen.wires.iter().map(|(wire, numbers)| {
-            let requests: Vec<_> = numbers.iter().map(|number| seen.requests[*number].json()).collect();
-            json!({"wire": hex(&wire.lock().expect("a lock")), "messages": requests})
+        seen.connections.iter().map(|one| {
+            let requests: Vec<_> = one.requests.iter().map(|number| seen.requests[*number].json()).collect();
+            json!({"wire": hex(&one.wire.lock().expect("a lock")), "messages": requests, "disliked": one.disliked})
         }),
     );
 }

@@ -184,6 +184,25 @@ fn the_pool_keeps_no_more_than_it_may() {
 }
 
 #[test]
+fn a_client_has_no_more_connections_than_it_may() {
+    let server = Server::named("a");
+    let elb = alone(&[&server]).flag("--max-connections-per-client=2").start();
+
+    let mut clients = [elb.client(), elb.client()];
+    for client in &mut clients {
+        assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+    }
+    for _ in 0..3 {
+        elb.client().ended();
+    }
+    for client in &mut clients {
+        assert_eq!(client.ask(get(SITE, "/")).text(), "a", "who was there first stays");
+    }
+    drop(clients);
+    wait::until("a place", || elb.client().try_ask(&get(SITE, "/")).ok());
+}
+
+#[test]
 fn an_idle_client_is_closed_after_its_time() {
     let server = Server::named("a");
     let elb = Launch::serving(&rules::site(&[&server])).flag("--keepalive-timeout=300ms").start();

@@ -121,6 +121,27 @@ fn a_body_that_stalls_lets_the_server_go() {
 }
 
 #[test]
+fn a_body_that_comes_byte_by_byte_does_not_move_its_deadline() {
+    let server = Server::named("a");
+    let elb = elb(&server, "--client-body-timeout=500ms");
+
+    let mut client = elb.client();
+    client.send(format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 1000000\r\n\r\n"));
+    let (mut sender, started) = (client.sender(), Instant::now());
+    let dripping = thread::spawn(move || {
+        // The pace of the attack, not a wait.
+        while sender.send(b"x").is_ok() && started.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(20));
+        }
+        started.elapsed()
+    });
+    let answer = client.response();
+    assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (408, Some("client-body-timeout")));
+    assert!(dripping.join().expect("the dripping") < PATIENCE, "the connection was never closed");
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
 fn a_client_that_does_not_read_lets_the_server_go() {
     let (ending, endings) = mpsc::channel();
     let server = Server::start(move |talk| {

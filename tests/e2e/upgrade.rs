@@ -1,11 +1,13 @@
 //! Upgrades: a websocket through ELB, and requests to upgrade that lead nowhere.
 
 use std::io;
+use std::sync::mpsc;
 
 use crate::support::client::Client;
 use crate::support::elb::{Elb, Launch};
 use crate::support::rules::{self, SITE};
 use crate::support::server::{Conversation, Server, ok};
+use crate::support::wait::PATIENCE;
 use crate::support::websocket::{ACCEPTED, frame, handshake, payload};
 
 /// A websocket server that sends every message back, and says farewell when the client has finished.
@@ -65,6 +67,30 @@ fn each_direction_of_a_tunnel_ends_by_itself() {
     assert_eq!(received(&mut client), b"last words");
     assert_eq!(received(&mut client), b"farewell", "the server still spoke when the client had finished");
     client.ended();
+}
+
+#[test]
+fn a_server_that_has_finished_still_hears_its_client() {
+    let (heard, hears) = mpsc::channel();
+    let server = Server::start(move |talk| {
+        talk.request()?;
+        talk.send([ACCEPTED.as_bytes(), &frame(b"last words", false)].concat())?;
+        talk.finish()?;
+        let message = payload(|length| talk.bytes(length))?;
+        heard.send((message, talk.some()?)).expect("a test that listens");
+        Ok(())
+    });
+    let elb = Elb::before(&[&server]);
+
+    let mut client = elb.client();
+    client.send(handshake(SITE));
+    client.head();
+    assert_eq!(received(&mut client), b"last words");
+    client.ended();
+    client.send(frame(b"after the end", true));
+    client.finish();
+    let expected = (b"after the end".to_vec(), Vec::new());
+    assert_eq!(hears.recv_timeout(PATIENCE).expect("what came after the end"), expected);
 }
 
 #[test]

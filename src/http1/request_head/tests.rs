@@ -3,19 +3,37 @@
 use super::*;
 use crate::http1::scan::Scan;
 
-fn parse(bytes: &[u8]) -> Result<RequestHead, Refusal> {
+/// Reads the head that `bytes` begin with, as they come in pieces of `step`.
+fn read(bytes: &[u8], step: usize) -> Result<(RequestHead, Found), Refusal> {
     let mut scan = Scan::default();
-    let found = scan.find(bytes, 64 * 1024)?;
-    if let Some(line) = scan.first_line(bytes) {
-        check_request_line(line)?;
+    for end in (step..bytes.len()).step_by(step).chain([bytes.len()]) {
+        let bytes = &bytes[..end];
+        let found = scan.find(bytes, 64 * 1024)?;
+        if let Some(line) = scan.first_line(bytes) {
+            check_request_line(line)?;
+        }
+        if let Some(found) = found {
+            let mut head = RequestHead::default();
+            return head.parse(bytes, found).map(|()| (head, found));
+        }
     }
-    let found = found.expect("a whole head");
-    let mut head = RequestHead::default();
-    let parsed = head.parse(bytes, found);
-    let at_once = RequestHead::default().parse_at_once(bytes, 64 * 1024);
-    assert_eq!(at_once, parsed.is_ok().then_some(found), "{:?}", String::from_utf8_lossy(bytes));
-    parsed?;
-    Ok(head)
+    panic!("no whole head: {}", bytes.escape_ascii());
+}
+
+/// Whole, byte by byte, with another request right behind, and at once: always the same.
+fn parse(bytes: &[u8]) -> Result<RequestHead, Refusal> {
+    let whole = read(bytes, bytes.len());
+    let more = [bytes, b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+    for other in [read(bytes, 1), read(&more, more.len()), read(&more, 1)] {
+        assert_eq!(format!("{other:?}"), format!("{whole:?}"), "{}", bytes.escape_ascii());
+    }
+    for bytes in [bytes, &more] {
+        let mut head = RequestHead::default();
+        let at_once = head.parse_at_once(bytes, 64 * 1024).map(|found| format!("{:?}", (head, found)));
+        let expected = whole.as_ref().ok().map(|whole| format!("{whole:?}"));
+        assert_eq!(at_once, expected, "{}", bytes.escape_ascii());
+    }
+    whole.map(|(head, _)| head)
 }
 
 fn with(fields: &str) -> Result<(RequestHead, Vec<u8>), Refusal> {
