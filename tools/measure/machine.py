@@ -159,9 +159,9 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_for(port, request, process, name):
-    """Waits until a request is answered with 200."""
-    deadline = time.monotonic() + 30
+def wait_for(port, request, process, name, patience=30):
+    """Waits until a request is answered with 200, for so many seconds."""
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise Trouble(f"{name} ended at once, with code {process.returncode}")

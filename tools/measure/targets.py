@@ -17,6 +17,9 @@ PEERS = ("nginx", "haproxy")
 # Idle connections to the origin that may be kept: more than any scenario has at once.
 IDLE = 2048
 FOREVER = 1_000_000_000
+# Seconds until a target must answer, by itself and under a tool that makes it slow.
+PATIENCE = 30
+SLOWLY = 300
 
 
 @dataclass
@@ -47,7 +50,7 @@ def start(name, scenario, origin, processes, folder, *, on, workers, binaries, u
     with open(folder / "output", "wb") as output:
         process = processes.start((*under, *command), on, stdout=output, stderr=subprocess.STDOUT)
     try:
-        machine.wait_for(port, request(scenario), process, name)
+        machine.wait_for(port, request(scenario), process, name, SLOWLY if under else PATIENCE)
     except machine.Trouble as trouble:
         raise machine.Trouble(f"{trouble}\n{(folder / 'output').read_text(errors='replace')}") from trouble
     return Running(name, port, process, workers)
@@ -180,6 +183,9 @@ global
     nbthread {workers}
     maxconn {connections}
     tune.bufsize 65536
+    # Many idle clients are no reason to close connections to the origin.
+    tune.pool-low-fd-ratio 90
+    tune.pool-high-fd-ratio 95
 defaults
     mode http
     timeout connect 5s
