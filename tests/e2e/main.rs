@@ -28,6 +28,7 @@ mod faults;
 mod hop_by_hop;
 mod interim;
 mod keepalive;
+mod leaks;
 mod live;
 mod proxy;
 mod refusals;

@@ -206,6 +206,11 @@ impl Elb {
         Memory { now: kilobytes("RssAnon"), peak: kilobytes("VmHWM") }
     }
 
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.proc("fd")).expect("its descriptors").count()
+    }
+
     /// Processor time used so far, by all threads.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(self.proc("stat")).expect("its stat");

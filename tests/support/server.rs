@@ -30,7 +30,7 @@ struct Shared {
 #[derive(Default)]
 struct Seen {
     requests: Vec<Message>,
-    /// `None` for one that is to be reset, which a second handle would prevent.
+    /// `None` for one that has ended, or is to be reset, which a second handle would prevent.
     sockets: Vec<Option<TcpStream>>,
     talking: Vec<JoinHandle<()>>,
     faults: Vec<String>,
@@ -174,8 +174,24 @@ impl Shared {
             if !talk.crashes {
                 let _ = talk.wire.stream().shutdown(Shutdown::Both);
             }
+            talk.shared.seen().sockets[number] = None;
         });
+        self.seen().reap();
         self.seen().talking.push(talking);
+    }
+}
+
+impl Seen {
+    /// Lets go of the threads that have ended, so that a server can have more connections than there may be threads.
+    fn reap(&mut self) {
+        let (ended, talking) =
+            std::mem::take(&mut self.talking).into_iter().partition(JoinHandle::is_finished);
+        self.talking = talking;
+        for talk in ended as Vec<JoinHandle<()>> {
+            if talk.join().is_err() {
+                self.faults.push("a script panicked".to_owned());
+            }
+        }
     }
 }
 
