@@ -32,6 +32,7 @@ mod leaks;
 mod live;
 mod proxy;
 mod refusals;
+mod resources;
 mod retry;
 mod rules;
 mod seed;

@@ -55,7 +55,7 @@ impl Asked {
     fn any(chance: &mut Chance) -> Asked {
         let number = chance.below(1 << 40) as u64;
         let length = chance.below(1 << chance.clone().between(4, 17)).min(LONGEST);
-        let host = chance.pick(&[GOOD, GOOD, GOOD, BAD, TEMP]);
+        let host = chance.pick(&[GOOD, GOOD, GOOD, GOOD, GOOD, BAD, TEMP]);
         let method = chance.pick(&["GET", "GET", "HEAD", "PUT", "POST"]);
         let mut head =
             format!("{method} /{number}/{length} HTTP/1.1\r\nHost: {host}\r\nX-Number: {number}\r\n");
