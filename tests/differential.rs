@@ -17,7 +17,7 @@
 )]
 #![allow(dead_code, reason = "support serves more tests than are in one crate")]
 
-#[path = "simulation/chance.rs"]
+#[path = "support/chance.rs"]
 mod chance;
 #[path = "differential/mutate.rs"]
 mod mutate;

@@ -16,7 +16,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
-#[path = "simulation/chance.rs"]
+#[path = "support/chance.rs"]
 mod chance;
 #[path = "simulation/client.rs"]
 mod client;

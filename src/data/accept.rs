@@ -68,7 +68,16 @@ impl Worker {
             return;
         }
         let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
-        entry.insert(Conn { socket, token, peer, queued: false, starved: false, deadline, active: None });
+        entry.insert(Conn {
+            socket,
+            token,
+            peer,
+            queued: false,
+            starved: false,
+            fresh: true,
+            deadline,
+            active: None,
+        });
         self.pump(slot);
     }
 }

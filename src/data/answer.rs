@@ -223,6 +223,7 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
     }
     release(conn, ctx);
     conn.deadline = ctx.now + ctx.keepalive;
+    conn.fresh = false;
     Some(Driven::Idle)
 }
 

@@ -6,9 +6,6 @@ use crate::http1::buf::Buf;
 
 /// The sizes: what every exchange begins with, what is kept for a replay, and what bulk bodies and large heads get.
 pub const CLASSES: [usize; 3] = [32 * 1024, 64 * 1024, 256 * 1024];
-/// Bytes that one worker may lend at once: sixteen thousand exchanges with both windows. Above the bound, reading waits
-/// until a window comes back. Of a window only the pages that were written take memory.
-pub const STOCK: usize = 1024 * 1024 * 1024;
 /// The share of the stock that only exchanges under way may use up: one that holds a window and waits for its second
 /// would wait for ever if others that have just begun held all the rest.
 const RESERVE: usize = 4;
@@ -25,7 +22,8 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// A stock that lends `limit` bytes at most.
+    /// A stock that lends `limit` bytes at most; above that, reading waits until a window comes back. Of a window only
+    /// the pages that were written take memory.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self { free: SPARE.map(Vec::with_capacity), lent: 0, limit, returned: false }
@@ -89,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_last_window_given_is_the_next_one_taken() {
-        let mut stock = Buffers::new(STOCK);
+        let mut stock = Buffers::new(usize::MAX);
         let mut window = stock.take(1).unwrap();
         window.room()[0] = 42;
         window.filled(1);
@@ -101,7 +99,7 @@ mod tests {
 
     #[test]
     fn sizes_are_rounded_up_and_the_largest_is_the_end() {
-        let mut stock = Buffers::new(STOCK);
+        let mut stock = Buffers::new(usize::MAX);
         let sizes: Vec<usize> = [1, CLASSES[0], CLASSES[0] + 1, CLASSES[1] + 1, usize::MAX]
             .map(|at_least| stock.take(at_least).unwrap().capacity())
             .into();

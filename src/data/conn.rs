@@ -74,6 +74,8 @@ pub struct Conn {
     pub queued: bool,
     /// It waits in the worker's queue for a window.
     pub starved: bool,
+    /// It has not asked for anything yet. Its first request is on the way, so it is not closed like one that rests.
+    pub fresh: bool,
     /// When something is to be done if nothing happens until then.
     pub deadline: Instant,
     /// The request under way.

@@ -11,6 +11,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// Connections that may wait in one listener's queue; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// Bytes of a response that wait in the kernel for a client that has no room for them. By itself the kernel takes
+/// megabytes for each who does not read, and a thousand of them use up what it has for all connections of the machine.
+/// What is sent and not acknowledged yet does not count, so a long line is still filled.
+const UNSENT: u32 = 128 * 1024;
+
 /// The sockets of one worker, bound and not yet listening.
 #[derive(Debug)]
 pub struct Listeners {
@@ -47,6 +52,7 @@ fn bind_one(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_port(true)?;
     // Accepted sockets inherit it on Linux, which saves a call for each connection.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)

@@ -193,8 +193,14 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
                 _ => ctx.starved.push_front(conn.token),
             }
         }
-        conn.deadline = active.exchange.deadline();
-    } else if ctx.draining {
+        if active.exchange.is_untouched() {
+            // A hopeful read found nothing: the connection is as idle as before, and its deadline the same.
+            answer::release(conn, ctx);
+        } else {
+            conn.deadline = active.exchange.deadline();
+        }
+    }
+    if conn.active.is_none() && ctx.draining && !conn.fresh {
         return Pumped::Close;
     }
     ctx.timers.arm(conn.token, conn.deadline);

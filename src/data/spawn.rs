@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::buffers::{Buffers, CLASSES, STOCK};
+use super::buffers::{Buffers, CLASSES};
 use super::clients::Clients;
 use super::ctx::Ctx;
 use super::listen::{self, Listeners};
@@ -28,6 +28,10 @@ use crate::stats::Stats;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Descriptors of the process that are no client's and no server's: stores, admin, logs, listeners.
 const RESERVED_DESCRIPTORS: u64 = 32;
+
+/// Client connections whose tables are made at the start. Memory that was never written costs nothing, and a table that
+/// grows leaves holes where it was. More than these can be had, and then the tables grow.
+const PREPARED: usize = 64 * 1024;
 
 /// Binds every address for each worker.
 ///
@@ -68,12 +72,14 @@ fn build(
     snapshot: Arc<Snapshot>,
 ) -> io::Result<Worker> {
     let now = Instant::now();
+    let max_connections = max_connections(settings);
+    let prepared = max_connections.min(PREPARED);
     let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_count()));
     let mut ctx = Ctx {
         pool: Pool::new(settings.server_idle_max, settings.server_keepalive_timeout),
         view: View::new(snapshot, end.index as u64),
-        timers: Timers::new(now),
-        buffers: Buffers::new(STOCK),
+        timers: Timers::new(now, prepared),
+        buffers: Buffers::new(settings.max_buffers),
         clients: Clients::new(settings.max_connections_per_client),
         stats,
         policy: policy(settings),
@@ -96,11 +102,11 @@ fn build(
         mailbox: end.mailbox,
         reports: end.reports,
         listeners: listeners.listen()?,
-        conns: Slab::new(),
+        conns: Slab::with_capacity(prepared),
         ctx,
         runnable: Vec::new(),
         generation: 0,
-        max_connections: max_connections(settings),
+        max_connections,
         acceptable: true,
         paused: None,
         flush_at: now,

@@ -85,9 +85,14 @@ impl Id {
 }
 
 impl Timers {
-    /// An empty wheel. No deadline that is armed later may lie before `now`.
+    /// An empty wheel with room for so many clients before it grows. No deadline that is armed later may lie before
+    /// `now`.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub fn new(now: Instant, clients: usize) -> Self {
+        let mut entries = [const { Vec::new() }; 3];
+        if let Some(entries) = entries.get_mut(Kind::Client as usize) {
+            entries.reserve(clients);
+        }
         Self {
             start: now,
             tick: 0,
@@ -95,7 +100,7 @@ impl Timers {
             first: Box::new([Id::NONE; SLOTS]),
             occupied: [0; 64],
             words: 0,
-            entries: [const { Vec::new() }; 3],
+            entries,
             armed: 0,
         }
     }

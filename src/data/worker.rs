@@ -329,7 +329,7 @@ impl Worker {
         let idle: Vec<u32> = self
             .conns
             .iter()
-            .filter(|(_, conn)| conn.active.is_none())
+            .filter(|(_, conn)| conn.active.is_none() && !conn.fresh)
             .map(|(_, conn)| conn.token.slot)
             .collect();
         idle.into_iter().for_each(|slot| self.close(slot));

@@ -36,6 +36,12 @@ impl Exchange {
         }
     }
 
+    /// Nothing of a request has come, so that nothing is lost when the exchange is given back.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.phase == Phase::Head && self.request.unread().is_empty() && !self.request.ended
+    }
+
     /// Where bytes of this side go; empty when no window was lent.
     pub fn room(&mut self, side: Side) -> &mut [u8] {
         let window = match side {

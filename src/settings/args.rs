@@ -206,6 +206,10 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "ELB_MAX_HEAD", value_name = "SIZE", default_value = "64k", value_parser = head_size)]
     pub(super) max_head: usize,
 
+    /// Buffers of each worker in bytes, from 1m; when they are used up, reading waits
+    #[arg(long, env = "ELB_MAX_BUFFERS", value_name = "SIZE", default_value = "1g", value_parser = buffers_size)]
+    pub(super) max_buffers: usize,
+
     /// Client connections of each worker [default: as many as the limit of open files allows]
     #[arg(long, env = "ELB_MAX_CONNECTIONS", value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub(super) max_connections: Option<u32>,
@@ -227,6 +231,15 @@ fn name(text: &str) -> Result<String, String> {
     } else {
         Err("need letters, digits, '-', '_' and '.' only".to_owned())
     }
+}
+
+/// Room for a large head, what it is answered with, and a few others beside it.
+fn buffers_size(text: &str) -> Result<usize, String> {
+    let bytes = units::size(text)?;
+    usize::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes >= 1 << 20)
+        .ok_or_else(|| "must be 1m at least".to_owned())
 }
 
 fn head_size(text: &str) -> Result<usize, String> {

@@ -66,6 +66,8 @@ pub struct Settings {
     pub max_body: u64,
     /// Largest request head in bytes.
     pub max_head: usize,
+    /// Bytes of buffers that each worker uses at once.
+    pub max_buffers: usize,
     /// Client connections of each worker; `None` follows the limit of open files.
     pub max_connections: Option<usize>,
     /// Connections of each client address to each worker; zero for any.
@@ -155,6 +157,7 @@ impl Settings {
             server_idle_max: usize::try_from(args.limits.server_idle_max).unwrap_or(usize::MAX),
             max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
             max_head: args.limits.max_head,
+            max_buffers: args.limits.max_buffers,
             max_connections: args.limits.max_connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             max_connections_per_client: args.limits.max_connections_per_client,
             retries: args.limits.retries,
@@ -275,7 +278,8 @@ impl Settings {
             self.admin.listen.map_or("on the data port".to_owned(), |address| format!("on {address}"));
         let token = if self.admin.token.is_some() { ", with a token" } else { "" };
         let body = if self.max_body == u64::MAX { "any".to_owned() } else { Size(self.max_body).to_string() };
-        let head = Size(u64::try_from(self.max_head).unwrap_or(u64::MAX));
+        let [head, buffers] =
+            [self.max_head, self.max_buffers].map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));
         let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
         let of_client = match self.max_connections_per_client {
             0 => "any".to_owned(),
@@ -308,7 +312,7 @@ impl Settings {
                 Span(self.drain_timeout)
             ),
             format!(
-                "limits: body {body}, head {head}, connections of a worker {connections}, of a client {of_client}, servers tried {}, idle for each server {}",
+                "limits: body {body}, head {head}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, servers tried {}, idle for each server {}",
                 self.retries, self.server_idle_max
             ),
             format!("log level: {}", self.log_level),

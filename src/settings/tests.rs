@@ -76,6 +76,7 @@ const ROWS: &[Row] = &[
     ("--drain-timeout", "ELB_DRAIN_TIMEOUT", "9s", |s| whole_seconds(s.drain_timeout)),
     ("--max-body", "ELB_MAX_BODY", "1234", |s| s.max_body.to_string()),
     ("--max-head", "ELB_MAX_HEAD", "4321", |s| s.max_head.to_string()),
+    ("--max-buffers", "ELB_MAX_BUFFERS", "2000000", |s| s.max_buffers.to_string()),
     ("--max-connections", "ELB_MAX_CONNECTIONS", "10", |s| s.max_connections.unwrap().to_string()),
     ("--max-connections-per-client", "ELB_MAX_CONNECTIONS_PER_CLIENT", "11", |s| {
         s.max_connections_per_client.to_string()
@@ -118,7 +119,7 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!((s.connect_timeout, s.server_timeout), (seconds(3), seconds(30)));
     assert_eq!((s.server_keepalive_timeout, s.server_idle_max), (seconds(60), 64));
     assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
-    assert_eq!((s.max_body, s.max_head), (50 << 20, 64 << 10));
+    assert_eq!((s.max_body, s.max_head, s.max_buffers), (50 << 20, 64 << 10, 1 << 30));
     assert_eq!((s.max_connections, s.max_connections_per_client, s.retries), (None, 0, 3));
 }
 
@@ -214,6 +215,7 @@ fn other_faults_of_usage_end_with_2_as_well() {
         (&["--retries", "0"], &[], "0 is not in 1..=128"),
         (&["--connect-timeout", "0"], &[], "must be more than zero"),
         (&["--max-head", "1m"], &[], "must be from 1k to 256k"),
+        (&["--max-buffers", "1023k"], &[], "must be 1m at least"),
         (&["--name", "a/b"], &[], "need letters"),
         (&["--name", ".."], &[], "need letters"),
         (&["--name", ""], &[], "--name"),

@@ -12,6 +12,9 @@ pub mod rule_set;
 pub mod server_params;
 pub mod target;
 
+#[allow(dead_code, reason = "others have more use of it")]
+#[path = "../support/chance.rs"]
+mod chance;
 mod script;
 mod streams;
 

@@ -6,6 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Target;
+use super::chance::Chance;
 
 /// Longest input.
 const LONGEST: usize = 20 * 1024;
@@ -76,7 +77,7 @@ pub fn run(target: Target, corpus: &[Vec<u8>], seed: u64, runs: u64) -> Result<(
 /// The input of this number.
 fn input(corpus: &[Vec<u8>], seed: u64, number: u64) -> Vec<u8> {
     let mut chance = Chance::new(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let mut input = chance.one(corpus).cloned().unwrap_or_default();
+    let mut input = one(corpus, &mut chance).cloned().unwrap_or_default();
     for _ in 0..=chance.below(6) {
         change(&mut input, corpus, &mut chance);
     }
@@ -86,63 +87,43 @@ fn input(corpus: &[Vec<u8>], seed: u64, number: u64) -> Vec<u8> {
 
 /// One change.
 fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], chance: &mut Chance) {
-    let (from, to) = chance.stretch(input.len());
+    let (from, to) = stretch(input.len(), chance);
     match chance.below(8) {
         0 => drop(input.drain(from..to)),
-        1 => drop(input.splice(from..from, chance.word())),
-        2 => drop(input.splice(from..to, chance.word())),
-        3 if from < input.len() => input[from] = chance.byte(),
+        1 => drop(input.splice(from..from, word(chance))),
+        2 => drop(input.splice(from..to, word(chance))),
+        3 if from < input.len() => input[from] = byte(chance),
         4 if from < input.len() => input[from] ^= 1 << chance.below(8),
         5 => {
             let stretch = input[from..to].repeat(1 + chance.below(20));
             input.splice(from..from, stretch);
         }
         6 => {
-            let other = chance.one(corpus).cloned().unwrap_or_default();
-            let (start, end) = chance.stretch(other.len());
+            let other = one(corpus, chance).cloned().unwrap_or_default();
+            let (start, end) = stretch(other.len(), chance);
             input.splice(from..to, other[start..end].iter().copied());
         }
-        _ => input.insert(from, chance.byte()),
+        _ => input.insert(from, byte(chance)),
     }
 }
 
-/// Chance that a seed repeats (`SplitMix64`).
-struct Chance(u64);
+/// One of these, or nothing when there are none.
+fn one<'a, T>(of: &'a [T], chance: &mut Chance) -> Option<&'a T> {
+    if of.is_empty() { None } else { of.get(chance.below(of.len())) }
+}
 
-impl Chance {
-    fn new(seed: u64) -> Self {
-        Self(seed)
-    }
+fn word(chance: &mut Chance) -> impl Iterator<Item = u8> + use<> {
+    chance.pick(&WORDS).iter().copied()
+}
 
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
+/// Any byte.
+fn byte(chance: &mut Chance) -> u8 {
+    u8::try_from(chance.below(256)).unwrap_or_default()
+}
 
-    /// A number below `bound`, or 0.
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() >> 1).unwrap_or(0).checked_rem(bound).unwrap_or(0)
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[7]
-    }
-
-    fn word(&mut self) -> impl Iterator<Item = u8> + use<> {
-        WORDS[self.below(WORDS.len())].iter().copied()
-    }
-
-    fn one<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
-        of.get(self.below(of.len()))
-    }
-
-    /// A stretch of so many bytes; short ones are more likely.
-    fn stretch(&mut self, length: usize) -> (usize, usize) {
-        let from = self.below(length + 1);
-        let most = 1 + self.below(length - from + 1).min(1 << self.below(12));
-        (from, (from + self.below(most)).min(length))
-    }
+/// A stretch of so many bytes; short ones are more likely.
+fn stretch(length: usize, chance: &mut Chance) -> (usize, usize) {
+    let from = chance.below(length + 1);
+    let magnitude = chance.below(12);
+    (from, from + chance.below(1 << magnitude).min(length - from))
 }

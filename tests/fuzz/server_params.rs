@@ -15,7 +15,9 @@ pub fn run(bytes: &[u8]) {
             ServerTarget::Name(name) => name.clone(),
             ServerTarget::Unix(path) => format!("unix:{path}"),
         };
-        assert_eq!(ServerTarget::parse(&text).as_ref(), Ok(target), "from {name:?}");
+        // A host may be called `unix`, but with its port that would be read as a socket.
+        let is_host_unix = matches!(target, ServerTarget::Name(_)) && text.starts_with("unix:");
+        assert!(is_host_unix || ServerTarget::parse(&text).as_ref() == Ok(target), "{text:?} from {name:?}");
     }
     if let Ok(spec) = &spec {
         assert_eq!(Ok(spec.target()), target);

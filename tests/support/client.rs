@@ -75,7 +75,7 @@ impl Client {
         self.try_response_to("GET")
     }
 
-    fn try_response_to(&mut self, method: &str) -> io::Result<Option<Message>> {
+    pub(crate) fn try_response_to(&mut self, method: &str) -> io::Result<Option<Message>> {
         let Some(head) = self.wire.head()? else { return Ok(None) };
         let framing = head.response_framing(method).map_err(io::Error::other)?;
         self.wire.message(head, framing).map(Some)
@@ -113,6 +113,13 @@ impl Client {
                 Err(error) => panic!("no end: {error}"),
             }
         }
+    }
+
+    /// How long reading and writing may take, instead of the usual patience.
+    #[track_caller]
+    pub(crate) fn hurry(&mut self, patience: Duration) {
+        self.wire.stream().set_read_timeout(Some(patience)).expect("a deadline");
+        self.wire.stream().set_write_timeout(Some(patience)).expect("a deadline");
     }
 
     /// The sending half alone, for a thread that sends while this one reads.

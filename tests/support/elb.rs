@@ -19,6 +19,7 @@ use super::client::Client;
 use super::server::Server;
 use super::{rules, wait};
 
+const ELB: &str = env!("CARGO_BIN_EXE_elb");
 /// What ELB writes for each listener once it serves there.
 const LISTENING: &str = "listening on ";
 /// The same for a listener that serves the admin API and nothing else.
@@ -30,6 +31,8 @@ pub(crate) struct Launch {
     variables: Vec<(String, String)>,
     workers: Option<usize>,
     listeners: usize,
+    /// How many descriptors it may open; as many as this process when nothing is said.
+    descriptors: Option<usize>,
     folder: TempDir,
 }
 
@@ -56,7 +59,7 @@ impl Launch {
     pub(crate) fn bare(flags: &[&str]) -> Launch {
         let flags = flags.iter().map(ToString::to_string).collect();
         let folder = tempfile::tempdir().expect("a folder for the test");
-        Launch { flags, variables: Vec::new(), workers: None, listeners: 1, folder }
+        Launch { flags, variables: Vec::new(), workers: None, listeners: 1, descriptors: None, folder }
     }
 
     /// Two workers on loopback, which serve a file with this document.
@@ -75,6 +78,12 @@ impl Launch {
     /// Another number of workers; with one, the order of everything is the order of the requests.
     pub(crate) fn workers(mut self, count: usize) -> Launch {
         self.workers = Some(count);
+        self
+    }
+
+    /// It may have only so many descriptors open at once.
+    pub(crate) fn descriptors(mut self, count: usize) -> Launch {
+        self.descriptors = Some(count);
         self
     }
 
@@ -111,7 +120,15 @@ impl Launch {
 
     /// Starts the command and waits for nothing.
     pub(crate) fn spawn(self) -> Elb {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_elb"));
+        let mut command = match self.descriptors {
+            None => Command::new(ELB),
+            // A limit is inherited, and set for good: hard and soft.
+            Some(count) => {
+                let mut command = Command::new("sh");
+                command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\""), ELB]);
+                command
+            }
+        };
         command.args(self.workers.map(|count| format!("--workers={count}")));
         command.args(&self.flags).env_clear().env("NO_COLOR", "1").current_dir(self.folder.path());
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"));
@@ -204,6 +221,11 @@ impl Elb {
             line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<u64>().expect(name) << 10
         };
         Memory { now: kilobytes("RssAnon"), peak: kilobytes("VmHWM") }
+    }
+
+    /// Open descriptors.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.proc("fd")).expect("its descriptors").count()
     }
 
     /// Processor time used so far, by all threads.

@@ -32,8 +32,13 @@ struct Shared {
 
 /// How long tests that put ELB under load do so: as the issue says, or as `ELB_TEST_SECONDS` does.
 pub(crate) fn seconds() -> Duration {
+    seconds_or(30)
+}
+
+/// The same with another length of its own.
+pub(crate) fn seconds_or(own: u64) -> Duration {
     let given = std::env::var("ELB_TEST_SECONDS").ok();
-    Duration::from_secs(given.map_or(30, |text| text.parse().expect("ELB_TEST_SECONDS is a number")))
+    Duration::from_secs(given.map_or(own, |text| text.parse().expect("ELB_TEST_SECONDS is a number")))
 }
 
 impl Load {

@@ -176,7 +176,22 @@ impl Shared {
             }
             talk.shared.seen().sockets[number] = None;
         });
+        self.seen().reap();
         self.seen().talking.push(talking);
+    }
+}
+
+impl Seen {
+    /// Lets go of the threads that have ended, so that a server can have more connections than there may be threads.
+    fn reap(&mut self) {
+        let (ended, talking) =
+            std::mem::take(&mut self.talking).into_iter().partition(JoinHandle::is_finished);
+        self.talking = talking;
+        for talk in ended as Vec<JoinHandle<()>> {
+            if talk.join().is_err() {
+                self.faults.push("a script panicked".to_owned());
+            }
+        }
     }
 }
 
@@ -237,6 +252,11 @@ impl Conversation {
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.wire.send(bytes.as_ref())
+    }
+
+    /// Keeps this end's kernel buffers small: in the world they are another machine's, here they are of the same stock.
+    pub(crate) fn narrow(&self) -> io::Result<()> {
+        socket2::SockRef::from(self.wire.stream()).set_send_buffer_size(16 << 10)
     }
 
     /// Says that nothing more will be sent; reading goes on.

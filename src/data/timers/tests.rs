@@ -46,7 +46,7 @@ fn check_invariants(timers: &mut Timers) {
 #[test]
 fn a_token_is_handed_out_once_and_not_before_its_time() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     assert_eq!(timers.next(start), None);
     timers.arm(client(0), start + ms(250));
     assert_eq!(timers.next(start), Some(ms(300)));
@@ -61,7 +61,7 @@ fn a_token_is_handed_out_once_and_not_before_its_time() {
 #[test]
 fn a_deadline_on_the_tick_waits_for_no_further_one() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     timers.arm(client(0), start + ms(300));
     assert_eq!(due(&mut timers, start + ms(300)), [client(0)]);
 }
@@ -69,7 +69,7 @@ fn a_deadline_on_the_tick_waits_for_no_further_one() {
 #[test]
 fn a_deadline_that_has_passed_comes_with_the_next_tick() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     assert_eq!(due(&mut timers, start + ms(1050)), []);
     timers.arm(client(0), start + ms(500));
     assert_eq!(timers.next(start + ms(1050)), Some(ms(50)));
@@ -81,7 +81,7 @@ fn a_deadline_that_has_passed_comes_with_the_next_tick() {
 #[test]
 fn later_stays_earlier_moves() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     timers.arm(client(0), start + ms(1000));
     timers.arm(client(0), start + ms(5000));
     timers.arm(client(1), start + ms(5000));
@@ -97,7 +97,7 @@ fn later_stays_earlier_moves() {
 #[test]
 fn an_hour_is_many_revolutions() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     let hour = ms(3_600_000);
     timers.arm(client(0), start + hour);
     let mut now = start;
@@ -115,7 +115,7 @@ fn an_hour_is_many_revolutions() {
 #[test]
 fn a_long_sleep_loses_nothing() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     for slot in 0..1000 {
         timers.arm(client(slot), start + ms(u64::from(slot) * 3_700));
     }
@@ -126,7 +126,7 @@ fn a_long_sleep_loses_nothing() {
 #[test]
 fn a_new_tenant_takes_over_the_slot() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     timers.arm(client(3), start + ms(1000));
     let tenant = Token::new(Kind::Client, 3, 2);
     timers.arm(tenant, start + ms(9000));
@@ -139,7 +139,7 @@ fn a_new_tenant_takes_over_the_slot() {
 #[test]
 fn who_is_gone_is_forgotten_and_who_came_after_is_not() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     timers.arm(client(0), start + ms(1000));
     timers.arm(client(1), start + ms(1000));
     timers.disarm(client(0));
@@ -153,7 +153,7 @@ fn who_is_gone_is_forgotten_and_who_came_after_is_not() {
 #[test]
 fn nothing_grows_but_with_the_tables() {
     let start = Instant::now();
-    let mut timers = Timers::new(start);
+    let mut timers = Timers::new(start, 0);
     for round in 0..10_000 {
         let now = start + ms(round * 10);
         timers.expire(now, |_| ());
@@ -191,7 +191,7 @@ proptest! {
     #[test]
     fn as_the_naive_model(events in proptest::collection::vec(any_event(), 0..60)) {
         let start = Instant::now();
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::new(start, 0);
         // Slot of a table to its tenant and when it is due, in ms.
         let mut model: HashMap<(u8, u32), (Token, u64)> = HashMap::new();
         let mut now = 0;

@@ -1,0 +1,236 @@
+//! When something runs out (descriptors, buffers), and when there are many who take their time: traffic slows, or is
+//! refused with a word, nothing spins, memory stays bounded, and all is well as soon as there is enough again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::client::{Client, get};
+use crate::support::elb::{Elb, Launch};
+use crate::support::rules::{self, SITE};
+use crate::support::server::{Server, ok};
+use crate::support::wait;
+
+/// The number of this name over all workers, as of a moment after `since`.
+fn gauge(elb: &Elb, name: &str, since: Instant) -> Option<u64> {
+    let told = elb.admin().get("workers");
+    let fresh = |worker: &Value| Duration::from_millis(worker["age_ms"].as_u64().unwrap()) < since.elapsed();
+    told["workers"].as_array().unwrap().iter().all(fresh).then(|| told["all"][name].as_u64().unwrap())
+}
+
+/// Waits until a number is what it should be.
+#[track_caller]
+fn until(elb: &Elb, name: &str, is: impl Fn(u64) -> bool) -> u64 {
+    let since = Instant::now();
+    wait::until(name, || gauge(elb, name, since).filter(|number| is(*number)))
+}
+
+/// What share of one core ELB uses within a second in which nothing happens to it.
+fn idle_load(elb: &Elb) -> f64 {
+    let (begun, before) = (Instant::now(), elb.cpu());
+    thread::sleep(Duration::from_secs(1)); // The time that is measured, not a wait.
+    (elb.cpu() - before).as_secs_f64() / begun.elapsed().as_secs_f64()
+}
+
+/// So many connections that never say a word.
+fn mute(to: SocketAddr, count: usize) -> Vec<Client> {
+    (0..count).map(|_| Client::connect(to)).collect()
+}
+
+#[test]
+fn five_hundred_clients_meet_sixty_four_descriptors() {
+    for flags in [&[][..], &["--max-connections=1000"]] {
+        let server = Server::named("a");
+        let launch = Launch::serving(&rules::site(&[&server])).descriptors(64);
+        let elb = flags.iter().fold(launch, |launch, flag| launch.flag(flag)).start();
+
+        let mut crowd = mute(elb.address(), 500);
+        for client in &mut crowd {
+            client.send(get(SITE, "/"));
+        }
+        wait::until_still("ELB to take what it can", || elb.descriptors() as u64);
+        let load = idle_load(&elb);
+        assert!(load < 0.2, "it spins: {load} of a core, {flags:?}");
+
+        drop(crowd);
+        let begun = Instant::now();
+        assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+        assert!(begun.elapsed() < Duration::from_secs(5), "no timeout may be needed: {:?}", begun.elapsed());
+        until(&elb, "exchanges", |count| count == 0);
+    }
+}
+
+#[test]
+fn without_a_descriptor_for_a_server_the_client_is_told_and_no_server_is_blamed() {
+    let servers = [Server::named("a"), Server::named("b")];
+    let document = json!({
+        "domains": {SITE: rules::to("up")},
+        "upstreams": {"up": rules::upstream(&[&servers[0], &servers[1]], "max_fails=1 fail_timeout=1h")},
+    });
+    let elb = Launch::serving(&document).descriptors(64).workers(1).flag("--max-connections=1000").start();
+    let mut client = elb.client();
+    assert_eq!(client.ask(get("other.test", "/")).status(), 404, "it is taken on");
+
+    let crowd = mute(elb.address(), 100);
+    // It has inherited some, so there may be more.
+    wait::until("all descriptors to be taken", || (elb.descriptors() >= 64).then_some(()));
+    for _ in 0..4 {
+        let answer = client.ask(get(SITE, "/"));
+        assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (503, Some("no-descriptors")));
+    }
+
+    drop(crowd);
+    wait::until("the first answer", || (client.ask(get(SITE, "/")).status() == 200).then_some(()));
+    let answers: Vec<String> = (0..4).map(|_| client.ask(get(SITE, "/")).text()).collect();
+    for server in ["a", "b"] {
+        assert_eq!(answers.iter().filter(|name| *name == server).count(), 2, "{answers:?}");
+    }
+}
+
+#[test]
+fn buffers_that_are_used_up_make_others_wait_and_not_for_ever() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server]))
+        .workers(1)
+        .flag("--admin-listen=127.0.0.1:0")
+        .flag("--max-buffers=1m")
+        .flag("--client-header-timeout=1s")
+        .start();
+    let mut crowd = mute(elb.address(), 100);
+    for client in &mut crowd {
+        client.send("GET / HTTP/1.1\r\nX-Unfinished: ");
+    }
+    until(&elb, "starved", |count| count > 0);
+    let held = until(&elb, "window_bytes", |bytes| bytes > 0);
+    assert!(held <= 1 << 20, "{held} bytes");
+
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    drop(crowd);
+    for name in ["starved", "window_bytes", "exchanges"] {
+        until(&elb, name, |number| number == 0);
+    }
+}
+
+#[test]
+fn ten_thousand_idle_clients_cost_less_than_half_a_kilobyte_each() {
+    const CLIENTS: usize = 10_000;
+    let enough = rlimit::increase_nofile_limit(u64::MAX).is_ok_and(|limit| limit >= 20_000);
+    if !enough {
+        println!("skipped: this takes 20000 descriptors, and the hard limit is lower");
+        return;
+    }
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--max-connections=10000").start();
+    for _ in 0..100 {
+        elb.client().ask(get(SITE, "/"));
+    }
+    until(&elb, "clients", |count| count == 0);
+    let before = elb.memory().now;
+
+    let mut crowd = mute(elb.address(), CLIENTS);
+    // Some are new, and some rest between two requests.
+    for client in crowd.iter_mut().step_by(10) {
+        client.ask(get(SITE, "/"));
+    }
+    until(&elb, "clients", |count| count == CLIENTS as u64);
+    until(&elb, "window_bytes", |bytes| bytes == 0);
+    let each = (elb.memory().now - before) / CLIENTS as u64;
+    println!("{each} bytes for each idle client");
+    assert!(each < 512, "{each} bytes for each idle client");
+    assert!(idle_load(&elb) < 0.2, "idle clients keep it busy");
+}
+
+/// Who takes their time.
+struct Crowd {
+    /// What they are.
+    who: &'static str,
+    count: usize,
+    /// What they send; then they neither send nor read.
+    says: String,
+    /// Bytes that ELB may hold for each, at most.
+    each: u64,
+}
+
+#[test]
+fn a_normal_client_is_served_beside_those_who_take_their_time() {
+    const LARGE: u64 = 1 << 30;
+    let moved = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&moved);
+    let server = Server::start(move |talk| {
+        talk.narrow()?;
+        while let Some(head) = talk.head()? {
+            match head.target() {
+                "/large" => {
+                    talk.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"))?;
+                    let piece = vec![b'x'; 64 << 10];
+                    (0..LARGE / piece.len() as u64).try_for_each(|_| {
+                        counter.fetch_add(1, Ordering::SeqCst);
+                        talk.send(&piece)
+                    })?;
+                }
+                "/upload" => talk.body(&head, &mut |_| {})?,
+                _ => talk.send(ok("a"))?,
+            }
+        }
+        Ok(())
+    });
+    let upload = "x".repeat(100 << 10);
+    let crowds = [
+        Crowd {
+            who: "slow heads",
+            count: 1000,
+            says: format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Unfinished: "),
+            each: 16 << 10,
+        },
+        Crowd { who: "stalled readers", count: 1000, says: get(SITE, "/large"), each: 64 << 10 },
+        Crowd {
+            who: "half-open uploads",
+            count: 200,
+            says: format!(
+                "POST /upload HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 50000000\r\n\r\n{upload}"
+            ),
+            each: 192 << 10,
+        },
+    ];
+    for crowd in crowds {
+        let elb = Elb::before(&[&server]);
+        let alone = slowest_but_one_in_a_hundred(&elb);
+        let before = elb.memory().now;
+        let mut slow = mute(elb.address(), crowd.count);
+        for client in &mut slow {
+            client.send(&crowd.says);
+        }
+        until(&elb, "exchanges", |count| count == crowd.count as u64);
+        wait::until_still("all buffers to be full", || moved.load(Ordering::SeqCst));
+        let load = idle_load(&elb);
+        let each = (elb.memory().now - before) / crowd.count as u64;
+        let beside = slowest_but_one_in_a_hundred(&elb);
+        println!("{}: {each} bytes each, {load:.2} of a core, {alone:?} alone, {beside:?} beside", crowd.who);
+        assert!(each < crowd.each, "{}: {each} bytes for each", crowd.who);
+        assert!(load < 0.2, "{} keep it busy: {load} of a core", crowd.who);
+        assert!(beside < alone * 20, "{}: {beside:?} instead of {alone:?}", crowd.who);
+
+        slow.into_iter().for_each(Client::reset);
+        for name in ["clients", "exchanges", "window_bytes", "leases"] {
+            until(&elb, name, |number| number == 0);
+        }
+    }
+}
+
+/// How long the slowest but one of a hundred requests takes.
+fn slowest_but_one_in_a_hundred(elb: &Elb) -> Duration {
+    let mut client = elb.client();
+    let mut times: Vec<Duration> = (0..300)
+        .map(|_| {
+            let begun = Instant::now();
+            assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+            begun.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[times.len() - 1 - times.len() / 100]
+}
