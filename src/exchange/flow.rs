@@ -119,6 +119,10 @@ impl Exchange {
                 // Whoever waits for an answer does nothing about a request that has left; whoever passes bytes does.
                 self.stirred |= self.phase != Phase::Await;
                 self.request.sent(n);
+                if !self.idempotent {
+                    // It will not be sent twice, so its window serves the next request sooner.
+                    self.request.forfeit();
+                }
             }
         }
     }
