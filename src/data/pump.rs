@@ -214,6 +214,6 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
     if conn.active.is_none() && ctx.draining && !conn.fresh {
         return Pumped::Close;
     }
-    ctx.timers.arm(conn.token, conn.deadline);
+    conn.alarm.set(&mut ctx.timers, conn.token, conn.deadline);
     pumped
 }
