@@ -139,7 +139,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let (Some(server), Some(list)) = (upstream.servers.get(at), local.lists.get(at).copied()) else {
         return active.exchange.refused(&ctx.env(), none(502, "no-server"));
     };
-    let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client) };
+    let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client, ctx.now) };
     if pooled.is_some() {
         (active.server, active.connecting) = (pooled, false);
         return active.exchange.connected(&ctx.env(), true);

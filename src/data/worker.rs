@@ -265,7 +265,11 @@ impl Worker {
             return;
         }
         let Some(active) = &mut conn.active else { return self.close(token.slot) };
-        match active.exchange.expired(&self.ctx.env()) {
+        let step = match active.starved {
+            true => active.exchange.starved(&self.ctx.env()),
+            false => active.exchange.expired(&self.ctx.env()),
+        };
+        match step {
             Step::Close { reset, failed } => {
                 if reset {
                     conn.socket.reset_on_close();
@@ -319,7 +323,9 @@ impl Worker {
         }
         self.acceptable = true;
         self.paused = None;
-        self.accept();
+        while self.acceptable && self.paused.is_none() && self.has_room() {
+            self.accept();
+        }
         self.ctx.draining = true;
         for mut listener in self.listeners.drain(..) {
             // It is closed next in any case.

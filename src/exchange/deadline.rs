@@ -131,11 +131,11 @@ impl Exchange {
     /// The deadline has passed. [`Step::Wait`] means that the next [`Exchange::step`] says how it goes on.
     pub fn expired(&mut self, env: &Env<'_>) -> Step {
         match self.phase {
-            Phase::Head if self.request.head_begun() => self.timed_out(env, "client-header-timeout"),
+            Phase::Head if self.request.head_begun() => self.dismiss(env, 408, "client-header-timeout"),
             Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
             Phase::Await if self.owes_body() => {
                 self.drop = Some(false);
-                self.timed_out(env, "client-body-timeout");
+                self.dismiss(env, 408, "client-body-timeout");
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
             Phase::Relay if !self.response.is_flushed() => {
@@ -149,15 +149,31 @@ impl Exchange {
         Step::Wait
     }
 
+    /// The deadline has passed, and bytes that are there could not be read because no window was to be had. That is no
+    /// peer's fault; what does not wait for them ends as ever.
+    pub fn starved(&mut self, env: &Env<'_>) -> Step {
+        match self.phase {
+            Phase::Head => self.dismiss(env, 503, "no-buffers"),
+            Phase::Await => {
+                self.drop = Some(false);
+                self.answer(env, 503, "no-buffers");
+            }
+            Phase::Relay if self.response.is_flushed() => return self.cut(false),
+            _ => return self.expired(env),
+        }
+        Step::Wait
+    }
+
     /// The server has all that has come of the request, and the client owes the rest.
     fn owes_body(&self) -> bool {
         !self.request.done && !self.request.abandoned && self.request.is_flushed()
     }
 
-    fn timed_out(&mut self, env: &Env<'_>, reason: &'static str) {
+    /// Answers a request that is not whole; its connection ends.
+    fn dismiss(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
         self.keep = false;
         self.request.discard();
-        self.response.reply(408, reason, env.date, Persistence::Close, self.head_request);
+        self.response.reply(status, reason, env.date, Persistence::Close, self.head_request);
         self.phase = Phase::Reply { linger: true };
         self.moved = true;
     }

@@ -195,8 +195,14 @@ impl Exchange {
             self.drop = Some(false);
             return self.refuse(env, refusal);
         }
-        // A server that speaks before it was asked answers something else.
+        // A server that speaks before it was asked answers something else: on a connection from the pool, an earlier
+        // request, which says nothing about what it would answer on a fresh one.
         let unasked = self.response.begun && !self.request.begun;
+        if unasked && self.reused {
+            self.response.restart();
+            self.failed_attempt(env, Failure::Broken { invalid: false });
+            return Step::Wait;
+        }
         match self.response.find(self.head_request) {
             Err(_) => self.failed_attempt(env, Failure::Broken { invalid: true }),
             Ok(_) if unasked => self.failed_attempt(env, Failure::Broken { invalid: true }),
