@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "http1/",
     "exchange/",
     "stats.rs",
+    "stats/",
     "settings.rs",
     "data/balancer.rs",
     "data/balancer/",

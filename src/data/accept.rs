@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use super::answer::exhausted;
 use super::conn::{Conn, PeerText};
 use super::socket::Socket;
 use super::token::{Kind, Token};
@@ -48,6 +49,7 @@ impl Worker {
                     Err(error) => {
                         // No descriptors, no memory: what runs goes on, and the queue waits in the kernel.
                         tracing::debug!(worker = self.index, %error, "accepting pauses");
+                        self.ctx.refused.count(exhausted(&error).unwrap_or("accept-failed"));
                         self.paused = Some(self.ctx.now + ACCEPT_PAUSE);
                         return;
                     }
@@ -64,8 +66,11 @@ impl Worker {
         let token = Token::new(Kind::Client, slot, self.generation);
         let mut socket = Socket::accepted(stream);
         let registered = socket.register(self.poll.registry(), mio::Token(token.to_usize()));
-        if registered.is_err() || !self.ctx.clients.enter(peer) {
-            return;
+        if let Err(error) = registered {
+            return self.ctx.refused.count(exhausted(&error).unwrap_or("accept-failed"));
+        }
+        if !self.ctx.clients.enter(peer) {
+            return self.ctx.refused.count("too-many-connections");
         }
         let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
         entry.insert(Conn {

@@ -154,7 +154,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
 }
 
 /// What this machine has run out of; no server is to blame for that.
-fn exhausted(error: &io::Error) -> Option<&'static str> {
+pub(super) fn exhausted(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Some("no-ports"),
         _ => match error.raw_os_error() {
@@ -227,8 +227,11 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
     Some(Driven::Idle)
 }
 
-/// One line of numbers for a request that reached an upstream.
+/// The reason when something was refused, and one line of numbers for a request that reached an upstream.
 fn count(active: &mut Active, ctx: &mut Ctx) {
+    if let Some(reason) = active.exchange.take_reason() {
+        ctx.refused.count(reason);
+    }
     if let (Some(domain), Some(stats)) = (active.domain.take(), &mut ctx.stats) {
         // The client went away before there was a status: nginx's 499.
         let status = match active.exchange.status() {

@@ -196,19 +196,19 @@ impl Pool {
         }
     }
 
-    /// A timer came due: closes an idle connection whose time is over.
-    pub fn expire(&mut self, token: Token, timers: &mut Timers, now: Instant) {
-        let Some(server) = self.sockets.get(token.slot as usize).filter(|server| server.token == token)
-        else {
-            return;
+    /// A timer came due: closes an idle connection whose time is over. Returns whether it was.
+    pub fn expire(&mut self, token: Token, timers: &mut Timers, now: Instant) -> bool {
+        let server = self.sockets.get(token.slot as usize).filter(|server| server.token == token);
+        let Some(server) = server.filter(|server| matches!(server.holder, Holder::Idle(_))) else {
+            return false;
         };
-        if matches!(server.holder, Holder::Idle(_)) {
-            if server.expires <= now {
-                self.close(token.slot);
-            } else {
-                timers.arm(token, server.expires);
-            }
+        let over = server.expires <= now;
+        if over {
+            self.close(token.slot);
+        } else {
+            timers.arm(token, server.expires);
         }
+        over
     }
 
     /// Closes all idle connections: the worker is going down.

@@ -249,7 +249,11 @@ impl Worker {
         for token in due.drain(..) {
             match token.kind {
                 Kind::Listener => {}
-                Kind::Server => self.ctx.pool.expire(token, &mut self.ctx.timers, now),
+                Kind::Server => {
+                    if self.ctx.pool.expire(token, &mut self.ctx.timers, now) {
+                        self.ctx.refused.count("server-keepalive-timeout");
+                    }
+                }
                 Kind::Client => self.expire_client(token),
             }
         }
@@ -264,7 +268,11 @@ impl Worker {
             self.ctx.timers.arm(token, conn.deadline);
             return;
         }
-        let Some(active) = &mut conn.active else { return self.close(token.slot) };
+        let Some(active) = &mut conn.active else {
+            let reason = if conn.fresh { "client-header-timeout" } else { "keepalive-timeout" };
+            self.ctx.refused.count(reason);
+            return self.close(token.slot);
+        };
         let step = match active.starved {
             true => active.exchange.starved(&self.ctx.env()),
             false => active.exchange.expired(&self.ctx.env()),

@@ -139,12 +139,22 @@ impl Exchange {
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
             Phase::Relay if !self.response.is_flushed() => {
+                self.because("client-write-timeout");
                 self.phase = Phase::Over;
                 return Step::Close { reset: true, failed: false };
             }
             // A server that has answered may well wait for the rest of the body before it goes on.
-            Phase::Relay => return self.cut(!self.owes_body()),
-            _ => return self.close(false),
+            Phase::Relay if self.owes_body() => return self.cut(false, "client-body-timeout"),
+            Phase::Relay => return self.cut(true, "server-timeout"),
+            phase => {
+                self.because(match phase {
+                    Phase::Tunnel { .. } => "tunnel-timeout",
+                    Phase::Linger { .. } => "linger",
+                    Phase::Reply { .. } => "client-write-timeout",
+                    _ => "client-header-timeout",
+                });
+                return self.close(false);
+            }
         }
         Step::Wait
     }
@@ -158,7 +168,7 @@ impl Exchange {
                 self.drop = Some(false);
                 self.answer(env, 503, "no-buffers");
             }
-            Phase::Relay if self.response.is_flushed() => return self.cut(false),
+            Phase::Relay if self.response.is_flushed() => return self.cut(false, "no-buffers"),
             _ => return self.expired(env),
         }
         Step::Wait
@@ -171,6 +181,7 @@ impl Exchange {
 
     /// Answers a request that is not whole; its connection ends.
     fn dismiss(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
+        self.because(reason);
         self.keep = false;
         self.request.discard();
         self.response.reply(status, reason, env.date, Persistence::Close, self.head_request);

@@ -40,6 +40,8 @@ pub struct Exchange {
     pub(super) moved: bool,
     /// The status that another server may better, and the answer if none can.
     pub(super) last_failure: Option<(u16, &'static str)>,
+    /// Why ELB answered itself, or cut.
+    reason: Option<&'static str>,
 }
 
 impl Exchange {
@@ -63,6 +65,7 @@ impl Exchange {
             drop: None,
             moved: false,
             last_failure: None,
+            reason: None,
         }
     }
 
@@ -74,7 +77,7 @@ impl Exchange {
         self.deadline = env.now + env.policy.client_header_timeout;
         self.patience.rest();
         (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
-        (self.server_failed, self.drop, self.last_failure) = (false, None, None);
+        (self.server_failed, self.drop, self.last_failure, self.reason) = (false, None, None, None);
     }
 
     /// Ready for another client.
@@ -111,6 +114,12 @@ impl Exchange {
     #[must_use]
     pub fn status(&self) -> u16 {
         self.response.status
+    }
+
+    /// Why the request was refused or the exchange cut, told once.
+    #[must_use]
+    pub fn take_reason(&mut self) -> Option<&'static str> {
+        self.reason.take()
     }
 
     /// What a rule may look at; valid while [`Step::Route`] waits for its answer.
@@ -210,7 +219,10 @@ impl Exchange {
             Ok(false) if self.response.ended || self.server_failed => {
                 self.failed_attempt(env, Failure::Broken { invalid: false });
             }
-            Ok(false) if self.request.ended && !self.request.done => return self.close(false),
+            Ok(false) if self.request.ended && !self.request.done => {
+                self.because("request-cut");
+                return self.close(false);
+            }
             Ok(false) => {}
         }
         Step::Wait
@@ -261,6 +273,11 @@ impl Exchange {
         } else {
             self.commit(env);
         }
+    }
+
+    /// Keeps the first reason: what follows from it is none.
+    pub(super) fn because(&mut self, reason: &'static str) {
+        self.reason.get_or_insert(reason);
     }
 
     pub(super) fn close(&mut self, failed: bool) -> Step {

