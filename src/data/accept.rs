@@ -94,3 +94,15 @@ fn gone(error: &io::Error) -> bool {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_was_gone_makes_nobody_wait() {
+        for (code, is_gone) in [(103, true), (104, true), (4, true), (24, false), (105, false), (1, false)] {
+            assert_eq!(gone(&io::Error::from_raw_os_error(code)), is_gone, "{code}");
+        }
+    }
+}

@@ -265,6 +265,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_this_machine_has_run_out_of_is_no_servers_fault() {
+        for (code, reason) in [
+            (23, Some("no-descriptors")),
+            (24, Some("no-descriptors")),
+            (12, Some("no-memory")),
+            (105, Some("no-memory")),
+            (98, Some("no-ports")),
+            (99, Some("no-ports")),
+            (111, None), // Refused.
+            (113, None), // No route.
+        ] {
+            assert_eq!(exhausted(&io::Error::from_raw_os_error(code)), reason, "{code}");
+        }
+    }
+
+    #[test]
     fn only_one_word_behind_the_prefix_is_the_api() {
         for path in ["/__erulb__/domain", "/__erulb__/x", "/__erulb__/A_1"] {
             assert!(is_admin(path.as_bytes()), "{path}");
