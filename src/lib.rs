@@ -65,7 +65,7 @@
 //! | a balancing method | `data/balancer.rs` | |
 //! | a header added or dropped | `http1/rewrite.rs`, `http1/fields.rs` | |
 //! | a limit on a peer | `http1/limits.rs` | |
-//! | a reason for a refusal, its status | `http1/error.rs` | |
+//! | a reason for a refusal, its status | `http1/error.rs` | its word in `stats/reasons.rs` |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
 //! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
