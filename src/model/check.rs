@@ -4,15 +4,43 @@
 //! never a state: the same checks serve the admin API and `elb check`. Next: `ruleset` and `upstream` read one each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::change::{Change, Edit, Prepared};
 use super::domains::check_name;
 use super::fault::{Fault, Report, step};
 use super::implicit;
-use super::pattern::Patterns;
+use super::library::Library;
 use super::ruleset::RuleSet;
 use super::upstream::UpstreamSpec;
+
+impl Library {
+    /// Reads and checks an edit whole: all of it that takes long, and needs no state. Equal parts of all that was
+    /// prepared with one library are one in memory.
+    ///
+    /// # Errors
+    /// The first fault, with a pointer that leads into what was put: `/up1/127.0.0.1:80`.
+    pub fn prepare(&self, edit: Edit) -> Result<Prepared, Fault> {
+        let mut report = Report::default();
+        let change = match edit {
+            Edit::PutDomains(given) => Change::PutDomains(domains(given, self, &mut report)),
+            Edit::PutUpstreams(given) => Change::PutUpstreams(upstreams(&given, &mut report)),
+            Edit::DeleteDomains(names) => Change::DeleteDomains(names),
+            Edit::DeleteUpstreams(names) => Change::DeleteUpstreams(names),
+        };
+        if !report.faults.is_empty() {
+            return Err(report.first());
+        }
+        Ok(Prepared { change, warnings: told(&report) })
+    }
+}
+
+/// What is to be known, as texts.
+pub(crate) fn told(report: &Report) -> Vec<String> {
+    report.warnings.iter().map(ToString::to_string).collect()
+}
 
 /// Every fault of a document `{"domains": {name: rule set}, "upstreams": {name: {server: parameters}}}`, either of
 /// which may be absent. None: it can be served as it is.
@@ -32,7 +60,7 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
         let mut inner = Report::default();
         match (name.as_str(), value) {
             ("domains", Value::Object(given)) => {
-                rules = domains(given.clone(), &mut Patterns::default(), &mut inner);
+                rules = domains(given.clone(), &Library::new(), &mut inner);
             }
             ("upstreams", Value::Object(given)) => {
                 upstreams(given, &mut inner);
@@ -46,15 +74,16 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
     let mut advice = Report::default();
     servernames(&rules, |key| names.contains(key), &mut advice);
     report.absorb("domains", advice);
-    (report.faults, report.warnings.iter().map(ToString::to_string).collect())
+    let warnings = told(&report);
+    (report.faults, warnings)
 }
 
 /// Reads rule sets by domain; those at fault are left out and reported.
 pub(crate) fn domains(
     given: Map<String, Value>,
-    patterns: &mut Patterns,
+    library: &Library,
     report: &mut Report,
-) -> Vec<(String, RuleSet)> {
+) -> Vec<(String, Arc<RuleSet>)> {
     let mut domains = Vec::with_capacity(given.len());
     for (name, rules) in given {
         if let Err(message) = check_name(&name) {
@@ -62,7 +91,7 @@ pub(crate) fn domains(
             continue;
         }
         let mut inner = Report::default();
-        let read = RuleSet::read(rules, patterns, &mut inner);
+        let read = library.read(&rules, &mut inner);
         report.absorb(&name, inner);
         domains.extend(read.map(|rules| (name, rules)));
     }
@@ -87,10 +116,14 @@ pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<
 }
 
 /// Warns of names in rules that are no upstream and may be meant to be. `known` is asked in lower case.
-pub(crate) fn servernames(domains: &[(String, RuleSet)], known: impl Fn(&str) -> bool, report: &mut Report) {
+pub(crate) fn servernames(
+    domains: &[(String, Arc<RuleSet>)],
+    known: impl Fn(&str) -> bool,
+    report: &mut Report,
+) {
     for (domain, rules) in domains {
-        for (rule, backend) in rules.backends().filter(|(_, backend)| !known(backend.key.name())) {
-            if let Some(advice) = implicit::advice(&backend.servername) {
+        for (rule, backend) in rules.named_backends().filter(|(_, backend)| !known(backend.name().key())) {
+            if let Some(advice) = implicit::advice(backend.servername()) {
                 report.warn(format!("{}/rules{}/args/servername", step(domain), step(rule)), advice);
             }
         }

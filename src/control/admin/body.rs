@@ -13,6 +13,9 @@ use super::answer::Failure;
 /// The largest body. Ten thousand rule sets of a kilobyte are 10 MiB; this leaves room and still ends somewhere.
 pub(super) const LIMIT: usize = 64 << 20;
 
+/// The longest body that is parsed on the control thread: a millisecond.
+const AT_ONCE: usize = 64 << 10;
+
 /// The body as JSON.
 #[derive(Debug)]
 pub(super) struct Json(pub(super) Value);
@@ -26,8 +29,14 @@ impl<S: Sync> FromRequest<S> for Json {
             return Err(Failure::body("", "the body is empty; JSON is expected"));
         }
         // serde_json bounds the nesting (128) by itself, so a body of brackets cannot exhaust the stack.
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::body("", format!("the body is not JSON: {error}")))?;
+        let parsed = if bytes.len() <= AT_ONCE {
+            serde_json::from_slice(&bytes)
+        } else {
+            let parse = move || serde_json::from_slice(&bytes);
+            let parsed = tokio::task::spawn_blocking(parse).await;
+            parsed.map_err(|_| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "ELB is stopping"))?
+        };
+        let value = parsed.map_err(|error| Failure::body("", format!("the body is not JSON: {error}")))?;
         Ok(Self(value))
     }
 }

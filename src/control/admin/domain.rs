@@ -6,7 +6,7 @@
 use axum::extract::State;
 use axum::http::Uri;
 
-use super::answer::{Answer, json};
+use super::answer::{Answer, json_text};
 use super::body::Json;
 use super::write::{ok, write};
 use crate::control::handle::HubHandle;
@@ -14,7 +14,7 @@ use crate::model::Edit;
 
 /// All domains: `{domain: rule set}`, as they were given.
 pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
-    Ok(json(&hub.ask(|hub| hub.domains()).await?))
+    Ok(json_text(hub.ask(|hub| hub.domains()).await?))
 }
 
 /// Adds domains, or replaces their rule sets whole.

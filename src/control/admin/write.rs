@@ -33,7 +33,8 @@ pub(super) struct Written {
 
 /// Makes a change. With `?dump=1` it is in the store as well when this returns.
 pub(super) async fn write(hub: &HubHandle, uri: &Uri, edit: Edit) -> Result<Written, Failure> {
-    let accepted = hub.ask(move |hub| hub.edit(edit)).await??;
+    let prepared = hub.prepare(edit).await??;
+    let accepted = hub.ask(move |hub| hub.apply(prepared)).await?;
     let stored = async {
         if !flag(uri, "dump") {
             return Ok(None);
