@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -14,6 +15,8 @@ use crate::model::{Edit, Fault, Library, Prepared};
 
 /// Domains or upstreams that are read on the control thread: some milliseconds at most, and mostly one.
 const AT_ONCE: usize = 32;
+/// Bytes of JSON that are parsed on the control thread: a millisecond.
+pub(super) const BYTES_AT_ONCE: usize = 64 << 10;
 /// Questions that may wait for the hub.
 const QUESTIONS: usize = 64;
 
@@ -69,6 +72,18 @@ impl HubHandle {
         }
         let library = self.library.clone();
         tokio::task::spawn_blocking(move || library.prepare(edit)).await.map_err(|_| Gone)
+    }
+
+    /// The same for domains as they were sent; see [`Library::prepare_domains`].
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub(super) async fn prepare_domains(&self, json: Bytes) -> Result<Option<Result<Prepared, Fault>>, Gone> {
+        if json.len() <= BYTES_AT_ONCE {
+            return Ok(self.library.prepare_domains(&json));
+        }
+        let library = self.library.clone();
+        tokio::task::spawn_blocking(move || library.prepare_domains(&json)).await.map_err(|_| Gone)
     }
 
     /// Waits until every worker serves what was accepted. Gives how many do, of how many.

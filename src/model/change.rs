@@ -1,6 +1,6 @@
 //! How the state is changed, and what came of it: the words between the control plane and the state.
 //!
-//! It owns these shapes and nothing that happens. Next: `check` prepares an [`Edit`], `state` applies it, the hub and the
+//! It owns these shapes and nothing that happens. Next: `prepare` reads an [`Edit`], `state` applies it, the hub and the
 //! admin API read the rest.
 
 use std::sync::Arc;

@@ -8,39 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::change::{Change, Edit, Prepared};
 use super::domains::check_name;
 use super::fault::{Fault, Report, step};
 use super::implicit;
 use super::library::Library;
+use super::prepare::told;
 use super::ruleset::RuleSet;
 use super::upstream::UpstreamSpec;
-
-impl Library {
-    /// Reads and checks an edit whole: all of it that takes long, and needs no state. Equal parts of all that was
-    /// prepared with one library are one in memory.
-    ///
-    /// # Errors
-    /// The first fault, with a pointer that leads into what was put: `/up1/127.0.0.1:80`.
-    pub fn prepare(&self, edit: Edit) -> Result<Prepared, Fault> {
-        let mut report = Report::default();
-        let change = match edit {
-            Edit::PutDomains(given) => Change::PutDomains(domains(given, self, &mut report)),
-            Edit::PutUpstreams(given) => Change::PutUpstreams(upstreams(&given, &mut report)),
-            Edit::DeleteDomains(names) => Change::DeleteDomains(names),
-            Edit::DeleteUpstreams(names) => Change::DeleteUpstreams(names),
-        };
-        if !report.faults.is_empty() {
-            return Err(report.first());
-        }
-        Ok(Prepared { change, warnings: told(&report) })
-    }
-}
-
-/// What is to be known, as texts.
-pub(crate) fn told(report: &Report) -> Vec<String> {
-    report.warnings.iter().map(ToString::to_string).collect()
-}
 
 /// Every fault of a document `{"domains": {name: rule set}, "upstreams": {name: {server: parameters}}}`, either of
 /// which may be absent. None: it can be served as it is.
@@ -86,16 +60,27 @@ pub(crate) fn domains(
 ) -> Vec<(String, Arc<RuleSet>)> {
     let mut domains = Vec::with_capacity(given.len());
     for (name, rules) in given {
-        if let Err(message) = check_name(&name) {
-            report.fault(step(&name), message);
-            continue;
-        }
-        let mut inner = Report::default();
-        let read = library.read(&rules, &mut inner);
-        report.absorb(&name, inner);
+        let read = domain(&name, &rules, library, report);
         domains.extend(read.map(|rules| (name, rules)));
     }
     domains
+}
+
+/// Reads the rule set of one domain; what is at fault is reported.
+pub(crate) fn domain(
+    name: &str,
+    rules: &Value,
+    library: &Library,
+    report: &mut Report,
+) -> Option<Arc<RuleSet>> {
+    if let Err(message) = check_name(name) {
+        report.fault(step(name), message);
+        return None;
+    }
+    let mut inner = Report::default();
+    let read = library.read(rules, &mut inner);
+    report.absorb(name, inner);
+    read
 }
 
 /// Reads upstreams by name; those at fault are left out and reported, as is a name that differs from another only in

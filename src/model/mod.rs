@@ -30,6 +30,7 @@ mod intern;
 mod layers;
 mod library;
 mod pattern;
+mod prepare;
 mod request;
 mod route;
 mod rule;

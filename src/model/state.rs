@@ -17,6 +17,7 @@ use super::domains::Domains;
 use super::fault::{Fault, Report};
 use super::implicit;
 use super::library::Library;
+use super::prepare::told;
 use super::snapshot::Snapshot;
 use super::targets::EditableTargets;
 use super::upstream::UpstreamSpec;
@@ -61,7 +62,7 @@ impl State {
             Change::PutDomains(domains) => {
                 let (mut report, known) = (Report::default(), self.upstreams.layers().effective());
                 check::servernames(&domains, |key| known.contains_key(key), &mut report);
-                outcome.warnings.extend(check::told(&report));
+                outcome.warnings.extend(told(&report));
                 for (domain, rules) in domains {
                     outcome.changed |= self.domains.put(&domain, rules);
                 }

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::Uri;
 
 use super::answer::{Answer, json_text};
-use super::body::Json;
-use super::write::{ok, write};
+use super::body::{Json, Text};
+use super::write::{apply, ok, write};
 use crate::control::handle::HubHandle;
 use crate::model::Edit;
 
@@ -18,8 +18,12 @@ pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
 }
 
 /// Adds domains, or replaces their rule sets whole.
-pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
-    let written = write(&hub, &uri, Edit::PutDomains(body.object()?)).await?;
+pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Text) -> Answer {
+    let prepared = match hub.prepare_domains(body.0.clone()).await? {
+        Some(prepared) => prepared?,
+        None => hub.prepare(Edit::PutDomains(body.json().await?.object()?)).await??,
+    };
+    let written = apply(&hub, &uri, prepared).await?;
     ok(&hub, written).await
 }
 
