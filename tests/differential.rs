@@ -17,8 +17,6 @@
 )]
 #![allow(dead_code, reason = "support serves more tests than are in one crate")]
 
-#[path = "support/chance.rs"]
-mod chance;
 #[path = "differential/mutate.rs"]
 mod mutate;
 #[path = "differential/peers.rs"]

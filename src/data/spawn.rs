@@ -105,6 +105,7 @@ fn build(
         conns: Slab::with_capacity(prepared),
         ctx,
         runnable: Vec::new(),
+        answered: Vec::new(),
         generation: 0,
         max_connections,
         acceptable: true,

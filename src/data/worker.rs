@@ -37,6 +37,9 @@ pub struct Worker {
     pub(super) conns: Slab<Conn>,
     pub(super) ctx: Ctx,
     pub(super) runnable: Vec<u32>,
+    /// Connections whose server has said something. They come after those whose client has: what goes to servers leaves
+    /// together, and what goes to clients, so that who is woken by the first finds more to do.
+    pub(super) answered: Vec<u32>,
     pub(super) generation: u32,
     pub(super) max_connections: usize,
     /// A listener may have more connections.
@@ -82,6 +85,7 @@ impl Worker {
             }
             self.accept();
             std::mem::swap(&mut turn, &mut self.runnable);
+            turn.append(&mut self.answered);
             for slot in turn.drain(..) {
                 self.pump(slot);
             }
@@ -138,7 +142,7 @@ impl Worker {
                     if let Some(slot) = self.ctx.pool.event(token, event)
                         && let Some(conn) = self.conns.get_mut(slot as usize)
                     {
-                        queue(&mut self.runnable, conn);
+                        queue(&mut self.answered, conn);
                     }
                 }
             }
@@ -259,8 +263,9 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token) else {
             return;
         };
+        conn.alarm.rang();
         if conn.deadline > self.ctx.now {
-            self.ctx.timers.arm(token, conn.deadline);
+            conn.alarm.set(&mut self.ctx.timers, token, conn.deadline);
             return;
         }
         let Some(active) = &mut conn.active else { return self.close(token.slot) };

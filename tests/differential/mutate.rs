@@ -2,7 +2,7 @@
 //!
 //! It owns the mutations and the words that they put in, never what comes of them.
 
-use crate::chance::Chance;
+use crate::support::chance::Chance;
 
 /// What parsers have read in different ways.
 const WORDS: &[&[u8]] = &[

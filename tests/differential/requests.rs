@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::chance::Chance;
 use crate::mutate::mutate;
 use crate::peers::Reader;
 use crate::record::{Read, hex, write};
 use crate::seeds;
+use crate::support::chance::Chance;
 use crate::support::client::Client;
 use crate::support::elb::Launch;
 use crate::support::message::Message;

@@ -4,12 +4,12 @@ use std::io;
 
 use serde_json::json;
 
-use crate::chance::Chance;
 use crate::mutate::mutate;
 use crate::peers::{Asker, Heard, runtime};
 use crate::record::{Read, hex, write};
 use crate::requests::chunks;
 use crate::seeds;
+use crate::support::chance::Chance;
 use crate::support::elb::Launch;
 use crate::support::rules;
 use crate::support::server::{Conversation, Server, ok};
