@@ -52,11 +52,7 @@ pub(super) fn request_line(bytes: &[u8], from: usize) -> Result<RequestLine, Ref
         return Err(Refusal::RequestLine);
     }
     let Some((version, rest)) = rest.split_first_chunk() else { return Err(Refusal::Version) };
-    let version = match u64::from_le_bytes(*version) {
-        HTTP_11 => Version::Http11,
-        HTTP_10 => Version::Http10,
-        _ => return Err(Refusal::Version),
-    };
+    let Some(version) = self::version(*version) else { return Err(Refusal::Version) };
     if !rest.starts_with(b"\r\n") {
         return Err(Refusal::LineEnd);
     }
@@ -64,8 +60,18 @@ pub(super) fn request_line(bytes: &[u8], from: usize) -> Result<RequestLine, Ref
     Ok(RequestLine { method, target, version, end: target.end() + " HTTP/1.1\r\n".len() })
 }
 
-const HTTP_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
-const HTTP_10: u64 = u64::from_le_bytes(*b"HTTP/1.0");
+/// The version that is written so.
+#[inline]
+pub(super) fn version(text: [u8; 8]) -> Option<Version> {
+    const HTTP_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
+    const HTTP_10: u64 = u64::from_le_bytes(*b"HTTP/1.0");
+    // One comparison each, where bytes would be eight.
+    match u64::from_le_bytes(text) {
+        HTTP_11 => Some(Version::Http11),
+        HTTP_10 => Some(Version::Http10),
+        _ => None,
+    }
+}
 
 /// The rest of a status line, from `from` to its CRLF.
 #[inline]
