@@ -4,6 +4,7 @@
 //! borrowed side by side. It never drives anything. Next: `pump` and `answer` use it, `worker` fills it in.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
@@ -22,7 +23,7 @@ use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 
 /// Finished exchanges that are kept to be used again; one for each connection that is busy at the same time.
-const SPARE_EXCHANGES: usize = 512;
+pub const SPARE_EXCHANGES: usize = 512;
 
 /// The loans.
 #[derive(Debug)]
@@ -79,8 +80,9 @@ impl Ctx {
         self.now = Instant::now();
         if self.now >= self.next_second {
             self.next_second = self.now + Duration::from_secs(1);
-            let text = httpdate::fmt_http_date(SystemTime::now());
-            if let Ok(date) = text.as_bytes().try_into() {
+            let mut date = self.date;
+            // In place: `fmt_http_date` would make a string.
+            if write!(&mut date[..], "{}", httpdate::HttpDate::from(SystemTime::now())).is_ok() {
                 self.date = date;
             }
         }

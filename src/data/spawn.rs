@@ -12,12 +12,12 @@ use slab::Slab;
 
 use super::buffers::{Buffers, CLASSES};
 use super::clients::Clients;
-use super::ctx::Ctx;
+use super::ctx::{Ctx, SPARE_EXCHANGES};
 use super::listen::{self, Listeners};
 use super::pool::Pool;
 use super::timers::Timers;
 use super::view::View;
-use super::worker::Worker;
+use super::worker::{EVENTS, Worker};
 use crate::exchange::Policy;
 use crate::link::WorkerEnd;
 use crate::model::Snapshot;
@@ -92,8 +92,9 @@ fn build(
         registry: end.poll.registry().try_clone()?,
         adoptions: end.adoptions,
         starved: VecDeque::new(),
-        due: Vec::new(),
-        spare: Vec::new(),
+        // All of them may come due in one turn.
+        due: Vec::with_capacity(prepared),
+        spare: Vec::with_capacity(SPARE_EXCHANGES),
         exchanges: 0,
         next_second: now,
     };
@@ -106,8 +107,8 @@ fn build(
         listeners: listeners.listen()?,
         conns: Slab::with_capacity(prepared),
         ctx,
-        runnable: Vec::new(),
-        answered: Vec::new(),
+        runnable: Vec::with_capacity(EVENTS),
+        answered: Vec::with_capacity(EVENTS),
         generation: 0,
         max_connections,
         acceptable: true,

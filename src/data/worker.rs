@@ -22,7 +22,7 @@ use crate::exchange::Step;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
 use crate::stats::Stats;
 
-/// Events taken from the kernel at once.
+/// Events taken from the kernel at once, and so about as many connections as a turn has to pump.
 pub const EVENTS: usize = 1024;
 /// How often numbers go to control, and forgotten upstreams are swept out.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ impl Worker {
     /// Turns until it is stopped, or drained.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
-        let mut turn = Vec::new();
+        let mut turn = Vec::with_capacity(EVENTS);
         while !self.over() {
             let timeout = self.timeout();
             match self.poll.poll(&mut events, Some(timeout)) {

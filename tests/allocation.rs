@@ -1,0 +1,227 @@
+//! A worker that has warmed up allocates nothing, whatever it is asked: shown by counting every allocation of the process.
+//!
+//! A real worker serves real sockets here, with a client and an origin of buffers made beforehand, so that whatever is
+//! counted is the worker's. It tells control once a second what it counted, and what is sent is allocated: these moments
+//! are told apart by the report that arrives. Next: `allocation/stage.rs` for both ends, `data::worker` for who is judged.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test ends at the first surprise"
+)]
+
+use std::alloc::System;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[path = "allocation/stage.rs"]
+mod stage;
+
+use stage::{CONNECTIONS, Case, END, Stage};
+
+#[global_allocator]
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Windows of requests that are looked at one by one, so that those beside a report can be told from the others.
+const WINDOWS: usize = 100;
+/// Times that each connection asks in a window.
+const ROUNDS: usize = 5;
+/// Times that each connection asks before it counts: tables, windows and the caches of regexes have their size then.
+const WARMUP: usize = 200;
+/// What a second may take: the box of the gauges and a block of their channel; and when somebody wants statistics, what
+/// goes to control of them, and the lists that are begun anew after that.
+const SECOND: usize = 4;
+const SECOND_OF_STATISTICS: usize = 24;
+
+/// Allocations so far, moved ones included.
+fn allocations() -> usize {
+    let stats = COUNTING.stats();
+    stats.allocations + stats.reallocations
+}
+
+/// One test: the allocations of two at once could not be told apart.
+#[test]
+fn a_worker_that_has_warmed_up_allocates_nothing() {
+    for case in cases() {
+        let mut stage = Stage::new(&case);
+        stage.warm_up(&case, WARMUP);
+        let (mut windows, begun) = (Vec::with_capacity(WINDOWS), Instant::now());
+        for _ in 0..WINDOWS {
+            let before = allocations();
+            (0..ROUNDS).for_each(|_| stage.ask(&case));
+            windows.push((allocations() - before, stage.reports()));
+        }
+        judge(&case, &windows, begun.elapsed().as_secs() as usize);
+        stage.end();
+    }
+}
+
+/// Nothing may be allocated in a window, unless a report left in it, or in the one before or after: what was allocated for
+/// it may be counted a moment earlier than it arrives. Where statistics are wanted, lists grow within the second.
+fn judge(case: &Case, windows: &[(usize, usize)], seconds: usize) {
+    let reported = |at: usize| windows.get(at).is_some_and(|(_, reports)| *reports > 0);
+    let beside = |at: &usize| reported(*at) || reported(at + 1) || at.checked_sub(1).is_some_and(reported);
+    let (told, silent): (Vec<usize>, Vec<usize>) = (0..windows.len()).partition(beside);
+    let sum = |of: &[usize]| of.iter().map(|at| windows[*at].0).sum::<usize>();
+    let requests = silent.len() * ROUNDS * CONNECTIONS;
+    println!(
+        "{}: {} allocations in {requests} requests; {} beside reports",
+        case.name,
+        sum(&silent),
+        sum(&told)
+    );
+    // A second begins and ends within another.
+    let seconds = seconds + 2;
+    if case.flags == STATISTICS {
+        assert!(sum(&silent) + sum(&told) <= seconds * SECOND_OF_STATISTICS, "{}: {windows:?}", case.name);
+        return;
+    }
+    assert_eq!(sum(&silent), 0, "{}: {windows:?}", case.name);
+    assert!(sum(&told) <= seconds * SECOND, "{}: {windows:?}", case.name);
+    assert!(silent.len() >= WINDOWS / 2, "{}: so slow that nothing is shown: {windows:?}", case.name);
+}
+
+fn cases() -> Vec<Case> {
+    let answer = answer(128);
+    let get = Case {
+        name: "small GET",
+        flags: &[],
+        rules: direct(),
+        request: b"GET /128 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test/1\r\nAccept: */*\r\n\r\n".to_vec(),
+        request_end: b"\r\n\r\n",
+        response: answer.clone(),
+        response_end: END,
+        once: false,
+        warm: Duration::ZERO,
+    };
+    let post =
+        [b"POST /in HTTP/1.1\r\nHost: a.test\r\nContent-Length: 16384\r\n\r\n".to_vec(), body(16 << 10)]
+            .concat();
+    let chunks = [
+        b"POST /in HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+        chunked(&[100, 4000, 16 << 10]),
+    ]
+    .concat();
+    let chunked_answer =
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), chunked(&[10, 30_000, 7])]
+            .concat();
+    vec![
+        Case {
+            name: "browser headers, a chain of regexes, a path that is rewritten",
+            rules: chain(),
+            request: BROWSER.to_vec(),
+            response: rich(),
+            ..get.clone()
+        },
+        Case {
+            name: "a pattern with look-around",
+            rules: json!({"init": "own", "rules": {
+                "own": {"type": "path", "args": {"pattern": "^/(?!blog)[0-9]+$", "regex": true, "succ": "up"}},
+                "up": {"type": "backend", "args": {"servername": "up"}}}}),
+            ..get.clone()
+        },
+        Case { name: "POST of 16 KiB", request: post.clone(), request_end: END, ..get.clone() },
+        Case {
+            name: "chunks both ways",
+            request: chunks,
+            request_end: CHUNKS_END,
+            response: chunked_answer,
+            response_end: CHUNKS_END,
+            ..get.clone()
+        },
+        Case { name: "a response of 300 KiB", response: self::answer(300 << 10), ..get.clone() },
+        Case {
+            name: "a refusal",
+            request: b"GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n".to_vec(),
+            response: Vec::new(),
+            response_end: b"\n",
+            ..get.clone()
+        },
+        Case { name: "a connection for each request", once: true, ..get.clone() },
+        Case {
+            name: "timers that ring",
+            flags: &["--keepalive-timeout=1s", "--client-header-timeout=1s", "--server-timeout=1s"],
+            warm: Duration::from_millis(2500),
+            ..get.clone()
+        },
+        Case { name: "statistics", flags: STATISTICS, ..get.clone() },
+        get,
+    ]
+}
+
+/// Nobody listens there, and nobody needs to.
+const STATISTICS: &[&str] = &["--statsd=127.0.0.1:9"];
+/// The end of a chunked body whose data ends with [`END`].
+const CHUNKS_END: &[u8] = b"!END\r\n0\r\n\r\n";
+
+const BROWSER: &[u8] = b"GET /shop/item/128?from=mail HTTP/1.1\r\n\
+    Host: a.test\r\n\
+    Connection: keep-alive\r\n\
+    Cache-Control: max-age=0\r\n\
+    sec-ch-ua: \"Chromium\";v=\"124\", \"Google Chrome\";v=\"124\", \"Not-A.Brand\";v=\"99\"\r\n\
+    sec-ch-ua-mobile: ?0\r\n\
+    sec-ch-ua-platform: \"Linux\"\r\n\
+    Upgrade-Insecure-Requests: 1\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\n\
+    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
+    Sec-Fetch-Site: same-origin\r\n\
+    Accept-Encoding: gzip, deflate, br, zstd\r\n\
+    Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
+    Cookie: session=eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ; theme=dark; consent=2025-02-04\r\n\r\n";
+
+/// So many bytes, the last of which are [`END`].
+fn body(length: usize) -> Vec<u8> {
+    let mut body = vec![b'x'; length - END.len()];
+    body.extend_from_slice(END);
+    body
+}
+
+fn answer(length: usize) -> Vec<u8> {
+    let head = format!("HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Length: {length}\r\n\r\n");
+    [head.into_bytes(), body(length)].concat()
+}
+
+/// A chunk of each of these lengths, then the last one.
+fn chunked(lengths: &[usize]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    for length in lengths {
+        let length = *length.max(&END.len());
+        whole.extend_from_slice(format!("{length:x}\r\n").as_bytes());
+        whole.extend_from_slice(&body(length));
+        whole.extend_from_slice(b"\r\n");
+    }
+    whole.extend_from_slice(b"0\r\n\r\n");
+    whole
+}
+
+fn rich() -> Vec<u8> {
+    let head = "HTTP/1.1 200 OK\r\n\
+        Date: Tue, 04 Feb 2025 09:12:45 GMT\r\n\
+        Server: origin\r\n\
+        Content-Type: text/html; charset=utf-8\r\n\
+        Cache-Control: private, max-age=0, must-revalidate\r\n\
+        ETag: \"5f3c9a2b-80\"\r\n\
+        Vary: Accept-Encoding, Cookie\r\n\
+        X-Request-Id: 7f9c24e8-3b1d-4c58-9a4e-0d6b5a1f2c33\r\n\
+        Connection: keep-alive\r\n\
+        Keep-Alive: timeout=5\r\n\
+        Set-Cookie: session=eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ; Path=/; HttpOnly; SameSite=Lax\r\n\
+        Content-Length: 512\r\n\r\n";
+    [head.as_bytes(), &body(512)].concat()
+}
+
+fn direct() -> Value {
+    json!({"init": "up", "rules": {"up": {"type": "backend", "args": {"servername": "up"}}}})
+}
+
+/// A user agent and two paths are looked at, and the second path is rewritten.
+fn chain() -> Value {
+    json!({"init": "phone", "rules": {
+        "phone": {"type": "ua", "args": {"pattern": "(iphone|android)", "fail": "blog"}},
+        "blog": {"type": "path", "args": {"pattern": "^/blog/[0-9]+$", "regex": true, "succ": "up", "fail": "shop"}},
+        "shop": {"type": "path", "args": {"pattern": "^/shop/", "regex": true, "rewrite": true, "succ": "up"}},
+        "up": {"type": "backend", "args": {"servername": "up"}}}})
+}

@@ -1,0 +1,163 @@
+//! A worker with a client on one side and an origin on the other, neither of which allocates once it has begun.
+//!
+//! Both know beforehand what the other says, so they look for its last bytes and parse nothing. All connections to the
+//! origin are made at the first request: it answers none before it has all of them. Next: `data::spawn`.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Barrier};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use elb::link::{ControlEnd, Report, ToWorker, bridge};
+use elb::model::{Edit, State};
+use elb::settings::Settings;
+use serde_json::{Map, Value, json};
+
+/// Connections that ask at the same time.
+pub(crate) const CONNECTIONS: usize = 8;
+/// What bodies end with; it stands nowhere else.
+pub(crate) const END: &[u8] = b"!END";
+/// The longest message, and more.
+const ROOM: usize = 512 << 10;
+/// Longest silence: nothing here takes as long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is asked and answered, again and again.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) flags: &'static [&'static str],
+    /// Of the domain `a.test`.
+    pub(crate) rules: Value,
+    pub(crate) request: Vec<u8>,
+    /// The last bytes of the request as the origin gets it.
+    pub(crate) request_end: &'static [u8],
+    /// What the origin answers; nothing when it is not to be asked.
+    pub(crate) response: Vec<u8>,
+    /// The last bytes of the response as the client gets it.
+    pub(crate) response_end: &'static [u8],
+    /// A connection for each request.
+    pub(crate) once: bool,
+    /// How long the warm-up lasts at least.
+    pub(crate) warm: Duration,
+}
+
+pub(crate) struct Stage {
+    control: ControlEnd,
+    worker: JoinHandle<()>,
+    origin: JoinHandle<()>,
+    address: SocketAddr,
+    clients: Vec<TcpStream>,
+    room: Vec<u8>,
+}
+
+impl Stage {
+    /// A worker that serves this case.
+    pub(crate) fn new(case: &Case) -> Stage {
+        let (origin, server) = origin(case);
+        let flags: Vec<&str> =
+            ["--listen=127.0.0.1:0", "--no-pin"].into_iter().chain(case.flags.iter().copied()).collect();
+        let settings = Settings::from_flags(&flags).expect("good flags");
+        let listeners = elb::data::bind(&settings).expect("an address").remove(0);
+        let address = listeners.addresses()[0];
+        let (mut ends, control) = bridge(1, false).expect("a bridge");
+        let mut state = State::new();
+        let upstreams = Map::from_iter([("up".to_owned(), json!({server.to_string(): ""}))]);
+        let domains = Map::from_iter([("a.test".to_owned(), case.rules.clone())]);
+        for edit in [Edit::PutUpstreams(upstreams), Edit::PutDomains(domains)] {
+            state.edit(edit).expect("good rules");
+        }
+        let snapshot = Arc::new(state.snapshot(1));
+        let worker = elb::data::spawn(ends.remove(0), listeners, &settings, snapshot).expect("a worker");
+        let clients = (0..CONNECTIONS).map(|_| connect(address)).collect();
+        Stage { control, worker, origin, address, clients, room: vec![0; ROOM] }
+    }
+
+    /// Asks so often, and for as long as the case wants.
+    pub(crate) fn warm_up(&mut self, case: &Case, rounds: usize) {
+        let begun = Instant::now();
+        for round in 0.. {
+            if round >= rounds && begun.elapsed() >= case.warm {
+                break;
+            }
+            self.ask(case);
+        }
+        self.reports();
+    }
+
+    /// Every connection asks, then every connection is answered.
+    pub(crate) fn ask(&mut self, case: &Case) {
+        for client in &mut self.clients {
+            if case.once {
+                *client = connect(self.address);
+            }
+            client.write_all(&case.request).expect("a worker that listens");
+        }
+        for client in &mut self.clients {
+            assert!(read_to(client, case.response_end, &mut self.room), "{}: no answer", case.name);
+        }
+    }
+
+    /// How many reports came since this was last asked.
+    pub(crate) fn reports(&mut self) -> usize {
+        std::iter::from_fn(|| self.control.reports.try_recv().ok())
+            .filter(|report| matches!(report, Report::Gauges { .. }))
+            .count()
+    }
+
+    /// Ends the worker, and with it everything.
+    pub(crate) fn end(self) {
+        self.control.workers[0].send(ToWorker::Stop).expect("a worker that runs");
+        self.worker.join().expect("a worker that did not panic");
+        self.origin.join().expect("an origin that did not panic");
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(address).expect("a worker that accepts");
+    client.set_nodelay(true).expect("an option");
+    client.set_read_timeout(Some(PATIENCE)).expect("an option");
+    client
+}
+
+/// Reads until `end` came; `false` when the connection ended. Messages do not overlap, so it is the last of them.
+fn read_to(stream: &mut TcpStream, end: &[u8], room: &mut [u8]) -> bool {
+    let mut length = 0;
+    while !room[..length].ends_with(end) {
+        match stream.read(&mut room[length..]) {
+            Ok(0) | Err(_) => return false,
+            Ok(more) => length += more,
+        }
+    }
+    true
+}
+
+/// An origin that takes as many connections as there are clients, and not one more.
+fn origin(case: &Case) -> (JoinHandle<()>, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
+    let address = listener.local_addr().expect("an address");
+    let Case { request_end, response, .. } = case.clone();
+    let connections = if response.is_empty() { 0 } else { CONNECTIONS };
+    let (response, all) = (Arc::new(response), Arc::new(Barrier::new(connections.max(1))));
+    let origin = thread::spawn(move || {
+        let talk = |_| {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.set_nodelay(true).expect("an option");
+            let (response, all) = (Arc::clone(&response), Arc::clone(&all));
+            thread::spawn(move || {
+                let (mut room, mut first) = (vec![0; ROOM], true);
+                while read_to(&mut stream, request_end, &mut room) {
+                    if std::mem::take(&mut first) {
+                        all.wait();
+                    }
+                    stream.write_all(&response).expect("a worker that reads");
+                }
+            })
+        };
+        let talking: Vec<JoinHandle<()>> = (0..connections).map(talk).collect();
+        drop(listener);
+        talking.into_iter().for_each(|one| one.join().expect("a connection that did not panic"));
+    });
+    (origin, address)
+}
