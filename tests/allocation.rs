@@ -2,7 +2,7 @@
 //!
 //! A real worker serves real sockets here, with a client and an origin of buffers made beforehand, so that whatever is
 //! counted is the worker's. It tells control once a second what it counted, and what is sent is allocated: these moments
-//! are told apart by the report that arrives. Next: `allocation/stage.rs` for both ends, `data::worker` for who is judged.
+//! are told apart by the report that arrives. Next: `steady/stage.rs` for both ends, `data::worker` for who is judged.
 
 #![allow(
     clippy::expect_used,
@@ -17,10 +17,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[path = "allocation/stage.rs"]
+#[path = "steady/messages.rs"]
+mod messages;
+#[path = "steady/stage.rs"]
 mod stage;
 
-use stage::{CONNECTIONS, Case, END, Stage};
+use messages::{END, answer, body, post, small_get};
+use stage::{Case, Stage};
 
 #[global_allocator]
 static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -66,7 +69,7 @@ fn judge(case: &Case, windows: &[(usize, usize)], seconds: usize) {
     let beside = |at: &usize| reported(*at) || reported(at + 1) || at.checked_sub(1).is_some_and(reported);
     let (told, silent): (Vec<usize>, Vec<usize>) = (0..windows.len()).partition(beside);
     let sum = |of: &[usize]| of.iter().map(|at| windows[*at].0).sum::<usize>();
-    let requests = silent.len() * ROUNDS * CONNECTIONS;
+    let requests = silent.len() * ROUNDS * case.connections;
     println!(
         "{}: {} allocations in {requests} requests; {} beside reports",
         case.name,
@@ -85,21 +88,7 @@ fn judge(case: &Case, windows: &[(usize, usize)], seconds: usize) {
 }
 
 fn cases() -> Vec<Case> {
-    let answer = answer(128);
-    let get = Case {
-        name: "small GET",
-        flags: &[],
-        rules: direct(),
-        request: b"GET /128 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test/1\r\nAccept: */*\r\n\r\n".to_vec(),
-        request_end: b"\r\n\r\n",
-        response: answer.clone(),
-        response_end: END,
-        once: false,
-        warm: Duration::ZERO,
-    };
-    let post =
-        [b"POST /in HTTP/1.1\r\nHost: a.test\r\nContent-Length: 16384\r\n\r\n".to_vec(), body(16 << 10)]
-            .concat();
+    let get = small_get();
     let chunks = [
         b"POST /in HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
         chunked(&[100, 4000, 16 << 10]),
@@ -123,7 +112,7 @@ fn cases() -> Vec<Case> {
                 "up": {"type": "backend", "args": {"servername": "up"}}}}),
             ..get.clone()
         },
-        Case { name: "POST of 16 KiB", request: post.clone(), request_end: END, ..get.clone() },
+        Case { name: "POST of 16 KiB", request: post(16 << 10), request_end: END, ..get.clone() },
         Case {
             name: "chunks both ways",
             request: chunks,
@@ -132,7 +121,7 @@ fn cases() -> Vec<Case> {
             response_end: CHUNKS_END,
             ..get.clone()
         },
-        Case { name: "a response of 300 KiB", response: self::answer(300 << 10), ..get.clone() },
+        Case { name: "a response of 300 KiB", response: answer(300 << 10), ..get.clone() },
         Case {
             name: "a refusal",
             request: b"GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n".to_vec(),
@@ -172,18 +161,6 @@ const BROWSER: &[u8] = b"GET /shop/item/128?from=mail HTTP/1.1\r\n\
     Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
     Cookie: session=eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ; theme=dark; consent=2025-02-04\r\n\r\n";
 
-/// So many bytes, the last of which are [`END`].
-fn body(length: usize) -> Vec<u8> {
-    let mut body = vec![b'x'; length - END.len()];
-    body.extend_from_slice(END);
-    body
-}
-
-fn answer(length: usize) -> Vec<u8> {
-    let head = format!("HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Length: {length}\r\n\r\n");
-    [head.into_bytes(), body(length)].concat()
-}
-
 /// A chunk of each of these lengths, then the last one.
 fn chunked(lengths: &[usize]) -> Vec<u8> {
     let mut whole = Vec::new();
@@ -211,10 +188,6 @@ fn rich() -> Vec<u8> {
         Set-Cookie: session=eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ; Path=/; HttpOnly; SameSite=Lax\r\n\
         Content-Length: 512\r\n\r\n";
     [head.as_bytes(), &body(512)].concat()
-}
-
-fn direct() -> Value {
-    json!({"init": "up", "rules": {"up": {"type": "backend", "args": {"servername": "up"}}}})
 }
 
 /// A user agent and two paths are looked at, and the second path is rewritten.

@@ -14,10 +14,6 @@ use elb::model::{Edit, State};
 use elb::settings::Settings;
 use serde_json::{Map, Value, json};
 
-/// Connections that ask at the same time.
-pub(crate) const CONNECTIONS: usize = 8;
-/// What bodies end with; it stands nowhere else.
-pub(crate) const END: &[u8] = b"!END";
 /// The longest message, and more.
 const ROOM: usize = 512 << 10;
 /// Longest silence: nothing here takes as long.
@@ -27,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) name: &'static str,
+    /// Connections that ask at the same time.
+    pub(crate) connections: usize,
     pub(crate) flags: &'static [&'static str],
     /// Of the domain `a.test`.
     pub(crate) rules: Value,
@@ -70,7 +68,7 @@ impl Stage {
         }
         let snapshot = Arc::new(state.snapshot(1));
         let worker = elb::data::spawn(ends.remove(0), listeners, &settings, snapshot).expect("a worker");
-        let clients = (0..CONNECTIONS).map(|_| connect(address)).collect();
+        let clients = (0..case.connections).map(|_| connect(address)).collect();
         Stage { control, worker, origin, address, clients, room: vec![0; ROOM] }
     }
 
@@ -137,8 +135,8 @@ fn read_to(stream: &mut TcpStream, end: &[u8], room: &mut [u8]) -> bool {
 fn origin(case: &Case) -> (JoinHandle<()>, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("an address");
     let address = listener.local_addr().expect("an address");
-    let Case { request_end, response, .. } = case.clone();
-    let connections = if response.is_empty() { 0 } else { CONNECTIONS };
+    let Case { request_end, response, connections, .. } = case.clone();
+    let connections = if response.is_empty() { 0 } else { connections };
     let (response, all) = (Arc::new(response), Arc::new(Barrier::new(connections.max(1))));
     let origin = thread::spawn(move || {
         let talk = |_| {
