@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::model::Snapshot;
 use crate::stats::Stats;
+use crate::stats::reasons::Refused;
 
 /// Messages that may wait for one worker. Control keeps one snapshot in flight, so this is orders plus slack.
 pub const MAILBOX: usize = 8;
@@ -36,8 +37,8 @@ pub enum ToWorker {
     Stop,
 }
 
-/// What a worker holds at one moment. With nobody there all of it is 0, but for idle server connections and what is
-/// kept to be used again.
+/// What a worker holds at one moment, and what it refused until then. With nobody there all that is held is 0, but for
+/// idle server connections and what is kept to be used again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Gauges {
     /// Client connections.
@@ -58,6 +59,8 @@ pub struct Gauges {
     pub timers: usize,
     /// Finished exchanges that are kept to be used again.
     pub spare: usize,
+    /// What was refused, cut or closed since the start, by reason.
+    pub refused: Refused,
 }
 
 impl std::ops::AddAssign for Gauges {
@@ -71,6 +74,7 @@ impl std::ops::AddAssign for Gauges {
         self.leases += other.leases;
         self.timers += other.timers;
         self.spare += other.spare;
+        self.refused += other.refused;
     }
 }
 
@@ -98,7 +102,7 @@ pub enum Report {
         /// Which worker.
         worker: usize,
         /// How much of what.
-        gauges: Gauges,
+        gauges: Box<Gauges>,
     },
     /// The worker has nothing left to do and has ended.
     Drained {

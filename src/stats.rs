@@ -5,6 +5,8 @@
 
 use std::mem;
 
+pub mod reasons;
+
 /// Costs up to here, in milliseconds, are counted as they are.
 const EXACT: u32 = 1000;
 

@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "http1/",
     "exchange/",
     "stats.rs",
+    "stats/",
     "settings.rs",
     "data/balancer.rs",
     "data/balancer/",
@@ -358,6 +359,17 @@ fn the_tests_that_the_readme_of_tests_names_are_there() {
         !texts.collect::<String>().contains(&format!("fn {test}("))
     });
     assert_eq!(missing.collect::<Vec<_>>(), []);
+}
+
+#[test]
+fn every_reason_for_a_refusal_has_a_number() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect(path);
+    let (errors, counted) = (read("src/http1/error.rs"), read("src/stats/reasons.rs"));
+    let words: Vec<&str> = errors.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(words.len() > 20, "only {} reasons", words.len());
+    let missing: Vec<_> =
+        words.into_iter().filter(|word| !counted.contains(&format!("    \"{word}\",\n"))).collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

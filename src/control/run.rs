@@ -111,7 +111,7 @@ impl Control {
                     statsd.counted(&stats, |slot| snapshot.domain_name(slot));
                 }
             }
-            Report::Gauges { worker, gauges } => self.hub.measured(worker, gauges),
+            Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges),
             Report::Drained { worker } => self.hub.ended(worker),
         }
     }

@@ -92,7 +92,11 @@ impl Played {
     }
 
     pub(super) async fn holds(&self, gauges: Gauges) {
-        self.end.reports.send(Report::Gauges { worker: self.end.index, gauges }).await.unwrap();
+        self.end
+            .reports
+            .send(Report::Gauges { worker: self.end.index, gauges: Box::new(gauges) })
+            .await
+            .unwrap();
     }
 
     pub(super) async fn drained(&self) {

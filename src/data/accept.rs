@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use super::answer::exhausted;
 use super::conn::{Conn, PeerText};
 use super::socket::Socket;
 use super::timers::Alarm;
@@ -49,6 +50,7 @@ impl Worker {
                     Err(error) => {
                         // No descriptors, no memory: what runs goes on, and the queue waits in the kernel.
                         tracing::debug!(worker = self.index, %error, "accepting pauses");
+                        self.ctx.refused.count(exhausted(&error).unwrap_or("accept-failed"));
                         self.paused = Some(self.ctx.now + ACCEPT_PAUSE);
                         return;
                     }
@@ -65,8 +67,11 @@ impl Worker {
         let token = Token::new(Kind::Client, slot, self.generation);
         let mut socket = Socket::accepted(stream);
         let registered = socket.register(self.poll.registry(), mio::Token(token.to_usize()));
-        if registered.is_err() || !self.ctx.clients.enter(peer) {
-            return;
+        if let Err(error) = registered {
+            return self.ctx.refused.count(exhausted(&error).unwrap_or("accept-failed"));
+        }
+        if !self.ctx.clients.enter(peer) {
+            return self.ctx.refused.count("too-many-connections");
         }
         let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
         entry.insert(Conn {
@@ -90,4 +95,16 @@ fn gone(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_was_gone_makes_nobody_wait() {
+        for (code, is_gone) in [(103, true), (104, true), (4, true), (24, false), (105, false), (1, false)] {
+            assert_eq!(gone(&io::Error::from_raw_os_error(code)), is_gone, "{code}");
+        }
+    }
 }

@@ -139,7 +139,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let (Some(server), Some(list)) = (upstream.servers.get(at), local.lists.get(at).copied()) else {
         return active.exchange.refused(&ctx.env(), none(502, "no-server"));
     };
-    let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client) };
+    let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client, ctx.now) };
     if pooled.is_some() {
         (active.server, active.connecting) = (pooled, false);
         return active.exchange.connected(&ctx.env(), true);
@@ -154,7 +154,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
 }
 
 /// What this machine has run out of; no server is to blame for that.
-fn exhausted(error: &io::Error) -> Option<&'static str> {
+pub(super) fn exhausted(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Some("no-ports"),
         _ => match error.raw_os_error() {
@@ -227,8 +227,11 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
     Some(Driven::Idle)
 }
 
-/// One line of numbers for a request that reached an upstream.
+/// The reason when something was refused, and one line of numbers for a request that reached an upstream.
 fn count(active: &mut Active, ctx: &mut Ctx) {
+    if let Some(reason) = active.exchange.take_reason() {
+        ctx.refused.count(reason);
+    }
     if let (Some(domain), Some(stats)) = (active.domain.take(), &mut ctx.stats) {
         // The client went away before there was a status: nginx's 499.
         let status = match active.exchange.status() {
@@ -260,6 +263,22 @@ pub fn release(conn: &mut Conn, ctx: &mut Ctx) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_this_machine_has_run_out_of_is_no_servers_fault() {
+        for (code, reason) in [
+            (23, Some("no-descriptors")),
+            (24, Some("no-descriptors")),
+            (12, Some("no-memory")),
+            (105, Some("no-memory")),
+            (98, Some("no-ports")),
+            (99, Some("no-ports")),
+            (111, None), // Refused.
+            (113, None), // No route.
+        ] {
+            assert_eq!(exhausted(&io::Error::from_raw_os_error(code)), reason, "{code}");
+        }
+    }
 
     #[test]
     fn only_one_word_behind_the_prefix_is_the_api() {

@@ -58,7 +58,7 @@ pub struct Active {
     pub domain: Option<u32>,
     /// When it was routed.
     pub routed: Instant,
-    /// A window was wanted just now, and the stock was used up.
+    /// When it was pumped last, a window was wanted and the stock was used up.
     pub starved: bool,
 }
 

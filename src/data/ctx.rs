@@ -19,6 +19,7 @@ use super::view::View;
 use crate::exchange::{Env, Exchange, Policy};
 use crate::link::Adopted;
 use crate::stats::Stats;
+use crate::stats::reasons::Refused;
 
 /// Finished exchanges that are kept to be used again; one for each connection that is busy at the same time.
 const SPARE_EXCHANGES: usize = 512;
@@ -38,6 +39,8 @@ pub struct Ctx {
     pub buffers: Buffers,
     /// Numbers, when somebody wants them.
     pub stats: Option<Stats>,
+    /// What was refused, cut or closed, by reason.
+    pub refused: Refused,
     /// Bounds of every exchange.
     pub policy: Policy,
     /// Longest silence between two requests.

@@ -15,11 +15,11 @@ impl Worker {
     /// Tells control what is held.
     pub(super) fn send_gauges(&mut self) {
         // The next second tells what is true then; nothing is lost when there is no room for this one.
-        let _ = self.reports.try_send(Report::Gauges { worker: self.index, gauges: self.gauges() });
+        let _ = self.reports.try_send(Report::Gauges { worker: self.index, gauges: Box::new(self.gauges()) });
     }
 
     fn gauges(&self) -> Gauges {
-        let Ctx { pool, view, timers, buffers, starved, spare, exchanges, .. } = &self.ctx;
+        let Ctx { pool, view, timers, buffers, starved, spare, exchanges, refused, .. } = &self.ctx;
         Gauges {
             clients: self.conns.len(),
             exchanges: *exchanges,
@@ -30,6 +30,7 @@ impl Worker {
             leases: view.leases(),
             timers: timers.armed(),
             spare: spare.len(),
+            refused: *refused,
         }
     }
 

@@ -79,8 +79,19 @@ impl Pool {
     }
 
     /// Lends the connection that was used last, if one is idle.
-    pub fn lend(&mut self, list: u32, client: u32) -> Option<u32> {
-        let slot = self.lists.get_mut(list as usize)?.pop()?;
+    ///
+    /// One that came back in this very turn is lent only when there is no other. A server that says more than it was
+    /// asked for often does so a moment after its response, and the poll between two turns is what tells of it.
+    pub fn lend(&mut self, list: u32, client: u32, now: Instant) -> Option<u32> {
+        let idle = self.lists.get_mut(list as usize)?;
+        let just_now = now + self.keepalive;
+        let came_now =
+            |slot: Option<&u32>| self.sockets.get(*slot? as usize).map(|server| server.expires == just_now);
+        let slot = if came_now(idle.last())? && came_now(idle.first()) == Some(false) {
+            idle.remove(0)
+        } else {
+            idle.pop()?
+        };
         self.idle -= 1;
         self.sockets.get_mut(slot as usize)?.holder = Holder::Lent(client);
         Some(slot)
@@ -193,20 +204,21 @@ impl Pool {
         }
     }
 
-    /// A timer came due: closes an idle connection whose time is over.
-    pub fn expire(&mut self, token: Token, timers: &mut Timers, now: Instant) {
-        let Some(server) = self.sockets.get_mut(token.slot as usize).filter(|server| server.token == token)
-        else {
-            return;
-        };
+    /// A timer came due: closes an idle connection whose time is over. Returns whether it was.
+    pub fn expire(&mut self, token: Token, timers: &mut Timers, now: Instant) -> bool {
+        let server = self.sockets.get_mut(token.slot as usize).filter(|server| server.token == token);
+        let Some(server) = server else { return false };
         server.alarm.rang();
-        if matches!(server.holder, Holder::Idle(_)) {
-            if server.expires <= now {
-                self.close(token.slot);
-            } else {
-                server.alarm.set(timers, token, server.expires);
-            }
+        if !matches!(server.holder, Holder::Idle(_)) {
+            return false;
         }
+        let over = server.expires <= now;
+        if over {
+            self.close(token.slot);
+        } else {
+            server.alarm.set(timers, token, server.expires);
+        }
+        over
     }
 
     /// Closes all idle connections: the worker is going down.
@@ -224,4 +236,36 @@ impl Pool {
 #[allow(clippy::cast_possible_truncation)]
 fn number(slot: usize) -> u32 {
     slot as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_came_back_in_this_turn_is_lent_last() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::Inet(listener.local_addr().unwrap());
+        let poll = mio::Poll::new().unwrap();
+        let (earlier, now) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let mut pool = Pool::new(64, Duration::from_secs(60));
+        let mut timers = Timers::new(earlier, 0);
+        let list = pool.add_list();
+        let mut slots: Vec<u32> = Vec::new();
+        for came in [earlier, earlier, now, now] {
+            slots.push(pool.connect(&endpoint, 1, poll.registry(), earlier).unwrap());
+            pool.give_back(*slots.last().unwrap(), list, &mut timers, came);
+        }
+        let order: Vec<u32> = std::iter::from_fn(|| pool.lend(list, 2, now)).collect();
+        assert_eq!(order, [slots[0], slots[1], slots[3], slots[2]]);
+        for slot in order {
+            pool.give_back(slot, list, &mut timers, now);
+        }
+        assert_eq!(
+            pool.lend(list, 2, now + Duration::from_millis(1)),
+            Some(slots[2]),
+            "the last one is warm"
+        );
+        pool.check_invariants();
+    }
 }

@@ -40,6 +40,7 @@ pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
             conn.active = Some(ctx.open());
         }
         let Conn { socket, active: Some(active), .. } = conn else { return Pumped::Close };
+        active.starved = false;
         if socket.failed {
             active.exchange.failed(Side::Client);
         }
@@ -145,22 +146,28 @@ fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
     if !Buffers::larger_than(wanted - 1) {
         return false;
     }
+    // What is kept for another server is given up before anybody waits for a window.
+    if !take(active, side, wanted, ctx) && active.exchange.forgo_replay() && side == Side::Server {
+        if let Some(unused) = active.exchange.reclaim(Side::Client) {
+            ctx.buffers.give(unused);
+        }
+        take(active, side, wanted, ctx);
+    }
+    active.starved |= active.exchange.room(side).is_empty();
+    !active.exchange.room(side).is_empty()
+}
+
+/// Lends a window of the stock; `false` when that is used up.
+fn take(active: &mut Active, side: Side, wanted: usize, ctx: &mut Ctx) -> bool {
     let taken = match active.exchange.held() {
         0 => ctx.buffers.take_first(wanted),
         _ => ctx.buffers.take(wanted),
     };
-    match taken {
-        Some(fresh) => {
-            if let Some(unused) = active.exchange.lend(side, fresh) {
-                ctx.buffers.give(unused);
-            }
-            !active.exchange.room(side).is_empty()
-        }
-        None => {
-            active.starved = true;
-            false
-        }
+    let Some(fresh) = taken else { return false };
+    if let Some(unused) = active.exchange.lend(side, fresh) {
+        ctx.buffers.give(unused);
     }
+    true
 }
 
 fn send_to_server(active: &mut Active, ctx: &mut Ctx) -> bool {
@@ -197,14 +204,14 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
                 ctx.buffers.give(window);
             }
         }
-        if std::mem::take(&mut active.starved) && !std::mem::replace(&mut conn.starved, true) {
+        if active.starved && !std::mem::replace(&mut conn.starved, true) {
             // Who holds a window already comes first: what it waits for may free both.
             match active.exchange.held() {
                 0 => ctx.starved.push_back(conn.token),
                 _ => ctx.starved.push_front(conn.token),
             }
         }
-        if active.exchange.is_untouched() {
+        if active.exchange.is_untouched() && !active.starved {
             // A hopeful read found nothing: the connection is as idle as before, and its deadline the same.
             answer::release(conn, ctx);
         } else {

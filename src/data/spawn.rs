@@ -23,6 +23,7 @@ use crate::link::WorkerEnd;
 use crate::model::Snapshot;
 use crate::settings::Settings;
 use crate::stats::Stats;
+use crate::stats::reasons::Refused;
 
 /// Longest wait for the rest of a refused request (nginx's `lingering_timeout`).
 const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,6 +83,7 @@ fn build(
         buffers: Buffers::new(settings.max_buffers),
         clients: Clients::new(settings.max_connections_per_client),
         stats,
+        refused: Refused::default(),
         policy: policy(settings),
         keepalive: settings.keepalive_timeout,
         date: *b"Thu, 01 Jan 1970 00:00:00 GMT",

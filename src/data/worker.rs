@@ -263,7 +263,11 @@ impl Worker {
         for token in due.drain(..) {
             match token.kind {
                 Kind::Listener => {}
-                Kind::Server => self.ctx.pool.expire(token, &mut self.ctx.timers, now),
+                Kind::Server => {
+                    if self.ctx.pool.expire(token, &mut self.ctx.timers, now) {
+                        self.ctx.refused.count("server-keepalive-timeout");
+                    }
+                }
                 Kind::Client => self.expire_client(token),
             }
         }
@@ -279,8 +283,16 @@ impl Worker {
             conn.alarm.set(&mut self.ctx.timers, token, conn.deadline);
             return;
         }
-        let Some(active) = &mut conn.active else { return self.close(token.slot) };
-        match active.exchange.expired(&self.ctx.env()) {
+        let Some(active) = &mut conn.active else {
+            let reason = if conn.fresh { "client-header-timeout" } else { "keepalive-timeout" };
+            self.ctx.refused.count(reason);
+            return self.close(token.slot);
+        };
+        let step = match active.starved {
+            true => active.exchange.starved(&self.ctx.env()),
+            false => active.exchange.expired(&self.ctx.env()),
+        };
+        match step {
             Step::Close { reset, failed } => {
                 if reset {
                     conn.socket.reset_on_close();
@@ -335,7 +347,9 @@ impl Worker {
         }
         self.acceptable = true;
         self.paused = None;
-        self.accept();
+        while self.acceptable && self.paused.is_none() && self.has_room() {
+            self.accept();
+        }
         self.ctx.draining = true;
         for mut listener in self.listeners.drain(..) {
             // It is closed next in any case.

@@ -15,6 +15,7 @@ impl Exchange {
             return self.refuse(env, refusal);
         }
         if self.request.ended && !self.request.done {
+            self.because("request-cut");
             return self.close(false);
         }
         if asked {
@@ -102,6 +103,7 @@ impl Exchange {
     }
 
     pub(super) fn refuse(&mut self, env: &Env<'_>, refusal: Refusal) -> Step {
+        self.because(refusal.reason());
         self.keep = false;
         self.request.discard();
         self.request.done = false;
@@ -119,6 +121,7 @@ impl Exchange {
 
     /// Answers the client with an answer of ELB's own.
     pub(super) fn answer(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
+        self.because(reason);
         let whole = self.request.judge().is_ok() && self.request.done;
         self.request.discard();
         self.keep = whole && self.request.head.keep_alive && !env.draining;

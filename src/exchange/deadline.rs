@@ -138,20 +138,46 @@ impl Exchange {
     pub fn expired(&mut self, env: &Env<'_>) -> Step {
         self.stirred = true;
         match self.phase {
-            Phase::Head if self.request.head_begun() => self.timed_out(env, "client-header-timeout"),
+            Phase::Head if self.request.head_begun() => self.dismiss(env, 408, "client-header-timeout"),
             Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
             Phase::Await if self.owes_body() => {
                 self.drop = Some(false);
-                self.timed_out(env, "client-body-timeout");
+                self.dismiss(env, 408, "client-body-timeout");
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
             Phase::Relay if !self.response.is_flushed() => {
+                self.because("client-write-timeout");
                 self.phase = Phase::Over;
                 return Step::Close { reset: true, failed: false };
             }
             // A server that has answered may well wait for the rest of the body before it goes on.
-            Phase::Relay => return self.cut(!self.owes_body()),
-            _ => return self.close(false),
+            Phase::Relay if self.owes_body() => return self.cut(false, "client-body-timeout"),
+            Phase::Relay => return self.cut(true, "server-timeout"),
+            phase => {
+                self.because(match phase {
+                    Phase::Tunnel { .. } => "tunnel-timeout",
+                    Phase::Linger { .. } => "linger",
+                    Phase::Reply { .. } => "client-write-timeout",
+                    _ => "client-header-timeout",
+                });
+                return self.close(false);
+            }
+        }
+        Step::Wait
+    }
+
+    /// The deadline has passed, and bytes that are there could not be read because no window was to be had. That is no
+    /// peer's fault; what does not wait for them ends as ever.
+    pub fn starved(&mut self, env: &Env<'_>) -> Step {
+        self.stirred = true;
+        match self.phase {
+            Phase::Head => self.dismiss(env, 503, "no-buffers"),
+            Phase::Await => {
+                self.drop = Some(false);
+                self.answer(env, 503, "no-buffers");
+            }
+            Phase::Relay if self.response.is_flushed() => return self.cut(false, "no-buffers"),
+            _ => return self.expired(env),
         }
         Step::Wait
     }
@@ -161,10 +187,12 @@ impl Exchange {
         !self.request.done && !self.request.abandoned && self.request.is_flushed()
     }
 
-    fn timed_out(&mut self, env: &Env<'_>, reason: &'static str) {
+    /// Answers a request that is not whole; its connection ends.
+    fn dismiss(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
+        self.because(reason);
         self.keep = false;
         self.request.discard();
-        self.response.reply(408, reason, env.date, Persistence::Close, self.head_request);
+        self.response.reply(status, reason, env.date, Persistence::Close, self.head_request);
         self.phase = Phase::Reply { linger: true };
         self.moved = true;
     }

@@ -171,7 +171,11 @@ impl Exchange {
         if let Some(window) = &mut self.request.window {
             window.clear();
         }
-        if self.request.ended || thrown >= left {
+        if self.request.ended {
+            return self.close(false);
+        }
+        if thrown >= left {
+            self.because("linger");
             return self.close(false);
         }
         self.phase = Phase::Linger { told, left: left - thrown };

@@ -42,6 +42,8 @@ pub struct Exchange {
     pub(super) stirred: bool,
     /// The status that another server may better, and the answer if none can.
     pub(super) last_failure: Option<(u16, &'static str)>,
+    /// Why ELB answered itself, or cut.
+    reason: Option<&'static str>,
 }
 
 impl Exchange {
@@ -66,6 +68,7 @@ impl Exchange {
             moved: false,
             stirred: false,
             last_failure: None,
+            reason: None,
         }
     }
 
@@ -77,7 +80,7 @@ impl Exchange {
         self.deadline = env.now + env.policy.client_header_timeout;
         self.patience.rest();
         (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
-        (self.server_failed, self.drop, self.last_failure) = (false, None, None);
+        (self.server_failed, self.drop, self.last_failure, self.reason) = (false, None, None, None);
     }
 
     /// Ready for another client.
@@ -114,6 +117,12 @@ impl Exchange {
     #[must_use]
     pub fn status(&self) -> u16 {
         self.response.status
+    }
+
+    /// Why the request was refused or the exchange cut, told once.
+    #[must_use]
+    pub fn take_reason(&mut self) -> Option<&'static str> {
+        self.reason.take()
     }
 
     /// What a rule may look at; valid while [`Step::Route`] waits for its answer.
@@ -196,8 +205,14 @@ impl Exchange {
             self.drop = Some(false);
             return self.refuse(env, refusal);
         }
-        // A server that speaks before it was asked answers something else.
+        // A server that speaks before it was asked answers something else: on a connection from the pool, an earlier
+        // request, which says nothing about what it would answer on a fresh one.
         let unasked = self.response.begun && !self.request.begun;
+        if unasked && self.reused {
+            self.response.restart();
+            self.failed_attempt(env, Failure::Broken { invalid: false });
+            return Step::Wait;
+        }
         match self.response.find(self.head_request) {
             Err(_) => self.failed_attempt(env, Failure::Broken { invalid: true }),
             Ok(_) if unasked => self.failed_attempt(env, Failure::Broken { invalid: true }),
@@ -205,7 +220,10 @@ impl Exchange {
             Ok(false) if self.response.ended || self.server_failed => {
                 self.failed_attempt(env, Failure::Broken { invalid: false });
             }
-            Ok(false) if self.request.ended && !self.request.done => return self.close(false),
+            Ok(false) if self.request.ended && !self.request.done => {
+                self.because("request-cut");
+                return self.close(false);
+            }
             Ok(false) => {}
         }
         Step::Wait
@@ -256,6 +274,11 @@ impl Exchange {
         } else {
             self.commit(env);
         }
+    }
+
+    /// Keeps the first reason: what follows from it is none.
+    pub(super) fn because(&mut self, reason: &'static str) {
+        self.reason.get_or_insert(reason);
     }
 
     pub(super) fn close(&mut self, failed: bool) -> Step {

@@ -6,6 +6,7 @@ use super::finish::{self, End};
 use super::machine::Exchange;
 use super::phase::{Env, Phase, Step};
 use super::response::Client;
+use crate::http1::error::Refusal;
 use crate::http1::limits;
 
 impl Exchange {
@@ -28,11 +29,11 @@ impl Exchange {
             let goes_out = !self.response.is_flushed() && !self.server_failed;
             return if goes_out { Step::Wait } else { self.broken(env) };
         }
-        let refused = self.request.judge().is_err();
-        if !self.response.done && (refused || (self.request.ended && !self.request.done)) {
-            return self.cut(false);
+        let refused = self.request.judge().err();
+        if !self.response.done && (refused.is_some() || (self.request.ended && !self.request.done)) {
+            return self.cut(false, refused.map_or("request-cut", Refusal::reason));
         }
-        if refused {
+        if refused.is_some() {
             self.request.discard(); // The response is whole all the same.
         }
         if self.response.done && self.response.is_flushed() {
@@ -66,7 +67,7 @@ impl Exchange {
     /// The server cannot complete its response: a 502 as long as nothing of its head has left, and a cut after that.
     fn broken(&mut self, env: &Env<'_>) -> Step {
         if self.response.head_left() {
-            return self.cut(true);
+            return self.cut(true, "response-cut");
         }
         self.response.retract();
         self.drop = Some(true);
@@ -75,7 +76,8 @@ impl Exchange {
     }
 
     /// The response ends before its end, and the client must see that.
-    pub(super) fn cut(&mut self, failed: bool) -> Step {
+    pub(super) fn cut(&mut self, failed: bool, reason: &'static str) -> Step {
+        self.because(reason);
         self.phase = Phase::Over;
         Step::Close { reset: self.response.until_close, failed }
     }

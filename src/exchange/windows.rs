@@ -49,6 +49,15 @@ impl Exchange {
         }
     }
 
+    /// Gives up what is kept of the request for another try, as windows are short; `true` when there was anything.
+    pub fn forgo_replay(&mut self) -> bool {
+        let keeps = self.request.kept && self.request.begun && self.request.window.is_some();
+        if keeps {
+            self.request.forfeit();
+        }
+        keeps
+    }
+
     /// Takes a side's window back if it holds nothing.
     #[must_use]
     pub fn reclaim(&mut self, side: Side) -> Option<Buf> {

@@ -5,6 +5,7 @@
 //! Whoever asked well of good servers got the right answer, nobody ever got a wrong one, and no server saw a request that
 //! nobody made. `ELB_STORM_SEED` is the seed, `ELB_TEST_SECONDS` how long it lasts.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -46,12 +47,19 @@ struct Storm {
     right: AtomicU64,
     /// Messages that were refused as they must be.
     refused: AtomicU64,
+    /// Connections that clients of each kind opened.
+    opened: Mutex<BTreeMap<&'static str, u64>>,
     faults: Mutex<Vec<String>>,
 }
 
 impl Storm {
     fn goes_on(&self) -> bool {
         !self.over.load(Ordering::SeqCst)
+    }
+
+    /// A client of this kind opens a connection.
+    fn opens(&self, kind: &'static str) {
+        *self.opened.lock().expect("the numbers").entry(kind).or_default() += 1;
     }
 
     fn fault(&self, fault: impl Into<String>) {
@@ -100,9 +108,10 @@ fn after_a_storm_nothing_is_left_and_nothing_was_wrong() {
     storm.judge(seed);
     assert_eq!(panicked, 0, "clients panicked; again with ELB_STORM_SEED={seed}");
     let (right, refused) = (storm.right.load(Ordering::SeqCst), storm.refused.load(Ordering::SeqCst));
-    println!("{right} right answers, {refused} refusals");
+    let opened = storm.opened.lock().expect("the numbers");
+    println!("seed {seed}: {right} right answers, {refused} refusals; connections: {opened:?}");
     assert!(right > 100 && refused > 10, "no storm: {right} right answers, {refused} refusals");
-    nothing_is_left(&elb, calm);
+    println!("by reason: {}", nothing_is_left(&elb, calm));
 }
 
 /// An ELB with short patience everywhere, so that what hangs is let go within the test.
@@ -162,10 +171,12 @@ fn ways(chance: &mut Chance) -> Value {
 }
 
 /// Waits until every worker says that it holds nothing, with numbers that are younger than the storm.
-fn nothing_is_left(elb: &Elb, calm: usize) {
+///
+/// Gives what was refused, by reason.
+fn nothing_is_left(elb: &Elb, calm: usize) -> Value {
     let over = Instant::now();
     let admin = elb.admin();
-    wait::until("all to be given back", || {
+    let refused = wait::until("all to be given back", || {
         let told = admin.get("workers");
         let fresh = |worker: &Value| {
             Duration::from_millis(worker["age_ms"].as_u64().expect("an age")) < over.elapsed()
@@ -182,7 +193,8 @@ fn nothing_is_left(elb: &Elb, calm: usize) {
             "leases",
             "timers",
         ];
-        (fresh && names.iter().all(|name| all[name] == 0)).then_some(())
+        (fresh && names.iter().all(|name| all[name] == 0)).then(|| all["refused"].clone())
     });
     wait::until("as few descriptors as before", || (elb.descriptors() <= calm).then_some(()));
+    refused
 }

@@ -15,18 +15,24 @@ use crate::support::rules::{self, SITE};
 use crate::support::server::{Server, ok};
 use crate::support::wait;
 
-/// The number of this name over all workers, as of a moment after `since`.
-fn gauge(elb: &Elb, name: &str, since: Instant) -> Option<u64> {
-    let told = elb.admin().get("workers");
-    let fresh = |worker: &Value| Duration::from_millis(worker["age_ms"].as_u64().unwrap()) < since.elapsed();
-    told["workers"].as_array().unwrap().iter().all(fresh).then(|| told["all"][name].as_u64().unwrap())
+/// Waits until the numbers of all workers, as of the same second and after this call, are what they should be.
+#[track_caller]
+pub(crate) fn until_all(elb: &Elb, what: &str, is: impl Fn(&Value) -> bool) -> Value {
+    let since = Instant::now();
+    wait::until(what, || {
+        let mut told = elb.admin().get("workers");
+        let fresh =
+            |worker: &Value| Duration::from_millis(worker["age_ms"].as_u64().unwrap()) < since.elapsed();
+        let all_fresh = told["workers"].as_array().unwrap().iter().all(fresh);
+        all_fresh.then(|| told["all"].take()).filter(|all| is(all))
+    })
 }
 
 /// Waits until a number is what it should be.
 #[track_caller]
 fn until(elb: &Elb, name: &str, is: impl Fn(u64) -> bool) -> u64 {
-    let since = Instant::now();
-    wait::until(name, || gauge(elb, name, since).filter(|number| is(*number)))
+    let all = until_all(elb, name, |all| is(all[name].as_u64().unwrap()));
+    all[name].as_u64().unwrap()
 }
 
 /// What share of one core ELB uses within a second in which nothing happens to it.
@@ -60,7 +66,8 @@ fn five_hundred_clients_meet_sixty_four_descriptors() {
         let begun = Instant::now();
         assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
         assert!(begun.elapsed() < Duration::from_secs(5), "no timeout may be needed: {:?}", begun.elapsed());
-        until(&elb, "exchanges", |count| count == 0);
+        let all = until_all(&elb, "exchanges", |all| all["exchanges"] == 0);
+        println!("refused: {}", all["refused"]);
     }
 }
 
@@ -86,6 +93,7 @@ fn without_a_descriptor_for_a_server_the_client_is_told_and_no_server_is_blamed(
     drop(crowd);
     wait::until("the first answer", || (client.ask(get(SITE, "/")).status() == 200).then_some(()));
     let answers: Vec<String> = (0..4).map(|_| client.ask(get(SITE, "/")).text()).collect();
+    until_all(&elb, "all to be counted", |all| all["refused"]["no-descriptors"].as_u64() >= Some(4));
     for server in ["a", "b"] {
         assert_eq!(answers.iter().filter(|name| *name == server).count(), 2, "{answers:?}");
     }
@@ -98,21 +106,73 @@ fn buffers_that_are_used_up_make_others_wait_and_not_for_ever() {
         .workers(1)
         .flag("--admin-listen=127.0.0.1:0")
         .flag("--max-buffers=1m")
-        .flag("--client-header-timeout=1s")
+        .flag("--client-header-timeout=5s")
         .start();
     let mut crowd = mute(elb.address(), 100);
     for client in &mut crowd {
         client.send("GET / HTTP/1.1\r\nX-Unfinished: ");
     }
-    until(&elb, "starved", |count| count > 0);
-    let held = until(&elb, "window_bytes", |bytes| bytes > 0);
-    assert!(held <= 1 << 20, "{held} bytes");
+    // Both as of the same moment: those who wait and those who hold are let go after the same time.
+    let held = until_all(&elb, "some to wait", |all| all["starved"].as_u64() > Some(0));
+    let held = held["window_bytes"].as_u64().unwrap();
+    assert!(held > 0 && held <= 1 << 20, "{held} bytes");
 
-    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    // Who came in the same tenth of a second as they is let go with them.
+    wait::until("an answer", || (elb.client().ask(get(SITE, "/")).status() == 200).then_some(()));
+    for client in &mut crowd {
+        let answer = client.response();
+        let told = (answer.status(), answer.head.get("X-ELB-Reason"));
+        assert!(
+            [(408, Some("client-header-timeout")), (503, Some("no-buffers"))].contains(&told),
+            "{told:?}"
+        );
+    }
     drop(crowd);
     for name in ["starved", "window_bytes", "exchanges"] {
         until(&elb, name, |number| number == 0);
     }
+}
+
+#[test]
+fn an_upload_for_which_there_is_no_buffer_is_503_and_no_server_is_blamed() {
+    const SENT: usize = 300 << 10;
+    let came = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&came);
+    let server = Server::start(move |talk| {
+        while let Some(head) = talk.head()? {
+            talk.body(&head, &mut |piece| {
+                counter.fetch_add(piece.len() as u64, Ordering::SeqCst);
+            })?;
+            talk.send(ok("a"))?;
+        }
+        Ok(())
+    });
+    let document = json!({
+        "domains": {SITE: rules::to("up")},
+        "upstreams": {"up": rules::upstream(&[&server], "max_fails=1 fail_timeout=1h")},
+    });
+    let elb = Launch::serving(&document)
+        .workers(1)
+        .flag("--admin-listen=127.0.0.1:0")
+        .flag("--max-buffers=1m")
+        .flag("--client-body-timeout=5s")
+        .start();
+    // More than is kept for another try, so that it holds nothing while it waits.
+    let mut upload = elb.client();
+    upload.send(format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 1000000\r\n\r\n"));
+    upload.send("x".repeat(SENT));
+    wait::until("the first part", || (came.load(Ordering::SeqCst) == SENT as u64).then_some(()));
+    let mut crowd = mute(elb.address(), 100);
+    for client in &mut crowd {
+        client.send("GET / HTTP/1.1\r\nX-Unfinished: ");
+    }
+    until(&elb, "starved", |count| count > 0);
+    upload.send("more");
+    let answer = upload.response();
+    assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (503, Some("no-buffers")));
+
+    drop(crowd);
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
 }
 
 #[test]
@@ -212,7 +272,9 @@ fn a_normal_client_is_served_beside_those_who_take_their_time() {
         println!("{}: {each} bytes each, {load:.2} of a core, {alone:?} alone, {beside:?} beside", crowd.who);
         assert!(each < crowd.each, "{}: {each} bytes for each", crowd.who);
         assert!(load < 0.2, "{} keep it busy: {load} of a core", crowd.who);
-        assert!(beside < alone * 20, "{}: {beside:?} instead of {alone:?}", crowd.who);
+        // Whoever waited for one of them would wait for seconds; less is the machine's own noise.
+        let bound = alone * 20 + Duration::from_millis(100);
+        assert!(beside < bound, "{}: {beside:?} instead of {alone:?}", crowd.who);
 
         slow.into_iter().for_each(Client::reset);
         for name in ["clients", "exchanges", "window_bytes", "leases"] {

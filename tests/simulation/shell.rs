@@ -20,6 +20,7 @@ impl World {
         if self.client.reset {
             self.exchange.failed(Side::Client);
         }
+        self.starved = false;
         let mut moved = self.establish();
         moved |= self.receive(Side::Client);
         moved |= self.receive(Side::Server);
@@ -81,7 +82,11 @@ impl World {
         if self.chance.one_in(4) {
             return true; // Not now: readiness comes later.
         }
-        assert!(self.window(side), "{side:?} is wanted and there is no room for it");
+        if !self.window(side) {
+            assert!(self.dearth.is_some(), "{side:?} is wanted and there is no room for it");
+            self.starved = true;
+            return false;
+        }
         if waiting == 0 {
             self.note(|| format!("{side:?} {}", if failed { "is reset" } else { "ends" }));
             if failed {

@@ -83,7 +83,9 @@ fn refuses(world: &World, rest: &[u8]) -> bool {
         return false;
     };
     assert!(!world.fair || world.client.requests.iter().any(|request| request.upgrade));
-    assert!(matches!(status(&head), 400 | 408 | 505) && head.field("X-ELB-Reason").is_some(), "{head:?}");
+    let status = status(&head);
+    let refused = matches!(status, 400 | 408 | 505) || (status == 503 && world.dearth.is_some());
+    assert!(refused && head.field("X-ELB-Reason").is_some(), "{head:?}");
     true
 }
 
@@ -128,6 +130,7 @@ fn fields(head: &Head<'_>) -> String {
 /// Whether ELB may give this answer of its own.
 fn own(world: &World, request: &Request, status: u16) {
     let allowed = match request.fault {
+        _ if status == 503 && world.dearth.is_some() => true,
         Fault::Head(refused) => status == refused || (status == 408 && !world.client.behaves),
         Fault::Body(refused) => status == refused || matches!(status, 408 | 502 | 503 | 504),
         Fault::None if request.denied => status == 404 || (status == 408 && !world.client.behaves),

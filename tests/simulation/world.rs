@@ -46,6 +46,10 @@ pub(crate) struct World {
     pub(crate) over: bool,
     pub(crate) draining: bool,
     drains_at: Option<u64>,
+    /// From when until when no windows are to be had.
+    pub(crate) dearth: Option<(u64, u64)>,
+    /// In this turn one was wanted in vain.
+    pub(crate) starved: bool,
     pub(crate) client: Client,
     pub(crate) server: Option<Server>,
     /// The server connection is established at that time, or fails.
@@ -100,6 +104,10 @@ impl World {
         let env = Env { now: start, policy: &policy, date: &[b'd'; 29], draining: false };
         let client = Client::new(fair, weight, ruled, &mut chance);
         let drains_at = (!fair && chance.one_in(6)).then(|| chance.pick(&[0, 1, 500, 5000]));
+        let dearth = (!fair && chance.one_in(5)).then(|| {
+            let from = chance.pick(&[0, 1, 500, 5000]);
+            (from, from + chance.pick(&[1, 10_000, 100_000]))
+        });
         Self {
             exchange: Exchange::new(&env),
             touched: vec![Vec::new(); client.requests.len()],
@@ -117,6 +125,8 @@ impl World {
             over: false,
             draining: false,
             drains_at,
+            dearth,
+            starved: false,
             client,
             server: None,
             connecting: None,
@@ -221,6 +231,7 @@ impl World {
             self.server.as_ref().and_then(|server| server.wake(now)),
             self.connecting.map(|(at, _)| at),
             self.drains_at.filter(|_| !self.draining),
+            self.dearth.filter(|_| self.starved).map(|(_, to)| to),
         ];
         let next = peers.into_iter().flatten().filter(|at| *at > now).min().unwrap_or(u64::MAX);
         // Nothing is left to come in from the client's script when it has no act: then only the deadline is.
@@ -236,7 +247,8 @@ impl World {
         self.expirations += 1;
         let phase = self.exchange.phase();
         self.note(|| format!("the deadline passes in {phase:?}"));
-        if let Step::Close { reset, .. } = self.ask(Exchange::expired) {
+        let call = if self.starved { Exchange::starved } else { Exchange::expired };
+        if let Step::Close { reset, .. } = self.ask(call) {
             self.end(if reset { Closing::Reset } else { Closing::Orderly });
         } else {
             self.turn();
@@ -258,6 +270,12 @@ impl World {
     pub(crate) fn window(&mut self, side: Side) -> bool {
         if !self.exchange.room(side).is_empty() {
             return true;
+        }
+        if self.dearth.is_some_and(|(from, to)| (from..to).contains(&self.now)) {
+            if self.exchange.forgo_replay() && side == Side::Server {
+                self.reclaim();
+            }
+            return !self.exchange.room(side).is_empty();
         }
         let at = side as usize;
         let wanted = self.exchange.window_wanted(side);

@@ -20,6 +20,8 @@ use super::server::Server;
 use super::{rules, wait};
 
 const ELB: &str = env!("CARGO_BIN_EXE_elb");
+/// Names another build of the command, such as the one that is released, to be tested instead.
+const OTHER: &str = "ELB_TEST_BINARY";
 /// What ELB writes for each listener once it serves there.
 const LISTENING: &str = "listening on ";
 /// The same for a listener that serves the admin API and nothing else.
@@ -120,12 +122,13 @@ impl Launch {
 
     /// Starts the command and waits for nothing.
     pub(crate) fn spawn(self) -> Elb {
+        let elb = std::env::var(OTHER).unwrap_or_else(|_| ELB.to_owned());
         let mut command = match self.descriptors {
-            None => Command::new(ELB),
+            None => Command::new(elb),
             // A limit is inherited, and set for good: hard and soft.
             Some(count) => {
                 let mut command = Command::new("sh");
-                command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\""), ELB]);
+                command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\""), &elb]);
                 command
             }
         };

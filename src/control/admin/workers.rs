@@ -11,7 +11,7 @@ use crate::control::answers::Working;
 use crate::control::handle::HubHandle;
 use crate::link::Gauges;
 
-/// `{"all": {…}, "workers": [{"version", "age_ms", "clients", "exchanges", …}, …]}`.
+/// `{"all": {…}, "workers": [{"version", "age_ms", "clients", "exchanges", …, "refused": {reason: count, …}}, …]}`.
 pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
     let workers = hub.ask(|hub| hub.workers()).await?;
     let mut all = Gauges::default();

@@ -96,6 +96,7 @@ impl Asked {
 /// Asks well, one request after the other or several at once, and judges every answer.
 pub(super) fn valid(storm: &Storm, to: SocketAddr, mut chance: Chance) {
     while storm.goes_on() {
+        storm.opens("valid");
         let mut client = match Client::try_connect(to) {
             Ok(client) => client,
             Err(error) => return storm.fault(format!("connecting: {error}")),
@@ -149,6 +150,7 @@ fn final_answer(client: &mut Client, method: &str) -> Option<Message> {
 /// Opens tunnels, and leaves them in one of three ways.
 pub(super) fn tunnels(storm: &Storm, to: SocketAddr, mut chance: Chance) {
     while storm.goes_on() {
+        storm.opens("tunnels");
         let Ok(mut client) = Client::try_connect(to) else { continue };
         client.hurry(HURRY);
         let asked = handshake(GOOD).replace("/echo", "/1/1");
@@ -171,6 +173,7 @@ pub(super) fn tunnels(storm: &Storm, to: SocketAddr, mut chance: Chance) {
 /// Says what must be refused, with a request behind it that nobody made.
 pub(super) fn hostile(storm: &Storm, to: SocketAddr, mut chance: Chance) {
     while storm.goes_on() {
+        storm.opens("hostile");
         let Ok(mut client) = Client::try_connect(to) else { continue };
         client.hurry(HURRY);
         let message = chance.pick(REFUSED);
@@ -194,6 +197,7 @@ pub(super) fn hostile(storm: &Storm, to: SocketAddr, mut chance: Chance) {
 /// Begins something, and is gone.
 pub(super) fn aborted(storm: &Storm, to: SocketAddr, mut chance: Chance) {
     while storm.goes_on() {
+        storm.opens("aborted");
         let Ok(mut client) = Client::try_connect(to) else { continue };
         client.hurry(HURRY);
         let mut asked = Asked::any(&mut chance);
@@ -220,6 +224,7 @@ pub(super) fn aborted(storm: &Storm, to: SocketAddr, mut chance: Chance) {
 /// Takes its time: with its head, with its body, with reading, or with everything.
 pub(super) fn slow(storm: &Storm, to: SocketAddr, mut chance: Chance) {
     while storm.goes_on() {
+        storm.opens("slow");
         let Ok(mut client) = Client::try_connect(to) else { continue };
         client.hurry(HURRY);
         let head = format!("GET /8/3000000 HTTP/1.1\r\nHost: {GOOD}\r\n\r\n");

@@ -69,6 +69,61 @@ fn a_server_that_speaks_before_it_was_asked_is_not_believed() {
 }
 
 #[test]
+fn what_a_pooled_connection_says_before_it_was_asked_belongs_to_nobody() {
+    for said in [OK, "HTTP/1.1 200 OK\r\nContent-", "nonsense"] {
+        let mut play = Play::new();
+        (play.hold, play.reused) = (true, true);
+        play.client(GET);
+        let policy = policy();
+        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        play.exchange.connected(&env, true);
+        play.hold = false;
+        play.server(said);
+        // The same server again, on a fresh connection, and no fault of its own.
+        assert_eq!(play.log[2..], [Step::Drop { failed: false }, Step::Connect { same: true }], "{said}");
+        play.server(OK);
+        assert_eq!((play.client_saw().as_str(), play.last()), (OK, KEEP_BOTH));
+    }
+}
+
+#[test]
+fn who_waits_for_a_window_until_the_deadline_is_told_so_and_no_peer_is_blamed() {
+    let upload = "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc";
+    let half = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+    for (client, server, told) in
+        [("", "", true), ("GET / HT", "", true), (upload, "", true), (GET, "", true), (GET, half, false)]
+    {
+        let mut play = Play::new();
+        play.client(client).server(server);
+        play.now = play.due();
+        let policy = policy();
+        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        let step = play.exchange.starved(&env);
+        if !told {
+            assert_eq!(step, Step::Close { reset: false, failed: false }, "{server:?}");
+            continue;
+        }
+        assert_eq!(step, Step::Wait);
+        play.turn();
+        let text = play.client_saw();
+        assert!(text.starts_with("HTTP/1.1 503") && text.contains("X-ELB-Reason: no-buffers"), "{text}");
+        assert!(!play.log.contains(&Step::Drop { failed: true }), "{client:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_for_another_try_is_given_up_when_windows_are_short() {
+    let mut play = Play::new();
+    play.client("PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
+    assert!(play.exchange.reclaim(Side::Client).is_none(), "it is kept");
+    assert!(play.exchange.forgo_replay() && !play.exchange.forgo_replay());
+    assert!(play.exchange.reclaim(Side::Client).is_some());
+    play.client("defghi").server(OK);
+    assert!(play.server_saw().ends_with("\r\n\r\nabcdefghi"));
+    assert_eq!((play.client_saw().as_str(), play.last()), (OK, KEEP_BOTH));
+}
+
+#[test]
 fn a_switch_to_another_protocol_is_refused() {
     let ask = "POST /p HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat, WebSocket\r\n\r\n";
     for (protocol, status) in
