@@ -115,6 +115,7 @@ fn build(
         flush_at: now,
         drain: None,
         stopped: false,
+        unsent: None,
     })
 }
 
