@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
 use elb::data::balancer::{Balancer, Tried};
-use elb::model::UpstreamKey;
 
 use crate::samples;
 
@@ -13,8 +12,8 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let now = Instant::now();
     for servers in [1, 3, 100] {
-        let snapshot = samples::snapshot(&samples::state(0, &samples::direct(), servers));
-        let Some(upstream) = snapshot.upstream(&UpstreamKey::new("up")) else { panic!("no upstream") };
+        let snapshot = samples::snapshot(&mut samples::state(0, &samples::direct(), servers));
+        let Some(upstream) = snapshot.upstream_named("up") else { panic!("no upstream") };
         let mut balancer = Balancer::new(upstream, 1);
         let tried = Tried::new();
         group.bench_function(format!("{servers} servers"), |bencher| {

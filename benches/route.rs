@@ -24,7 +24,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("route");
     group.throughput(Throughput::Elements(1));
     for (name, domains, rules) in &cases {
-        let snapshot = samples::snapshot(&samples::state(*domains, rules, 1));
+        let snapshot = samples::snapshot(&mut samples::state(*domains, rules, 1));
         let hosts: Vec<String> =
             (0..*domains).map(|number| samples::host(number * STRIDE % domains)).collect();
         let mut scratch = Scratch::new();
@@ -44,7 +44,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 
 /// A host that no domain has: as many look-ups as there can be.
 fn unknown(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>, rules: &Value) {
-    let snapshot = samples::snapshot(&samples::state(1000, rules, 1));
+    let snapshot = samples::snapshot(&mut samples::state(1000, rules, 1));
     let mut scratch = Scratch::new();
     group.bench_function("no domain", |bencher| {
         bencher.iter(|| ask(&snapshot, "www.unknown.example.com", &mut scratch));

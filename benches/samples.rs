@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use elb::model::{Addresses, Edit, Snapshot, State};
+use elb::model::{Edit, Snapshot, State};
 use serde_json::{Map, Value, json};
 
 /// What a simple client asks.
@@ -86,6 +86,6 @@ pub(crate) fn state(domains: usize, rules: &Value, servers: usize) -> State {
 }
 
 /// What workers get of a state.
-pub(crate) fn snapshot(state: &State) -> Arc<Snapshot> {
-    Arc::new(state.snapshot(1, &Addresses::new(), &Snapshot::empty()))
+pub(crate) fn snapshot(state: &mut State) -> Arc<Snapshot> {
+    Arc::new(state.snapshot(1))
 }

@@ -8,7 +8,7 @@ use criterion::{BatchSize, Criterion, Throughput};
 use elb::data::pool::Pool;
 use elb::data::view::View;
 use elb::exchange::RouteRequest;
-use elb::model::{Addresses, Edit};
+use elb::model::Edit;
 use serde_json::{Map, Value};
 
 use crate::samples;
@@ -18,7 +18,7 @@ const DOMAINS: usize = 100_000;
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("snapshot");
     let mut state = samples::state(DOMAINS, &samples::direct(), 3);
-    let first = samples::snapshot(&state);
+    let first = samples::snapshot(&mut state);
 
     group.sample_size(20);
     group.throughput(Throughput::Elements(DOMAINS as u64));
@@ -32,8 +32,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             if let Err(fault) = state.edit(Edit::PutDomains(change)) {
                 panic!("a sample is faulty: {fault:?}");
             }
-            let next = state.snapshot(version, &Addresses::new(), &current);
-            current = Arc::new(next);
+            current = Arc::new(state.snapshot(version));
         });
     });
 

@@ -22,9 +22,9 @@
 //! * [`settings`]: flags and variables to one validated value.
 //! * [`model`]: what the operator said. [`model::State`] is the editable truth, [`model::Snapshot`] the immutable copy
 //!   that workers read, [`model::route`] the one function that decides where a request goes.
-//! * [`http1`]: what the wire says. [`http1::buf::Buf`] is a window with marks, [`http1::scan`] finds the end of a head,
-//!   [`http1::request_head`] and [`http1::response_head`] check it, [`http1::body`] finds the end of a body,
-//!   [`http1::rewrite`] writes what leaves.
+//! * [`http1`]: what the wire says. [`http1::buf::Buf`] is a window with marks; `http1::lines` splits a head that came
+//!   whole, [`http1::scan`] finds the end of one that did not, [`http1::request_head`] and [`http1::response_head`] say
+//!   what it means, [`http1::body`] finds the end of a body, [`http1::rewrite`] writes what leaves.
 //! * [`exchange`]: one request and its response as a machine. Events in, [`exchange::Step`]s out.
 //! * [`link`]: what the planes say to each other.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.

@@ -5,12 +5,18 @@
 
 use std::time::Duration;
 
+use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::answers::{Accepted, BegunDump, DumpError, Progress};
 use super::hub::Hub;
+use crate::model::{Edit, Fault, Library, Prepared};
 
+/// Domains or upstreams that are read on the control thread: some milliseconds at most, and mostly one.
+const AT_ONCE: usize = 32;
+/// Bytes of JSON that are parsed on the control thread: a millisecond.
+pub(super) const BYTES_AT_ONCE: usize = 64 << 10;
 /// Questions that may wait for the hub.
 const QUESTIONS: usize = 64;
 
@@ -28,6 +34,7 @@ pub(super) struct Gone;
 pub(super) struct HubHandle {
     questions: mpsc::Sender<Question>,
     progress: watch::Receiver<Progress>,
+    library: Library,
 }
 
 impl From<Gone> for DumpError {
@@ -40,7 +47,7 @@ impl HubHandle {
     /// A handle, and where its questions arrive.
     pub(super) fn new(hub: &Hub) -> (Self, mpsc::Receiver<Question>) {
         let (questions, arrive) = mpsc::channel(QUESTIONS);
-        (Self { questions, progress: hub.watch() }, arrive)
+        (Self { questions, progress: hub.watch(), library: hub.library() }, arrive)
     }
 
     /// Asks the hub, and waits for its answer.
@@ -53,6 +60,30 @@ impl HubHandle {
         let question: Question = Box::new(move |hub| drop(reply.send(question(hub))));
         self.questions.send(question).await.map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
+    }
+
+    /// Reads and checks a change before the hub sees it; a large one where nobody waits for the thread.
+    ///
+    /// # Errors
+    /// What is wrong with it; or that the process is ending.
+    pub(super) async fn prepare(&self, edit: Edit) -> Result<Result<Prepared, Fault>, Gone> {
+        if edit.size() <= AT_ONCE {
+            return Ok(self.library.prepare(edit));
+        }
+        let library = self.library.clone();
+        tokio::task::spawn_blocking(move || library.prepare(edit)).await.map_err(|_| Gone)
+    }
+
+    /// The same for domains as they were sent; see [`Library::prepare_domains`].
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub(super) async fn prepare_domains(&self, json: Bytes) -> Result<Option<Result<Prepared, Fault>>, Gone> {
+        if json.len() <= BYTES_AT_ONCE {
+            return Ok(self.library.prepare_domains(&json));
+        }
+        let library = self.library.clone();
+        tokio::task::spawn_blocking(move || library.prepare_domains(&json)).await.map_err(|_| Gone)
     }
 
     /// Waits until every worker serves what was accepted. Gives how many do, of how many.

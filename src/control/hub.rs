@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info};
 
@@ -17,7 +17,9 @@ use super::resolve::Resolver;
 use super::state_file::Saved;
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{Gauges, ToWorker, WorkerHandle};
-use crate::model::{Contents, Edit, Fault, Rejected, ServerTarget, Snapshot, State, UpstreamSpec};
+use crate::model::{Contents, Library, Prepared, Rejected, ServerTarget, Snapshot, State, UpstreamSpec};
+#[cfg(test)]
+use crate::model::{Edit, Fault};
 
 /// How long a change waits for the first addresses of names it brings. With [`ACKS`] it stays below the two seconds
 /// after which the Python client gives up.
@@ -92,15 +94,20 @@ impl Hub {
 
     fn build(&mut self) {
         let version = self.current.version + 1;
-        let snapshot = self.state.snapshot(version, self.resolver.addresses(), &self.current);
-        self.current = Arc::new(snapshot);
+        self.current = Arc::new(self.state.snapshot(version));
         self.behind = None;
         debug!("version {version}: {} domains", self.current.domain_count());
     }
 
     /// Something that a snapshot shows is different. The version it will be served in is `self.next()`.
     fn changed(&mut self) {
-        self.resolver.want(self.state.hosts());
+        for (name, wanted) in self.state.take_host_news() {
+            if !wanted {
+                self.resolver.forget(&name);
+            } else if let Some(known) = self.resolver.want(&name) {
+                self.state.learn(&name, known.to_vec());
+            }
+        }
         self.behind.get_or_insert_with(Instant::now);
     }
 
@@ -126,13 +133,24 @@ impl Hub {
 
 /// What the admin API asks.
 impl Hub {
-    /// Makes a change, or none of it.
-    pub(super) fn edit(&mut self, edit: Edit) -> Result<Accepted, Fault> {
-        let outcome = self.state.edit(edit)?;
+    /// Where changes are prepared.
+    pub(super) fn library(&self) -> Library {
+        self.state.library().clone()
+    }
+
+    /// Makes a change that was prepared.
+    pub(super) fn apply(&mut self, prepared: Prepared) -> Accepted {
+        let outcome = self.state.apply(prepared);
         if outcome.changed {
             self.changed();
         }
-        Ok(Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted() })
+        Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted() }
+    }
+
+    /// Makes a change, or none of it.
+    #[cfg(test)]
+    pub(super) fn edit(&mut self, edit: Edit) -> Result<Accepted, Fault> {
+        Ok(self.apply(self.library().prepare(edit)?))
     }
 
     /// Everything that was accepted so far, as something to wait for.
@@ -141,9 +159,17 @@ impl Hub {
         Accepted { version: self.next(), within: names + ACKS, warnings: Vec::new(), found: Vec::new() }
     }
 
-    /// Every domain with its rule set, as given.
-    pub(super) fn domains(&self) -> Map<String, Value> {
-        self.state.domains()
+    /// Every domain with its rule set, as given: the JSON of an object.
+    pub(super) fn domains(&self) -> String {
+        let mut json = String::from("{");
+        for (name, rules) in self.state.domain_texts() {
+            json.push_str(if json.len() > 1 { "," } else { "" });
+            json.push_str(&Value::from(name).to_string());
+            json.push(':');
+            json.push_str(rules);
+        }
+        json.push('}');
+        json
     }
 
     /// Every upstream, with the addresses of its servers.
@@ -159,10 +185,7 @@ impl Hub {
         match target {
             ServerTarget::Inet(address) => vec![address.to_string()],
             ServerTarget::Unix(path) => vec![format!("unix:{path}")],
-            ServerTarget::Name(name) => {
-                let known = self.resolver.addresses().get(name);
-                known.into_iter().flatten().map(ToString::to_string).collect()
-            }
+            ServerTarget::Name(name) => self.state.addresses(name).iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -190,9 +213,8 @@ impl Hub {
 
     fn alarms(&self) -> Vec<String> {
         let mut alarms = self.intake.alarms();
-        let mut lost: Vec<&str> = self.resolver.unresolved().collect();
-        let more = lost.len().saturating_sub(NAMED);
-        lost.truncate(NAMED);
+        let more = self.resolver.unresolved().len().saturating_sub(NAMED);
+        let lost: Vec<&str> = self.resolver.unresolved().take(NAMED).collect();
         if !lost.is_empty() {
             let more = if more == 0 { String::new() } else { format!(" and {more} more") };
             alarms.push(format!("without any address: {}{more}", lost.join(", ")));
@@ -283,7 +305,9 @@ impl Hub {
 
     /// Waits for the next lookup and takes its answer in. May be dropped at any await.
     pub(super) async fn resolved(&mut self) {
-        if self.resolver.next().await {
+        if let Some((name, addresses)) = self.resolver.next().await
+            && self.state.learn(&name, addresses)
+        {
             self.behind.get_or_insert_with(Instant::now);
         }
     }

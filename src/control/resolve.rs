@@ -15,13 +15,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::model::Addresses;
-
 /// Lookups under way at a time; the others wait their turn, each with its whole deadline ahead.
 const LOOKUPS: usize = 16;
 /// How long one lookup may take.
 const LOOKUP: Duration = Duration::from_millis(1500);
 
+/// `host:port` → its addresses.
+type Addresses = BTreeMap<String, Vec<SocketAddr>>;
 type Answer = io::Result<Vec<SocketAddr>>;
 /// Looks one `host:port` up.
 type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
@@ -34,6 +34,10 @@ pub(super) struct Resolver {
     names: BTreeMap<String, Name>,
     /// Last good addresses of the wanted names; a name that never had any is not in it.
     addresses: Addresses,
+    /// How many names were never looked up to the end.
+    untried: usize,
+    /// Names that were, and never had any address.
+    lost: BTreeSet<String>,
 }
 
 /// How far one name has come.
@@ -63,19 +67,28 @@ impl Resolver {
             running: JoinSet::new(),
             names: BTreeMap::new(),
             addresses: Addresses::new(),
+            untried: 0,
+            lost: BTreeSet::new(),
         }
     }
 
-    /// Makes `wanted` the names to know: forgets the others, starts a lookup of each new one.
-    pub(super) fn want(&mut self, wanted: BTreeSet<String>) {
-        self.names.retain(|name, _| wanted.contains(name));
-        self.addresses.retain(|name, _| wanted.contains(name));
-        for name in wanted {
-            if !self.names.contains_key(&name) {
-                self.names.insert(name.clone(), Name { busy: true, ..Name::default() });
-                self.start(name);
-            }
+    /// Begins to know a name: starts a lookup, unless it is known already. Gives its addresses then.
+    pub(super) fn want(&mut self, name: &str) -> Option<&[SocketAddr]> {
+        if !self.names.contains_key(name) {
+            self.names.insert(name.to_owned(), Name { busy: true, ..Name::default() });
+            self.untried += 1;
+            self.start(name.to_owned());
         }
+        self.addresses.get(name).map(Vec::as_slice)
+    }
+
+    /// Forgets a name.
+    pub(super) fn forget(&mut self, name: &str) {
+        if let Some(state) = self.names.remove(name) {
+            self.untried -= usize::from(!state.tried);
+        }
+        self.addresses.remove(name);
+        self.lost.remove(name);
     }
 
     /// Looks every wanted name up again that is not being looked up already.
@@ -97,32 +110,27 @@ impl Resolver {
         idle.into_iter().for_each(|name| self.start(name));
     }
 
-    /// Waits for the next lookup to end; for ever when none is under way. True when the addresses changed.
+    /// Waits for the next lookup to end; for ever when none is under way. Gives the name and its addresses when those
+    /// changed.
     ///
     /// May be dropped at any await without losing an answer.
-    pub(super) async fn next(&mut self) -> bool {
+    pub(super) async fn next(&mut self) -> Option<(String, Vec<SocketAddr>)> {
         match self.running.join_next().await {
             Some(Ok((name, answer))) => self.learn(name, answer),
             // A lookup that panicked leaves its name busy, which costs its refresh and nothing else.
-            Some(Err(_)) => false,
+            Some(Err(_)) => None,
             None => std::future::pending().await,
         }
     }
 
     /// Is there no name left whose first lookup is under way?
     pub(super) fn is_settled(&self) -> bool {
-        self.names.values().all(|state| state.tried)
-    }
-
-    /// Last good addresses of the wanted names.
-    pub(super) fn addresses(&self) -> &Addresses {
-        &self.addresses
+        self.untried == 0
     }
 
     /// Wanted names without any address, as far as their lookups have ended.
-    pub(super) fn unresolved(&self) -> impl Iterator<Item = &str> {
-        let nameless = |(name, state): &(&String, &Name)| state.tried && !self.addresses.contains_key(*name);
-        self.names.iter().filter(nameless).map(|(name, _)| name.as_str())
+    pub(super) fn unresolved(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.lost.iter().map(String::as_str)
     }
 
     fn start(&mut self, name: String) {
@@ -136,11 +144,11 @@ impl Resolver {
         });
     }
 
-    fn learn(&mut self, name: String, answer: Answer) -> bool {
+    fn learn(&mut self, name: String, answer: Answer) -> Option<(String, Vec<SocketAddr>)> {
         // Nobody wants it any more; or wants it again, with a newer lookup under way whose answer this is as good as.
-        let Some(state) = self.names.get_mut(&name) else { return false };
+        let state = self.names.get_mut(&name)?;
         state.busy = false;
-        state.tried = true;
+        self.untried -= usize::from(!std::mem::replace(&mut state.tried, true));
         let failure = match &answer {
             Ok(found) if found.is_empty() => Some("no address".to_owned()),
             Ok(_) => None,
@@ -148,6 +156,9 @@ impl Resolver {
         };
         let was_failing = std::mem::replace(&mut state.failing, failure.is_some());
         if let Some(failure) = failure {
+            if !self.addresses.contains_key(&name) {
+                self.lost.insert(name.clone());
+            }
             if !was_failing {
                 match self.addresses.get(&name) {
                     Some(known) => {
@@ -156,15 +167,17 @@ impl Resolver {
                     None => warn!("{name} cannot be resolved ({failure}); it gets no requests until it can"),
                 }
             }
-            return false;
+            return None;
         }
+        self.lost.remove(&name);
         if was_failing {
             info!("{name} is resolved again");
         }
         let mut found = answer.unwrap_or_default();
         found.sort_unstable();
         found.dedup();
-        self.addresses.insert(name, found.clone()).as_ref() != Some(&found)
+        let before = self.addresses.insert(name.clone(), found.clone());
+        (before.as_ref() != Some(&found)).then_some((name, found))
     }
 }
 

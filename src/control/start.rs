@@ -85,8 +85,9 @@ async fn begin(
     let StoreHandle { mut events, commands } = open(settings);
     let mut hub = Hub::new(Resolver::system(), commands);
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
+    let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {
-        () = load(&mut hub, &mut events, state_file.as_ref()) => {}
+        read = load(&mut hub, &mut events, state_file.as_ref(), is_file) => read?,
         () = told_to_end(&mut orders) => return Err(0),
     }
     let (handle, questions) = HubHandle::new(&hub);
@@ -121,8 +122,20 @@ async fn begin(
 }
 
 /// Waits for the store, else for what a state file remembers, and then for addresses; each for so long and no longer.
-async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file: Option<&StateFile>) {
-    let missing = match timeout(LOAD, events.recv()).await {
+/// A file is read to the end however long that takes, and must be sound: waiting would not make it so, and whoever wrote
+/// it is there to hear of it. Gives the exit code if it is not.
+async fn load(
+    hub: &mut Hub,
+    events: &mut mpsc::Receiver<StoreEvent>,
+    state_file: Option<&StateFile>,
+    is_file: bool,
+) -> Result<(), u8> {
+    let heard = if is_file { Ok(events.recv().await) } else { timeout(LOAD, events.recv()).await };
+    let missing = match heard {
+        Ok(Some(StoreEvent::Down { reason })) if is_file => {
+            error!("the configuration file cannot be read: {reason}");
+            return Err(FAILURE);
+        }
         Ok(Some(StoreEvent::Down { reason })) => Some(reason),
         Ok(Some(event)) => {
             hub.store_event(event);
@@ -146,6 +159,7 @@ async fn load(hub: &mut Hub, events: &mut mpsc::Receiver<StoreEvent>, state_file
     if timeout(NAMES, all).await.is_err() {
         warn!("some server names are not resolved yet; their servers are used as soon as they are");
     }
+    Ok(())
 }
 
 async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
@@ -195,6 +209,16 @@ mod tests {
         assert_eq!((snapshot.version, snapshot.domain_count()), (1, 1));
         let servers: usize = snapshot.upstreams().map(|upstream| upstream.servers.len()).sum();
         assert!(servers >= 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_with_a_fault_is_an_error_at_the_start_and_none_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.json");
+        let store = format!("file:{}", path.display());
+        assert_eq!(first(&["--store", &store], None).await.unwrap().domain_count(), 0);
+        std::fs::write(&path, &DOCUMENT[1..]).unwrap();
+        assert_eq!(first(&["--store", &store], None).await.unwrap_err(), FAILURE);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use mio::net::TcpStream;
 use super::answer::exhausted;
 use super::conn::{Conn, PeerText};
 use super::socket::Socket;
+use super::timers::Alarm;
 use super::token::{Kind, Token};
 use super::worker::Worker;
 
@@ -81,6 +82,7 @@ impl Worker {
             starved: false,
             fresh: true,
             deadline,
+            alarm: Alarm::default(),
             active: None,
         });
         self.pump(slot);

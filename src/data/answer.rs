@@ -94,8 +94,8 @@ fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
         Routed::Forward { domain, upstream, backend, path } => {
             active.domain = Some(domain);
             active.upstream = upstream;
-            let host = backend.host.as_deref().map(str::as_bytes);
-            active.exchange.forward(&env, &Forward { peer, path, host, extra: &backend.headers });
+            let host = backend.host().map(str::as_bytes);
+            active.exchange.forward(&env, &Forward { peer, path, host, extra: backend.headers() });
         }
     }
     false

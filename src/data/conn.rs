@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::balancer::{Lease, Tried};
 use super::socket::Socket;
+use super::timers::Alarm;
 use super::token::Token;
 use crate::exchange::Exchange;
 
@@ -78,6 +79,8 @@ pub struct Conn {
     pub fresh: bool,
     /// When something is to be done if nothing happens until then.
     pub deadline: Instant,
+    /// When the wheel will ring for it.
+    pub alarm: Alarm,
     /// The request under way.
     pub active: Option<Box<Active>>,
 }

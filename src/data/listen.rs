@@ -30,6 +30,12 @@ pub fn bind(addresses: &[SocketAddr], workers: usize) -> io::Result<Vec<Listener
     let mut all: Vec<Listeners> = (0..workers).map(|_| Listeners { sockets: Vec::new() }).collect();
     for address in addresses {
         let mut address = *address;
+        if is_taken(address) {
+            tracing::warn!(
+                "another process listens on {address} already; if it shares the port, as another ELB does, each gets a \
+                 part of the connections until one of the two ends"
+            );
+        }
         for listeners in &mut all {
             let socket = bind_one(address).map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
@@ -41,6 +47,25 @@ pub fn bind(addresses: &[SocketAddr], workers: usize) -> io::Result<Vec<Listener
         }
     }
     Ok(all)
+}
+
+/// Does anyone listen there? Sharing a port hides it: whoever forgot to end an old process would wonder at answers by
+/// rules that are long gone. It is asked with a socket that does not share.
+fn is_taken(address: SocketAddr) -> bool {
+    // The kernel chooses a port that is free.
+    if address.port() == 0 {
+        return false;
+    }
+    let probe = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        // Connections that ended a moment ago are nobody's.
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())
+    };
+    probe().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<Socket> {
@@ -105,6 +130,17 @@ mod tests {
         assert!(accepted.0.nodelay().unwrap());
         drop(accepted);
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_port_that_someone_else_listens_on_is_noticed() {
+        assert!(!is_taken("127.0.0.1:0".parse().unwrap()));
+        let mut all = bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
+        let address = all[0].addresses()[0];
+        let listeners = all.remove(0).listen().unwrap();
+        assert!(is_taken(address));
+        let _shared = bind(&[address], 1).unwrap();
+        drop(listeners);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use mio::event::Event;
 use slab::Slab;
 
 use super::socket::Socket;
-use super::timers::Timers;
+use super::timers::{Alarm, Timers};
 use super::token::{Kind, Token};
 use crate::model::Endpoint;
 
@@ -32,6 +32,7 @@ struct ServerSocket {
     endpoint: Endpoint,
     holder: Holder,
     expires: Instant,
+    alarm: Alarm,
 }
 
 /// The worker's server connections.
@@ -114,7 +115,14 @@ impl Pool {
         socket.register(registry, mio::Token(token.to_usize()))?;
         let slot = number(entry.key());
         let holder = Holder::Lent(client);
-        entry.insert(ServerSocket { socket, token, endpoint: endpoint.clone(), holder, expires: now });
+        entry.insert(ServerSocket {
+            socket,
+            token,
+            endpoint: endpoint.clone(),
+            holder,
+            expires: now,
+            alarm: Alarm::default(),
+        });
         Ok(slot)
     }
 
@@ -164,7 +172,7 @@ impl Pool {
         }
         server.holder = Holder::Idle(list);
         server.expires = now + self.keepalive;
-        timers.arm(server.token, server.expires);
+        server.alarm.set(timers, server.token, server.expires);
         idle.push(slot);
         self.idle += 1;
     }
@@ -198,15 +206,17 @@ impl Pool {
 
     /// A timer came due: closes an idle connection whose time is over. Returns whether it was.
     pub fn expire(&mut self, token: Token, timers: &mut Timers, now: Instant) -> bool {
-        let server = self.sockets.get(token.slot as usize).filter(|server| server.token == token);
-        let Some(server) = server.filter(|server| matches!(server.holder, Holder::Idle(_))) else {
+        let server = self.sockets.get_mut(token.slot as usize).filter(|server| server.token == token);
+        let Some(server) = server else { return false };
+        server.alarm.rang();
+        if !matches!(server.holder, Holder::Idle(_)) {
             return false;
-        };
+        }
         let over = server.expires <= now;
         if over {
             self.close(token.slot);
         } else {
-            timers.arm(token, server.expires);
+            server.alarm.set(timers, token, server.expires);
         }
         over
     }

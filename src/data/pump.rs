@@ -49,11 +49,13 @@ pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
         if let Some(mut server) = lent(active, ctx) {
             moved |= receive_from_server(&mut server, active, ctx, &mut budget);
         }
-        match answer::drive(conn, ctx) {
-            Driven::Waiting { stepped } => moved |= stepped,
-            Driven::Idle => continue,
-            Driven::Close => return Pumped::Close,
-            Driven::Adopt => return Pumped::Adopt,
+        if active.exchange.is_stirred() {
+            match answer::drive(conn, ctx) {
+                Driven::Waiting { stepped } => moved |= stepped,
+                Driven::Idle => continue,
+                Driven::Close => return Pumped::Close,
+                Driven::Adopt => return Pumped::Adopt,
+            }
         }
         let Conn { socket, active: Some(active), .. } = conn else { return Pumped::Close };
         moved |= send_to_server(active, ctx);
@@ -61,10 +63,20 @@ pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
         if budget == 0 {
             return rest_or(conn, ctx, Pumped::More);
         }
-        if !moved {
+        if !moved || !may_move(socket, active, ctx) {
             return rest(conn, ctx);
         }
     }
+}
+
+/// Whether another round could do anything: a step is due, or a socket has bytes that are wanted.
+fn may_move(client: &Socket, active: &mut Active, ctx: &mut Ctx) -> bool {
+    active.exchange.is_stirred()
+        || (client.readable && active.exchange.wants(Side::Client))
+        || active.server.and_then(|slot| ctx.pool.socket(slot)).is_some_and(|server| {
+            (server.readable && active.exchange.wants(Side::Server))
+                || (active.connecting && (server.writable || server.failed))
+        })
 }
 
 /// Whether an attempt to connect has come to an end, and how.
@@ -128,12 +140,11 @@ fn read(socket: &mut Socket, active: &mut Active, side: Side, budget: &mut usize
 /// Sees to it that a side has a window with room; `false` when the stock is used up.
 fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
     let wanted = active.exchange.window_wanted(side);
-    if !active.exchange.room(side).is_empty() && wanted <= active.exchange.room(side).len() {
+    if wanted == 0 {
         return true;
     }
-    let has = !active.exchange.room(side).is_empty();
-    if has || (wanted > 1 && !Buffers::larger_than(wanted - 1)) {
-        return has;
+    if !Buffers::larger_than(wanted - 1) {
+        return false;
     }
     // What is kept for another server is given up before anybody waits for a window.
     if !take(active, side, wanted, ctx) && active.exchange.forgo_replay() && side == Side::Server {
@@ -204,12 +215,12 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
             // A hopeful read found nothing: the connection is as idle as before, and its deadline the same.
             answer::release(conn, ctx);
         } else {
-            conn.deadline = active.exchange.deadline();
+            conn.deadline = active.exchange.deadline(&ctx.env());
         }
     }
     if conn.active.is_none() && ctx.draining && !conn.fresh {
         return Pumped::Close;
     }
-    ctx.timers.arm(conn.token, conn.deadline);
+    conn.alarm.set(&mut ctx.timers, conn.token, conn.deadline);
     pumped
 }

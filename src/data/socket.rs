@@ -3,13 +3,16 @@
 //! It owns one stream and its readiness bits, never a policy. Registration is edge-triggered: a bit stays set until a
 //! call moves less than it could have. Next: `conn` reads and writes through it.
 
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 
 use crate::model::Endpoint;
 
@@ -95,26 +98,30 @@ impl Socket {
         }
     }
 
+    fn fd(&self) -> BorrowedFd<'_> {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
+    }
+
     /// Reads once. A read that does not fill the room has drained the socket, unless the end is still to be read.
     pub fn read(&mut self, room: &mut [u8]) -> Flow {
-        let outcome = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(room),
-            Stream::Unix(stream) => stream.read(room),
-        };
-        match outcome {
-            Ok(0) => {
+        let wanted = room.len();
+        match rustix::net::recv(self.fd(), room, RecvFlags::empty()) {
+            Ok((_, 0)) => {
                 self.readable = false;
                 Flow::Ended
             }
-            Ok(n) => {
-                self.readable = n == room.len() || self.ended || self.failed;
+            Ok((_, n)) => {
+                self.readable = n == wanted || self.ended || self.failed;
                 Flow::Moved(n)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(Errno::WOULDBLOCK) => {
                 self.readable = false;
                 Flow::Blocked
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Flow::Blocked,
+            Err(Errno::INTR) => Flow::Blocked,
             Err(_) => {
                 self.readable = false;
                 Flow::Failed
@@ -126,16 +133,10 @@ impl Socket {
     pub fn write(&mut self, slices: [&[u8]; 3]) -> Flow {
         let wanted = slices.iter().map(|slice| slice.len()).sum::<usize>();
         let outcome = match slices {
-            [only, [], []] | [[], only, []] => match &mut self.stream {
-                Stream::Tcp(stream) => stream.write(only),
-                Stream::Unix(stream) => stream.write(only),
-            },
+            [only, [], []] | [[], only, []] => rustix::net::send(self.fd(), only, SendFlags::NOSIGNAL),
             slices => {
-                let vector = slices.map(IoSlice::new);
-                match &mut self.stream {
-                    Stream::Tcp(stream) => stream.write_vectored(&vector),
-                    Stream::Unix(stream) => stream.write_vectored(&vector),
-                }
+                let mut nothing = SendAncillaryBuffer::default();
+                rustix::net::sendmsg(self.fd(), &slices.map(IoSlice::new), &mut nothing, SendFlags::NOSIGNAL)
             }
         };
         match outcome {
@@ -143,11 +144,11 @@ impl Socket {
                 self.writable = n == wanted;
                 Flow::Moved(n)
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(Errno::WOULDBLOCK) => {
                 self.writable = false;
                 Flow::Blocked
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Flow::Blocked,
+            Err(Errno::INTR) => Flow::Blocked,
             Err(_) => {
                 self.writable = false;
                 Flow::Failed

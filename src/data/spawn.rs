@@ -75,7 +75,7 @@ fn build(
     let now = Instant::now();
     let max_connections = max_connections(settings);
     let prepared = max_connections.min(PREPARED);
-    let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_count()));
+    let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_slots()));
     let mut ctx = Ctx {
         pool: Pool::new(settings.server_idle_max, settings.server_keepalive_timeout),
         view: View::new(snapshot, end.index as u64),
@@ -107,6 +107,7 @@ fn build(
         conns: Slab::with_capacity(prepared),
         ctx,
         runnable: Vec::new(),
+        answered: Vec::new(),
         generation: 0,
         max_connections,
         acceptable: true,

@@ -44,6 +44,27 @@ pub struct Timers {
     armed: usize,
 }
 
+/// What an owner remembers of its entry, so that a deadline that only moves later does not touch the wheel: its memory is
+/// another line of the cache for each connection.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Alarm(Option<Instant>);
+
+impl Alarm {
+    /// As [`Timers::arm`], which is called when the wheel would ring too late.
+    #[inline]
+    pub fn set(&mut self, timers: &mut Timers, token: Token, at: Instant) {
+        if self.0.is_none_or(|armed| at < armed) {
+            timers.arm(token, at);
+            self.0 = Some(at);
+        }
+    }
+
+    /// The token was handed out: nothing is armed any more.
+    pub fn rang(&mut self) {
+        self.0 = None;
+    }
+}
+
 /// What the wheel knows of a token, and its place in the list of its slot.
 #[derive(Debug, Clone)]
 struct Entry {

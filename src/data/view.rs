@@ -1,18 +1,15 @@
 //! This core's reading of the current snapshot: its own regex clones, balancers and pools, made when first used.
 //!
 //! It owns what a worker keeps about domains and upstreams between requests, never a socket. A new snapshot costs two
-//! stores; each upstream is compared when it is next used, and carries its counters over. Next: `model::route` decides,
-//! `balancer` chooses.
+//! stores; each upstream is compared when it is next used, and carries its counters over. Upstreams are found by the slot
+//! that the rule names, here as in the snapshot. Next: `model::route` decides, `balancer` chooses.
 
 use std::sync::Arc;
-
-use hashbrown::HashMap;
-use slab::Slab;
 
 use super::balancer::Balancer;
 use super::pool::Pool;
 use crate::exchange::RouteRequest;
-use crate::model::{self, Backend, Decision, Request, Scratch, Silent, Snapshot, Upstream, UpstreamKey};
+use crate::model::{self, Backend, Decision, Request, Scratch, Silent, Snapshot, Upstream, UpstreamName};
 
 /// One upstream as this worker uses it.
 #[derive(Debug)]
@@ -22,6 +19,8 @@ pub struct Local {
     /// The pool's list of idle connections of each server.
     pub lists: Vec<u32>,
     version: u64,
+    /// Held so that the slot is no other upstream's while this is here: a lease on a server of it may be out.
+    _name: Arc<UpstreamName>,
 }
 
 /// Where a request goes.
@@ -38,7 +37,7 @@ pub enum Routed<'v> {
     Forward {
         /// The domain's slot in the snapshot.
         domain: u32,
-        /// The upstream's slot in this view; `None` when there is no such upstream.
+        /// The upstream's slot; `None` when there is no such upstream.
         upstream: Option<u32>,
         /// What the rule says beside it.
         backend: &'v Backend,
@@ -52,8 +51,10 @@ pub enum Routed<'v> {
 pub struct View {
     snapshot: Arc<Snapshot>,
     scratch: Scratch,
-    locals: Slab<Local>,
-    index: HashMap<UpstreamKey, u32>,
+    /// By slot; made when first used.
+    locals: Vec<Option<Box<Local>>>,
+    /// The version that was swept last; nothing has gone since.
+    swept: u64,
     seed: u64,
 }
 
@@ -61,7 +62,7 @@ impl View {
     /// A view of `snapshot`. Workers with different seeds begin their rounds at different servers.
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
-        Self { snapshot, scratch: Scratch::new(), locals: Slab::new(), index: HashMap::new(), seed }
+        Self { snapshot, scratch: Scratch::new(), locals: Vec::new(), swept: 0, seed }
     }
 
     /// What is served.
@@ -84,68 +85,93 @@ impl View {
             path: request.path,
             user_agent: request.user_agent,
         };
-        let Self { snapshot, scratch, locals, index, seed } = self;
+        let Self { snapshot, scratch, locals, seed, .. } = self;
         match model::route(snapshot, &request, scratch, &mut Silent) {
             Decision::Denied { status, reason, .. } => Routed::Denied { status, reason },
             Decision::Forward { domain, backend, path } => {
-                let upstream = localise(snapshot, locals, index, *seed, &backend.key, pool);
+                let upstream = localise(snapshot, locals, *seed, backend.slot(), pool);
                 Routed::Forward { domain, upstream, backend, path }
             }
         }
     }
 
     /// An upstream by its slot.
+    #[inline]
     pub fn local(&mut self, upstream: u32) -> Option<&mut Local> {
-        self.locals.get_mut(upstream as usize)
+        self.locals.get_mut(upstream as usize)?.as_deref_mut()
     }
 
     /// Places taken in all balancers.
     #[must_use]
     pub fn leases(&self) -> u64 {
-        self.locals.iter().map(|(_, local)| local.balancer.leases()).sum()
+        self.locals.iter().flatten().map(|local| local.balancer.leases()).sum()
     }
 
     /// Forgets upstreams that are in no snapshot any more and whose servers nobody holds a lease on: a lease that
     /// outlived them would be taken for one of the upstream that gets the slot next.
     pub fn sweep(&mut self, pool: &mut Pool) {
-        let Self { snapshot, locals, index, .. } = self;
-        index.retain(|key, slot| {
-            let kept = snapshot.upstream(key).is_some()
-                || locals.get(*slot as usize).is_some_and(|local| local.balancer.leases() > 0);
-            if !kept && let Some(local) = locals.try_remove(*slot as usize) {
+        if self.swept == self.snapshot.version {
+            return;
+        }
+        let mut leased = false;
+        for (slot, place) in (0..).zip(&mut self.locals) {
+            let Some(local) = place else { continue };
+            if self.snapshot.upstream(slot).is_some() {
+                continue;
+            }
+            if local.balancer.leases() > 0 {
+                leased = true;
+            } else if let Some(local) = place.take() {
                 local.lists.into_iter().for_each(|list| pool.drop_list(list));
             }
-            kept
-        });
+        }
+        if !leased {
+            self.swept = self.snapshot.version;
+        }
     }
 }
 
-/// The slot of the upstream, brought up to date with the snapshot.
+/// The slot if there is an upstream in it, which is brought up to date with the snapshot.
+#[inline]
 fn localise(
     snapshot: &Snapshot,
-    locals: &mut Slab<Local>,
-    index: &mut HashMap<UpstreamKey, u32>,
+    locals: &mut Vec<Option<Box<Local>>>,
     seed: u64,
-    key: &UpstreamKey,
+    slot: u32,
     pool: &mut Pool,
 ) -> Option<u32> {
-    let version = snapshot.version;
-    if let Some(slot) = index.get(key) {
-        let local = locals.get_mut(*slot as usize)?;
-        if local.version != version {
-            let current = snapshot.upstream(key)?;
+    match locals.get_mut(slot as usize) {
+        Some(Some(local)) if local.version == snapshot.version => Some(slot),
+        _ => renew(snapshot, locals, seed, slot, pool),
+    }
+}
+
+#[cold]
+fn renew(
+    snapshot: &Snapshot,
+    locals: &mut Vec<Option<Box<Local>>>,
+    seed: u64,
+    slot: u32,
+    pool: &mut Pool,
+) -> Option<u32> {
+    let (current, name) = (snapshot.upstream(slot)?, snapshot.upstream_name(slot)?);
+    let place = slot as usize;
+    if locals.len() <= place {
+        locals.resize_with(place + 1, || None);
+    }
+    match locals.get_mut(place)? {
+        Some(local) => {
             if !Arc::ptr_eq(current, local.balancer.upstream()) {
                 local.carry(current, pool);
             }
-            local.version = version;
+            local.version = snapshot.version;
         }
-        return Some(*slot);
+        vacant => {
+            let lists = current.servers.iter().map(|_| pool.add_list()).collect();
+            let (balancer, version) = (Balancer::new(current, seed), snapshot.version);
+            *vacant = Some(Box::new(Local { balancer, lists, version, _name: Arc::clone(name) }));
+        }
     }
-    let upstream = snapshot.upstream(key)?;
-    let balancer = Balancer::new(upstream, seed);
-    let lists = upstream.servers.iter().map(|_| pool.add_list()).collect();
-    let slot = u32::try_from(locals.insert(Local { balancer, lists, version })).ok()?;
-    index.insert(key.clone(), slot);
     Some(slot)
 }
 
@@ -177,7 +203,7 @@ mod tests {
 
     use super::super::balancer::Tried;
     use super::*;
-    use crate::model::{Addresses, Edit, State};
+    use crate::model::{Edit, State};
 
     /// A view, the state that it is of, and a pool beside it.
     struct Scene {
@@ -196,8 +222,7 @@ mod tests {
             for edit in edits {
                 self.state.edit(edit).unwrap();
             }
-            let former = self.view.snapshot();
-            let snapshot = self.state.snapshot(former.version + 1, &Addresses::new(), former);
+            let snapshot = self.state.snapshot(self.view.snapshot().version + 1);
             drop(self.view.swap(Arc::new(snapshot)));
             self.view.sweep(&mut self.pool);
         }

@@ -37,6 +37,9 @@ pub struct Worker {
     pub(super) conns: Slab<Conn>,
     pub(super) ctx: Ctx,
     pub(super) runnable: Vec<u32>,
+    /// Connections whose server has said something. They come after those whose client has: what goes to servers leaves
+    /// together, and what goes to clients, so that who is woken by the first finds more to do.
+    pub(super) answered: Vec<u32>,
     pub(super) generation: u32,
     pub(super) max_connections: usize,
     /// A listener may have more connections.
@@ -82,6 +85,7 @@ impl Worker {
             }
             self.accept();
             std::mem::swap(&mut turn, &mut self.runnable);
+            turn.append(&mut self.answered);
             for slot in turn.drain(..) {
                 self.pump(slot);
             }
@@ -138,7 +142,7 @@ impl Worker {
                     if let Some(slot) = self.ctx.pool.event(token, event)
                         && let Some(conn) = self.conns.get_mut(slot as usize)
                     {
-                        queue(&mut self.runnable, conn);
+                        queue(&mut self.answered, conn);
                     }
                 }
             }
@@ -157,15 +161,12 @@ impl Worker {
         }
         if let Some(snapshot) = latest {
             self.send_stats();
-            let domains = snapshot.domain_count();
             let version = snapshot.version;
             let former = std::sync::Arc::clone(self.ctx.view.snapshot());
             self.renumber(&former, &snapshot);
-            drop(former);
             let old = self.ctx.view.swap(snapshot);
-            if let Some(stats) = &mut self.ctx.stats {
-                *stats = Stats::new(domains);
-            }
+            // Of the two pointers to it the last one travels, so nothing is freed here.
+            drop(former);
             // Control gives its channel room for one such report of every worker; without room the version shows with
             // the next one.
             let _ = self.reports.try_send(Report::Applied { worker: self.index, version, old });
@@ -174,9 +175,11 @@ impl Worker {
 
     /// Requests under way are counted under their domain's new number.
     fn renumber(&mut self, former: &crate::model::Snapshot, current: &crate::model::Snapshot) {
-        if self.ctx.stats.is_none() {
+        let Some(stats) = &mut self.ctx.stats else { return };
+        if current.has_domains_of(former) {
             return;
         }
+        *stats = Stats::new(current.domain_slots());
         for (_, conn) in &mut self.conns {
             if let Some(active) = &mut conn.active {
                 active.domain =
@@ -264,8 +267,9 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token) else {
             return;
         };
+        conn.alarm.rang();
         if conn.deadline > self.ctx.now {
-            self.ctx.timers.arm(token, conn.deadline);
+            conn.alarm.set(&mut self.ctx.timers, token, conn.deadline);
             return;
         }
         let Some(active) = &mut conn.active else {
@@ -319,7 +323,7 @@ impl Worker {
         // With a full channel the numbers stay here and grow; none is lost.
         if let Ok(permit) = self.reports.try_reserve() {
             let snapshot = std::sync::Arc::clone(view.snapshot());
-            let taken = stats.take(snapshot.domain_count());
+            let taken = stats.take(snapshot.domain_slots());
             permit.send(Report::Counted { stats: Box::new(taken), snapshot });
         }
     }

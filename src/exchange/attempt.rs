@@ -41,7 +41,7 @@ impl Exchange {
         self.response.restart();
         self.phase = Phase::Await;
         self.patience.renew(env);
-        self.moved = true;
+        self.mark();
         let _ = self.request.judge(); // What came with the connection; a refusal is found again by the next step.
         if self.request.head.expects_continue && !self.continued {
             self.continued = true;
@@ -49,11 +49,11 @@ impl Exchange {
                 self.response.say_continue();
             }
         }
-        self.set_deadline(env);
     }
 
     /// The answer to [`Step::Connect`], at once or later: there will be no connection. After the deadline it is no news.
     pub fn refused(&mut self, env: &Env<'_>, why: NoServer) {
+        self.mark();
         match why {
             _ if !self.is_connecting() => {}
             NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),

@@ -3,7 +3,7 @@
 //! It owns no clock; `now` comes with every call. Single bytes do not move it: who is waited for must do what is owed,
 //! or a fair part of it ([`limits::PROGRESS`]). Next: `attempt` for what follows a silence.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::machine::Exchange;
 use super::phase::{Env, Phase, Side, Step};
@@ -78,11 +78,17 @@ impl Patience {
 }
 
 impl Exchange {
-    /// Sets the deadline anew if somebody else is waited for now, or who was has made progress.
-    pub(super) fn set_deadline(&mut self, env: &Env<'_>) {
-        if !std::mem::take(&mut self.moved) {
-            return;
+    /// When the shell must call [`Exchange::expired`] if nothing moves until then. Asked when the exchange rests: whom it
+    /// waits for in the middle of a turn does not matter, as no time passes there.
+    pub fn deadline(&mut self, env: &Env<'_>) -> Instant {
+        if std::mem::take(&mut self.moved) {
+            self.set_deadline(env);
         }
+        self.deadline
+    }
+
+    /// Sets the deadline anew if somebody else is waited for now, or who was has made progress.
+    fn set_deadline(&mut self, env: &Env<'_>) {
         let (former, awaited) = (self.patience.awaited, self.awaited());
         let patience = &mut self.patience;
         let enough = match awaited {
@@ -130,6 +136,7 @@ impl Exchange {
 
     /// The deadline has passed. [`Step::Wait`] means that the next [`Exchange::step`] says how it goes on.
     pub fn expired(&mut self, env: &Env<'_>) -> Step {
+        self.stirred = true;
         match self.phase {
             Phase::Head if self.request.head_begun() => self.dismiss(env, 408, "client-header-timeout"),
             Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),

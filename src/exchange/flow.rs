@@ -89,7 +89,10 @@ impl Exchange {
     pub fn deaf(&mut self, side: Side) {
         match side {
             Side::Client => self.fail(side),
-            Side::Server => self.request.abandoned = true,
+            Side::Server => {
+                self.mark();
+                self.request.abandoned = true;
+            }
         }
     }
 
@@ -105,11 +108,22 @@ impl Exchange {
 
     /// The first `n` bytes of [`Exchange::out`] were taken.
     pub fn sent(&mut self, side: Side, n: usize) {
-        self.mark();
+        self.moved = true;
         self.patience.wrote(side, n);
         match side {
-            Side::Client => self.response.sent(n),
-            Side::Server => self.request.sent(n),
+            Side::Client => {
+                self.stirred = true;
+                self.response.sent(n);
+            }
+            Side::Server => {
+                // Whoever waits for an answer does nothing about a request that has left; whoever passes bytes does.
+                self.stirred |= self.phase != Phase::Await;
+                self.request.sent(n);
+                if !self.idempotent {
+                    // It will not be sent twice, so its window serves the next request sooner.
+                    self.request.forfeit();
+                }
+            }
         }
     }
 

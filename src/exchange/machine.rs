@@ -38,6 +38,8 @@ pub struct Exchange {
     pub(super) drop: Option<bool>,
     /// Something moved since the deadline was looked at.
     pub(super) moved: bool,
+    /// Something happened that the next step may answer.
+    pub(super) stirred: bool,
     /// The status that another server may better, and the answer if none can.
     pub(super) last_failure: Option<(u16, &'static str)>,
     /// Why ELB answered itself, or cut.
@@ -64,6 +66,7 @@ impl Exchange {
             server_failed: false,
             drop: None,
             moved: false,
+            stirred: false,
             last_failure: None,
             reason: None,
         }
@@ -98,10 +101,10 @@ impl Exchange {
         self.request.ended
     }
 
-    /// When the shell must call [`Exchange::expired`] if nothing moves until then.
+    /// Something happened since the last [`Step::Wait`], so another step may be due.
     #[must_use]
-    pub fn deadline(&self) -> Instant {
-        self.deadline
+    pub fn is_stirred(&self) -> bool {
+        self.stirred
     }
 
     /// Where the exchange stands.
@@ -144,6 +147,7 @@ impl Exchange {
     }
 
     fn transition(&mut self, env: &Env<'_>) -> Step {
+        self.stirred = false;
         if let Some(failed) = self.drop.take() {
             return Step::Drop { failed };
         }
@@ -165,9 +169,6 @@ impl Exchange {
             (Step::Wait, Some(failed)) => Step::Drop { failed },
             (step, drop) => {
                 self.drop = drop;
-                if step == Step::Wait {
-                    self.set_deadline(env);
-                }
                 step
             }
         }
@@ -290,9 +291,9 @@ impl Exchange {
         self.keep && !(self.request.ended && self.request.unread().is_empty())
     }
 
-    /// Marks that something moved, so that the next step looks at the deadline.
+    /// Marks that something moved: the deadline may move with it, and a step may be due.
     pub(super) fn mark(&mut self) {
-        self.moved = true;
+        (self.moved, self.stirred) = (true, true);
     }
 
     pub(super) fn fail(&mut self, side: Side) {
@@ -300,7 +301,7 @@ impl Exchange {
             Side::Client => self.client_failed = true,
             Side::Server => self.server_failed = true,
         }
-        self.moved = true;
+        self.mark();
     }
 }
 

@@ -36,7 +36,11 @@ impl Exchange {
         if refused.is_some() {
             self.request.discard(); // The response is whole all the same.
         }
-        if self.response.done && self.response.is_flushed() { self.finished(env) } else { Step::Wait }
+        if self.response.done && self.response.is_flushed() {
+            return self.finished(env);
+        }
+        self.response.join();
+        Step::Wait
     }
 
     fn finished(&mut self, env: &Env<'_>) -> Step {

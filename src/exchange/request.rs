@@ -243,6 +243,12 @@ impl RequestHalf {
         }
         self.out = out;
         self.skip_head();
+        // What came behind the head leaves with it in one piece.
+        if let Some(window) = self.window.as_mut().filter(|window| !window.is_empty())
+            && window.prepend(&self.out)
+        {
+            self.out.clear();
+        }
     }
 
     /// Whether this is a protocol that the client asked to switch to.

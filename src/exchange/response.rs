@@ -42,6 +42,8 @@ pub(super) struct ResponseHalf {
     out_sent: usize,
     /// Where in `out` the final head begins, until something of it has left.
     final_at: Option<usize>,
+    /// `out` was moved into the window, right before the body, and nothing of it has left.
+    joined: bool,
     body: Body,
     mode: Mode,
     passes_trailers: bool,
@@ -73,6 +75,7 @@ impl ResponseHalf {
             out: Vec::new(),
             out_sent: 0,
             final_at: None,
+            joined: false,
             body: Body::new(Framing::None, 0),
             mode: Mode::Pass,
             passes_trailers: false,
@@ -94,7 +97,7 @@ impl ResponseHalf {
         self.out.clear();
         self.out.shrink_to(FIRST_WINDOW);
         (self.out_sent, self.tail, self.tail_sent, self.interim) = (0, b"", 0, 0);
-        (self.until_close, self.wrapped, self.status) = (false, false, 0);
+        (self.until_close, self.wrapped, self.status, self.joined) = (false, false, 0, false);
     }
 
     /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
@@ -200,13 +203,29 @@ impl ResponseHalf {
 
     /// Bytes of the final head have left.
     pub(super) fn head_left(&self) -> bool {
-        self.final_at.is_none_or(|at| self.out_sent > at)
+        self.final_at.is_none_or(|at| !self.joined && self.out_sent > at)
     }
 
-    /// Takes a final head back of which nothing has left.
+    /// Takes a final head back of which nothing has left. What is in the window goes with the answer that replaces it.
     pub(super) fn retract(&mut self) {
         if let Some(at) = self.final_at.take() {
             self.out.truncate(at);
+            self.out_sent = self.out_sent.min(at);
+        }
+        self.joined = false;
+    }
+
+    /// Puts a final head and the body behind it into one piece, which leaves by a plain call.
+    pub(super) fn join(&mut self) {
+        if self.final_at == Some(0)
+            && self.out_sent == 0
+            && !self.joined
+            && let Some(window) = self.window.as_mut().filter(|window| !window.is_empty())
+        {
+            self.joined = window.prepend(&self.out);
+            if self.joined {
+                self.out_sent = self.out.len();
+            }
         }
     }
 
@@ -340,6 +359,9 @@ impl ResponseHalf {
 
     /// The first `n` bytes of [`ResponseHalf::slices`] have left.
     pub(super) fn sent(&mut self, n: usize) {
+        if std::mem::take(&mut self.joined) {
+            self.final_at = None;
+        }
         let head = n.min(self.out.len() - self.out_sent);
         self.out_sent += head;
         let mut rest = n - head;

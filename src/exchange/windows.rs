@@ -8,16 +8,18 @@ use super::request::FIRST_WINDOW;
 use crate::http1::buf::Buf;
 
 impl Exchange {
-    /// Bytes that the present window of this side should be able to hold; 0 when none is needed.
+    /// Bytes that the next window of this side should be able to hold; 0 when the present one has room.
     #[must_use]
     pub fn window_wanted(&self, side: Side) -> usize {
         let window = match side {
             Side::Client => &self.request.window,
             Side::Server => &self.response.window,
         };
-        window.as_ref().map_or(FIRST_WINDOW, |window| {
-            if window.is_full() { window.capacity() + 1 } else { window.capacity() }
-        })
+        match window {
+            Some(window) if window.is_full() => window.capacity() + 1,
+            Some(_) => 0,
+            None => FIRST_WINDOW,
+        }
     }
 
     /// Bytes of the windows that are lent to this exchange.

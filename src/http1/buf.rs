@@ -4,6 +4,10 @@
 //! sent and is kept for a replay, what may leave, what was read and is not judged yet. HAProxy describes its message
 //! buffer in the same way. Next: `head` and `body` judge, `exchange` moves the marks.
 
+/// Room that an empty window leaves before its first byte, if it is large enough to spare it: a head that was written anew
+/// goes there, right before its body, and both leave in one piece. Fields that are added rarely take more.
+const HEADROOM: usize = 512;
+
 /// A window over a stream of bytes.
 #[derive(Debug)]
 pub struct Buf {
@@ -18,7 +22,10 @@ impl Buf {
     /// An empty window of this many bytes.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { data: vec![0; capacity].into_boxed_slice(), start: 0, sent: 0, ready: 0, end: 0 }
+        let mut buf =
+            Self { data: vec![0; capacity].into_boxed_slice(), start: 0, sent: 0, ready: 0, end: 0 };
+        buf.clear();
+        buf
     }
 
     /// How many bytes it can hold.
@@ -147,10 +154,21 @@ impl Buf {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.start = 0;
-        self.sent = 0;
-        self.ready = 0;
-        self.end = 0;
+        let at = if self.data.len() > 2 * HEADROOM { HEADROOM } else { 0 };
+        (self.start, self.sent, self.ready, self.end) = (at, at, at, at);
+    }
+
+    /// Puts these bytes before the first that is held, as the next to leave; `false` when there is no room, or something
+    /// has left that is kept.
+    #[must_use]
+    pub fn prepend(&mut self, bytes: &[u8]) -> bool {
+        if self.sent != self.start || bytes.len() > self.start {
+            return false;
+        }
+        let at = self.start - bytes.len();
+        self.data[at..self.start].copy_from_slice(bytes);
+        (self.start, self.sent) = (at, at);
+        true
     }
 
     /// Moves the held bytes to the front.
@@ -250,6 +268,22 @@ mod tests {
         buf.release();
         assert_eq!(buf.room().len(), 20);
         assert_eq!(buf.pending().len(), 12);
+    }
+
+    #[test]
+    fn a_head_goes_right_before_what_is_held() {
+        let mut buf = Buf::new(4096);
+        buf.room()[..12].copy_from_slice(b"old headbody");
+        buf.filled(12);
+        buf.remove(8);
+        assert!(buf.prepend(b"a new and longer head"));
+        buf.accept(4);
+        assert_eq!(buf.pending(), b"a new and longer headbody");
+        buf.sent(1);
+        assert!(!buf.prepend(b"x"), "something has left and is kept");
+        buf.rewind();
+        assert!(!buf.prepend(&[0; 1000]), "no room");
+        assert_eq!(buf.pending(), b"a new and longer headbody");
     }
 
     #[test]

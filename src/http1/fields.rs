@@ -73,35 +73,100 @@ pub enum Name {
 }
 
 /// What this name means. Names compare without regard to case.
+#[inline]
 #[must_use]
 pub fn name(name: &[u8]) -> Name {
+    // Most names begin as none of those does that are as long.
+    let Some(first) = name.first() else { return Name::Other };
+    match BEGIN.get(name.len()) {
+        Some(letters) if letters >> (first & 31) & 1 == 1 => known(name),
+        _ => Name::Other,
+    }
+}
+
+/// With which letters the known names of each length begin: bit 1 is A, of either case.
+static BEGIN: [u32; 18] = {
+    let mut table = [0; 18];
+    let mut names: &[(usize, &[u8])] = &[
+        (2, b"t"),
+        (4, b"h"),
+        (5, b"c"),
+        (6, b"e"),
+        (7, b"ut"),
+        (9, b"x"),
+        (10, b"uck"),
+        (11, b"r"),
+        (14, b"ch"),
+        (15, b"x"),
+        (16, b"p"),
+        (17, b"t"),
+    ];
+    while let [(length, letters), rest @ ..] = names {
+        let mut letters = *letters;
+        while let [letter, rest @ ..] = letters {
+            table[*length] |= 1 << (*letter & 31);
+            letters = rest;
+        }
+        names = rest;
+    }
+    table
+};
+
+/// The slow half of [`name`].
+#[inline(never)]
+fn known(name: &[u8]) -> Name {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    // `_` for `-` is how CGI, WSGI and PHP spell names: `X_Real_IP` would reach an application as ours.
-    let like = |known: &[u8]| {
-        name.iter().zip(known).all(|(a, b)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-'))
-    };
+    let ends = ends(name);
     match name.len() {
         2 if is(b"te") => Name::Te,
-        4 if is(b"host") => Name::Host,
+        4 if ends == HOST => Name::Host,
         5 if is(b"close") => Name::Hop,
         6 if is(b"expect") => Name::Expect,
         7 if is(b"upgrade") => Name::Upgrade,
         7 if is(b"trailer") => Name::Trailer,
-        9 if like(b"x-real-ip") => Name::Ours,
-        10 if is(b"user-agent") => Name::UserAgent,
-        10 if is(b"connection") => Name::Connection,
+        10 if ends == USER_AGENT => Name::UserAgent,
+        10 if ends == CONNECTION => Name::Connection,
         10 if is(b"keep-alive") => Name::Hop,
-        11 if like(b"remote-host") => Name::Ours,
-        14 if is(b"content-length") => Name::ContentLength,
+        14 if ends == CONTENT_LENGTH => Name::ContentLength,
         14 if is(b"http2-settings") => Name::Hop,
-        14 if like(b"content-length") => Name::Ours,
-        15 if is(b"x-forwarded-for") => Name::ForwardedFor,
-        15 if like(b"x-forwarded-for") => Name::Ours,
+        15 if ends == FORWARDED_FOR => Name::ForwardedFor,
         16 if is(b"proxy-connection") => Name::Hop,
         17 if is(b"transfer-encoding") => Name::TransferEncoding,
-        17 if like(b"transfer-encoding") => Name::Ours,
+        _ if confusing(name) => Name::Ours,
         _ => Name::Other,
     }
+}
+
+const HOST: (u64, u64) = ends(b"host");
+const USER_AGENT: (u64, u64) = ends(b"user-agent");
+const CONNECTION: (u64, u64) = ends(b"connection");
+const CONTENT_LENGTH: (u64, u64) = ends(b"content-length");
+const FORWARDED_FOR: (u64, u64) = ends(b"x-forwarded-for");
+
+/// The first and the last eight bytes of a name, or four of a shorter one, in lower case: all of it, if it has 4, 8 to
+/// 16 bytes.
+const fn ends(name: &[u8]) -> (u64, u64) {
+    let (first, last) = match (name.first_chunk(), name.last_chunk()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match name.first_chunk() {
+            Some(first) => (u32::from_le_bytes(*first) as u64, 0),
+            None => (0, 0),
+        },
+    };
+    // What makes a letter a small one is set where the bit of letters is. Nothing else becomes a letter, digit or dash.
+    const LETTER: u64 = u64::from_le_bytes([0x40; 8]);
+    (first | (first & LETTER) >> 1, last | (last & LETTER) >> 1)
+}
+
+/// Whether an application behind CGI, WSGI or PHP, which spell names with `_` for `-`, would take this name for one that
+/// ELB writes or frames by: `X_Real_IP` would reach it as ours.
+fn confusing(name: &[u8]) -> bool {
+    const OURS: [&[u8]; 5] =
+        [b"x-real-ip", b"remote-host", b"content-length", b"x-forwarded-for", b"transfer-encoding"];
+    let like = |known: &[u8]| {
+        name.iter().zip(known).all(|(a, b)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-'))
+    };
+    OURS.iter().any(|ours| ours.len() == name.len() && like(ours))
 }
 
 /// Whether two names are one to a server that spells them as CGI does, with `_` for `-` and in one case.
@@ -133,6 +198,15 @@ pub struct ConnectionOptions {
 impl ConnectionOptions {
     /// Takes one `Connection` field.
     pub fn take(&mut self, value: &[u8]) {
+        match value {
+            // What nearly all say.
+            b"keep-alive" | b"Keep-Alive" => self.keep_alive = true,
+            b"close" => self.close = true,
+            _ => self.take_list(value),
+        }
+    }
+
+    fn take_list(&mut self, value: &[u8]) {
         for option in tokens(value) {
             match option.len() {
                 0 => {}
@@ -190,6 +264,47 @@ mod tests {
         assert_eq!(name(b"TE"), Name::Te);
         assert_eq!(name(b"Content-length"), Name::ContentLength);
         assert_eq!(name(b"X-Other"), Name::Other);
+    }
+
+    /// Every known name is found in any case, and nothing that differs from it by one byte.
+    #[test]
+    fn names_are_compared_whole() {
+        for (known, means) in [
+            ("te", Name::Te),
+            ("host", Name::Host),
+            ("close", Name::Hop),
+            ("expect", Name::Expect),
+            ("upgrade", Name::Upgrade),
+            ("trailer", Name::Trailer),
+            ("x-real-ip", Name::Ours),
+            ("user-agent", Name::UserAgent),
+            ("connection", Name::Connection),
+            ("keep-alive", Name::Hop),
+            ("remote-host", Name::Ours),
+            ("content-length", Name::ContentLength),
+            ("http2-settings", Name::Hop),
+            ("x-forwarded-for", Name::ForwardedFor),
+            ("proxy-connection", Name::Hop),
+            ("transfer-encoding", Name::TransferEncoding),
+        ] {
+            assert_eq!(name(known.as_bytes()), means, "{known}");
+            assert_eq!(name(known.to_uppercase().as_bytes()), means, "{known}");
+            assert_eq!(name(&known.as_bytes()[1..]), Name::Other, "{known}");
+            assert_eq!(name(format!("{known}x").as_bytes()), Name::Other, "{known}");
+            for at in 0..known.len() {
+                let right = known.as_bytes()[at];
+                for byte in (0..=255_u8).filter(|byte| !byte.eq_ignore_ascii_case(&right)) {
+                    let mut other = known.as_bytes().to_vec();
+                    other[at] = byte;
+                    let confusing = right == b'-'
+                        && byte == b'_'
+                        && (means == Name::Ours || !matches!(means, Name::UserAgent | Name::Hop));
+                    let expected = if confusing { Name::Ours } else { Name::Other };
+                    assert_eq!(name(&other), expected, "{}", other.escape_ascii());
+                }
+            }
+        }
+        assert_eq!(name(b""), Name::Other);
     }
 
     #[test]

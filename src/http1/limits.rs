@@ -4,7 +4,7 @@
 
 /// Longest request line, in bytes: twice nginx's buffer; longer targets are answered 414.
 pub const REQUEST_LINE: usize = 16 * 1024;
-/// Most header fields in a head: browsers send a dozen, and 256 fit the parser's table on the stack. 431 above.
+/// Most header fields in a head: browsers send a dozen, and a table of 256 fits on the stack. 431 above.
 pub const HEADER_FIELDS: usize = 256;
 /// Longest response head, in bytes: what the first ELB allowed. 502 above.
 pub const RESPONSE_HEAD: usize = 256 * 1024;

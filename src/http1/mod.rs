@@ -6,6 +6,7 @@ pub mod error;
 pub mod fields;
 pub mod framing;
 pub mod limits;
+mod lines;
 pub mod reply;
 pub mod request_head;
 pub mod response_head;

@@ -3,12 +3,11 @@
 //! It owns what a request line and its fields must be (RFC 9112, sections 2 to 5), never their bytes and never the
 //! body. Lines that pass on unchanged are kept as runs, so that most of a head is copied at once. Next: `rewrite`.
 
-use std::mem::MaybeUninit;
-
 use super::error::Refusal;
 use super::fields::{self, ConnectionOptions, Name, Span};
 use super::framing::{Declared, Framing, Version};
 use super::limits;
+use super::lines::{self, Line, Lines, Next, Run};
 use super::scan::Found;
 use super::syntax::is_token;
 
@@ -80,11 +79,11 @@ impl RequestHead {
     /// The first rule that the head breaks.
     pub fn parse(&mut self, bytes: &[u8], found: Found) -> Result<(), Refusal> {
         let head = bytes.get(..found.end).unwrap_or_default();
-        let lines = head.get(found.start..).unwrap_or_default();
-        match self.read(head, lines) {
-            Ok(Some(length)) if length == lines.len() => Ok(()),
-            Ok(_) => Err(Refusal::HeaderLine),
-            Err(refusal) => Err(refusal),
+        let line = lines::request_line(head, found.start)?;
+        well_formed(head.get(line.end..).unwrap_or_default())?;
+        match self.read(head, found.start)? {
+            Some(end) if end == head.len() => Ok(()),
+            _ => Err(Refusal::HeaderLine),
         }
     }
 
@@ -92,7 +91,7 @@ impl RequestHead {
     /// head is not whole, or breaks a rule, and [`super::scan::Scan::find`] with [`RequestHead::parse`] will tell which.
     #[must_use]
     pub fn parse_at_once(&mut self, bytes: &[u8], max_head: usize) -> Option<Found> {
-        let end = self.read(bytes, bytes).ok()??;
+        let end = self.read(bytes, 0).ok()??;
         (end <= max_head && self.line_len() <= limits::REQUEST_LINE).then_some(Found { start: 0, end })
     }
 
@@ -101,74 +100,61 @@ impl RequestHead {
         self.target.end() - self.method.at as usize + " HTTP/1.1".len()
     }
 
-    /// Reads `lines`, which end where `head` does. Gives the length of the head, if its end is there.
-    fn read(&mut self, head: &[u8], lines: &[u8]) -> Result<Option<usize>, Refusal> {
-        let mut table = [const { MaybeUninit::uninit() }; limits::HEADER_FIELDS];
-        let mut request = httparse::Request::new(&mut []);
-        let length = match request.parse_with_uninit_headers(lines, &mut table) {
-            Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) => return Ok(None),
-            Err(error) => return Err(refusal(error)),
-        };
-        self.version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
-        self.method = Span::within(head, request.method.unwrap_or_default().as_bytes());
-        self.target = Span::within(head, request.path.unwrap_or_default().as_bytes());
-        let head = head.get(..head.len() - lines.len() + length).unwrap_or_default();
-        self.fields(head, request.headers)?;
-        Ok(Some(length))
-    }
-
-    fn fields(&mut self, head: &[u8], headers: &[httparse::Header<'_>]) -> Result<(), Refusal> {
+    /// Reads the head that begins at `from`. Gives where it ends, if every line of it is there and well-formed.
+    fn read(&mut self, bytes: &[u8], from: usize) -> Result<Option<usize>, Refusal> {
+        let line = lines::request_line(bytes, from)?;
+        self.version = line.version;
+        (self.method, self.target) = (line.method, line.target);
         self.runs.clear();
         self.forwarded_for.clear();
         (self.user_agent, self.upgrade) = (None, None);
         (self.expects_continue, self.takes_trailers) = (false, false);
-        let (mut declared, mut connection) = (Declared::default(), ConnectionOptions::default());
-        let mut host = None;
-        let mut runs = Runs::new(head);
-        for header in headers {
-            let kept = match fields::name(header.name.as_bytes()) {
-                Name::Other => true,
-                Name::ContentLength => declared.content_length(header.value).map(|()| true)?,
-                Name::TransferEncoding => declared.transfer_encoding(header.value).map(|()| false)?,
-                Name::Host if host.is_some() => return Err(Refusal::TwoHosts),
-                Name::UserAgent => {
-                    self.user_agent.get_or_insert(Span::within(head, header.value));
-                    true
+        let (mut lines, mut said) = (Lines::new(bytes, line.end), Said::new(line.end));
+        loop {
+            match lines.next() {
+                Next::Line(field) => self.field(bytes, &field, &mut said)?,
+                Next::End(end) => {
+                    said.run.end(end - 2, &mut self.runs);
+                    self.settle(bytes, line.end, &said)?;
+                    return Ok(Some(end));
                 }
-                special => {
-                    match special {
-                        Name::Host => host = Some(Span::within(head, header.value)),
-                        Name::Connection => connection.take(header.value),
-                        Name::ForwardedFor => self.forwarded_for.push(Span::within(head, header.value)),
-                        Name::Upgrade => self.upgrade = Some(Span::within(head, header.value)),
-                        Name::Te => self.takes_trailers |= accepts_trailers(header.value),
-                        Name::Expect => self.expectation(header.value)?,
-                        _ => {}
-                    }
-                    false
-                }
-            };
-            runs.line(header.name.as_bytes(), kept, &mut self.runs);
+                Next::Unusual => return Ok(None),
+            }
         }
-        runs.end(&mut self.runs)?;
-        self.settle(head, headers, host, declared, connection)
     }
 
-    /// What follows from all fields together.
-    fn settle(
-        &mut self,
-        head: &[u8],
-        headers: &[httparse::Header<'_>],
-        host: Option<Span>,
-        declared: Declared,
-        connection: ConnectionOptions,
-    ) -> Result<(), Refusal> {
-        if host.is_none() && self.version == Version::Http11 {
+    /// Takes a field that means something to a proxy.
+    fn field(&mut self, head: &[u8], field: &Line, said: &mut Said) -> Result<(), Refusal> {
+        let value = field.value.of(head);
+        match field.name {
+            Name::Other => return Ok(()),
+            Name::ContentLength => return said.declared.content_length(value),
+            Name::UserAgent => {
+                self.user_agent.get_or_insert(field.value);
+                return Ok(());
+            }
+            Name::Host if said.host.is_some() => return Err(Refusal::TwoHosts),
+            Name::Host => said.host = Some(field.value),
+            Name::TransferEncoding => said.declared.transfer_encoding(value)?,
+            Name::Connection => said.connection.take(value),
+            Name::ForwardedFor => self.forwarded_for.push(field.value),
+            Name::Upgrade => self.upgrade = Some(field.value),
+            Name::Te => self.takes_trailers |= accepts_trailers(value),
+            Name::Expect => self.expectation(value)?,
+            Name::Trailer | Name::Hop | Name::Ours => {}
+        }
+        said.run.skip(field.at, field.end, &mut self.runs);
+        Ok(())
+    }
+
+    /// What follows from all fields together. They begin at `from`.
+    fn settle(&mut self, head: &[u8], from: usize, said: &Said) -> Result<(), Refusal> {
+        if said.host.is_none() && self.version == Version::Http11 {
             return Err(Refusal::NoHost);
         }
-        self.host = host.unwrap_or_default();
-        self.framing = declared.of_request(self.version)?;
+        self.host = said.host.unwrap_or_default();
+        self.framing = said.declared.of_request(self.version)?;
+        let connection = said.connection;
         let asked = self.version == Version::Http11 && connection.upgrade;
         self.upgrade = self.upgrade.filter(|to| asked && upgrades(to.of(head)));
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
@@ -176,7 +162,7 @@ impl RequestHead {
         self.expects_continue &= self.version == Version::Http11;
         self.takes_trailers &= self.version == Version::Http11;
         if connection.names_fields {
-            drop_named(head, headers, &mut self.runs, |name| {
+            lines::drop_named(head, from, &mut self.runs, |name| {
                 !matches!(name, Name::Other | Name::ContentLength | Name::UserAgent)
             });
         }
@@ -206,59 +192,29 @@ fn accepts_trailers(value: &[u8]) -> bool {
     fields::tokens(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
-/// Rebuilds the runs without the fields that `Connection` names.
-pub(super) fn drop_named(
-    head: &[u8],
-    headers: &[httparse::Header<'_>],
-    out: &mut Vec<Span>,
-    ends_here: impl Fn(Name) -> bool,
-) {
-    out.clear();
-    let mut runs = Runs::new(head);
-    for header in headers {
-        let field = header.name.as_bytes();
-        let named = headers.iter().any(|other| {
-            fields::name(other.name.as_bytes()) == Name::Connection && fields::drops(other.value, field)
-        });
-        runs.line(field, !named && !ends_here(fields::name(field)), out);
-    }
-    // The line ends were found strict when the head was first walked.
-    let _ = runs.end(out);
+/// What the fields that were read so far say together.
+struct Said {
+    host: Option<Span>,
+    declared: Declared,
+    connection: ConnectionOptions,
+    run: Run,
 }
 
-/// Joins neighbouring lines that pass into runs, and sees to it that each ends in CRLF: the parser would take a bare LF.
-/// Strict line ends make a line reach exactly to the next one's name.
-pub(super) struct Runs<'a> {
-    head: &'a [u8],
-    open: Option<usize>,
-    strict: bool,
+impl Said {
+    fn new(from: usize) -> Self {
+        let (declared, connection) = (Declared::default(), ConnectionOptions::default());
+        Self { host: None, declared, connection, run: Run::new(from) }
+    }
 }
 
-impl<'a> Runs<'a> {
-    pub(super) fn new(head: &'a [u8]) -> Self {
-        Self { head, open: None, strict: true }
-    }
-
-    /// The line that begins with this name passes, or does not.
-    pub(super) fn line(&mut self, name: &[u8], kept: bool, out: &mut Vec<Span>) {
-        let at = Span::within(self.head, name).at as usize;
-        self.strict &= self.head.get(at.wrapping_sub(2)) == Some(&b'\r');
-        match (self.open, kept) {
-            (None, true) => self.open = Some(at),
-            (Some(from), false) => {
-                out.push(Span::new(from, at - from));
-                self.open = None;
-            }
-            (None, false) | (Some(_), true) => {}
-        }
-    }
-
-    /// The last line has been told; the empty line behind it belongs to no run.
-    pub(super) fn end(self, out: &mut Vec<Span>) -> Result<(), Refusal> {
-        if let Some(at) = self.open {
-            out.push(Span::new(at, self.head.len() - 2 - at));
-        }
-        if self.strict && self.head.ends_with(b"\r\n\r\n") { Ok(()) } else { Err(Refusal::LineEnd) }
+/// Has a parser of others look at the field lines of a head that was found: it knows what to call what is wrong, and
+/// two that agree are better than one.
+fn well_formed(lines: &[u8]) -> Result<(), Refusal> {
+    let mut table = [httparse::EMPTY_HEADER; limits::HEADER_FIELDS];
+    match httparse::parse_headers(lines, &mut table) {
+        Ok(httparse::Status::Complete((length, _))) if length == lines.len() => Ok(()),
+        Ok(_) => Err(Refusal::HeaderLine),
+        Err(error) => Err(refusal(error)),
     }
 }
 

@@ -3,13 +3,12 @@
 //! It owns what a status line and its fields must be (RFC 9112, sections 4 and 6), never the decision what to do with
 //! a status. Next: `rewrite` writes what the client gets.
 
-use std::mem::MaybeUninit;
-
 use super::error::Refusal;
-use super::fields::{self, ConnectionOptions, Name, Span};
+use super::fields::{ConnectionOptions, Name, Span};
 use super::framing::{Declared, Framing, Version};
 use super::limits;
-use super::request_head::{Runs, drop_named, refusal};
+use super::lines::{self, Lines, Next, Run};
+use super::request_head::refusal;
 use super::scan::Found;
 
 /// What a response head says.
@@ -59,10 +58,10 @@ impl ResponseHead {
         if found.start > 0 || !status_line(head) {
             return Err(Refusal::StatusLine);
         }
-        match self.read(head, head_request) {
-            Ok(Some(length)) if length == head.len() => Ok(()),
-            Ok(_) => Err(Refusal::HeaderLine),
-            Err(refusal) => Err(refusal),
+        well_formed(head)?;
+        match self.read(head, head_request)? {
+            Some(end) if end == head.len() => Ok(()),
+            _ => Err(Refusal::HeaderLine),
         }
     }
 
@@ -78,70 +77,67 @@ impl ResponseHead {
         (end <= limits::RESPONSE_HEAD && line <= limits::REQUEST_LINE).then_some(Found { start: 0, end })
     }
 
-    /// Reads the head at the front of `bytes`, and gives its length if its end is there.
+    /// Reads the head at the front of `bytes`, of which [`status_line`] is true. Gives its length if every line of it
+    /// is there and well-formed.
     fn read(&mut self, bytes: &[u8], head_request: bool) -> Result<Option<usize>, Refusal> {
-        let mut table = [const { MaybeUninit::uninit() }; limits::HEADER_FIELDS];
-        let mut response = httparse::Response::new(&mut []);
-        let config = httparse::ParserConfig::default();
-        let length = match config.parse_response_with_uninit_headers(&mut response, bytes, &mut table) {
-            Ok(httparse::Status::Complete(length)) => length,
-            Ok(httparse::Status::Partial) => return Ok(None),
-            Err(error) => return Err(refusal(error)),
+        let Some(&[_, _, _, _, _, _, _, minor, _, a, b, c, space]) = bytes.first_chunk() else {
+            return Ok(None);
         };
-        self.version = if response.version == Some(0) { Version::Http10 } else { Version::Http11 };
-        self.status = response.code.unwrap_or_default();
+        self.version = if minor == b'0' { Version::Http10 } else { Version::Http11 };
+        self.status = [a, b, c].iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
         if self.status < 100 {
             return Err(Refusal::Status);
         }
-        let head = bytes.get(..length).unwrap_or_default();
-        let line = memchr::memchr(b'\r', head).unwrap_or_default();
         // "HTTP/1.1 200" is 12 bytes; the reason begins behind the space that follows.
-        self.reason = Span::new(13.min(line), line.saturating_sub(13));
-        self.fields(head, response.headers, head_request)?;
-        Ok(Some(length))
-    }
-
-    fn fields(
-        &mut self,
-        head: &[u8],
-        headers: &[httparse::Header<'_>],
-        head_request: bool,
-    ) -> Result<(), Refusal> {
+        let from = if space == b' ' { 13 } else { 12 };
+        let Some(reason) = lines::text(bytes, from) else { return Ok(None) };
+        self.reason = reason;
         self.runs.clear();
         (self.upgrade, self.announces_trailers) = (None, false);
         let (mut declared, mut connection) = (Declared::default(), ConnectionOptions::default());
+        let from = reason.end() + 2;
+        let (mut lines, mut run) = (Lines::new(bytes, from), Run::new(from));
         // RFC 9110, section 8.6: no Content-Length in 1xx and 204.
         let lengthless = self.status < 200 || self.status == 204;
-        let mut runs = Runs::new(head);
-        for header in headers {
-            let kept = match fields::name(header.name.as_bytes()) {
-                Name::ContentLength => declared.content_length(header.value).map(|()| !lengthless)?,
-                Name::TransferEncoding => declared.transfer_encoding(header.value).map(|()| false)?,
-                Name::Connection => {
-                    connection.take(header.value);
-                    false
-                }
-                Name::Upgrade => {
-                    self.upgrade = Some(Span::within(head, header.value));
-                    false
-                }
-                Name::Trailer => {
-                    self.announces_trailers = true;
-                    true
-                }
-                other => passes(other, lengthless),
+        let end = loop {
+            let field = match lines.next() {
+                Next::Line(field) => field,
+                Next::End(end) => break end,
+                Next::Unusual => return Ok(None),
             };
-            runs.line(header.name.as_bytes(), kept, &mut self.runs);
-        }
-        runs.end(&mut self.runs)?;
-        let bodiless = head_request || self.status < 200 || self.status == 204 || self.status == 304;
+            let value = field.value.of(bytes);
+            match field.name {
+                Name::ContentLength => declared.content_length(value)?,
+                Name::TransferEncoding => declared.transfer_encoding(value)?,
+                Name::Connection => connection.take(value),
+                Name::Upgrade => self.upgrade = Some(field.value),
+                Name::Trailer => self.announces_trailers = true,
+                _ => {}
+            }
+            if !passes(field.name, lengthless) {
+                run.skip(field.at, field.end, &mut self.runs);
+            }
+        };
+        run.end(end - 2, &mut self.runs);
+        let bodiless = head_request || lengthless || self.status == 304;
         self.framing = declared.of_response(self.version, bodiless)?;
         self.upgrade = self.upgrade.filter(|_| connection.upgrade);
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
         if connection.names_fields {
-            drop_named(head, headers, &mut self.runs, |name| !passes(name, lengthless));
+            lines::drop_named(bytes, from, &mut self.runs, |name| !passes(name, lengthless));
         }
-        Ok(())
+        Ok(Some(end))
+    }
+}
+
+/// Has a parser of others look at a head that was found: it knows what to call what is wrong, and two that agree are
+/// better than one.
+fn well_formed(head: &[u8]) -> Result<(), Refusal> {
+    let mut table = [httparse::EMPTY_HEADER; limits::HEADER_FIELDS];
+    match httparse::Response::new(&mut table).parse(head) {
+        Ok(httparse::Status::Complete(length)) if length == head.len() => Ok(()),
+        Ok(_) => Err(Refusal::HeaderLine),
+        Err(error) => Err(refusal(error)),
     }
 }
 

@@ -77,7 +77,7 @@ pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServe
     if to.extra.is_empty() {
         runs(out, bytes, &head.runs);
     } else {
-        let replaced = |field: &[u8]| to.extra.iter().any(|(own, _)| alike(own.as_bytes(), field));
+        let replaced = |line: &[u8]| to.extra.iter().any(|(own, _)| is_field(line, own.as_bytes()));
         runs_without(out, bytes, &head.runs, replaced);
         extra_fields(out, to.extra);
     }
@@ -107,16 +107,25 @@ fn forwarded_for(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToSer
     out.extend_from_slice(to.peer);
 }
 
-/// Copies the lines but for those of which the name is dropped.
+/// Copies the lines but for those that are dropped.
 fn runs_without(out: &mut Vec<u8>, bytes: &[u8], runs: &[Span], dropped: impl Fn(&[u8]) -> bool) {
     for run in runs {
-        for line in run.of(bytes).split_inclusive(|byte| *byte == b'\n') {
-            let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-            if !dropped(&line[..colon]) {
-                out.extend_from_slice(line);
+        let run = run.of(bytes);
+        let (mut kept, mut at) = (0, 0); // What is kept is copied when a line is dropped, or the run ends.
+        for feed in memchr::memchr_iter(b'\n', run) {
+            if dropped(run.get(at..).unwrap_or_default()) {
+                out.extend_from_slice(run.get(kept..at).unwrap_or_default());
+                kept = feed + 1;
             }
+            at = feed + 1;
         }
+        out.extend_from_slice(run.get(kept..).unwrap_or_default());
     }
+}
+
+/// Whether a line begins with this name, or one that is alike. The colon is looked at first, for few names are as long.
+fn is_field(line: &[u8], name: &[u8]) -> bool {
+    line.get(name.len()) == Some(&b':') && line.get(..name.len()).is_some_and(|field| alike(field, name))
 }
 
 fn extra_fields(out: &mut Vec<u8>, extra: &ExtraFields) {
@@ -139,12 +148,12 @@ pub fn response(
     framing: Framing,
     persistence: Persistence,
 ) {
-    status_line(out, bytes, head);
     if head.announces_trailers && framing != head.framing {
         // Where the chunks do not pass, no trailers will.
-        runs_without(out, bytes, &head.runs, |field| name(field) == Name::Trailer);
+        status_line(out, bytes, head);
+        runs_without(out, bytes, &head.runs, |line| is_field(line, b"trailer"));
     } else {
-        runs(out, bytes, &head.runs);
+        lines(out, bytes, head);
     }
     if framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -155,17 +164,37 @@ pub fn response(
 
 /// Appends the head of an interim response (1xx, not 101).
 pub fn interim(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
-    status_line(out, bytes, head);
-    runs(out, bytes, &head.runs);
+    lines(out, bytes, head);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the 101 that ends HTTP on this connection.
 pub fn switching(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
-    status_line(out, bytes, head);
-    runs(out, bytes, &head.runs);
+    lines(out, bytes, head);
     let protocol = head.upgrade.unwrap_or_default();
     put(out, &[b"Connection: upgrade\r\nUpgrade: ", protocol.of(bytes), b"\r\n\r\n"]);
+}
+
+/// The status line and what passes. Nearly always these are the first bytes that came.
+fn lines(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
+    let fields = head.reason.end() + "\r\n".len();
+    match head.runs.split_first() {
+        Some((first, rest))
+            if first.at as usize == fields && head.version == Version::Http11 && spaced(head) =>
+        {
+            out.extend_from_slice(bytes.get(..first.end()).unwrap_or_default());
+            runs(out, bytes, rest);
+        }
+        _ => {
+            status_line(out, bytes, head);
+            runs(out, bytes, &head.runs);
+        }
+    }
+}
+
+/// Whether the space behind the status is there, which servers forget where there is no reason.
+fn spaced(head: &ResponseHead) -> bool {
+    head.reason.at as usize == "HTTP/1.1 200 ".len()
 }
 
 fn status_line(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {

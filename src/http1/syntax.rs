@@ -5,6 +5,7 @@
 /// What a byte is, as bits, so that a class costs one load and one test.
 const TOKEN: u8 = 1;
 const TEXT: u8 = 2;
+const TARGET: u8 = 4;
 
 /// Classes of all bytes, computed at compile time.
 static CLASS: [u8; 256] = classes();
@@ -21,10 +22,11 @@ const fn classes() -> [u8; 256] {
 
 const fn class(byte: u8) -> u8 {
     match byte {
-        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => TOKEN | TEXT,
-        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' => TOKEN | TEXT,
-        b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~' => TOKEN | TEXT,
-        b'\t' | b' '..=b'~' | 0x80..=0xff => TEXT,
+        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => TOKEN | TEXT | TARGET,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' => TOKEN | TEXT | TARGET,
+        b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~' => TOKEN | TEXT | TARGET,
+        b'!'..=b'~' | 0x80..=0xff => TEXT | TARGET,
+        b'\t' | b' ' => TEXT,
         _ => 0,
     }
 }
@@ -41,6 +43,13 @@ pub fn is_token(byte: u8) -> bool {
 #[must_use]
 pub fn is_text(byte: u8) -> bool {
     CLASS[byte as usize] & TEXT != 0
+}
+
+/// What ends no target in a request line: all but control bytes and the space. `target` says what a target may hold.
+#[inline]
+#[must_use]
+pub fn is_target(byte: u8) -> bool {
+    CLASS[byte as usize] & TARGET != 0
 }
 
 /// The value of a hexadecimal digit of either case.
@@ -65,6 +74,7 @@ mod tests {
             let token = byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             assert_eq!(is_token(byte), token, "{byte:#x}");
             assert_eq!(is_text(byte), byte == b'\t' || !byte.is_ascii_control(), "{byte:#x}");
+            assert_eq!(is_target(byte), byte > b' ' && byte != 0x7f, "{byte:#x}");
             assert_eq!(hex(byte).map(u32::from), (byte as char).to_digit(16), "{byte:#x}");
         }
     }

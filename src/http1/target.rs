@@ -30,7 +30,7 @@ pub struct Target<'a> {
 
 /// Takes `target` apart.
 ///
-/// Nothing is decoded. Bytes from 0x80 on pass, as browsers send them raw; the parser before has made sure of UTF-8.
+/// Nothing is decoded. Bytes from 0x80 on pass, as browsers send them raw; `lines` has made sure of UTF-8.
 ///
 /// # Errors
 /// [`Refusal::Connect`] and [`Refusal::Trace`] for these methods, whatever the target; [`Refusal::Host`] for an

@@ -1,9 +1,14 @@
 //! How the state is changed, and what came of it: the words between the control plane and the state.
 //!
-//! It owns these shapes and nothing that happens. Next: `state` takes an [`Edit`], the hub and the admin API read the
-//! rest.
+//! It owns these shapes and nothing that happens. Next: `prepare` reads an [`Edit`], `state` applies it, the hub and the
+//! admin API read the rest.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
+
+use super::ruleset::RuleSet;
+use super::upstream::UpstreamSpec;
 
 /// A change by the admin API: checked whole, and applied whole or not at all.
 #[derive(Debug, Clone)]
@@ -15,6 +20,32 @@ pub enum Edit {
     /// Adds upstreams or replaces their servers whole: name → server → parameters.
     PutUpstreams(Map<String, Value>),
     /// Deletes upstreams; unknown names are no error.
+    DeleteUpstreams(Vec<String>),
+}
+
+impl Edit {
+    /// How many domains or upstreams it is about.
+    pub fn size(&self) -> usize {
+        match self {
+            Edit::PutDomains(given) | Edit::PutUpstreams(given) => given.len(),
+            Edit::DeleteDomains(names) | Edit::DeleteUpstreams(names) => names.len(),
+        }
+    }
+}
+
+/// An edit that was read and checked, so that little is left to do: see [`super::Library::prepare`].
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) change: Change,
+    /// What the operator should know, each with its JSON pointer.
+    pub(crate) warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Change {
+    PutDomains(Vec<(String, Arc<RuleSet>)>),
+    DeleteDomains(Vec<String>),
+    PutUpstreams(Vec<UpstreamSpec>),
     DeleteUpstreams(Vec<String>),
 }
 

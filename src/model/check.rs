@@ -4,13 +4,15 @@
 //! never a state: the same checks serve the admin API and `elb check`. Next: `ruleset` and `upstream` read one each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::domains::check_name;
 use super::fault::{Fault, Report, step};
 use super::implicit;
-use super::pattern::Patterns;
+use super::library::Library;
+use super::prepare::told;
 use super::ruleset::RuleSet;
 use super::upstream::UpstreamSpec;
 
@@ -32,7 +34,7 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
         let mut inner = Report::default();
         match (name.as_str(), value) {
             ("domains", Value::Object(given)) => {
-                rules = domains(given.clone(), &mut Patterns::default(), &mut inner);
+                rules = domains(given.clone(), &Library::new(), &mut inner);
             }
             ("upstreams", Value::Object(given)) => {
                 upstreams(given, &mut inner);
@@ -46,27 +48,39 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
     let mut advice = Report::default();
     servernames(&rules, |key| names.contains(key), &mut advice);
     report.absorb("domains", advice);
-    (report.faults, report.warnings.iter().map(ToString::to_string).collect())
+    let warnings = told(&report);
+    (report.faults, warnings)
 }
 
 /// Reads rule sets by domain; those at fault are left out and reported.
 pub(crate) fn domains(
     given: Map<String, Value>,
-    patterns: &mut Patterns,
+    library: &Library,
     report: &mut Report,
-) -> Vec<(String, RuleSet)> {
+) -> Vec<(String, Arc<RuleSet>)> {
     let mut domains = Vec::with_capacity(given.len());
     for (name, rules) in given {
-        if let Err(message) = check_name(&name) {
-            report.fault(step(&name), message);
-            continue;
-        }
-        let mut inner = Report::default();
-        let read = RuleSet::read(rules, patterns, &mut inner);
-        report.absorb(&name, inner);
+        let read = domain(&name, &rules, library, report);
         domains.extend(read.map(|rules| (name, rules)));
     }
     domains
+}
+
+/// Reads the rule set of one domain; what is at fault is reported.
+pub(crate) fn domain(
+    name: &str,
+    rules: &Value,
+    library: &Library,
+    report: &mut Report,
+) -> Option<Arc<RuleSet>> {
+    if let Err(message) = check_name(name) {
+        report.fault(step(name), message);
+        return None;
+    }
+    let mut inner = Report::default();
+    let read = library.read(rules, &mut inner);
+    report.absorb(name, inner);
+    read
 }
 
 /// Reads upstreams by name; those at fault are left out and reported, as is a name that differs from another only in
@@ -87,10 +101,14 @@ pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<
 }
 
 /// Warns of names in rules that are no upstream and may be meant to be. `known` is asked in lower case.
-pub(crate) fn servernames(domains: &[(String, RuleSet)], known: impl Fn(&str) -> bool, report: &mut Report) {
+pub(crate) fn servernames(
+    domains: &[(String, Arc<RuleSet>)],
+    known: impl Fn(&str) -> bool,
+    report: &mut Report,
+) {
     for (domain, rules) in domains {
-        for (rule, backend) in rules.backends().filter(|(_, backend)| !known(backend.key.name())) {
-            if let Some(advice) = implicit::advice(&backend.servername) {
+        for (rule, backend) in rules.named_backends().filter(|(_, backend)| !known(backend.name().key())) {
+            if let Some(advice) = implicit::advice(backend.servername()) {
                 report.warn(format!("{}/rules{}/args/servername", step(domain), step(rule)), advice);
             }
         }

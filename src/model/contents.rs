@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub type Servers = BTreeMap<String, String>;
 
 /// Everything a store holds for one ELB name, unparsed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Contents {
     /// Domain → JSON text of its rule set.
     pub rules: BTreeMap<String, String>,

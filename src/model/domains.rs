@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::change::{Rejected, StoreOutcome};
 use super::fault::{Fault, Report};
+use super::hosts::{EditableHosts, Hosts};
 use super::implicit::Servernames;
 use super::layers::{Change, Layered, Layers, Stored};
-use super::pattern::Patterns;
+use super::library::Library;
 use super::ruleset::RuleSet;
 
 impl Layered for Arc<RuleSet> {
@@ -23,11 +24,12 @@ impl Layered for Arc<RuleSet> {
 #[derive(Debug, Default)]
 pub(crate) struct Domains {
     layers: Layers<Arc<RuleSet>>,
-    /// What the store holds.
-    texts: BTreeMap<String, String>,
+    /// What the store holds. Where that is the rule set's own text, it is the same allocation.
+    texts: BTreeMap<Arc<str>, Arc<str>>,
     /// What is wrong with those of them that are.
-    faults: BTreeMap<String, Fault>,
+    faults: BTreeMap<Arc<str>, Fault>,
     servernames: Servernames,
+    hosts: EditableHosts,
 }
 
 /// Checks what may be a domain's name.
@@ -41,20 +43,25 @@ impl Domains {
     }
 
     /// The upstreams and hosts that the rules in force name.
-    pub(crate) fn servernames(&self) -> &Servernames {
-        &self.servernames
+    pub(crate) fn servernames(&mut self) -> &mut Servernames {
+        &mut self.servernames
+    }
+
+    /// What is in force, for a snapshot.
+    pub(crate) fn hosts(&mut self) -> Hosts {
+        self.hosts.hosts()
     }
 
     /// An edit; says whether what serves is different now.
-    pub(crate) fn put(&mut self, domain: &str, rules: RuleSet) -> bool {
-        let change = self.layers.put(domain, Arc::new(rules));
-        self.note(&change)
+    pub(crate) fn put(&mut self, domain: &str, rules: Arc<RuleSet>) -> bool {
+        let change = self.layers.put(domain, rules);
+        self.note(domain, change)
     }
 
     /// An edit; says whether what serves is different now, and whether the domain was there.
     pub(crate) fn delete(&mut self, domain: &str) -> (bool, bool) {
         let (change, found) = self.layers.delete(domain);
-        (self.note(&change), found)
+        (self.note(domain, change), found)
     }
 
     /// The store holds exactly `texts`. With `newest`, what differs is newer than any edit of it.
@@ -62,80 +69,83 @@ impl Domains {
         &mut self,
         texts: BTreeMap<String, String>,
         newest: bool,
-        patterns: &mut Patterns,
+        library: &Library,
         outcome: &mut StoreOutcome,
     ) {
-        let gone: Vec<String> =
-            self.texts.keys().filter(|domain| !texts.contains_key(*domain)).cloned().collect();
-        for domain in gone {
-            self.stored(domain, None, newest, patterns, outcome);
+        let gone = self.texts.keys().filter(|domain| !texts.contains_key(&***domain));
+        for domain in gone.cloned().collect::<Vec<_>>() {
+            self.stored(&domain, None, newest, library, outcome);
         }
         for (domain, text) in texts {
-            self.stored(domain, Some(text), newest, patterns, outcome);
+            self.stored(&domain, Some(text), newest, library, outcome);
         }
     }
 
     /// The store's text of one domain is this. A text that cannot be read changes nothing that serves.
     pub(crate) fn stored(
         &mut self,
-        domain: String,
+        domain: &str,
         text: Option<String>,
         newest: bool,
-        patterns: &mut Patterns,
+        library: &Library,
         outcome: &mut StoreOutcome,
     ) {
-        if self.texts.get(&domain) == text.as_ref() {
+        if self.texts.get(domain).map(|known| &**known) == text.as_deref() {
             return;
         }
         let key = format!("rules/{domain}");
-        let read = text.as_deref().map(|text| self.read(&domain, text, patterns)).transpose();
-        let was_rejected = self.faults.remove(&domain).is_some();
+        let read = text.as_deref().map(|text| self.read(domain, text, library)).transpose();
+        let was_rejected = self.faults.remove(domain).is_some();
         let sound = read.is_ok();
+        let mut own = None;
         let stored = match read {
-            Ok(rules) => rules.map(|rules| Stored { value: Some(rules), sound }),
+            Ok(rules) => {
+                own = rules.as_ref().map(|rules| Arc::clone(rules.text()));
+                rules.map(|rules| Stored { value: Some(rules), sound })
+            }
             Err(fault) => {
-                self.faults.insert(domain.clone(), fault.clone());
-                let last_good = self.layers.effective().contains_key(domain.as_str());
+                self.faults.insert(self.layers.key(domain), fault.clone());
+                let last_good = self.layers.effective().contains_key(domain);
                 let Fault { pointer, message } = fault;
                 outcome.rejected.push(Rejected { key: key.clone(), message, pointer, last_good });
-                let value = self.layers.store().get(domain.as_str()).and_then(|stored| stored.value.clone());
+                let value = self.layers.store().get(domain).and_then(|stored| stored.value.clone());
                 Some(Stored { value, sound })
             }
         };
         if was_rejected && sound {
             outcome.accepted.push(key.clone());
         }
-        let (change, overridden) = self.layers.stored(&domain, stored, newest && sound);
-        outcome.changed |= self.note(&change);
+        let (change, overridden) = self.layers.stored(domain, stored, newest && sound);
+        outcome.changed |= self.note(domain, change);
         if overridden {
             outcome.overridden.push(key);
         }
         match text {
-            Some(text) => self.texts.insert(domain, text),
-            None => self.texts.remove(&domain),
+            Some(text) => {
+                let text = own.filter(|own| **own == *text).unwrap_or_else(|| text.into());
+                self.texts.insert(self.layers.key(domain), text)
+            }
+            None => self.texts.remove(domain),
         };
     }
 
-    fn read(&self, domain: &str, text: &str, patterns: &mut Patterns) -> Result<Arc<RuleSet>, Fault> {
+    fn read(&self, domain: &str, text: &str, library: &Library) -> Result<Arc<RuleSet>, Fault> {
         check_name(domain).map_err(|message| Fault::new("", message))?;
+        if let Some(known) = library.known(text) {
+            return Ok(known);
+        }
         let given =
             serde_json::from_str(text).map_err(|error| Fault::new("", format!("is not JSON: {error}")))?;
-        // A dump wrote it: it was read before.
-        if let Some(Some(edit)) = self.layers.edit(domain)
-            && *edit.given() == given
-        {
-            return Ok(Arc::clone(edit));
-        }
         let mut report = Report::default();
-        let rules = RuleSet::read(given, patterns, &mut report);
-        rules.map(Arc::new).ok_or_else(|| report.first())
+        library.read(&given, &mut report).ok_or_else(|| report.first())
     }
 
-    fn note(&mut self, change: &Change<Arc<RuleSet>>) -> bool {
+    fn note(&mut self, domain: &str, change: Change<Arc<RuleSet>>) -> bool {
         if !change.is_one() {
             return false;
         }
         self.servernames.replace(change.before.as_deref(), change.after.as_deref());
+        self.hosts.set(&self.layers.key(domain), change.after);
         true
     }
 
@@ -145,7 +155,7 @@ impl Domains {
         let mut texts = written(self.layers.effective().iter());
         for domain in self.faults.keys().filter(|domain| self.layers.edit(domain).is_none()) {
             texts.extend(
-                self.texts.get_key_value(domain).map(|(domain, text)| (domain.clone(), text.clone())),
+                self.texts.get_key_value(domain).map(|(domain, text)| (domain.to_string(), text.to_string())),
             );
         }
         texts
@@ -159,7 +169,7 @@ impl Domains {
 
     /// How many domains of the store `texts` lacks, and of how many.
     pub(crate) fn would_drop(&self, texts: &BTreeMap<String, String>) -> (usize, usize) {
-        let dropped = self.texts.keys().filter(|domain| !texts.contains_key(*domain)).count();
+        let dropped = self.texts.keys().filter(|domain| !texts.contains_key(&***domain)).count();
         (dropped, self.texts.len())
     }
 
@@ -169,11 +179,11 @@ impl Domains {
             key: format!("rules/{domain}"),
             message: fault.message.clone(),
             pointer: fault.pointer.clone(),
-            last_good: self.layers.effective().contains_key(domain.as_str()),
+            last_good: self.layers.effective().contains_key(domain),
         })
     }
 }
 
 fn written<'a>(domains: impl Iterator<Item = (&'a Arc<str>, &'a Arc<RuleSet>)>) -> BTreeMap<String, String> {
-    domains.map(|(domain, rules)| (domain.to_string(), rules.given().to_string())).collect()
+    domains.map(|(domain, rules)| (domain.to_string(), rules.text().to_string())).collect()
 }

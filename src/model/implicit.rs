@@ -3,7 +3,8 @@
 //! It owns that meaning, the advice about it, and the count of which names the rules in force use, so that building a
 //! snapshot need not look through all rules. Next: `resolve` turns names into addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::rule::Backend;
 use super::ruleset::RuleSet;
@@ -17,7 +18,7 @@ pub(crate) fn upstream(servername: &str) -> Option<UpstreamSpec> {
         ServerTarget::Unix(_) => None,
         ServerTarget::Inet(_) | ServerTarget::Name(_) => {
             let server = ServerSpec { max_fails: 0, ..ServerSpec::new(servername) };
-            Some(UpstreamSpec { name: servername.to_owned(), servers: vec![server] })
+            Some(UpstreamSpec { name: servername.to_owned(), servers: vec![Arc::new(server)] })
         }
     }
 }
@@ -39,31 +40,39 @@ pub(crate) fn advice(servername: &str) -> Option<String> {
 #[derive(Debug, Default)]
 pub(crate) struct Servernames {
     /// In lower case → how many backends use it, and one spelling.
-    used: BTreeMap<Box<str>, (usize, String)>,
+    used: BTreeMap<Box<str>, (usize, Box<str>)>,
+    news: BTreeSet<Box<str>>,
 }
 
 impl Servernames {
     /// One rule set took the place of another.
     pub(crate) fn replace(&mut self, old: Option<&RuleSet>, new: Option<&RuleSet>) {
         // New ones first, so that a name that stays is not taken out and put in again.
-        for (_, backend) in new.into_iter().flat_map(RuleSet::backends) {
+        for backend in new.map_or(&[][..], RuleSet::backends) {
             self.add(backend);
         }
-        for (_, backend) in old.into_iter().flat_map(RuleSet::backends) {
-            self.remove(backend.key.name());
+        for backend in old.map_or(&[][..], RuleSet::backends) {
+            self.remove(backend.name().key());
         }
     }
 
-    /// Every name: in lower case, and as some rule spells it.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.used.iter().map(|(key, (_, spelling))| (&**key, spelling.as_str()))
+    /// The name as some rule spells it, if any rule uses it. `key` is in lower case.
+    pub(crate) fn spelling(&self, key: &str) -> Option<&str> {
+        self.used.get(key).map(|(_, spelling)| &**spelling)
+    }
+
+    /// The names, in lower case, that came into use or fell out of it since this was asked.
+    pub(crate) fn take_news(&mut self) -> BTreeSet<Box<str>> {
+        std::mem::take(&mut self.news)
     }
 
     fn add(&mut self, backend: &Backend) {
-        if let Some((count, _)) = self.used.get_mut(backend.key.name()) {
+        let key = backend.name().key();
+        if let Some((count, _)) = self.used.get_mut(key) {
             *count += 1;
         } else {
-            self.used.insert(backend.key.name().into(), (1, backend.servername.clone()));
+            self.used.insert(key.into(), (1, backend.servername().into()));
+            self.news.insert(key.into());
         }
     }
 
@@ -72,6 +81,7 @@ impl Servernames {
             *count -= 1;
             if *count == 0 {
                 self.used.remove(key);
+                self.news.insert(key.into());
             }
         }
     }
@@ -81,7 +91,7 @@ impl Servernames {
 mod tests {
     use super::*;
     use crate::model::fault::Report;
-    use crate::model::pattern::Patterns;
+    use crate::model::library::Shelves;
     use serde_json::json;
 
     #[test]
@@ -119,17 +129,20 @@ mod tests {
                 }))
                 .collect();
             let given = json!({"init": "f0", "rules": rules});
-            RuleSet::read(given, &mut Patterns::default(), &mut Report::default()).unwrap()
+            RuleSet::read(&given, "", &mut Shelves::default(), &mut Report::default()).unwrap()
         };
         let (a, b) = (rules(&["Up1", "up2"]), rules(&["up1"]));
         let mut names = Servernames::default();
+        let news = |names: &mut Servernames| names.take_news().into_iter().collect::<Vec<_>>();
         names.replace(None, Some(&a));
         names.replace(None, Some(&b));
-        assert_eq!(names.iter().collect::<Vec<_>>(), [("up1", "Up1"), ("up2", "up2")]);
+        assert_eq!(news(&mut names), ["up1".into(), "up2".into()]);
+        assert_eq!((names.spelling("up1"), names.spelling("up2")), (Some("Up1"), Some("up2")));
         names.replace(Some(&a), Some(&b));
-        assert_eq!(names.iter().collect::<Vec<_>>(), [("up1", "Up1")]);
+        assert_eq!((news(&mut names), names.spelling("up2")), (vec!["up2".into()], None));
         names.replace(Some(&b), None);
+        assert_eq!(news(&mut names), []);
         names.replace(Some(&b), None);
-        assert_eq!(names.iter().count(), 0);
+        assert_eq!((news(&mut names), names.spelling("up1")), (vec!["up1".into()], None));
     }
 }

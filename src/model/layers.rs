@@ -72,30 +72,41 @@ impl<V: Layered> Layers<V> {
         self.edits.len()
     }
 
+    /// The key as it is kept here; one allocation for all layers.
+    pub(crate) fn key(&self, key: &str) -> Arc<str> {
+        let known = (self.effective.get_key_value(key).map(|(key, _)| key))
+            .or_else(|| self.store.get_key_value(key).map(|(key, _)| key))
+            .or_else(|| self.edits.get_key_value(key).map(|(key, _)| key));
+        known.map_or_else(|| key.into(), Arc::clone)
+    }
+
     /// Puts a value over the store's.
     pub(crate) fn put(&mut self, key: &str, value: V) -> Change<V> {
-        self.edits.insert(key.into(), Some(value));
-        self.settle(key)
+        let key = self.key(key);
+        self.edits.insert(Arc::clone(&key), Some(value));
+        self.settle(&key)
     }
 
     /// Deletes a key, and says whether there was one: in force, or in the store though never good.
     pub(crate) fn delete(&mut self, key: &str) -> (Change<V>, bool) {
         let deleted = matches!(self.edits.get(key), Some(None));
         let found = self.effective.contains_key(key) || (self.store.contains_key(key) && !deleted);
-        self.edits.insert(key.into(), None);
-        (self.settle(key), found)
+        let key = self.key(key);
+        self.edits.insert(Arc::clone(&key), None);
+        (self.settle(&key), found)
     }
 
     /// The store's key changed. With `newest` the change is newer than any edit, which gives way: then the second answer
     /// says whether there was one that said otherwise.
     pub(crate) fn stored(&mut self, key: &str, stored: Option<Stored<V>>, newest: bool) -> (Change<V>, bool) {
+        let key = self.key(key);
         match stored {
-            Some(stored) => self.store.insert(key.into(), stored),
-            None => self.store.remove(key),
+            Some(stored) => self.store.insert(Arc::clone(&key), stored),
+            None => self.store.remove(&key),
         };
-        self.absorb(key);
-        let overridden = newest && self.edits.remove(key).is_some();
-        (self.settle(key), overridden)
+        self.absorb(&key);
+        let overridden = newest && self.edits.remove(&key).is_some();
+        (self.settle(&key), overridden)
     }
 
     /// An edit that says what the store holds is no edit. Its value stays in force, for it may know an order.
@@ -116,17 +127,15 @@ impl<V: Layered> Layers<V> {
     }
 
     /// Makes the value in force that should be.
-    fn settle(&mut self, key: &str) -> Change<V> {
+    fn settle(&mut self, key: &Arc<str>) -> Change<V> {
         self.absorb(key);
         let after = match self.edits.get(key) {
             Some(edit) => edit.clone(),
             None => self.store.get(key).and_then(|stored| stored.value.clone()),
         };
-        let before = match (&after, self.effective.get_mut(key)) {
-            // The key's own allocation stays, so that snapshots can tell by it that the name did.
-            (Some(after), Some(slot)) => Some(std::mem::replace(slot, after.clone())),
-            (Some(after), None) => self.effective.insert(key.into(), after.clone()),
-            (None, _) => self.effective.remove(key),
+        let before = match &after {
+            Some(after) => self.effective.insert(Arc::clone(key), after.clone()),
+            None => self.effective.remove(key),
         };
         Change { before, after }
     }

@@ -6,10 +6,12 @@
 //! ```text
 //!   contents, change ──► check ──► rule, ruleset, server, upstream      what was said, read and checked
 //!                                        │
+//!                          library, intern, upstream_name               equal things once
+//!                                        │
 //!   state ──► domains, upstreams ──► layers                             what is in force
 //!     │
-//!   resolve, implicit ──► snapshot ──► host                             what workers hold
-//!                             │
+//!   implicit ──► targets, hosts ──► snapshot                            what workers hold
+//!                                       │
 //!   request ──► route ──► ruleset ──► pattern, engines, scratch         what becomes of a request
 //! ```
 
@@ -22,11 +24,14 @@ mod encode;
 mod engines;
 mod fault;
 mod host;
+mod hosts;
 mod implicit;
+mod intern;
 mod layers;
+mod library;
 mod pattern;
+mod prepare;
 mod request;
-mod resolve;
 mod route;
 mod rule;
 mod ruleset;
@@ -34,20 +39,23 @@ mod scratch;
 mod server;
 mod snapshot;
 mod state;
+mod targets;
 mod upstream;
+mod upstream_name;
 mod upstreams;
 
-pub use change::{Dropped, Edit, Outcome, Rejected, StoreOutcome};
+pub use change::{Dropped, Edit, Outcome, Prepared, Rejected, StoreOutcome};
 pub use check::{check, check_all};
 pub use contents::{Contents, KeyChange, Servers};
 pub use fault::Fault;
+pub use library::Library;
 pub use pattern::{Pattern, Patterns};
 pub use request::Request;
-pub use resolve::Addresses;
 pub use route::{Decision, Recorder, Silent, route};
 pub use rule::Backend;
 pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
 pub use snapshot::Snapshot;
 pub use state::State;
-pub use upstream::{Endpoint, Server, Upstream, UpstreamKey, UpstreamSpec};
+pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};
+pub use upstream_name::UpstreamName;

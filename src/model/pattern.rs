@@ -4,11 +4,12 @@
 //! matching needs (that is `engines`). Patterns are Perl-style and match bytes. Next: `dialect` says where Perl and the
 //! `regex` crate part, `rule::ua` and `rule::path` use patterns.
 
-use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use super::dialect::{self, Reading};
+use super::intern::Interner;
 
 /// Longest pattern, in bytes: ten times the longest anyone was seen to write.
 pub(crate) const TEXT: usize = 8 * 1024;
@@ -20,8 +21,6 @@ pub(crate) const AUTOMATON: usize = 256 * 1024;
 pub(crate) const BACKTRACKS: usize = 10_000;
 /// Most instructions of such a pattern.
 pub(crate) const BACKTRACKING_PROGRAM: usize = 16 * 1024;
-/// Entries of the interner below which it is not worth looking for dead ones.
-const PRUNE_FROM: usize = 256;
 
 /// A compiled pattern. Cheap to clone; equal texts from one [`Patterns`] are one compiled pattern.
 #[derive(Debug, Clone)]
@@ -64,11 +63,25 @@ impl Pattern {
     }
 }
 
+/// The same when they were compiled once.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.id() == other.id()
+    }
+}
+
+impl Eq for Pattern {}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id().hash(state);
+    }
+}
+
 /// Compiles patterns, each text once as long as anyone holds the result.
 #[derive(Debug, Default)]
 pub struct Patterns {
-    known: HashMap<Box<str>, Weak<Compiled>>,
-    prune_at: usize,
+    known: Interner<Compiled>,
 }
 
 impl Patterns {
@@ -77,24 +90,13 @@ impl Patterns {
     /// # Errors
     /// What is wrong with it and, where known, at which byte.
     pub fn get(&mut self, text: &str) -> Result<Pattern, String> {
-        if let Some(known) = self.known.get(text).and_then(Weak::upgrade) {
+        if let Some(known) = self.known.get(text, |known| &*known.text == text) {
             return Ok(Pattern(known));
         }
         let engine = compile(text)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let compiled = Arc::new(Compiled { id, text: text.into(), engine });
-        self.prune();
-        self.known.insert(text.into(), Arc::downgrade(&compiled));
-        Ok(Pattern(compiled))
-    }
-
-    /// Forgets dead entries whenever their number may have doubled, so that pruning costs a constant for each insertion.
-    fn prune(&mut self) {
-        if self.known.len() >= self.prune_at.max(PRUNE_FROM) {
-            self.known.retain(|_, known| known.strong_count() > 0);
-            self.prune_at = self.known.len() * 2;
-        }
+        Ok(Pattern(self.known.add(text, Compiled { id, text: text.into(), engine })))
     }
 }
 
@@ -152,6 +154,7 @@ fn backtracking(text: &str) -> Result<Engine, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::intern::PRUNE_FROM;
 
     fn get(text: &str) -> Result<Pattern, String> {
         Patterns::default().get(text)

@@ -12,6 +12,8 @@ use super::snapshot::Snapshot;
 
 /// Watches one request on its way; what is not of interest is ignored and costs nothing.
 pub trait Recorder {
+    /// Whether it is told anything at all.
+    const WATCHES: bool = true;
     /// The request belongs to this domain, named as the operator wrote it.
     fn domain(&mut self, _name: &str) {}
     /// A rule was asked, and matched or not. A backend always does, and is the last.
@@ -22,7 +24,9 @@ pub trait Recorder {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
-impl Recorder for Silent {}
+impl Recorder for Silent {
+    const WATCHES: bool = false;
+}
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,17 +52,19 @@ pub enum Decision<'s> {
 }
 
 /// Decides what becomes of a request.
-pub fn route<'s>(
+pub fn route<'s, R: Recorder>(
     snapshot: &'s Snapshot,
     request: &Request<'_>,
     scratch: &'s mut Scratch,
-    recorder: &mut impl Recorder,
+    recorder: &mut R,
 ) -> Decision<'s> {
     scratch.begin();
     let Some((domain, rules)) = snapshot.domain(request, &mut scratch.host) else {
         return Decision::Denied { domain: None, status: 404, reason: "no-domain" };
     };
-    recorder.domain(snapshot.domain_name(domain));
+    if R::WATCHES {
+        recorder.domain(snapshot.domain_name(domain));
+    }
     let Some(backend) = rules.walk(request, scratch, recorder) else {
         return Decision::Denied { domain: Some(domain), status: 403, reason: "rule-denied" };
     };
@@ -72,14 +78,14 @@ pub fn route<'s>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Addresses, Edit, State};
+    use crate::model::{Edit, State};
     use serde_json::{Value, json};
 
     fn snapshot(domains: Value) -> Snapshot {
         let mut state = State::new();
         let Value::Object(domains) = domains else { panic!("an object") };
         state.edit(Edit::PutDomains(domains)).unwrap();
-        state.snapshot(1, &Addresses::new(), &Snapshot::empty())
+        state.snapshot(1)
     }
 
     fn request<'a>(host: &'a str, path: &'a str) -> Request<'a> {
@@ -122,7 +128,7 @@ mod tests {
         ) {
             Decision::Denied { domain, status, reason } => format!("{domain:?} {status} {reason}"),
             Decision::Forward { domain, backend, path } => {
-                format!("{domain} {} {:?}", backend.servername, path.map(String::from_utf8_lossy))
+                format!("{domain} {} {:?}", backend.servername(), path.map(String::from_utf8_lossy))
             }
         };
         assert_eq!(ask("h.test", "/blog/a b%"), r#"0 Up Some("/a%20b%25")"#);

@@ -4,39 +4,67 @@
 //! never what a single rule does. Next: `rule::kind` for the rules, `route` for who walks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::fault::{Report, step};
-use super::pattern::Patterns;
+use super::library::Shelves;
 use super::request::Request;
 use super::route::Recorder;
-use super::rule::{Backend, Rule, RuleArgs};
+use super::rule::{Backend, Filter, Rule, RuleArgs};
 use super::scratch::Scratch;
 
 /// Most rules of one domain, and so most steps of one walk.
 pub(crate) const RULES: usize = 1024;
 
-/// A checked rule set, and the JSON that it was read from.
+/// A checked rule set, and the JSON that it was read from. Domains with the same rules share one, and domains whose
+/// rules differ only in where they lead share the shape: what is read for each request stays in cache.
 #[derive(Debug)]
 pub(crate) struct RuleSet {
-    given: Value,
+    /// The JSON in one line, members in the order given.
+    text: Arc<str>,
+    shape: Arc<Shape>,
+    backends: Box<[Backend]>,
+    noteworthy: bool,
+}
+
+/// The rules of a set without its backends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
     /// What can be reached from `init`, which comes first. Every link points further on: so every walk ends.
     nodes: Box<[Node]>,
+    /// The names of the rules, one behind the other.
+    names: Box<str>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Node {
-    name: Box<str>,
-    rule: Rule,
-    /// Where it goes on after no and after yes; `None`: it does not, which is a denial.
-    links: [Option<u32>; 2],
+    test: Test,
+    /// Where it goes on after no and after yes; [`NOWHERE`]: it does not, which is a denial.
+    links: [u16; 2],
+    /// Where its name ends in [`Shape::names`].
+    name_end: u32,
 }
 
-/// Rule sets are the same when they were given the same.
+/// A link that is not there.
+const NOWHERE: u16 = u16::MAX;
+const _: () = assert!(RULES < NOWHERE as usize, "every rule has a number");
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Test {
+    Filter(Filter),
+    /// The walk ends at this one of the backends.
+    Backend(u16),
+}
+
+/// Rule sets are the same when they were given the same, in whatever order.
 impl PartialEq for RuleSet {
     fn eq(&self, other: &RuleSet) -> bool {
-        self.given == other.given
+        let parse = |text| serde_json::from_str::<Value>(text).ok();
+        // Another order of members makes another text of the same length.
+        self.text == other.text
+            || (self.text.len() == other.text.len() && parse(&self.text) == parse(&other.text))
     }
 }
 
@@ -53,11 +81,17 @@ struct Draft<'v> {
 const BRANCHES: [&str; 2] = ["fail", "succ"];
 
 impl RuleSet {
-    /// Reads and checks a rule set. `None` when anything is at fault; all of it is then in `report`.
-    pub(crate) fn read(given: Value, patterns: &mut Patterns, report: &mut Report) -> Option<RuleSet> {
-        let before = report.faults.len();
-        let (init, mut drafts) = Self::drafts(&given, patterns, report)?;
-        if report.faults.len() > before {
+    /// Reads and checks a rule set, of which `text` is the JSON. `None` when anything is at fault; all of it is then in
+    /// `report`.
+    pub(crate) fn read(
+        given: &Value,
+        text: &str,
+        shelves: &mut Shelves,
+        report: &mut Report,
+    ) -> Option<RuleSet> {
+        let (faults, warnings) = (report.faults.len(), report.warnings.len());
+        let (init, mut drafts) = Self::drafts(given, shelves, report)?;
+        if report.faults.len() > faults {
             return None;
         }
         let order = match order(&drafts, init) {
@@ -68,26 +102,19 @@ impl RuleSet {
                 return None;
             }
         };
-        let mut place = vec![None; drafts.len()];
-        for (number, &index) in (0u32..).zip(&order) {
-            place[index] = Some(number);
-        }
-        let nodes = order
-            .iter()
-            .filter_map(|&index| {
-                let draft = &mut drafts[index];
-                let links = draft.links.map(|link| link.and_then(|to| place[to]));
-                Some(Node { name: draft.name.into(), rule: draft.rule.take()?, links })
-            })
-            .collect();
-        drop(drafts);
-        Some(RuleSet { given, nodes })
+        let (shape, backends) = shape(&mut drafts, &order);
+        Some(RuleSet {
+            text: text.into(),
+            shape: shelves.shape(shape),
+            backends,
+            noteworthy: report.warnings.len() > warnings,
+        })
     }
 
     /// Every rule by itself, and the number of the first one.
     fn drafts<'v>(
         given: &'v Value,
-        patterns: &mut Patterns,
+        shelves: &mut Shelves,
         report: &mut Report,
     ) -> Option<(usize, Vec<Draft<'v>>)> {
         let Value::Object(object) = given else {
@@ -110,7 +137,7 @@ impl RuleSet {
             }
         };
         let numbers: HashMap<&str, usize> = rules.keys().map(String::as_str).zip(0..).collect();
-        let drafts = rules.iter().map(|(name, rule)| draft(name, rule, &numbers, patterns, report)).collect();
+        let drafts = rules.iter().map(|(name, rule)| draft(name, rule, &numbers, shelves, report)).collect();
         let init = match object.get("init") {
             None => {
                 report.fault("", "has no init");
@@ -121,39 +148,92 @@ impl RuleSet {
         Some((init?, drafts))
     }
 
-    /// The JSON it was read from, exactly.
-    pub(crate) fn given(&self) -> &Value {
-        &self.given
+    /// The JSON it was read from, in one line.
+    pub(crate) fn text(&self) -> &Arc<str> {
+        &self.text
     }
 
-    /// Every backend that a request can reach, with the name of its rule.
-    pub(crate) fn backends(&self) -> impl Iterator<Item = (&str, &Backend)> {
-        self.nodes.iter().filter_map(|node| match &node.rule {
-            Rule::Backend(backend) => Some((&*node.name, backend)),
-            _ => None,
+    /// Whether reading it gave warnings.
+    pub(crate) fn is_noteworthy(&self) -> bool {
+        self.noteworthy
+    }
+
+    /// Every backend that a request can reach.
+    pub(crate) fn backends(&self) -> &[Backend] {
+        &self.backends
+    }
+
+    /// The same with the names of their rules.
+    pub(crate) fn named_backends(&self) -> impl Iterator<Item = (&str, &Backend)> {
+        self.shape.nodes.iter().enumerate().filter_map(|(at, node)| match node.test {
+            Test::Backend(number) => Some((self.shape.name(at), self.backends.get(usize::from(number))?)),
+            Test::Filter(_) => None,
         })
     }
 
     /// Walks from the first rule to a backend; `None` when a rule has no link for its answer.
-    pub(crate) fn walk(
+    pub(crate) fn walk<R: Recorder>(
         &self,
         request: &Request<'_>,
         scratch: &mut Scratch,
-        recorder: &mut impl Recorder,
+        recorder: &mut R,
     ) -> Option<&Backend> {
         let mut at = 0;
         loop {
-            let node = self.nodes.get(at)?;
-            let matched = node.rule.matches(request, scratch);
-            recorder.step(&node.name, matched);
-            if let Rule::Backend(backend) = &node.rule {
-                return Some(backend);
+            let node = self.shape.nodes.get(at)?;
+            let matched = match &node.test {
+                Test::Filter(filter) => filter.matches(request, scratch),
+                Test::Backend(_) => true,
+            };
+            if R::WATCHES {
+                recorder.step(self.shape.name(at), matched);
             }
-            let next = node.links[usize::from(matched)]? as usize;
+            if let Test::Backend(number) = node.test {
+                return self.backends.get(usize::from(number));
+            }
+            let next = usize::from(node.links[usize::from(matched)]);
             debug_assert!(next > at, "links point further on");
             at = next;
         }
     }
+
+    #[cfg(test)]
+    pub(crate) fn shares_shape(&self, other: &RuleSet) -> bool {
+        Arc::ptr_eq(&self.shape, &other.shape)
+    }
+}
+
+impl Shape {
+    /// The name of a rule.
+    fn name(&self, at: usize) -> &str {
+        let end = |at: usize| self.nodes.get(at).map_or(0, |node| node.name_end as usize);
+        let begin = at.checked_sub(1).map_or(0, end);
+        self.names.get(begin..end(at)).unwrap_or_default()
+    }
+}
+
+/// The rules in this order, and their backends. Each rule is taken out of its draft.
+fn shape(drafts: &mut [Draft<'_>], order: &[usize]) -> (Shape, Box<[Backend]>) {
+    let mut place = vec![NOWHERE; drafts.len()];
+    for (number, &index) in (0..).zip(order) {
+        place[index] = number;
+    }
+    let (mut nodes, mut names, mut backends) = (Vec::with_capacity(order.len()), String::new(), Vec::new());
+    for &index in order {
+        let draft = &mut drafts[index];
+        let Some(rule) = draft.rule.take() else { continue };
+        let test = match rule {
+            Rule::Filter(filter) => Test::Filter(filter),
+            Rule::Backend(backend) => {
+                backends.push(backend);
+                Test::Backend((backends.len() - 1) as u16)
+            }
+        };
+        names.push_str(draft.name);
+        let links = draft.links.map(|link| link.map_or(NOWHERE, |to| place[to]));
+        nodes.push(Node { test, links, name_end: names.len() as u32 });
+    }
+    (Shape { nodes: nodes.into(), names: names.into() }, backends.into())
 }
 
 /// Reads one rule and looks up its links.
@@ -161,7 +241,7 @@ fn draft<'v>(
     name: &'v str,
     rule: &Value,
     numbers: &HashMap<&str, usize>,
-    patterns: &mut Patterns,
+    shelves: &mut Shelves,
     report: &mut Report,
 ) -> Draft<'v> {
     let at = format!("/rules{}", step(name));
@@ -185,7 +265,7 @@ fn draft<'v>(
     if Rule::is_filter(kind) {
         draft.links = links(given, &at, numbers, report);
     }
-    draft.rule = Rule::read(kind, &mut RuleArgs { given, at, patterns, report });
+    draft.rule = Rule::read(kind, &mut RuleArgs { given, at, shelves, report });
     draft
 }
 

@@ -4,20 +4,22 @@
 //! store or a lookup of names. It is single-threaded and cheap to ask. Next: `layers` for which change wins, `domains`
 //! and `upstreams` for how texts are read, `control::hub` for the one who calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::change::{Dropped, Edit, Outcome, Rejected, StoreOutcome};
+use super::change::{Change, Dropped, Edit, Outcome, Prepared, Rejected, StoreOutcome};
 use super::check;
 use super::contents::{Contents, KeyChange};
 use super::domains::Domains;
 use super::fault::{Fault, Report};
 use super::implicit;
-use super::pattern::Patterns;
-use super::resolve::{Addresses, names, resolve};
+use super::library::Library;
+use super::prepare::told;
 use super::snapshot::Snapshot;
+use super::targets::EditableTargets;
 use super::upstream::UpstreamSpec;
 use super::upstreams::Upstreams;
 
@@ -27,7 +29,9 @@ use super::upstreams::Upstreams;
 pub struct State {
     domains: Domains,
     upstreams: Upstreams,
-    patterns: Patterns,
+    /// Both of them resolved, as far as it is known.
+    targets: EditableTargets,
+    library: Library,
 }
 
 impl State {
@@ -36,45 +40,47 @@ impl State {
         State::default()
     }
 
+    /// Where rules are read: a change may be prepared with it before it is applied.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
     /// Checks an edit whole, and applies it whole or not at all.
     ///
     /// # Errors
     /// The first fault, with a pointer that leads into what was put: `/up1/127.0.0.1:80`.
     pub fn edit(&mut self, edit: Edit) -> Result<Outcome, Fault> {
-        match edit {
-            Edit::PutDomains(given) => self.put_domains(given),
-            Edit::PutUpstreams(given) => self.put_upstreams(given),
-            Edit::DeleteDomains(names) => Ok(delete(names, |name| self.domains.delete(name))),
-            Edit::DeleteUpstreams(names) => Ok(delete(names, |name| self.upstreams.delete(name))),
-        }
+        let prepared = self.library.prepare(edit)?;
+        Ok(self.apply(prepared))
     }
 
-    fn put_domains(&mut self, given: Map<String, Value>) -> Result<Outcome, Fault> {
-        let mut report = Report::default();
-        let domains = check::domains(given, &mut self.patterns, &mut report);
-        if !report.faults.is_empty() {
-            return Err(report.first());
+    /// Applies what was prepared with [`State::library`].
+    pub fn apply(&mut self, prepared: Prepared) -> Outcome {
+        let Prepared { change, warnings } = prepared;
+        let mut outcome = Outcome { warnings, ..Outcome::default() };
+        match change {
+            Change::PutDomains(domains) => {
+                let (mut report, known) = (Report::default(), self.upstreams.layers().effective());
+                check::servernames(&domains, |key| known.contains_key(key), &mut report);
+                outcome.warnings.extend(told(&report));
+                for (domain, rules) in domains {
+                    outcome.changed |= self.domains.put(&domain, rules);
+                }
+            }
+            Change::PutUpstreams(upstreams) => {
+                for spec in upstreams {
+                    outcome.changed |= self.upstreams.put(spec);
+                }
+            }
+            Change::DeleteDomains(names) => {
+                delete(names, &mut outcome, |name| self.domains.delete(name));
+            }
+            Change::DeleteUpstreams(names) => {
+                delete(names, &mut outcome, |name| self.upstreams.delete(name));
+            }
         }
-        let known = self.upstreams.layers().effective();
-        check::servernames(&domains, |key| known.contains_key(key), &mut report);
-        let mut outcome = Outcome { warnings: told(&report), ..Outcome::default() };
-        for (domain, rules) in domains {
-            outcome.changed |= self.domains.put(&domain, rules);
-        }
-        Ok(outcome)
-    }
-
-    fn put_upstreams(&mut self, given: Map<String, Value>) -> Result<Outcome, Fault> {
-        let mut report = Report::default();
-        let upstreams = check::upstreams(&given, &mut report);
-        if !report.faults.is_empty() {
-            return Err(report.first());
-        }
-        let mut outcome = Outcome { warnings: told(&report), ..Outcome::default() };
-        for spec in upstreams {
-            outcome.changed |= self.upstreams.put(spec);
-        }
-        Ok(outcome)
+        self.settle();
+        outcome
     }
 
     /// The store holds exactly `contents`: takes them for the store layer, but looks only at keys whose text differs
@@ -92,7 +98,8 @@ impl State {
     fn take(&mut self, contents: Contents, newest: bool) -> StoreOutcome {
         let mut outcome = StoreOutcome::default();
         self.upstreams.load(contents.upstreams, newest, &mut outcome);
-        self.domains.load(contents.rules, newest, &mut self.patterns, &mut outcome);
+        self.domains.load(contents.rules, newest, &self.library, &mut outcome);
+        self.settle();
         outcome
     }
 
@@ -104,11 +111,12 @@ impl State {
             match change {
                 KeyChange::Server { upstream, server, text } => servers.push((upstream, server, text)),
                 KeyChange::Rule { domain, text } => {
-                    self.domains.stored(domain, text, true, &mut self.patterns, &mut outcome);
+                    self.domains.stored(&domain, text, true, &self.library, &mut outcome);
                 }
             }
         }
         self.upstreams.stored(servers, true, &mut outcome);
+        self.settle();
         outcome
     }
 
@@ -142,8 +150,13 @@ impl State {
 
     /// The domains in force, each exactly as it was given.
     pub fn domains(&self) -> Map<String, Value> {
-        let domains = self.domains.layers().effective().iter();
-        domains.map(|(name, rules)| (name.to_string(), rules.given().clone())).collect()
+        let read = |(name, rules): (&str, &str)| Some((name.to_owned(), serde_json::from_str(rules).ok()?));
+        self.domain_texts().filter_map(read).collect()
+    }
+
+    /// The same as texts: name and JSON, ordered by name.
+    pub fn domain_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.domains.layers().effective().iter().map(|(name, rules)| (&**name, &**rules.text()))
     }
 
     /// The upstreams in force, ordered by name without regard to case.
@@ -151,42 +164,60 @@ impl State {
         self.upstreams.layers().effective().values().cloned().collect()
     }
 
-    /// The names whose addresses [`State::snapshot`] needs, those of implicit upstreams included.
+    /// The names whose addresses are needed, those of implicit upstreams included: `host:port`, host in lower case.
     pub fn hosts(&self) -> BTreeSet<String> {
-        let explicit = self.upstreams.layers().effective().values().flat_map(|spec| names(spec));
-        explicit.chain(self.implicit().iter().flat_map(names)).collect()
+        self.targets.hosts().map(str::to_owned).collect()
     }
 
-    /// Builds the snapshot of what is in force. What did not change since `previous` is shared with it, so a change of
-    /// one domain among many costs little more than copying a list of pointers.
-    pub fn snapshot(&self, version: u64, addresses: &Addresses, previous: &Snapshot) -> Snapshot {
-        let explicit = self.upstreams.layers().effective().values();
-        let explicit = explicit.map(|spec| resolve(spec, false, addresses));
-        let implicit = self.implicit();
-        let implicit = implicit.iter().map(|spec| resolve(spec, true, addresses));
-        Snapshot::new(version, self.domains.layers().effective(), explicit.chain(implicit), previous)
+    /// The names that came into use (true) or fell out of it since this was asked.
+    pub fn take_host_news(&mut self) -> BTreeMap<Box<str>, bool> {
+        self.targets.take_news()
     }
 
-    /// The upstreams that no one made and some rule names.
-    fn implicit(&self) -> Vec<UpstreamSpec> {
-        let known = self.upstreams.layers().effective();
-        let unknown = self.domains.servernames().iter().filter(|(key, _)| !known.contains_key(*key));
-        unknown.filter_map(|(_, spelling)| implicit::upstream(spelling)).collect()
+    /// The addresses of such a name were looked up. Says whether anything that serves is different for it.
+    pub fn learn(&mut self, host: &str, addresses: Vec<SocketAddr>) -> bool {
+        self.targets.learn(host, addresses)
+    }
+
+    /// What was learnt of a name.
+    pub fn addresses(&self, host: &str) -> &[SocketAddr] {
+        self.targets.addresses(host)
+    }
+
+    /// A snapshot of what is in force. It shares everything that did not change with those before it, so it costs a
+    /// pointer for each 64 domains and upstreams.
+    pub fn snapshot(&mut self, version: u64) -> Snapshot {
+        Snapshot::new(version, self.domains.hosts(), self.targets.targets().clone())
+    }
+
+    /// Brings the targets up to date with what has changed: upstreams, and names that rules use or do not use any more.
+    fn settle(&mut self) {
+        for key in self.upstreams.take_news() {
+            self.settle_upstream(&key);
+        }
+        for key in self.domains.servernames().take_news() {
+            self.settle_upstream(&key);
+        }
+    }
+
+    fn settle_upstream(&mut self, key: &str) {
+        let explicit = self.upstreams.layers().effective().get(key);
+        let spec = match (explicit, self.domains.servernames().spelling(key)) {
+            (Some(spec), _) => Some((Arc::clone(spec), false)),
+            // No one made it and some rule names it.
+            (None, Some(spelling)) => implicit::upstream(spelling).map(|spec| (Arc::new(spec), true)),
+            (None, None) => None,
+        };
+        self.targets.set(&self.library.name(key), spec);
     }
 }
 
-fn delete(names: Vec<String>, mut delete: impl FnMut(&str) -> (bool, bool)) -> Outcome {
-    let mut outcome = Outcome::default();
+fn delete(names: Vec<String>, outcome: &mut Outcome, mut delete: impl FnMut(&str) -> (bool, bool)) {
     for name in names {
         let (changed, found) = delete(&name);
         outcome.changed |= changed;
         outcome.found.push((name, found));
     }
-    outcome
-}
-
-fn told(report: &Report) -> Vec<String> {
-    report.warnings.iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]

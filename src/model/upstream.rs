@@ -1,10 +1,9 @@
 //! A named set of servers: as the operator wrote it, and resolved to addresses as a balancer reads it.
 //!
-//! It owns the shapes and the name's case rule, never the text of server parameters (that is `server`) or a lookup of
-//! addresses. Next: `snapshot` makes an [`Upstream`] of an [`UpstreamSpec`], `data::balancer` picks from it.
+//! It owns the shapes, never the text of server parameters (that is `server`) or a lookup of addresses. Next: `targets`
+//! makes an [`Upstream`] of an [`UpstreamSpec`], `data::balancer` picks from it.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,44 +11,6 @@ use serde_json::Value;
 
 use super::fault::{Report, step};
 use super::server::ServerSpec;
-
-/// An upstream's name for lookups: lower case (names are compared without regard to ASCII case, as in nginx), with its
-/// hash worked out once, so that finding an upstream for a request never reads the name unless the hashes are equal.
-#[derive(Debug, Clone)]
-pub struct UpstreamKey {
-    hash: u64,
-    name: Box<str>,
-}
-
-impl UpstreamKey {
-    /// The key of `name`, whatever its case.
-    pub fn new(name: &str) -> UpstreamKey {
-        let name = name.to_ascii_lowercase().into_boxed_str();
-        // Fixed keys: the same name has the same hash in every snapshot. Names come from operators, not from peers.
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        UpstreamKey { hash: hasher.finish(), name }
-    }
-
-    /// The name in lower case.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl PartialEq for UpstreamKey {
-    fn eq(&self, other: &UpstreamKey) -> bool {
-        self.hash == other.hash && self.name == other.name
-    }
-}
-
-impl Eq for UpstreamKey {}
-
-impl Hash for UpstreamKey {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
 
 /// Where to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,7 +36,7 @@ pub struct UpstreamSpec {
     /// The name in the spelling that was given last.
     pub name: String,
     /// The servers in the order given; a store has none, so there it is the order of their names.
-    pub servers: Vec<ServerSpec>,
+    pub servers: Vec<Arc<ServerSpec>>,
 }
 
 impl UpstreamSpec {
@@ -93,7 +54,7 @@ impl UpstreamSpec {
                 _ => Err("the parameters must be a string, \"\" for none".to_owned()),
             };
             match read {
-                Ok(spec) => servers.push(spec),
+                Ok(spec) => servers.push(Arc::new(spec)),
                 Err(message) => report.fault(step(server), message),
             }
         }
@@ -133,20 +94,6 @@ pub struct Upstream {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn keys_ignore_case_and_hash_only_the_hash() {
-        let (upper, lower) = (UpstreamKey::new("Up 1/X"), UpstreamKey::new("up 1/x"));
-        assert_eq!(upper, lower);
-        assert_eq!(upper.name(), "up 1/x");
-        assert_ne!(upper, UpstreamKey::new("up2"));
-        let digest = |value: &dyn Fn(&mut DefaultHasher)| {
-            let mut hasher = DefaultHasher::new();
-            value(&mut hasher);
-            hasher.finish()
-        };
-        assert_eq!(digest(&|h| upper.hash(h)), digest(&|h| h.write_u64(lower.hash)));
-    }
 
     fn read(given: Value) -> Result<UpstreamSpec, Vec<String>> {
         let mut report = Report::default();

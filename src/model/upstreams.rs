@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::change::{Rejected, StoreOutcome};
 use super::contents::Servers;
-use super::layers::{Layered, Layers, Stored};
+use super::layers::{Change, Layered, Layers, Stored};
 use super::server::ServerSpec;
 use super::upstream::UpstreamSpec;
 
@@ -16,7 +16,7 @@ impl Layered for Arc<UpstreamSpec> {
     fn same_stored(&self, other: &Self) -> bool {
         // A store keeps servers by name, in no order.
         let sorted = |spec: &UpstreamSpec| {
-            let mut servers: Vec<ServerSpec> = spec.servers.clone();
+            let mut servers = spec.servers.clone();
             servers.sort_by(|a, b| a.name.cmp(&b.name));
             servers
         };
@@ -24,22 +24,43 @@ impl Layered for Arc<UpstreamSpec> {
     }
 }
 
-/// One server's key of the store.
+/// One server's key of the store. There may be a hundred thousand, so it is small: the reading of a sound text is made
+/// again when it is needed.
 #[derive(Debug)]
 struct StoredServer {
-    text: String,
-    /// The last good reading of it.
-    good: Option<ServerSpec>,
+    /// The upstream's name as spelled in this key.
+    upstream: Arc<str>,
+    server: Box<str>,
+    text: Box<str>,
     /// What is wrong with the text, if anything is.
-    fault: Option<String>,
+    fault: Option<Box<Quarantined>>,
+}
+
+#[derive(Debug)]
+struct Quarantined {
+    message: String,
+    /// The last good reading.
+    good: Option<Arc<ServerSpec>>,
+}
+
+impl StoredServer {
+    /// The reading that is in force: of this text, or the last good one.
+    fn good(&self) -> Option<Arc<ServerSpec>> {
+        match &self.fault {
+            Some(fault) => fault.good.clone(),
+            None => ServerSpec::parse_stored(&self.server, &self.text).ok().map(Arc::new),
+        }
+    }
 }
 
 /// All upstreams.
 #[derive(Debug, Default)]
 pub(crate) struct Upstreams {
     layers: Layers<Arc<UpstreamSpec>>,
-    /// Name in lower case → spelling in the store → server.
-    store: BTreeMap<String, BTreeMap<String, BTreeMap<String, StoredServer>>>,
+    /// Name in lower case → its servers in the store, by spelling of the upstream and by name.
+    store: BTreeMap<Arc<str>, Vec<StoredServer>>,
+    /// Names, in lower case, of upstreams that are different now.
+    news: BTreeSet<Arc<str>>,
 }
 
 /// One server's key that changed: upstream, server, text.
@@ -52,13 +73,28 @@ impl Upstreams {
 
     /// An edit; says whether what serves is different now.
     pub(crate) fn put(&mut self, spec: UpstreamSpec) -> bool {
-        self.layers.put(&spec.name.to_ascii_lowercase(), Arc::new(spec)).is_one()
+        let key = spec.name.to_ascii_lowercase();
+        let change = self.layers.put(&key, Arc::new(spec));
+        self.note(&key, &change)
     }
 
     /// An edit; says whether what serves is different now, and whether the upstream was there.
     pub(crate) fn delete(&mut self, name: &str) -> (bool, bool) {
-        let (change, found) = self.layers.delete(&name.to_ascii_lowercase());
-        (change.is_one(), found)
+        let key = name.to_ascii_lowercase();
+        let (change, found) = self.layers.delete(&key);
+        (self.note(&key, &change), found)
+    }
+
+    fn note(&mut self, key: &str, change: &Change<Arc<UpstreamSpec>>) -> bool {
+        if change.is_one() {
+            self.news.insert(self.layers.key(key));
+        }
+        change.is_one()
+    }
+
+    /// The names, in lower case, of upstreams that changed since this was asked.
+    pub(crate) fn take_news(&mut self) -> BTreeSet<Arc<str>> {
+        std::mem::take(&mut self.news)
     }
 
     /// The store holds exactly `upstreams`. With `newest`, what differs is newer than any edit of it.
@@ -68,11 +104,11 @@ impl Upstreams {
         newest: bool,
         outcome: &mut StoreOutcome,
     ) {
-        let gone = self.keys().filter(|(_, upstream, server, _)| {
-            upstreams.get(*upstream).is_none_or(|servers| !servers.contains_key(*server))
+        let gone = self.servers().filter(|(_, known)| {
+            upstreams.get(&*known.upstream).is_none_or(|servers| !servers.contains_key(&*known.server))
         });
         let mut changes: Vec<ServerChange> =
-            gone.map(|(_, upstream, server, _)| (upstream.to_owned(), server.to_owned(), None)).collect();
+            gone.map(|(_, known)| (known.upstream.to_string(), known.server.to_string(), None)).collect();
         for (upstream, servers) in upstreams {
             changes.extend(servers.into_iter().map(|(server, text)| (upstream.clone(), server, Some(text))));
         }
@@ -85,7 +121,7 @@ impl Upstreams {
         let mut touched: BTreeMap<String, bool> = BTreeMap::new();
         for (upstream, server, text) in changes {
             let key = upstream.to_ascii_lowercase();
-            if let Some(good) = self.stored_server(&key, upstream, server, text, outcome) {
+            if let Some(good) = self.stored_server(&key, &upstream, &server, text, outcome) {
                 *touched.entry(key).or_default() |= good;
             }
         }
@@ -93,7 +129,7 @@ impl Upstreams {
             let stored = self.put_together(&key);
             let spelling = stored.as_ref().and_then(|stored| Some(stored.value.as_ref()?.name.clone()));
             let (change, overridden) = self.layers.stored(&key, stored, newest && good);
-            outcome.changed |= change.is_one();
+            outcome.changed |= self.note(&key, &change);
             if overridden {
                 outcome.overridden.push(format!("upstreams/{}", spelling.unwrap_or(key)));
             }
@@ -104,74 +140,88 @@ impl Upstreams {
     fn stored_server(
         &mut self,
         key: &str,
-        upstream: String,
-        server: String,
+        upstream: &str,
+        server: &str,
         text: Option<String>,
         outcome: &mut StoreOutcome,
     ) -> Option<bool> {
-        let known = self.store.get(key).and_then(|spellings| spellings.get(&upstream)?.get(&server));
-        if known.map(|known| &known.text) == text.as_ref() {
+        let servers = self.store.get(key).map_or(&[][..], Vec::as_slice);
+        let place =
+            servers.binary_search_by(|known| (&*known.upstream, &*known.server).cmp(&(upstream, server)));
+        let known = place.ok().and_then(|at| servers.get(at));
+        if known.map(|known| &*known.text) == text.as_deref() {
             return None;
         }
         let name = format!("upstreams/{upstream}/{server}");
-        let servers = self.store.entry(key.to_owned()).or_default().entry(upstream).or_default();
-        let known = servers.remove(&server);
-        let was_rejected = known.as_ref().is_some_and(|known| known.fault.is_some());
-        let read = text.as_deref().map(|text| ServerSpec::parse_stored(&server, text)).transpose();
+        let was_rejected = known.is_some_and(|known| known.fault.is_some());
+        let read = text.as_deref().map(|text| ServerSpec::parse_stored(server, text)).transpose();
         let sound = read.is_ok();
-        let (good, fault) = match read {
-            Ok(good) => (good, None),
-            Err(message) => (known.and_then(|known| known.good), Some(message)),
-        };
-        if let Some(message) = fault.clone() {
+        let fault = read.err().map(|message| {
+            let good = known.and_then(StoredServer::good);
             let last_good = good.is_some();
-            outcome.rejected.push(Rejected { key: name, message, pointer: String::new(), last_good });
-        } else if was_rejected {
+            outcome.rejected.push(Rejected {
+                key: name.clone(),
+                message: message.clone(),
+                pointer: String::new(),
+                last_good,
+            });
+            Box::new(Quarantined { message, good })
+        });
+        if was_rejected && sound {
             outcome.accepted.push(name);
         }
-        servers.extend(text.map(|text| (server, StoredServer { text, good, fault })));
+        let upstream = known.map_or_else(|| upstream.into(), |known| Arc::clone(&known.upstream));
+        let stored =
+            text.map(|text| StoredServer { upstream, server: server.into(), text: text.into(), fault });
+        self.replace_server(key, place, stored);
         Some(sound)
+    }
+
+    fn replace_server(&mut self, key: &str, place: Result<usize, usize>, stored: Option<StoredServer>) {
+        if !self.store.contains_key(key) {
+            self.store.insert(self.layers.key(key), Vec::new());
+        }
+        let Some(servers) = self.store.get_mut(key) else { return };
+        match (place, stored) {
+            (Ok(at), Some(stored)) => drop(servers.get_mut(at).map(|known| std::mem::replace(known, stored))),
+            (Ok(at), None) => drop(servers.remove(at)),
+            (Err(at), Some(stored)) => {
+                servers.reserve_exact(1);
+                servers.insert(at, stored);
+            }
+            (Err(_), None) => {}
+        }
     }
 
     /// The upstream that the store's keys make; `None` when there are none. One whose servers are all in quarantine is
     /// there without servers, so that its name is not taken for a host.
     fn put_together(&mut self, key: &str) -> Option<Stored<Arc<UpstreamSpec>>> {
-        let spellings = self.store.get_mut(key)?;
-        spellings.retain(|_, servers| !servers.is_empty());
-        let Some(name) = spellings.keys().next_back().cloned() else {
+        let all = self.store.get(key)?;
+        let Some(name) = all.last().map(|stored| stored.upstream.to_string()) else {
             self.store.remove(key);
             return None;
         };
-        let all = || spellings.values().flatten();
         // Under two spellings a server may stand twice; the last counts, as of two parameters.
-        let servers: BTreeMap<&String, &ServerSpec> =
-            all().filter_map(|(server, stored)| Some((server, stored.good.as_ref()?))).collect();
-        let spec = UpstreamSpec { name, servers: servers.into_values().cloned().collect() };
-        let sound = all().all(|(_, stored)| stored.fault.is_none());
+        let servers: BTreeMap<&str, Arc<ServerSpec>> =
+            all.iter().filter_map(|stored| Some((&*stored.server, stored.good()?))).collect();
+        let spec = UpstreamSpec { name, servers: servers.into_values().collect() };
+        let sound = all.iter().all(|stored| stored.fault.is_none());
         Some(Stored { value: Some(Arc::new(spec)), sound })
     }
 
-    /// All server keys of the store: name in lower case, upstream, server, and what is known of it.
-    fn keys(&self) -> impl Iterator<Item = (&str, &str, &str, &StoredServer)> {
-        self.store.iter().flat_map(|(key, spellings)| {
-            spellings.iter().flat_map(move |(upstream, servers)| {
-                servers
-                    .iter()
-                    .map(move |(server, stored)| (key.as_str(), upstream.as_str(), server.as_str(), stored))
-            })
-        })
+    /// All server keys of the store, each with the upstream's name in lower case.
+    fn servers(&self) -> impl Iterator<Item = (&str, &StoredServer)> {
+        self.store.iter().flat_map(|(key, servers)| servers.iter().map(move |stored| (&**key, stored)))
     }
 
     /// What a dump writes: all that is in force, and what was rejected as it stands in the store, so that no dump
     /// destroys what an operator wrote and ELB could not read.
     pub(crate) fn to_dump(&self) -> BTreeMap<String, Servers> {
         let mut upstreams = written(self.layers.effective().values());
-        for (key, upstream, server, stored) in self.keys() {
-            if stored.fault.is_some() && self.layers.edit(key).is_none() {
-                upstreams
-                    .entry(upstream.to_owned())
-                    .or_default()
-                    .insert(server.to_owned(), stored.text.clone());
+        for (key, stored) in self.servers().filter(|(_, stored)| stored.fault.is_some()) {
+            if self.layers.edit(key).is_none() {
+                let servers = upstreams.entry(stored.upstream.to_string()).or_default();
+                servers.insert(stored.server.to_string(), stored.text.to_string());
             }
         }
         upstreams
@@ -188,19 +238,20 @@ impl Upstreams {
             .filter(|(_, servers)| !servers.is_empty())
             .map(|(name, _)| name.to_ascii_lowercase())
             .collect();
-        let dropped = self.store.keys().filter(|key| !kept.contains(*key)).count();
+        let dropped = self.store.keys().filter(|key| !kept.contains(&***key)).count();
         (dropped, self.store.len())
     }
 
     /// The quarantine.
     pub(crate) fn rejected(&self) -> impl Iterator<Item = Rejected> {
-        self.keys().filter_map(|(key, upstream, server, stored)| {
+        self.servers().filter_map(|(key, stored)| {
+            let fault = stored.fault.as_ref()?;
             let edited = matches!(self.layers.edit(key), Some(Some(_)));
             Some(Rejected {
-                key: format!("upstreams/{upstream}/{server}"),
-                message: stored.fault.clone()?,
+                key: format!("upstreams/{}/{}", stored.upstream, stored.server),
+                message: fault.message.clone(),
                 pointer: String::new(),
-                last_good: edited || stored.good.is_some(),
+                last_good: edited || fault.good.is_some(),
             })
         })
     }

@@ -154,7 +154,7 @@ impl Shell {
     }
 
     fn time_passes(&mut self) {
-        self.now = self.exchange.deadline();
+        self.now = self.with(Exchange::deadline);
         match self.with(Exchange::expired) {
             Step::Close { reset, .. } => self.close(reset),
             Step::Wait => {}
@@ -170,7 +170,10 @@ impl Shell {
             }
             let mut moved = self.receive_from_client();
             moved |= self.receive_from_server();
-            moved |= self.drive();
+            let due = self.exchange.is_stirred();
+            let stepped = self.drive();
+            assert!(due || !stepped, "a step was due, and nobody was told");
+            moved |= stepped;
             if self.closed || !self.active {
                 continue;
             }
@@ -357,7 +360,7 @@ impl Shell {
             drop(self.exchange.reclaim(side));
         }
         self.tunnel |= matches!(self.exchange.phase(), Phase::Tunnel { .. });
-        assert!(self.exchange.deadline() > self.now, "no deadline ahead in {:?}", self.exchange.phase());
+        assert!(self.with(Exchange::deadline) > self.now, "no deadline ahead in {:?}", self.exchange.phase());
     }
 }
 

@@ -24,7 +24,12 @@ impl World {
         let mut moved = self.establish();
         moved |= self.receive(Side::Client);
         moved |= self.receive(Side::Server);
-        if !self.drive() {
+        // The real shell does not ask when nothing stirs; here it is asked, and must have nothing to say.
+        let due = self.exchange.is_stirred();
+        moved |= std::mem::take(&mut self.stepped);
+        let goes_on = self.drive();
+        assert!(due || (goes_on && !self.stepped), "a step was due, and nobody was told");
+        if !goes_on {
             return true;
         }
         moved |= std::mem::take(&mut self.stepped);

@@ -179,14 +179,20 @@ impl World {
         self.answered
     }
 
-    /// Calls the exchange with the time and the policy, and looks at its deadline and its windows after that.
+    /// Calls the exchange with the time and the policy.
     pub(crate) fn ask<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env<'_>) -> T) -> T {
         let now = self.start + Duration::from_millis(self.now);
         let env = Env { now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
-        let answer = call(&mut self.exchange, &env);
-        let ahead = self.exchange.deadline().saturating_duration_since(now);
+        call(&mut self.exchange, &env)
+    }
+
+    /// When the exchange's time is over, which is never far.
+    fn deadline(&mut self) -> u64 {
+        let deadline = self.ask(Exchange::deadline);
+        let ahead = deadline.saturating_duration_since(self.start + Duration::from_millis(self.now));
         assert!(ahead <= FARTHEST, "the deadline is {ahead:?} ahead");
-        answer
+        let at = deadline.saturating_duration_since(self.start);
+        u64::try_from(at.as_millis()).expect("a time within the run")
     }
 
     /// The peers do what they do by themselves.
@@ -217,12 +223,7 @@ impl World {
     /// Nothing moves: the clock goes on to whatever is next.
     fn wait(&mut self) {
         let now = self.now;
-        let deadline = if self.idle {
-            self.idle_since + KEEP_ALIVE
-        } else {
-            let ahead = self.exchange.deadline().saturating_duration_since(self.start);
-            u64::try_from(ahead.as_millis()).expect("a time within the run")
-        };
+        let deadline = if self.idle { self.idle_since + KEEP_ALIVE } else { self.deadline() };
         assert!(self.idle || deadline > now, "the deadline is in the past, and nothing moves");
         assert!(self.connecting.is_none_or(|(at, _)| at > now), "a connection is there and nothing moves");
         let peers = [
@@ -251,11 +252,7 @@ impl World {
             self.end(if reset { Closing::Reset } else { Closing::Orderly });
         } else {
             self.turn();
-            let ahead = self.exchange.deadline().saturating_duration_since(self.start);
-            assert!(
-                self.over || self.idle || ahead.as_millis() > u128::from(self.now),
-                "the deadline stays in the past"
-            );
+            assert!(self.over || self.idle || self.deadline() > self.now, "the deadline stays in the past");
         }
     }
 

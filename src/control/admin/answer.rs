@@ -69,14 +69,18 @@ impl IntoResponse for Failure {
 /// 200 with `value` and a newline, so that a shell shows it well.
 pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(mut body) => {
-            body.push(b'\n');
-            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-        }
+        Ok(body) => json_text(body),
         // Maps with string keys always serialize; a type that does not is a fault of ours, and must not end the thread.
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("{{\"error\":\"unserializable: {error:?}\"}}\n"))
                 .into_response()
         }
     }
+}
+
+/// The same for a value that is JSON already.
+pub(super) fn json_text(text: impl Into<Vec<u8>>) -> Response {
+    let mut body = text.into();
+    body.push(b'\n');
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }

@@ -3,12 +3,13 @@
 //! It owns the size limit and the two shapes a body may have at its top (an object, a list of names); what is inside is
 //! the model's to judge. Next: `domain` and `upstream` use both shapes.
 
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::answer::Failure;
+use crate::control::handle::{BYTES_AT_ONCE, Gone};
 
 /// The largest body. Ten thousand rule sets of a kilobyte are 10 MiB; this leaves room and still ends somewhere.
 pub(super) const LIMIT: usize = 64 << 20;
@@ -20,19 +21,43 @@ pub(super) struct Json(pub(super) Value);
 impl<S: Sync> FromRequest<S> for Json {
     type Rejection = Failure;
 
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        Text::from_request(request, state).await?.json().await
+    }
+}
+
+/// The body as it came; it is not blank.
+#[derive(Debug)]
+pub(super) struct Text(pub(super) Bytes);
+
+impl<S: Sync> FromRequest<S> for Text {
+    type Rejection = Failure;
+
     async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
         let bytes = read(request.into_body()).await?;
         if bytes.trim_ascii().is_empty() {
             return Err(Failure::body("", "the body is empty; JSON is expected"));
         }
-        // serde_json bounds the nesting (128) by itself, so a body of brackets cannot exhaust the stack.
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::body("", format!("the body is not JSON: {error}")))?;
-        Ok(Self(value))
+        Ok(Self(bytes))
     }
 }
 
-async fn read(body: Body) -> Result<axum::body::Bytes, Failure> {
+impl Text {
+    /// The JSON that it is.
+    pub(super) async fn json(self) -> Result<Json, Failure> {
+        let Self(bytes) = self;
+        // serde_json bounds the nesting (128) by itself, so a body of brackets cannot exhaust the stack.
+        let parsed = if bytes.len() <= BYTES_AT_ONCE {
+            serde_json::from_slice(&bytes)
+        } else {
+            let parse = move || serde_json::from_slice(&bytes);
+            tokio::task::spawn_blocking(parse).await.map_err(|_| Gone)?
+        };
+        parsed.map(Json).map_err(|error| Failure::body("", format!("the body is not JSON: {error}")))
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
     let too_large = || {
         let error = format!("the body is larger than {} MiB", LIMIT >> 20);
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, error)

@@ -6,20 +6,24 @@
 use axum::extract::State;
 use axum::http::Uri;
 
-use super::answer::{Answer, json};
-use super::body::Json;
-use super::write::{ok, write};
+use super::answer::{Answer, json_text};
+use super::body::{Json, Text};
+use super::write::{apply, ok, write};
 use crate::control::handle::HubHandle;
 use crate::model::Edit;
 
 /// All domains: `{domain: rule set}`, as they were given.
 pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
-    Ok(json(&hub.ask(|hub| hub.domains()).await?))
+    Ok(json_text(hub.ask(|hub| hub.domains()).await?))
 }
 
 /// Adds domains, or replaces their rule sets whole.
-pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
-    let written = write(&hub, &uri, Edit::PutDomains(body.object()?)).await?;
+pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Text) -> Answer {
+    let prepared = match hub.prepare_domains(body.0.clone()).await? {
+        Some(prepared) => prepared?,
+        None => hub.prepare(Edit::PutDomains(body.json().await?.object()?)).await??,
+    };
+    let written = apply(&hub, &uri, prepared).await?;
     ok(&hub, written).await
 }
 

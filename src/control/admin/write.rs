@@ -13,7 +13,7 @@ use super::answer::{Failure, json};
 use super::router::flag;
 use crate::control::answers::{Accepted, DumpError};
 use crate::control::handle::{Gone, HubHandle};
-use crate::model::Edit;
+use crate::model::{Edit, Prepared};
 
 /// How long a store may take before its client is told that it is late.
 pub(super) const STORE: Duration = Duration::from_millis(1800);
@@ -33,7 +33,13 @@ pub(super) struct Written {
 
 /// Makes a change. With `?dump=1` it is in the store as well when this returns.
 pub(super) async fn write(hub: &HubHandle, uri: &Uri, edit: Edit) -> Result<Written, Failure> {
-    let accepted = hub.ask(move |hub| hub.edit(edit)).await??;
+    let prepared = hub.prepare(edit).await??;
+    apply(hub, uri, prepared).await
+}
+
+/// The same with a change that was prepared.
+pub(super) async fn apply(hub: &HubHandle, uri: &Uri, prepared: Prepared) -> Result<Written, Failure> {
+    let accepted = hub.ask(move |hub| hub.apply(prepared)).await?;
     let stored = async {
         if !flag(uri, "dump") {
             return Ok(None);

@@ -13,10 +13,10 @@ use crate::control::answers::DumpError;
 use crate::control::resolve::Resolver;
 use crate::control::store::{StoreCommand, StoreEvent};
 use crate::control::tests::{QUIET, Rig, SOON, names, no_names, put_upstream, stored};
-use crate::model::{Contents, Edit, KeyChange, UpstreamKey};
+use crate::model::{Contents, Edit, KeyChange};
 
 fn addresses(rig: &Rig, upstream: &str) -> Vec<String> {
-    let upstream = rig.workers[0].serves().upstream(&UpstreamKey::new(upstream)).unwrap();
+    let upstream = rig.workers[0].serves().upstream_named(upstream).unwrap();
     upstream.servers.iter().map(|server| server.endpoint.to_string()).collect()
 }
 
@@ -226,7 +226,7 @@ async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
     reply.send(Ok(9)).unwrap();
     assert_eq!(timeout(SOON, dump).await.unwrap().unwrap(), Ok(9));
     rig.workers[0].is_left_alone().await;
-    let weight = rig.workers[0].serves().upstream(&UpstreamKey::new("up")).unwrap().servers[0].spec.weight;
+    let weight = rig.workers[0].serves().upstream_named("up").unwrap().servers[0].spec.weight;
     assert_eq!(weight, 7);
     assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().edits, 1);
 }

@@ -1,6 +1,5 @@
 //! Name resolution against a name server that the test plays.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,8 +9,10 @@ use tokio::time::{sleep, timeout};
 
 use super::{LOOKUPS, Resolver};
 
-fn set(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
+fn want(resolver: &mut Resolver, names: &[&str]) {
+    for name in names {
+        resolver.want(name);
+    }
 }
 
 fn address(text: &str) -> SocketAddr {
@@ -32,31 +33,31 @@ fn scripted(answers: &[&str]) -> (Resolver, Arc<Mutex<Vec<SocketAddr>>>) {
 #[tokio::test]
 async fn addresses_are_sorted_and_single_and_only_a_difference_is_news() {
     let (mut resolver, script) = scripted(&["10.0.0.2:80", "10.0.0.1:80", "10.0.0.2:80"]);
-    resolver.want(set(&["a:80"]));
+    want(&mut resolver, &["a:80"]);
     assert!(!resolver.is_settled());
-    assert!(resolver.next().await);
+    assert!(resolver.next().await.is_some());
     assert!(resolver.is_settled());
-    assert_eq!(resolver.addresses()["a:80"], [address("10.0.0.1:80"), address("10.0.0.2:80")]);
+    assert_eq!(resolver.addresses["a:80"], [address("10.0.0.1:80"), address("10.0.0.2:80")]);
     *script.lock().unwrap() = vec![address("10.0.0.1:80"), address("10.0.0.2:80")];
     resolver.refresh();
-    assert!(!resolver.next().await);
+    assert!(resolver.next().await.is_none());
     *script.lock().unwrap() = vec![address("10.0.0.1:80")];
     resolver.refresh();
-    assert!(resolver.next().await);
+    assert!(resolver.next().await.is_some());
 }
 
 #[tokio::test]
 async fn a_failure_keeps_the_last_good_addresses() {
     let (mut resolver, script) = scripted(&["10.0.0.1:80"]);
-    resolver.want(set(&["a:80"]));
-    assert!(resolver.next().await);
+    want(&mut resolver, &["a:80"]);
+    assert!(resolver.next().await.is_some());
     script.lock().unwrap().clear();
     resolver.refresh();
-    assert!(!resolver.next().await);
-    assert_eq!(resolver.addresses()["a:80"], [address("10.0.0.1:80")]);
+    assert!(resolver.next().await.is_none());
+    assert_eq!(resolver.addresses["a:80"], [address("10.0.0.1:80")]);
     assert_eq!(resolver.unresolved().count(), 0);
-    resolver.want(set(&["a:80", "b:80"]));
-    assert!(!resolver.next().await);
+    want(&mut resolver, &["a:80", "b:80"]);
+    assert!(resolver.next().await.is_none());
     assert_eq!(resolver.unresolved().collect::<Vec<_>>(), ["b:80"]);
     assert!(resolver.is_settled());
 }
@@ -64,31 +65,32 @@ async fn a_failure_keeps_the_last_good_addresses() {
 #[tokio::test]
 async fn a_retry_is_for_those_that_failed() {
     let (mut resolver, script) = scripted(&["10.0.0.1:80"]);
-    resolver.want(set(&["a:80"]));
-    assert!(resolver.next().await);
+    want(&mut resolver, &["a:80"]);
+    assert!(resolver.next().await.is_some());
     resolver.retry();
     assert!(resolver.running.is_empty());
     script.lock().unwrap().clear();
-    resolver.want(set(&["a:80", "b:80"]));
-    assert!(!resolver.next().await);
+    want(&mut resolver, &["a:80", "b:80"]);
+    assert!(resolver.next().await.is_none());
     *script.lock().unwrap() = vec![address("10.0.0.2:80")];
     resolver.retry();
     assert_eq!(resolver.running.len(), 1);
-    assert!(resolver.next().await);
-    assert_eq!(resolver.addresses()["b:80"], [address("10.0.0.2:80")]);
+    assert!(resolver.next().await.is_some());
+    assert_eq!(resolver.addresses["b:80"], [address("10.0.0.2:80")]);
 }
 
 #[tokio::test]
 async fn names_that_nobody_wants_are_forgotten_with_their_answers() {
     let (mut resolver, _script) = scripted(&["10.0.0.1:80"]);
-    resolver.want(set(&["a:80", "b:80"]));
-    resolver.want(set(&["b:80"]));
+    want(&mut resolver, &["a:80", "b:80"]);
+    resolver.forget("a:80");
     while !resolver.running.is_empty() {
         resolver.next().await;
     }
-    assert_eq!(resolver.addresses().keys().collect::<Vec<_>>(), ["b:80"]);
-    resolver.want(BTreeSet::new());
-    assert!(resolver.addresses().is_empty() && resolver.is_settled());
+    assert_eq!(resolver.addresses.keys().collect::<Vec<_>>(), ["b:80"]);
+    assert_eq!(resolver.want("b:80"), Some(&[address("10.0.0.1:80")][..]), "what is known is told at once");
+    resolver.forget("b:80");
+    assert!(resolver.addresses.is_empty() && resolver.is_settled());
 }
 
 #[tokio::test]
@@ -107,9 +109,10 @@ async fn lookups_are_bounded_and_a_silent_one_ends_by_itself() {
             Ok(vec![address("10.0.0.1:80")])
         })
     }));
-    let mut names: BTreeSet<String> = (0..100).map(|n| n.to_string()).collect();
-    names.insert("silent".to_owned());
-    resolver.want(names);
+    for name in (0..100).map(|n| n.to_string()) {
+        resolver.want(&name);
+    }
+    resolver.want("silent");
     let all = async {
         while !resolver.is_settled() {
             resolver.next().await;
@@ -123,10 +126,10 @@ async fn lookups_are_bounded_and_a_silent_one_ends_by_itself() {
 #[tokio::test]
 async fn the_system_knows_localhost() {
     let mut resolver = Resolver::system();
-    resolver.want(set(&["localhost:8088"]));
-    assert!(resolver.next().await);
+    want(&mut resolver, &["localhost:8088"]);
+    assert!(resolver.next().await.is_some());
     assert!(
-        resolver.addresses()["localhost:8088"]
+        resolver.addresses["localhost:8088"]
             .iter()
             .all(|address| address.ip().is_loopback() && address.port() == 8088)
     );

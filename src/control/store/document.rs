@@ -19,7 +19,7 @@ use crate::model::Contents;
 /// What is wrong, with line and column.
 pub(super) fn read(text: &[u8]) -> Result<Contents, String> {
     let document = parse(text).map_err(|error| error.to_string())?;
-    let rules = document.domains.0.into_iter().map(|(domain, rules)| (domain, rules.to_string())).collect();
+    let rules = document.domains.0.into_iter().map(|(domain, rules)| (domain, rules.0)).collect();
     let upstreams = document.upstreams.0.into_iter().map(|(name, servers)| (name, servers.0)).collect();
     Ok(Contents { rules, upstreams })
 }
@@ -47,7 +47,7 @@ pub(super) fn write(contents: &Contents) -> Result<String, String> {
 
 #[derive(Default)]
 struct Document {
-    domains: Unique<Value>,
+    domains: Unique<Text>,
     upstreams: Unique<Unique<String>>,
 }
 
@@ -76,6 +76,15 @@ impl<'de> Visitor<'de> for Document {
 
 fn twice<E: de::Error>(key: &str) -> E {
     E::custom(format_args!("{key:?} is there twice"))
+}
+
+/// Any value, as JSON in one line. As a value it would take many times as much memory, and there may be thousands.
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Text(Value::deserialize(deserializer)?.to_string()))
+    }
 }
 
 /// An object whose keys differ. JSON readers usually take the last of two equal keys, and half of a configuration

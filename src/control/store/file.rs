@@ -4,6 +4,7 @@
 //! document. Next: `document` reads and writes the text.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,18 @@ pub fn start(path: PathBuf) -> StoreHandle {
     StoreHandle { events: events_out, commands: commands_in }
 }
 
+/// Contents, as short as two 64-bit hashes: enough to tell whether they are the same, and a copy of all would be as
+/// large as everything that is served.
+type Digest = [u64; 2];
+
+fn digest(contents: &Contents) -> Digest {
+    [1_u8, 2].map(|salt| {
+        let mut hasher = DefaultHasher::new();
+        (salt, contents).hash(&mut hasher);
+        hasher.finish()
+    })
+}
+
 /// The control loop has gone.
 struct Gone;
 
@@ -42,7 +55,7 @@ struct Keeper {
     path: PathBuf,
     events: mpsc::Sender<StoreEvent>,
     /// What the control loop was told last.
-    known: Option<Contents>,
+    known: Option<Digest>,
     /// The file as it was when that was read, if it can be told from a later one.
     stamp: Option<Stamp>,
     /// What was wrong with it when we looked last.
@@ -105,10 +118,11 @@ impl Keeper {
 
     async fn loaded(&mut self, contents: Contents) -> Result<(), Gone> {
         let recovered = self.fault.take().is_some();
-        if !recovered && self.known.as_ref() == Some(&contents) {
+        let digest = digest(&contents);
+        if !recovered && self.known == Some(digest) {
             return Ok(());
         }
-        self.known = Some(contents.clone());
+        self.known = Some(digest);
         self.revision += 1;
         self.send(StoreEvent::Loaded { contents, revision: self.revision }).await
     }
@@ -129,9 +143,9 @@ impl Keeper {
     }
 
     async fn dump(&mut self, wanted: Contents) -> Result<i64, String> {
-        let (path, known) = (self.path.clone(), self.known.clone());
-        let dumped = wanted.clone();
-        let wrote = blocking(move || dump(&path, known.as_ref(), &wanted)).await?;
+        let (path, known) = (self.path.clone(), self.known);
+        let dumped = digest(&wanted);
+        let wrote = blocking(move || dump(&path, known, &wanted)).await?;
         self.known = Some(dumped);
         self.stamp = None;
         self.missing &= !wrote;
@@ -178,13 +192,13 @@ fn look(path: &Path, known: Option<&Stamp>) -> Result<Look, String> {
 }
 
 /// Writes `wanted` unless it is there already, and says whether it wrote.
-fn dump(path: &Path, known: Option<&Contents>, wanted: &Contents) -> Result<bool, String> {
+fn dump(path: &Path, known: Option<Digest>, wanted: &Contents) -> Result<bool, String> {
     let there = match look(path, None) {
         Ok(Look::Read(contents, _)) => contents,
         Ok(_) => Contents::default(),
         Err(fault) => return Err(format!("not overwritten, because what is there cannot be read: {fault}")),
     };
-    if known.is_some_and(|known| *known != there) {
+    if known.is_some_and(|known| known != digest(&there)) {
         return Err("the file was changed meanwhile; it is read first, then dump again".into());
     }
     if there == *wanted {

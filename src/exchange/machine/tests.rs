@@ -113,6 +113,7 @@ impl Play {
                 }
                 Step::Finished(_) | Step::Close { .. } => return self,
                 Step::Wait => {
+                    assert!(!self.exchange.is_stirred(), "a step is due after the last one");
                     let before = self.to_server.len() + self.to_client.len();
                     for side in [Side::Server, Side::Client] {
                         let blocked = if side == Side::Client { self.deaf } else { self.stuck };
@@ -127,6 +128,7 @@ impl Play {
                         }
                     }
                     if self.to_server.len() + self.to_client.len() == before {
+                        let _ = self.due();
                         return self;
                     }
                 }
@@ -167,7 +169,7 @@ impl Play {
     }
 
     pub(super) fn time_passes(&mut self) -> &mut Self {
-        self.now = self.exchange.deadline();
+        self.now = self.due();
         let policy = self.policy.clone();
         let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: false };
         match self.exchange.expired(&env) {
@@ -183,9 +185,15 @@ impl Play {
         self
     }
 
+    /// When its time is over.
+    pub(super) fn due(&mut self) -> Instant {
+        let env = Env { now: self.now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
+        self.exchange.deadline(&env)
+    }
+
     /// Seconds until the deadline.
-    pub(super) fn patience(&self) -> u64 {
-        self.exchange.deadline().duration_since(self.now).as_secs()
+    pub(super) fn patience(&mut self) -> u64 {
+        self.due().duration_since(self.now).as_secs()
     }
 
     pub(super) fn server_saw(&mut self) -> String {

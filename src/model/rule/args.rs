@@ -5,7 +5,8 @@
 use serde_json::{Map, Value};
 
 use crate::model::fault::{Report, step};
-use crate::model::pattern::{BACKTRACKS, Pattern, Patterns};
+use crate::model::library::Shelves;
+use crate::model::pattern::{BACKTRACKS, Pattern};
 
 /// The `args` of one rule.
 pub(crate) struct Args<'a> {
@@ -13,8 +14,8 @@ pub(crate) struct Args<'a> {
     pub(crate) given: &'a Map<String, Value>,
     /// The pointer of `given` in the rule set.
     pub(crate) at: String,
-    /// Where patterns are compiled.
-    pub(crate) patterns: &'a mut Patterns,
+    /// Where patterns are compiled and names get their slots.
+    pub(crate) shelves: &'a mut Shelves,
     /// Where faults go.
     pub(crate) report: &'a mut Report,
 }
@@ -50,7 +51,7 @@ impl Args<'_> {
     /// A pattern that must be there, compiled.
     pub(crate) fn pattern(&mut self, name: &str) -> Option<Pattern> {
         let text = self.text(name)?;
-        match self.patterns.get(&text) {
+        match self.shelves.patterns.get(&text) {
             Ok(pattern) => {
                 if pattern.backtracks() {
                     self.report.warn(

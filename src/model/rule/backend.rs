@@ -3,11 +3,13 @@
 //! It owns the reading of `servername` and of the other arguments, all of which are headers; never the choice of a
 //! server or the writing of a head. Next: `snapshot` finds the upstream, `http1::rewrite` writes the headers.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::args::Args;
 use crate::model::host;
-use crate::model::upstream::UpstreamKey;
+use crate::model::upstream_name::UpstreamName;
 
 /// Most values that one rule adds or removes: a head of ours must fit where the client's did.
 const HEADERS: usize = 64;
@@ -27,21 +29,54 @@ const FRAMING: [&str; 9] = [
     "upgrade",
 ];
 
-/// Where a request goes, and what is said to the server besides.
+/// Where a request goes, and what is said to the server besides. Most say nothing, and are small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
-    /// The upstream's name, or else `host[:port]`, as written.
-    pub servername: String,
-    /// The same, for [`super::super::Snapshot::upstream`].
-    pub key: UpstreamKey,
-    /// Request headers that replace the client's of that name, whatever its case: one field for each value, so an empty
-    /// list only removes. Names are tokens (RFC 9110, section 5.6.2), values hold no control bytes but tabs.
-    pub headers: Vec<(String, Vec<String>)>,
-    /// The `Host` that the server sees, in lower case and without port; `None`: as for every request.
-    pub host: Option<String>,
+    slot: u32,
+    name: Arc<UpstreamName>,
+    more: Option<Box<More>>,
+}
+
+/// What few backends have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct More {
+    /// The name as written, where that is not in lower case.
+    spelling: Option<Box<str>>,
+    headers: Vec<(String, Vec<String>)>,
+    host: Option<String>,
 }
 
 impl Backend {
+    /// The upstream's name, or else `host[:port]`, as written.
+    pub fn servername(&self) -> &str {
+        let spelling = self.more.as_ref().and_then(|more| more.spelling.as_deref());
+        spelling.unwrap_or(self.name.key())
+    }
+
+    /// The same, as snapshots know it.
+    pub fn name(&self) -> &Arc<UpstreamName> {
+        &self.name
+    }
+
+    /// Where snapshots have the upstream.
+    #[inline]
+    pub fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Request headers that replace the client's of that name, whatever its case: one field for each value, so an empty
+    /// list only removes. Names are tokens (RFC 9110, section 5.6.2), values hold no control bytes but tabs.
+    #[inline]
+    pub fn headers(&self) -> &[(String, Vec<String>)] {
+        self.more.as_ref().map_or(&[], |more| &more.headers)
+    }
+
+    /// The `Host` that the server sees, in lower case and without port; `None`: as for every request.
+    #[inline]
+    pub fn host(&self) -> Option<&str> {
+        self.more.as_ref()?.host.as_deref()
+    }
+
     pub(crate) fn read(args: &mut Args<'_>) -> Option<Backend> {
         let servername = servername(args);
         let mut headers: Vec<(String, Vec<String>)> = Vec::new();
@@ -72,7 +107,12 @@ impl Backend {
             sound = false;
         }
         let servername = servername?;
-        sound.then(|| Backend { key: UpstreamKey::new(&servername), servername, headers, host })
+        let key = servername.to_ascii_lowercase();
+        let name = args.shelves.names.get(&key);
+        headers.shrink_to_fit();
+        let more = More { spelling: (key != servername).then(|| servername.into()), headers, host };
+        let more = (more != More::default()).then(|| Box::new(more));
+        sound.then(|| Backend { slot: name.slot(), name, more })
     }
 }
 

@@ -13,12 +13,19 @@ use crate::model::scratch::Scratch;
 /// One rule, without its name and links.
 #[derive(Debug)]
 pub(crate) enum Rule {
-    /// A filter on the user agent.
-    Ua(Ua),
-    /// A filter on the path.
-    Path(Path),
+    /// It answers yes or no.
+    Filter(Filter),
     /// A leaf: where the request goes.
     Backend(Backend),
+}
+
+/// A rule that answers yes or no.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Filter {
+    /// On the user agent.
+    Ua(Ua),
+    /// On the path.
+    Path(Path),
 }
 
 impl Rule {
@@ -38,19 +45,20 @@ impl Rule {
     /// Reads a rule; `None` when `args` are at fault, which is then reported, or the type is unknown.
     pub(crate) fn read(kind: &str, args: &mut Args<'_>) -> Option<Rule> {
         match kind {
-            "ua" => Ua::read(args).map(Rule::Ua),
-            "path" => Path::read(args).map(Rule::Path),
+            "ua" => Ua::read(args).map(|ua| Rule::Filter(Filter::Ua(ua))),
+            "path" => Path::read(args).map(|path| Rule::Filter(Filter::Path(path))),
             "backend" => Backend::read(args).map(Rule::Backend),
             _ => None,
         }
     }
+}
 
-    /// What a filter answers; a backend is where the walk ends, so it takes everything.
+impl Filter {
+    /// What it answers.
     pub(crate) fn matches(&self, request: &Request<'_>, scratch: &mut Scratch) -> bool {
         match self {
-            Rule::Ua(ua) => ua.matches(request, scratch),
-            Rule::Path(path) => path.matches(request, scratch),
-            Rule::Backend(_) => true,
+            Filter::Ua(ua) => ua.matches(request, scratch),
+            Filter::Path(path) => path.matches(request, scratch),
         }
     }
 }
@@ -59,7 +67,7 @@ impl Rule {
 pub(super) mod testing {
     use super::*;
     use crate::model::fault::{Fault, Report};
-    use crate::model::pattern::Patterns;
+    use crate::model::library::Shelves;
     use serde_json::Value;
 
     pub(crate) fn read(kind: &str, args: Value) -> Result<Rule, Vec<Fault>> {
@@ -67,12 +75,20 @@ pub(super) mod testing {
         let mut args = Args {
             given: args.as_object().expect("an object"),
             at: "/args".to_owned(),
-            patterns: &mut Patterns::default(),
+            shelves: &mut Shelves::default(),
             report: &mut report,
         };
         let rule = Rule::read(kind, &mut args);
         assert_eq!(rule.is_some(), report.faults.is_empty(), "{:?}", report.faults);
         rule.ok_or(report.faults)
+    }
+
+    /// Reads a filter and asks it.
+    pub(crate) fn ask(kind: &str, args: Value, request: &Request<'_>, scratch: &mut Scratch) -> bool {
+        match read(kind, args).unwrap() {
+            Rule::Filter(filter) => filter.matches(request, scratch),
+            Rule::Backend(backend) => panic!("{backend:?}"),
+        }
     }
 
     pub(crate) fn request<'a>(path: &'a [u8], user_agent: Option<&'a [u8]>) -> Request<'a> {

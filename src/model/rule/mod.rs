@@ -8,4 +8,4 @@ mod ua;
 
 pub(crate) use args::Args as RuleArgs;
 pub use backend::Backend;
-pub(crate) use kind::Rule;
+pub(crate) use kind::{Filter, Rule};

@@ -9,7 +9,7 @@ use crate::model::request::Request;
 use crate::model::scratch::Scratch;
 
 /// A test of the path.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Path {
     /// The path begins with these bytes: `/path1` also takes `/path12`, and nothing takes all.
     Prefix(Box<[u8]>),
@@ -46,14 +46,14 @@ impl Path {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::rule::kind::testing::{read, request};
+    use crate::model::rule::kind::testing::{self, read, request};
     use crate::model::scratch::Scratch;
     use serde_json::{Value, json};
 
     /// Whether it matched, and the path afterwards if it was rewritten.
     fn ask(args: Value, path: &[u8]) -> (bool, Option<Vec<u8>>) {
         let mut scratch = Scratch::new();
-        let matched = read("path", args).unwrap().matches(&request(path, None), &mut scratch);
+        let matched = testing::ask("path", args, &request(path, None), &mut scratch);
         (matched, scratch.rewritten().map(<[u8]>::to_vec))
     }
 

@@ -9,7 +9,7 @@ use crate::model::request::Request;
 use crate::model::scratch::Scratch;
 
 /// A test of the user agent.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ua {
     pattern: Pattern,
 }
@@ -29,13 +29,12 @@ impl Ua {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::rule::kind::testing::{read, request};
+    use crate::model::rule::kind::testing::{self, read, request};
     use crate::model::scratch::Scratch;
     use serde_json::json;
 
     fn matches(pattern: &str, agent: Option<&[u8]>) -> bool {
-        let rule = read("ua", json!({"pattern": pattern})).unwrap();
-        rule.matches(&request(b"/", agent), &mut Scratch::new())
+        testing::ask("ua", json!({"pattern": pattern}), &request(b"/", agent), &mut Scratch::new())
     }
 
     #[test]

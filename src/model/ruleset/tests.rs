@@ -7,7 +7,7 @@ use serde_json::json;
 
 fn read(given: Value) -> Result<RuleSet, Vec<String>> {
     let mut report = Report::default();
-    let rules = RuleSet::read(given, &mut Patterns::default(), &mut report);
+    let rules = RuleSet::read(&given, &given.to_string(), &mut Shelves::default(), &mut report);
     assert_eq!(rules.is_none(), !report.faults.is_empty(), "{:?}", report.faults);
     rules.ok_or_else(|| report.faults.iter().map(ToString::to_string).collect())
 }
@@ -23,7 +23,7 @@ fn walk<'r>(rules: &'r RuleSet, path: &str, agent: Option<&str>) -> Option<&'r s
         path: path.as_bytes(),
         user_agent: agent.map(str::as_bytes),
     };
-    rules.walk(&request, &mut Scratch::new(), &mut Silent).map(|backend| backend.servername.as_str())
+    rules.walk(&request, &mut Scratch::new(), &mut Silent).map(|backend| backend.servername())
 }
 
 /// The example of the first ELB's README.
@@ -46,8 +46,20 @@ fn the_published_example() {
     assert_eq!(walk(&rules, "/shop/a", Some("HTTPie/0.9.9")), Some("upstream2"));
     assert_eq!(walk(&rules, "/blog/a", Some("curl/8")), Some("upstream2"));
     assert_eq!(walk(&rules, "/blog/a", None), Some("upstream2"));
-    assert_eq!(rules.given(), &example(), "a GET returns what was PUT");
-    assert_eq!(rules.backends().count(), 2);
+    assert_eq!(**rules.text(), *example().to_string(), "a GET returns what was PUT");
+    let backends: Vec<_> =
+        rules.named_backends().map(|(rule, backend)| (rule, backend.servername())).collect();
+    assert_eq!((backends.len(), rules.backends().len()), (2, 2));
+    assert!(backends.contains(&("r2", "upstream1")) && backends.contains(&("r3", "upstream2")));
+}
+
+#[test]
+fn the_order_of_members_makes_no_difference_but_is_kept() {
+    let read = |text: &str| read(serde_json::from_str(text).unwrap()).unwrap();
+    let a = read(r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"up"}}}}"#);
+    let b = read(r#"{"rules":{"r":{"args":{"servername":"up"},"type":"backend"}},"init":"r"}"#);
+    assert!(a == b && a.text() != b.text());
+    assert!(a != read(r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"pu"}}}}"#));
 }
 
 #[test]
@@ -203,7 +215,7 @@ proptest! {
     #[test]
     fn pointers_lead_into_what_was_given(given in any_json()) {
         let mut report = Report::default();
-        RuleSet::read(given.clone(), &mut Patterns::default(), &mut report);
+        RuleSet::read(&given, "", &mut Shelves::default(), &mut report);
         for fault in report.faults {
             prop_assert!(given.pointer(&fault.pointer).is_some(), "{} in {}", fault, given);
         }
@@ -212,8 +224,8 @@ proptest! {
     #[test]
     fn every_accepted_graph_is_walked_to_an_end(given in any_graph(), path in "/[ab/]{0,4}") {
         if let Ok(rules) = read(given) {
-            for (at, node) in rules.nodes.iter().enumerate() {
-                prop_assert!(node.links.iter().flatten().all(|&next| next as usize > at));
+            for (at, node) in rules.shape.nodes.iter().enumerate() {
+                prop_assert!(node.links.iter().all(|&next| usize::from(next) > at));
             }
             let _ = walk(&rules, &path, None);
         }

@@ -8,7 +8,7 @@ fn a_connection_that_comes_after_its_deadline_is_nobodys() {
         let mut play = Play::new();
         play.hold = true;
         play.client(GET);
-        play.now = play.exchange.deadline();
+        play.now = play.due();
         let policy = policy();
         let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
         assert_eq!(play.exchange.expired(&env), Step::Wait);

@@ -1,28 +1,33 @@
 //! Hosts: the order of the search, and that the index finds what a plain search finds.
 
-use super::*;
-use proptest::prelude::*;
+use std::collections::BTreeSet;
 
-fn find<'k>(keys: &[&'k str], host: &str) -> Option<&'k str> {
-    let mut keys = keys.to_vec();
-    keys.sort_unstable();
-    let index = HostIndex::new(keys.iter().map(|key| Arc::from(*key)).collect());
+use super::*;
+use crate::model::fault::Report;
+use crate::model::host::normal;
+use crate::model::library::Library;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn rules() -> Arc<RuleSet> {
+    let given = json!({"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "u"}}}});
+    Library::new().read(&given, &mut Report::default()).unwrap()
+}
+
+fn find_in(hosts: &Hosts, host: &str) -> Option<String> {
     let normal = normal(host).unwrap();
     let request =
         Request { host: host.as_bytes(), host_normal: normal.as_bytes(), path: b"/", user_agent: None };
-    index.find(&request, &mut Vec::new()).map(|slot| keys[slot as usize])
+    hosts.find(&request, &mut Vec::new()).map(|(slot, _)| hosts.name_of(slot).to_owned())
 }
 
-#[test]
-fn normal_hosts_are_lower_case_without_port_and_dot() {
-    for (given, expected) in
-        [("H.Test:80", "h.test"), ("h.test.", "h.test"), ("h.:80", "h"), ("[::1]:8", "[::1]"), ("h:", "h")]
-    {
-        assert_eq!(normal(given).as_deref(), Some(expected), "{given}");
+fn find<'k>(keys: &[&'k str], host: &str) -> Option<&'k str> {
+    let mut editable = EditableHosts::default();
+    for key in keys {
+        editable.set(&Arc::from(*key), Some(rules()));
     }
-    for none in ["", ":80", ".", "h:x", "a b", "h/x", "[::1", "[x]", "[::1]x", "a@b", "é"] {
-        assert_eq!(normal(none), None, "{none}");
-    }
+    let found = find_in(&editable.hosts(), host)?;
+    keys.iter().find(|key| **key == found).copied()
 }
 
 #[test]
@@ -81,14 +86,6 @@ fn plainly<'k>(keys: &[&'k str], host: &str) -> Option<&'k str> {
     found.or_else(|| named(&lower)).or_else(|| named(&normal)).or_else(suffix).or_else(rest).copied()
 }
 
-#[test]
-fn empty_labels_are_no_host() {
-    for text in ["", ".", "..", "a..", "a..b", ".a", ":80"] {
-        assert_eq!(normal(text), None, "{text:?}");
-    }
-    assert_eq!(normal("A."), Some("a".to_owned()));
-}
-
 proptest! {
     #[test]
     fn the_index_finds_what_a_plain_search_finds(
@@ -99,10 +96,30 @@ proptest! {
         prop_assert_eq!(find(&keys, &host), plainly(&keys, &host));
     }
 
+    /// Whatever was set and taken away before, the same is found as if it had all been set at once; and a copy that was
+    /// taken on the way still says what it said.
     #[test]
-    fn normal_never_panics_and_is_normal(text in "\\PC{0,20}") {
-        if let Some(host) = normal(&text) {
-            prop_assert_eq!(normal(&host), Some(host.clone()));
+    fn what_is_found_does_not_depend_on_the_way_there(
+        steps in proptest::collection::vec(("(\\*\\.)?[aB](\\.[abA]){0,1}\\.?|\\*|[ab]{60}", any::<bool>()), 0..24),
+        hosts in proptest::collection::vec("[abA](\\.[abB]){0,2}\\.?|[ab]{60}", 1..6),
+    ) {
+        let rules = rules();
+        let (mut editable, mut names, mut copies) = (EditableHosts::default(), BTreeSet::new(), Vec::new());
+        for (name, there) in &steps {
+            editable.set(&Arc::from(name.as_str()), there.then(|| Arc::clone(&rules)));
+            if *there { names.insert(name.as_str()) } else { names.remove(name.as_str()) };
+            copies.push((editable.hosts(), names.clone()));
+        }
+        for (copy, names) in copies {
+            let keys: Vec<&str> = names.into_iter().collect();
+            prop_assert_eq!(copy.count(), keys.len());
+            for key in &keys {
+                let slot = copy.slot_of(key).unwrap();
+                prop_assert!(copy.name_of(slot) == *key && (slot as usize) < copy.slots());
+            }
+            for host in &hosts {
+                prop_assert_eq!(find_in(&copy, host), plainly(&keys, host).map(str::to_owned));
+            }
         }
     }
 }

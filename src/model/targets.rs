@@ -1,0 +1,214 @@
+//! Every upstream resolved to addresses, by slot, and the names whose addresses that takes.
+//!
+//! It owns which names need a lookup and who needs them, what was found, and the sharing of what did not change; never
+//! the lookup itself: the control plane does that, and hands the addresses in. A change of one upstream or of one
+//! name's addresses looks at nobody else. Next: `state` says what is in force, `snapshot` keeps a copy for the workers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::server::ServerTarget;
+use super::upstream::{Endpoint, Server, Upstream, UpstreamSpec};
+use super::upstream_name::UpstreamName;
+
+/// Upstreams of a page, which is copied when one of them changes and is shared otherwise.
+const PAGE: usize = 64;
+
+/// All upstreams at one moment; a copy costs a pointer for each page.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Targets {
+    pages: Vec<Arc<Page>>,
+}
+
+type Page = [Option<Target>; PAGE];
+
+/// One upstream.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// Its name, which keeps the slot.
+    pub(crate) name: Arc<UpstreamName>,
+    /// What a balancer reads.
+    pub(crate) upstream: Arc<Upstream>,
+    spec: Arc<UpstreamSpec>,
+}
+
+impl Targets {
+    /// The upstream in a slot.
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> Option<&Target> {
+        self.pages.get(slot as usize / PAGE)?.get(slot as usize % PAGE)?.as_ref()
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Target> {
+        self.pages.iter().flat_map(|page| page.iter().flatten())
+    }
+
+    fn place(&mut self, slot: u32) -> Option<&mut Option<Target>> {
+        let page = slot as usize / PAGE;
+        while self.pages.len() <= page {
+            self.pages.push(Arc::new(std::array::from_fn(|_| None)));
+        }
+        Arc::make_mut(self.pages.get_mut(page)?).get_mut(slot as usize % PAGE)
+    }
+}
+
+/// A name that some server has.
+#[derive(Debug, Default)]
+struct Host {
+    /// The slots of the upstreams that need its addresses.
+    users: BTreeSet<u32>,
+    /// As far as they are known.
+    addresses: Vec<SocketAddr>,
+}
+
+/// The upstreams as they are edited.
+#[derive(Debug, Default)]
+pub(crate) struct EditableTargets {
+    targets: Targets,
+    /// `host:port` (host in lower case, port always there) of every server that is neither a literal nor a unix socket.
+    hosts: BTreeMap<Box<str>, Host>,
+    /// Names that came into use (true) or fell out of it.
+    news: BTreeMap<Box<str>, bool>,
+}
+
+impl EditableTargets {
+    /// The upstream is this now, or (`None`) is gone.
+    pub(crate) fn set(&mut self, name: &Arc<UpstreamName>, spec: Option<(Arc<UpstreamSpec>, bool)>) {
+        let slot = name.slot();
+        let before = self.targets.get(slot).map(|target| names(&target.spec)).unwrap_or_default();
+        let after = spec.as_ref().map(|(spec, _)| names(spec)).unwrap_or_default();
+        for host in after.difference(&before) {
+            if !self.hosts.contains_key(host) {
+                self.hosts.insert(host.clone(), Host::default());
+                self.news.insert(host.clone(), true);
+            }
+            self.hosts.entry(host.clone()).or_default().users.insert(slot);
+        }
+        for host in before.difference(&after) {
+            let Some(known) = self.hosts.get_mut(host) else { continue };
+            known.users.remove(&slot);
+            if known.users.is_empty() {
+                self.hosts.remove(host);
+                self.news.insert(host.clone(), false);
+            }
+        }
+        let target = spec.map(|(spec, implicit)| {
+            let upstream = Arc::new(self.resolve(&spec, implicit));
+            Target { name: Arc::clone(name), upstream, spec }
+        });
+        self.put(slot, target);
+    }
+
+    /// What is the same as it was stays the same allocation: a worker looks no further then.
+    fn put(&mut self, slot: u32, target: Option<Target>) {
+        let same = match (self.targets.get(slot), &target) {
+            (Some(known), Some(target)) => known.upstream == target.upstream && known.spec == target.spec,
+            (None, None) => true,
+            _ => false,
+        };
+        if !same && let Some(place) = self.targets.place(slot) {
+            *place = target;
+        }
+    }
+
+    /// The addresses of a name were found. Says whether any upstream is different for it.
+    pub(crate) fn learn(&mut self, host: &str, addresses: Vec<SocketAddr>) -> bool {
+        let Some(known) = self.hosts.get_mut(host) else { return false };
+        if known.addresses == addresses {
+            return false;
+        }
+        known.addresses = addresses;
+        for slot in known.users.clone() {
+            let Some(target) = self.targets.get(slot).cloned() else { continue };
+            let upstream = Arc::new(self.resolve(&target.spec, target.upstream.implicit));
+            self.put(slot, Some(Target { upstream, ..target }));
+        }
+        true
+    }
+
+    /// The upstream with a server for each address of each name; none for a name that has none.
+    fn resolve(&self, spec: &UpstreamSpec, implicit: bool) -> Upstream {
+        let mut servers = Vec::with_capacity(spec.servers.len());
+        for spec in &spec.servers {
+            let mut add = |endpoint| servers.push(Server { endpoint, spec: Arc::clone(spec) });
+            match spec.target() {
+                ServerTarget::Inet(address) => add(Endpoint::Inet(address)),
+                ServerTarget::Unix(path) => add(Endpoint::Unix(path)),
+                ServerTarget::Name(name) => {
+                    self.addresses(&name).iter().for_each(|&address| add(Endpoint::Inet(address)));
+                }
+            }
+        }
+        Upstream { name: spec.name.clone(), servers, implicit }
+    }
+
+    /// What is known of a name.
+    pub(crate) fn addresses(&self, host: &str) -> &[SocketAddr] {
+        self.hosts.get(host).map_or(&[], |host| &host.addresses)
+    }
+
+    /// All names whose addresses are needed.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.keys().map(|host| &**host)
+    }
+
+    /// The names that came into use (true) or fell out of it since this was asked.
+    pub(crate) fn take_news(&mut self) -> BTreeMap<Box<str>, bool> {
+        std::mem::take(&mut self.news)
+    }
+
+    /// All of them, for a snapshot.
+    pub(crate) fn targets(&self) -> &Targets {
+        &self.targets
+    }
+}
+
+/// The names of an upstream's servers that need a lookup.
+fn names(spec: &UpstreamSpec) -> BTreeSet<Box<str>> {
+    let names = spec.servers.iter().filter_map(|server| match server.target() {
+        ServerTarget::Name(name) => Some(name.into()),
+        ServerTarget::Inet(_) | ServerTarget::Unix(_) => None,
+    });
+    names.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::server::ServerSpec;
+    use crate::model::upstream_name::UpstreamNames;
+
+    fn spec(servers: &[&str]) -> Option<(Arc<UpstreamSpec>, bool)> {
+        let servers = servers.iter().map(|server| Arc::new(ServerSpec::new(server))).collect();
+        Some((Arc::new(UpstreamSpec { name: "up".to_owned(), servers }), false))
+    }
+
+    #[test]
+    fn only_those_who_need_a_name_look_at_its_addresses() {
+        let (mut names, mut targets) = (UpstreamNames::default(), EditableTargets::default());
+        let (a, b) = (names.get("a"), names.get("b"));
+        targets.set(&a, spec(&["h:1", "H:1", "10.0.0.1:1"]));
+        targets.set(&b, spec(&["10.0.0.2:1", "unix:/s"]));
+        assert_eq!(targets.take_news().into_iter().collect::<Vec<_>>(), [("h:1".into(), true)]);
+        let before = targets.targets().clone();
+        let address: SocketAddr = "10.0.0.9:1".parse().unwrap();
+        assert!(targets.learn("h:1", vec![address]) && !targets.learn("h:1", vec![address]));
+        assert!(!targets.learn("other:1", vec![address]));
+        let servers = |targets: &Targets| targets.get(a.slot()).unwrap().upstream.servers.len();
+        assert_eq!((servers(&before), servers(targets.targets())), (1, 3), "a copy stays what it was");
+        let same = |slot: u32| {
+            let upstream = |targets: &Targets| Arc::clone(&targets.get(slot).unwrap().upstream);
+            Arc::ptr_eq(&upstream(&before), &upstream(targets.targets()))
+        };
+        assert!(same(b.slot()) && !same(a.slot()));
+        targets.set(&b, spec(&["h:1"]));
+        targets.set(&a, None);
+        assert!(targets.take_news().is_empty(), "b needs it now");
+        assert_eq!(targets.addresses("h:1"), [address]);
+        targets.set(&b, None);
+        assert_eq!(targets.take_news().into_iter().collect::<Vec<_>>(), [("h:1".into(), false)]);
+        assert_eq!((targets.targets().iter().count(), targets.hosts().count()), (0, 0));
+    }
+}
