@@ -169,6 +169,7 @@ impl Exchange {
     /// The deadline has passed, and bytes that are there could not be read because no window was to be had. That is no
     /// peer's fault; what does not wait for them ends as ever.
     pub fn starved(&mut self, env: &Env<'_>) -> Step {
+        self.stirred = true;
         match self.phase {
             Phase::Head => self.dismiss(env, 503, "no-buffers"),
             Phase::Await => {

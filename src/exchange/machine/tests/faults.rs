@@ -95,7 +95,7 @@ fn who_waits_for_a_window_until_the_deadline_is_told_so_and_no_peer_is_blamed() 
     {
         let mut play = Play::new();
         play.client(client).server(server);
-        play.now = play.exchange.deadline();
+        play.now = play.due();
         let policy = policy();
         let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
         let step = play.exchange.starved(&env);
@@ -114,7 +114,7 @@ fn who_waits_for_a_window_until_the_deadline_is_told_so_and_no_peer_is_blamed() 
 #[test]
 fn what_is_kept_for_another_try_is_given_up_when_windows_are_short() {
     let mut play = Play::new();
-    play.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
+    play.client("PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
     assert!(play.exchange.reclaim(Side::Client).is_none(), "it is kept");
     assert!(play.exchange.forgo_replay() && !play.exchange.forgo_replay());
     assert!(play.exchange.reclaim(Side::Client).is_some());
