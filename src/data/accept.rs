@@ -65,11 +65,7 @@ impl Worker {
         self.generation = self.generation.wrapping_add(1);
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
-        let mut socket = Socket::accepted(stream);
-        let registered = socket.register(self.poll.registry(), mio::Token(token.to_usize()));
-        if let Err(error) = registered {
-            return self.ctx.refused.count(exhausted(&error).unwrap_or("accept-failed"));
-        }
+        let socket = Socket::accepted(stream);
         if !self.ctx.clients.enter(peer) {
             return self.ctx.refused.count("too-many-connections");
         }

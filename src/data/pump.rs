@@ -2,7 +2,9 @@
 //!
 //! It owns the loop between sockets and exchange, never a decision of HTTP. Next: `answer` answers the exchange's steps.
 
-use super::answer::{self, Driven};
+use std::time::Duration;
+
+use super::answer::{self, Driven, exhausted};
 use super::buffers::Buffers;
 use super::conn::{Active, Conn};
 use super::ctx::Ctx;
@@ -12,6 +14,11 @@ use crate::exchange::{NoServer, Side};
 /// Bytes that one connection may read in one turn, so that a bulk transfer does not keep the others waiting: a few of
 /// the largest windows.
 const BUDGET: usize = 1024 * 1024;
+
+/// How long a client that owes nothing may wait for its answer before it is watched. Most answers come sooner, and a
+/// connection that closes with its answer is then never registered: that saves a call and the events of its end. A client
+/// that goes away is noticed that much later.
+const UNWATCHED: Duration = Duration::from_millis(100);
 
 /// What is to become of a connection after it was pumped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,6 +228,27 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
     if conn.active.is_none() && ctx.draining && !conn.fresh {
         return Pumped::Close;
     }
-    conn.alarm.set(&mut ctx.timers, conn.token, conn.deadline);
+    let watched = conn.socket.is_registered();
+    if !watched && needs_watch(conn) {
+        return if watch(conn, ctx) { pumped } else { Pumped::Close };
+    }
+    let until = if watched { conn.deadline } else { conn.deadline.min(ctx.now + UNWATCHED) };
+    conn.alarm.set(&mut ctx.timers, conn.token, until);
     pumped
+}
+
+/// Whether the client is who moves next: it owes bytes, or room for them.
+fn needs_watch(conn: &mut Conn) -> bool {
+    !conn.socket.writable
+        || conn.active.as_mut().is_none_or(|active| active.exchange.wants(Side::Client) || active.starved)
+}
+
+/// Begins to watch a client; what is there already is told at once. `false` when the kernel cannot.
+pub fn watch(conn: &mut Conn, ctx: &mut Ctx) -> bool {
+    let registered = conn.socket.register(&ctx.registry, mio::Token(conn.token.to_usize()));
+    if let Err(error) = &registered {
+        ctx.refused.count(exhausted(error).unwrap_or("accept-failed"));
+    }
+    conn.alarm.set(&mut ctx.timers, conn.token, conn.deadline);
+    registered.is_ok()
 }

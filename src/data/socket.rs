@@ -48,13 +48,21 @@ pub struct Socket {
     ended: bool,
     /// An error is waiting on the socket.
     pub failed: bool,
+    registered: bool,
 }
 
 impl Socket {
     /// A client's socket as it was accepted: it can be written, and a hopeful first read costs less than a turn.
     #[must_use]
     pub fn accepted(stream: TcpStream) -> Self {
-        Self { stream: Stream::Tcp(stream), readable: true, writable: true, ended: false, failed: false }
+        Self {
+            stream: Stream::Tcp(stream),
+            readable: true,
+            writable: true,
+            ended: false,
+            failed: false,
+            registered: false,
+        }
     }
 
     /// Begins to connect; [`Socket::writable`] or [`Socket::failed`] says how it went.
@@ -71,7 +79,7 @@ impl Socket {
             }
             Endpoint::Unix(path) => Stream::Unix(UnixStream::connect(path.as_ref())?),
         };
-        Ok(Self { stream, readable: false, writable: false, ended: false, failed: false })
+        Ok(Self { stream, readable: false, writable: false, ended: false, failed: false, registered: false })
     }
 
     /// Registers for everything, once in its life.
@@ -81,9 +89,17 @@ impl Socket {
     pub fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match &mut self.stream {
-            Stream::Tcp(stream) => registry.register(stream, token, both),
-            Stream::Unix(stream) => registry.register(stream, token, both),
+            Stream::Tcp(stream) => registry.register(stream, token, both)?,
+            Stream::Unix(stream) => registry.register(stream, token, both)?,
         }
+        self.registered = true;
+        Ok(())
+    }
+
+    /// Whether events tell of it.
+    #[must_use]
+    pub fn is_registered(&self) -> bool {
+        self.registered
     }
 
     /// Takes over what epoll reported.
@@ -179,7 +195,9 @@ impl Socket {
     pub fn into_std(self, registry: &Registry) -> io::Result<std::net::TcpStream> {
         match self.stream {
             Stream::Tcp(mut stream) => {
-                registry.deregister(&mut stream)?;
+                if self.registered {
+                    registry.deregister(&mut stream)?;
+                }
                 Ok(stream.into())
             }
             Stream::Unix(_) => Err(io::Error::from(ErrorKind::Unsupported)),

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::answer;
 use super::conn::Conn;
 use super::ctx::Ctx;
-use super::pump::{Pumped, pump};
+use super::pump::{Pumped, pump, watch};
 use super::token::{Kind, Token};
 use crate::exchange::Step;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
@@ -268,6 +268,9 @@ impl Worker {
             return;
         };
         conn.alarm.rang();
+        if !conn.socket.is_registered() && !watch(conn, &mut self.ctx) {
+            return self.close(token.slot);
+        }
         if conn.deadline > self.ctx.now {
             conn.alarm.set(&mut self.ctx.timers, token, conn.deadline);
             return;

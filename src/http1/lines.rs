@@ -52,11 +52,7 @@ pub(super) fn request_line(bytes: &[u8], from: usize) -> Result<RequestLine, Ref
         return Err(Refusal::RequestLine);
     }
     let Some((version, rest)) = rest.split_first_chunk() else { return Err(Refusal::Version) };
-    let version = match u64::from_le_bytes(*version) {
-        HTTP_11 => Version::Http11,
-        HTTP_10 => Version::Http10,
-        _ => return Err(Refusal::Version),
-    };
+    let Some(version) = self::version(*version) else { return Err(Refusal::Version) };
     if !rest.starts_with(b"\r\n") {
         return Err(Refusal::LineEnd);
     }
@@ -64,8 +60,18 @@ pub(super) fn request_line(bytes: &[u8], from: usize) -> Result<RequestLine, Ref
     Ok(RequestLine { method, target, version, end: target.end() + " HTTP/1.1\r\n".len() })
 }
 
-const HTTP_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
-const HTTP_10: u64 = u64::from_le_bytes(*b"HTTP/1.0");
+/// The version that is written so.
+#[inline]
+pub(super) fn version(text: [u8; 8]) -> Option<Version> {
+    const HTTP_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
+    const HTTP_10: u64 = u64::from_le_bytes(*b"HTTP/1.0");
+    // One comparison each, where bytes would be eight.
+    match u64::from_le_bytes(text) {
+        HTTP_11 => Some(Version::Http11),
+        HTTP_10 => Some(Version::Http10),
+        _ => None,
+    }
+}
 
 /// The rest of a status line, from `from` to its CRLF.
 #[inline]
@@ -143,9 +149,12 @@ fn cut(line: &[u8]) -> Option<Cut<'_>> {
     if name.is_empty() {
         return None;
     }
-    if let [b':', b' ', value @ ..] = rest
-        && let Some((plain, [b'\r', b'\n', behind @ ..])) = value.split_at_checked(plain_len::<b' '>(value))
-        && let [first, .., last] | [first @ last] = plain
+    if let Some((colon, value)) = rest.split_first_chunk()
+        && colon == b": "
+        && let Some((plain, rest)) = value.split_at_checked(plain_len::<b' '>(value))
+        && let Some((end, behind)) = rest.split_first_chunk()
+        && end == b"\r\n"
+        && let (Some(first), Some(last)) = (plain.first(), plain.last())
         && *first > b' '
         && *last > b' '
     {
@@ -272,15 +281,13 @@ fn count(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
 #[inline(never)]
 fn plain_len<const LEAST: u8>(bytes: &[u8]) -> usize {
     let mut rest = bytes;
-    while let Some(([a, b], behind)) = two(rest) {
-        let (a, b) = (others::<LEAST>(a), others::<LEAST>(b));
-        if a | b != 0 {
-            let at = if a != 0 { a.trailing_zeros() } else { 64 + b.trailing_zeros() };
-            return bytes.len() - rest.len() + at as usize / 8;
+    while let Some((block, behind)) = rest.split_first_chunk::<16>() {
+        if !is_plain::<LEAST>(block) {
+            break;
         }
         rest = behind;
     }
-    if let Some((word, behind)) = rest.split_first_chunk::<8>() {
+    while let Some((word, behind)) = rest.split_first_chunk() {
         let other = others::<LEAST>(*word);
         if other != 0 {
             return bytes.len() - rest.len() + other.trailing_zeros() as usize / 8;
@@ -290,11 +297,12 @@ fn plain_len<const LEAST: u8>(bytes: &[u8]) -> usize {
     bytes.len() - rest.len() + count(rest, |byte| (LEAST..=b'~').contains(&byte))
 }
 
+/// Whether all are from `LEAST` to `~`; without branches, so that the compiler looks at all of them at once.
 #[inline(always)]
-fn two(bytes: &[u8]) -> Option<([[u8; 8]; 2], &[u8])> {
-    let (block, behind) = bytes.split_first_chunk::<16>()?;
-    let (words, _) = block.as_chunks::<8>();
-    Some(([words[0], words[1]], behind))
+fn is_plain<const LEAST: u8>(block: &[u8; 16]) -> bool {
+    // One more makes the only bad byte above them, DEL, the least of signed numbers.
+    let other = |byte: &u8| byte.wrapping_add(1).cast_signed() <= LEAST.cast_signed();
+    !block.iter().fold(false, |any, byte| any | other(byte))
 }
 
 /// The highest bit of each byte that is not from `LEAST` to `~`, eight bytes at a time. The lowest bit that is set is

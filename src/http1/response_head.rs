@@ -55,11 +55,11 @@ impl ResponseHead {
     pub fn parse(&mut self, bytes: &[u8], found: Found, head_request: bool) -> Result<(), Refusal> {
         let head = bytes.get(..found.end).unwrap_or_default();
         // Empty lines are forgiven before a request only: here they would be a body that nobody announced.
-        if found.start > 0 || !status_line(head) {
+        let Some(line) = status_line(head).filter(|_| found.start == 0) else {
             return Err(Refusal::StatusLine);
-        }
+        };
         well_formed(head)?;
-        match self.read(head, head_request)? {
+        match self.read(head, line, head_request)? {
             Some(end) if end == head.len() => Ok(()),
             _ => Err(Refusal::HeaderLine),
         }
@@ -69,27 +69,20 @@ impl ResponseHead {
     /// head is not whole, or breaks a rule, and [`super::scan::Scan::find`] with [`ResponseHead::parse`] will tell which.
     #[must_use]
     pub fn parse_at_once(&mut self, bytes: &[u8], head_request: bool) -> Option<Found> {
-        if !status_line(bytes) {
-            return None;
-        }
-        let end = self.read(bytes, head_request).ok()??;
+        let end = self.read(bytes, status_line(bytes)?, head_request).ok()??;
         let line = self.reason.end();
         (end <= limits::RESPONSE_HEAD && line <= limits::REQUEST_LINE).then_some(Found { start: 0, end })
     }
 
-    /// Reads the head at the front of `bytes`, of which [`status_line`] is true. Gives its length if every line of it
-    /// is there and well-formed.
-    fn read(&mut self, bytes: &[u8], head_request: bool) -> Result<Option<usize>, Refusal> {
-        let Some(&[_, _, _, _, _, _, _, minor, _, a, b, c, space]) = bytes.first_chunk() else {
-            return Ok(None);
-        };
-        self.version = if minor == b'0' { Version::Http10 } else { Version::Http11 };
-        self.status = [a, b, c].iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+    /// Reads the head at the front of `bytes`, which begins with this line. Gives its length if every line of it is
+    /// there and well-formed.
+    fn read(&mut self, bytes: &[u8], line: StatusLine, head_request: bool) -> Result<Option<usize>, Refusal> {
+        (self.version, self.status) = (line.version, line.status);
         if self.status < 100 {
             return Err(Refusal::Status);
         }
         // "HTTP/1.1 200" is 12 bytes; the reason begins behind the space that follows.
-        let from = if space == b' ' { 13 } else { 12 };
+        let from = if line.spaced { 13 } else { 12 };
         let Some(reason) = lines::text(bytes, from) else { return Ok(None) };
         self.reason = reason;
         self.runs.clear();
@@ -157,13 +150,25 @@ fn passes(name: Name, lengthless: bool) -> bool {
     }
 }
 
-/// `HTTP/1.` DIGIT SP 3DIGIT, then SP or the line's end.
-fn status_line(head: &[u8]) -> bool {
-    head.starts_with(b"HTTP/1.")
-        && head.get(7).is_some_and(|digit| matches!(digit, b'0' | b'1'))
-        && head.get(8) == Some(&b' ')
-        && head.get(9..12).is_some_and(|code| code.iter().all(u8::is_ascii_digit))
-        && head.get(12).is_some_and(|byte| matches!(byte, b' ' | b'\r'))
+/// What a status line says before its reason.
+struct StatusLine {
+    version: Version,
+    status: u16,
+    /// A space follows, not the line's end.
+    spaced: bool,
+}
+
+/// `HTTP/1.1` or `HTTP/1.0`, SP, 3DIGIT, then SP or the line's end.
+#[inline]
+fn status_line(head: &[u8]) -> Option<StatusLine> {
+    let (version, rest) = head.split_first_chunk()?;
+    let version = lines::version(*version)?;
+    let [b' ', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', after @ (b' ' | b'\r'), ..] = *rest else {
+        return None;
+    };
+    let digit = |byte: u8| u16::from(byte - b'0');
+    let status = digit(a) * 100 + digit(b) * 10 + digit(c);
+    Some(StatusLine { version, status, spaced: after == b' ' })
 }
 
 /// Whether these first bytes can still become a status line; garbage is refused without waiting for a line end.
