@@ -6,6 +6,9 @@
 pub const REQUEST_LINE: usize = 16 * 1024;
 /// Most header fields in a head: browsers send a dozen, and a table of 256 fits on the stack. 431 above.
 pub const HEADER_FIELDS: usize = 256;
+/// Fields that the `Connection` fields of a head may name. Each is looked for among all fields, so that without a bound a
+/// head of 64 KiB would be the work of many. 431 above.
+pub const CONNECTION_OPTIONS: u32 = 64;
 /// Longest response head, in bytes: what the first ELB allowed. 502 above.
 pub const RESPONSE_HEAD: usize = 256 * 1024;
 /// Empty lines that are skipped before a request line (RFC 9112, section 2.2 asks for at least one).
