@@ -1,7 +1,9 @@
 //! From a request to its backend. Good: 50 ns for a domain without rules, however many domains there are as long as
-//! they are in cache; 250 ns with a user agent regex and two path regexes.
+//! they are in cache, and 300 ns when another one of 100,000 is asked each time; 150 ns with a user agent regex and two
+//! path regexes.
 //!
-//! "In turn" asks for another domain each time, so beyond some ten thousand of them the figure is that of the memory.
+//! All domains of a case have equal rules, and so one rule set in memory: "in turn" reads a line of the index and a line
+//! of the domain that are not in cache. With rules of its own each domain costs two lines more.
 
 use std::hint::black_box;
 

@@ -85,6 +85,25 @@ pub(crate) fn state(domains: usize, rules: &Value, servers: usize) -> State {
     state
 }
 
+/// A state of so many domains with rules, each with an upstream of its own.
+pub(crate) fn state_of_pairs(pairs: usize) -> State {
+    let mut state = State::new();
+    let rules = |number: usize| {
+        let mut rules = chain();
+        rules["rules"]["up"]["args"]["servername"] = format!("up{number}").into();
+        rules
+    };
+    let domains: Map<String, Value> = (0..pairs).map(|number| (host(number), rules(number))).collect();
+    let server = |number: usize| json!({format!("10.{}.{}.1:80", number >> 8, number & 255): ""});
+    let upstreams = (0..pairs).map(|number| (format!("up{number}"), server(number))).collect();
+    for edit in [Edit::PutUpstreams(upstreams), Edit::PutDomains(domains)] {
+        if let Err(fault) = state.edit(edit) {
+            panic!("a sample is faulty: {fault:?}");
+        }
+    }
+    state
+}
+
 /// What workers get of a state.
 pub(crate) fn snapshot(state: &mut State) -> Arc<Snapshot> {
     Arc::new(state.snapshot(1))

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use slab::Slab;
 
@@ -19,14 +19,13 @@ use super::timers::Timers;
 use super::view::View;
 use super::worker::{EVENTS, Worker};
 use crate::exchange::Policy;
+use crate::http1::limits;
 use crate::link::WorkerEnd;
 use crate::model::Snapshot;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 
-/// Longest wait for the rest of a refused request (nginx's `lingering_timeout`).
-const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Descriptors of the process that are no client's and no server's: stores, admin, logs, listeners.
 const RESERVED_DESCRIPTORS: u64 = 32;
 
@@ -116,6 +115,7 @@ fn build(
         flush_at: now,
         drain: None,
         stopped: false,
+        unsent: None,
     })
 }
 
@@ -127,7 +127,7 @@ fn policy(settings: &Settings) -> Policy {
         connect_timeout: settings.connect_timeout,
         server_timeout: settings.server_timeout,
         tunnel_timeout: settings.tunnel_timeout,
-        linger_timeout: LINGER_TIMEOUT,
+        linger_timeout: limits::LINGER_TIME,
         max_body: settings.max_body,
         // A head is read into one window.
         max_head: settings.max_head.min(CLASSES[CLASSES.len() - 1]),

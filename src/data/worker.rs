@@ -50,6 +50,8 @@ pub struct Worker {
     /// Everything is cut then.
     pub(super) drain: Option<Instant>,
     pub(super) stopped: bool,
+    /// What there was no room for in the channel to control.
+    pub(super) unsent: Option<Report>,
 }
 
 impl Worker {
@@ -167,9 +169,18 @@ impl Worker {
             let old = self.ctx.view.swap(snapshot);
             // Of the two pointers to it the last one travels, so nothing is freed here.
             drop(former);
-            // Control gives its channel room for one such report of every worker; without room the version shows with
-            // the next one.
-            let _ = self.reports.try_send(Report::Applied { worker: self.index, version, old });
+            self.unsent = Some(Report::Applied { worker: self.index, version, old });
+            self.send_applied();
+        }
+    }
+
+    /// Tells control what is served. With a full channel it waits for the next flush: then the version shows late, but the
+    /// old snapshot is still freed by control.
+    fn send_applied(&mut self) {
+        if let Some(report) = self.unsent.take()
+            && let Err(mpsc::error::TrySendError::Full(report)) = self.reports.try_send(report)
+        {
+            self.unsent = Some(report);
         }
     }
 
@@ -305,6 +316,7 @@ impl Worker {
             return;
         }
         self.flush_at = now + FLUSH;
+        self.send_applied();
         self.send_stats();
         let Ctx { view, pool, .. } = &mut self.ctx;
         view.sweep(pool);

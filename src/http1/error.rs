@@ -43,6 +43,8 @@ pub enum Refusal {
     HeadTooLong,
     /// More header fields than the limit.
     TooManyHeaders,
+    /// `Connection` names more fields than the limit.
+    ConnectionOptions,
     /// `Content-Length` is not one run of digits that fits, or is there twice.
     ContentLength,
     /// `Transfer-Encoding` beside `Content-Length`.
@@ -80,7 +82,7 @@ impl Refusal {
         match self {
             Self::Connect | Self::Trace => 405,
             Self::TargetTooLong => 414,
-            Self::HeadTooLong | Self::TooManyHeaders => 431,
+            Self::HeadTooLong | Self::TooManyHeaders | Self::ConnectionOptions => 431,
             Self::BodyTooLong => 413,
             Self::Expect => 417,
             Self::UnknownCoding => 501,
@@ -110,6 +112,7 @@ impl Refusal {
             Self::HeaderValue => "bad-header-value",
             Self::HeadTooLong => "head-too-long",
             Self::TooManyHeaders => "too-many-headers",
+            Self::ConnectionOptions => "too-many-connection-options",
             Self::ContentLength => "bad-content-length",
             Self::TwoFramings => "two-framings",
             Self::ChunkedInOldVersion => "chunked-in-old-version",

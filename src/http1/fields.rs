@@ -3,6 +3,9 @@
 //! It owns names and the `Connection` header (RFC 9110, section 7.6.1), never a whole head. Next: `request_head` and
 //! `response_head` walk the fields of a head and ask here what each one is.
 
+use super::error::Refusal;
+use super::limits;
+
 /// A stretch of bytes within a head, counted from the head's first byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
@@ -191,8 +194,8 @@ pub struct ConnectionOptions {
     pub keep_alive: bool,
     /// `upgrade`.
     pub upgrade: bool,
-    /// Other names: fields that must not pass.
-    pub names_fields: bool,
+    /// How many other names: fields that must not pass.
+    pub fields: u32,
 }
 
 impl ConnectionOptions {
@@ -214,8 +217,20 @@ impl ConnectionOptions {
                 10 if option.eq_ignore_ascii_case(b"keep-alive") => self.keep_alive = true,
                 7 if option.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
                 2 if option.eq_ignore_ascii_case(b"te") => {}
-                _ => self.names_fields = true,
+                _ => self.fields += 1,
             }
+        }
+    }
+
+    /// Whether there are fields that must not pass.
+    ///
+    /// # Errors
+    /// [`Refusal::ConnectionOptions`] when there are more than anybody means.
+    pub fn names_fields(&self) -> Result<bool, Refusal> {
+        if self.fields > limits::CONNECTION_OPTIONS {
+            Err(Refusal::ConnectionOptions)
+        } else {
+            Ok(self.fields > 0)
         }
     }
 }
@@ -328,10 +343,7 @@ mod tests {
     fn connection_lists_are_read_with_their_white_space() {
         let mut options = ConnectionOptions::default();
         options.take(b" Keep-Alive ,\tUPGRADE,, x-drop ");
-        assert_eq!(
-            options,
-            ConnectionOptions { close: false, keep_alive: true, upgrade: true, names_fields: true }
-        );
+        assert_eq!(options, ConnectionOptions { close: false, keep_alive: true, upgrade: true, fields: 1 });
         assert!(drops(b"x-drop, x-other", b"X-Drop"));
         assert!(!drops(b"x-dro", b"X-Drop"));
         assert!(!drops(b"host, cookie", b"Host"));

@@ -2,10 +2,15 @@
 //!
 //! It owns numbers and nothing else. What an operator may change is in `settings` and arrives as an argument.
 
+use std::time::Duration;
+
 /// Longest request line, in bytes: twice nginx's buffer; longer targets are answered 414.
 pub const REQUEST_LINE: usize = 16 * 1024;
 /// Most header fields in a head: browsers send a dozen, and a table of 256 fits on the stack. 431 above.
 pub const HEADER_FIELDS: usize = 256;
+/// Fields that the `Connection` fields of a head may name. Each is looked for among all fields, so that without a bound a
+/// head of 64 KiB would be the work of many. 431 above.
+pub const CONNECTION_OPTIONS: u32 = 64;
 /// Longest response head, in bytes: what the first ELB allowed. 502 above.
 pub const RESPONSE_HEAD: usize = 256 * 1024;
 /// Empty lines that are skipped before a request line (RFC 9112, section 2.2 asks for at least one).
@@ -32,3 +37,5 @@ pub const INTERIM_BACKLOG: usize = 64 * 1024;
 pub const PROGRESS: usize = 1024;
 /// Bytes thrown away after an early answer, so that the client can read it before the reset.
 pub const LINGER: u64 = 256 * 1024;
+/// How long what still comes is thrown away for that (nginx's `lingering_timeout`).
+pub const LINGER_TIME: Duration = Duration::from_secs(5);

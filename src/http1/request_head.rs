@@ -161,7 +161,7 @@ impl RequestHead {
         // RFC 9110, section 10.1.1: an expectation in HTTP/1.0 is ignored.
         self.expects_continue &= self.version == Version::Http11;
         self.takes_trailers &= self.version == Version::Http11;
-        if connection.names_fields {
+        if connection.names_fields()? {
             lines::drop_named(head, from, &mut self.runs, |name| {
                 !matches!(name, Name::Other | Name::ContentLength | Name::UserAgent)
             });

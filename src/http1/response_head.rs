@@ -116,7 +116,7 @@ impl ResponseHead {
         self.framing = declared.of_response(self.version, bodiless)?;
         self.upgrade = self.upgrade.filter(|_| connection.upgrade);
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
-        if connection.names_fields {
+        if connection.names_fields()? {
             lines::drop_named(bytes, from, &mut self.runs, |name| !passes(name, lengthless));
         }
         Ok(Some(end))

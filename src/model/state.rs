@@ -196,7 +196,10 @@ impl State {
             self.settle_upstream(&key);
         }
         for key in self.domains.servernames().take_news() {
-            self.settle_upstream(&key);
+            // What an operator made is there whether rules name it or not.
+            if !self.upstreams.layers().effective().contains_key(&*key) {
+                self.settle_upstream(&key);
+            }
         }
     }
 

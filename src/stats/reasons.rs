@@ -6,7 +6,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Every reason for which something is refused, cut or closed, by the alphabet.
-pub const REASONS: [&str; 58] = [
+pub const REASONS: [&str; 59] = [
     "accept-failed",
     "admin-busy",
     "bad-chunk-end",
@@ -56,6 +56,7 @@ pub const REASONS: [&str; 58] = [
     "server-timeout",
     "target-too-long",
     "too-many-chunk-extensions",
+    "too-many-connection-options",
     "too-many-connections",
     "too-many-headers",
     "trace-refused",

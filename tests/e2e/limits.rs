@@ -58,6 +58,7 @@ fn cases() -> Vec<(String, &'static str)> {
         (format!("GET /{} HTTP/1.1\r\n", "x".repeat(17 << 10)), "target-too-long"),
         (post("/", &format!("A: {}\r\n\r\n", "x".repeat(65 << 10))), "head-too-long"),
         (post("/", &format!("{}\r\n", "A: b\r\n".repeat(257))), "too-many-headers"),
+        (post("/", &format!("Connection: {}\r\n\r\n", "a,".repeat(65))), "too-many-connection-options"),
         (post("/", "Content-Length: 2000\r\n\r\n"), "body-too-long"),
         (chunks("7d0\r\n"), "body-too-long"),
         (chunks(&format!("1;{}\r\n", "x".repeat(5 << 10))), "too-many-chunk-extensions"),

@@ -35,6 +35,12 @@ fn until(elb: &Elb, name: &str, is: impl Fn(u64) -> bool) -> u64 {
     all[name].as_u64().unwrap()
 }
 
+/// Waits until ELB rests, which it never does when it spins. Gives the share of a core that it then uses.
+#[track_caller]
+fn rests(elb: &Elb, who: &str) -> f64 {
+    wait::until(who, || Some(idle_load(elb)).filter(|load| *load < 0.1))
+}
+
 /// What share of one core ELB uses within a second in which nothing happens to it.
 fn idle_load(elb: &Elb) -> f64 {
     let (begun, before) = (Instant::now(), elb.cpu());
@@ -59,8 +65,7 @@ fn five_hundred_clients_meet_sixty_four_descriptors() {
             client.send(get(SITE, "/"));
         }
         wait::until_still("ELB to take what it can", || elb.descriptors() as u64);
-        let load = idle_load(&elb);
-        assert!(load < 0.2, "it spins: {load} of a core, {flags:?}");
+        rests(&elb, "ELB to rest while it is full");
 
         drop(crowd);
         let begun = Instant::now();
@@ -201,7 +206,7 @@ fn ten_thousand_idle_clients_cost_less_than_half_a_kilobyte_each() {
     let each = (elb.memory().now - before) / CLIENTS as u64;
     println!("{each} bytes for each idle client");
     assert!(each < 512, "{each} bytes for each idle client");
-    assert!(idle_load(&elb) < 0.2, "idle clients keep it busy");
+    rests(&elb, "ELB to rest beside idle clients");
 }
 
 /// Who takes their time.
@@ -257,8 +262,8 @@ fn a_normal_client_is_served_beside_those_who_take_their_time() {
         },
     ];
     for crowd in crowds {
-        let elb = Elb::before(&[&server]);
-        let alone = slowest_but_one_in_a_hundred(&elb);
+        let [elb, calm] = [&server; 2].map(|server| Elb::before(&[server]));
+        services([&calm, &elb]);
         let before = elb.memory().now;
         let mut slow = mute(elb.address(), crowd.count);
         for client in &mut slow {
@@ -266,15 +271,15 @@ fn a_normal_client_is_served_beside_those_who_take_their_time() {
         }
         until(&elb, "exchanges", |count| count == crowd.count as u64);
         wait::until_still("all buffers to be full", || moved.load(Ordering::SeqCst));
-        let load = idle_load(&elb);
+        let load = rests(&elb, crowd.who);
         let each = (elb.memory().now - before) / crowd.count as u64;
-        let beside = slowest_but_one_in_a_hundred(&elb);
+        let [alone, beside] = services([&calm, &elb]);
         println!("{}: {each} bytes each, {load:.2} of a core, {alone:?} alone, {beside:?} beside", crowd.who);
         assert!(each < crowd.each, "{}: {each} bytes for each", crowd.who);
-        assert!(load < 0.2, "{} keep it busy: {load} of a core", crowd.who);
         // Whoever waited for one of them would wait for seconds; less is the machine's own noise.
-        let bound = alone * 20 + Duration::from_millis(100);
-        assert!(beside < bound, "{}: {beside:?} instead of {alone:?}", crowd.who);
+        let bound = alone.p99 * 10 + Duration::from_millis(20);
+        let dearer = alone.cost * 2 + Duration::from_micros(200);
+        assert!(beside.p99 < bound && beside.cost < dearer, "{}: {beside:?}, not {alone:?}", crowd.who);
 
         slow.into_iter().for_each(Client::reset);
         for name in ["clients", "exchanges", "window_bytes", "leases"] {
@@ -283,16 +288,36 @@ fn a_normal_client_is_served_beside_those_who_take_their_time() {
     }
 }
 
-/// How long the slowest but one of a hundred requests takes.
-fn slowest_but_one_in_a_hundred(elb: &Elb) -> Duration {
-    let mut client = elb.client();
-    let mut times: Vec<Duration> = (0..300)
-        .map(|_| {
-            let begun = Instant::now();
-            assert_eq!(client.ask(get(SITE, "/")).text(), "a");
-            begun.elapsed()
-        })
-        .collect();
-    times.sort();
-    times[times.len() - 1 - times.len() / 100]
+/// How a normal client is served.
+#[derive(Debug)]
+#[allow(dead_code, reason = "shown")]
+struct Service {
+    /// How long the slowest but one of a hundred requests takes.
+    p99: Duration,
+    /// What a request costs ELB, in processor time.
+    cost: Duration,
+}
+
+/// How these two serve: the best of many rounds, in turns, as others use this machine.
+fn services(elbs: [&Elb; 2]) -> [Service; 2] {
+    const ROUNDS: usize = 40;
+    const REQUESTS: u32 = 200;
+    let mut clients = elbs.map(Elb::client);
+    let mut best = elbs.map(|_| Service { p99: Duration::MAX, cost: Duration::MAX });
+    for _ in 0..ROUNDS {
+        for ((elb, client), best) in elbs.iter().zip(&mut clients).zip(&mut best) {
+            let before = elb.cpu_exact();
+            let mut times: Vec<Duration> = (0..REQUESTS).map(|_| once(client)).collect();
+            times.sort();
+            best.p99 = best.p99.min(times[times.len() - 1 - times.len() / 100]);
+            best.cost = best.cost.min((elb.cpu_exact() - before) / REQUESTS);
+        }
+    }
+    best
+}
+
+fn once(client: &mut Client) -> Duration {
+    let begun = Instant::now();
+    assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+    begun.elapsed()
 }
