@@ -37,7 +37,7 @@ pub enum ToWorker {
     Stop,
 }
 
-/// What a worker holds at one moment, and what it refused until then. With nobody there all that is held is 0, but for
+/// What a worker holds at one moment, and what it accepted, was asked and refused until then. With nobody there all that is held is 0, but for
 /// idle server connections and what is kept to be used again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Gauges {
@@ -59,6 +59,10 @@ pub struct Gauges {
     pub timers: usize,
     /// Finished exchanges that are kept to be used again.
     pub spare: usize,
+    /// Connections of clients that were accepted since the start.
+    pub accepted: u64,
+    /// Requests that were put to the rules since the start; those that none can be, and the admin API's, are not among them.
+    pub requests: u64,
     /// What was refused, cut or closed since the start, by reason.
     pub refused: Refused,
 }
@@ -74,6 +78,8 @@ impl std::ops::AddAssign for Gauges {
         self.leases += other.leases;
         self.timers += other.timers;
         self.spare += other.spare;
+        self.accepted += other.accepted;
+        self.requests += other.requests;
         self.refused += other.refused;
     }
 }

@@ -65,6 +65,7 @@ impl Worker {
         self.generation = self.generation.wrapping_add(1);
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
+        self.ctx.accepted += 1;
         let socket = Socket::accepted(stream);
         if !self.ctx.clients.enter(peer) {
             return self.ctx.refused.count("too-many-connections");

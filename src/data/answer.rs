@@ -86,6 +86,7 @@ fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
         active.exchange.denied(&ctx.env(), 503, "admin-busy");
         return false;
     }
+    ctx.requests += 1;
     // The environment is put together by hand: the view stays borrowed for as long as its answer is used.
     let env =
         crate::exchange::Env { now: ctx.now, policy: &ctx.policy, date: &ctx.date, draining: ctx.draining };

@@ -40,6 +40,10 @@ pub struct Ctx {
     pub buffers: Buffers,
     /// Numbers, when somebody wants them.
     pub stats: Option<Stats>,
+    /// Connections that were accepted.
+    pub accepted: u64,
+    /// Requests that were put to the rules.
+    pub requests: u64,
     /// What was refused, cut or closed, by reason.
     pub refused: Refused,
     /// Bounds of every exchange.

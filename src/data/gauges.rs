@@ -19,7 +19,9 @@ impl Worker {
     }
 
     fn gauges(&self) -> Gauges {
-        let Ctx { pool, view, timers, buffers, starved, spare, exchanges, refused, .. } = &self.ctx;
+        let Ctx {
+            pool, view, timers, buffers, starved, spare, exchanges, accepted, requests, refused, ..
+        } = &self.ctx;
         Gauges {
             clients: self.conns.len(),
             exchanges: *exchanges,
@@ -30,6 +32,8 @@ impl Worker {
             leases: view.leases(),
             timers: timers.armed(),
             spare: spare.len(),
+            accepted: *accepted,
+            requests: *requests,
             refused: *refused,
         }
     }

@@ -82,6 +82,8 @@ fn build(
         buffers: Buffers::new(settings.max_buffers),
         clients: Clients::new(settings.max_connections_per_client),
         stats,
+        accepted: 0,
+        requests: 0,
         refused: Refused::default(),
         policy: policy(settings),
         keepalive: settings.keepalive_timeout,

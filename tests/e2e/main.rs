@@ -38,6 +38,7 @@ mod resources;
 mod retry;
 mod rules;
 mod seed;
+mod spread;
 mod statsd;
 mod timeouts;
 mod upgrade;

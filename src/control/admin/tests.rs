@@ -270,8 +270,9 @@ async fn what_workers_hold_is_shown_for_each_and_for_all() {
     let rig = Rig::new(2, no_names());
     let told = rig.ask("GET", "/__erulb__/workers", "").await.json();
     assert_eq!((&told["workers"][1]["version"], &told["workers"][1]["clients"]), (&json!(1), &json!(0)));
-    for worker in &rig.workers {
-        let gauges = Gauges { clients: 3, servers: 2, timers: 5, ..Gauges::default() };
+    assert_eq!(told["workers"][1]["share"], json!({"accepted": null, "requests": null}));
+    for (worker, accepted) in rig.workers.iter().zip([1, 3]) {
+        let gauges = Gauges { clients: 3, servers: 2, timers: 5, accepted, requests: 8, ..Gauges::default() };
         worker.holds(gauges).await;
     }
     let told = timeout(SOON, async {
@@ -285,6 +286,7 @@ async fn what_workers_hold_is_shown_for_each_and_for_all() {
     let told = told.await.unwrap();
     assert_eq!((&told["all"]["timers"], &told["all"]["leases"]), (&json!(10), &json!(0)));
     assert_eq!(told["workers"][0]["servers"], 2);
+    assert_eq!(told["workers"][1]["share"], json!({"accepted": 75.0, "requests": 50.0}));
     assert!(told["workers"][0]["age_ms"].is_u64());
 }
 
