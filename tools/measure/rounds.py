@@ -31,6 +31,8 @@ class Sample:
     memory: int
     idle_memory: float | None = None
     threads: dict = field(default_factory=dict)
+    # Of each worker: how many per cent of the connections and of the requests since the start were its own.
+    shares: list = field(default_factory=list)
 
     @property
     def rate(self):
@@ -55,6 +57,14 @@ class Gauge:
         return each, each * user / ticks, each * system / ticks, spent
 
 
+def shares(running, spent):
+    """How connections and requests were spread over the workers of an ELB."""
+    if running.workers == 1 or not any(name.startswith("elb-worker") for name in spent):
+        return []
+    # Workers report once a second, and the last second of a load is like the others.
+    return [worker["share"] for worker in machine.workers(running.port) if "share" in worker]
+
+
 def measure(running, scenario, number, options, processes, *, on, threads):
     """Puts the load of a scenario on a target, and returns the sample."""
     command = [
@@ -76,13 +86,14 @@ def measure(running, scenario, number, options, processes, *, on, threads):
         raise machine.Trouble("the load ended before it had begun")
     each, user, system, spent = gauge.read(event["requests"])
     memory = machine.memory(running.pid)
+    spread = shares(running, spent)
     # Until now it has kept its connections.
     process.stdin.close()
     processes.end(process)
     return Sample(
         scenario.name, running.name, running.workers, number, event["requests"], event["seconds"], each, user, system,
         event["p50"], event["p99"], event["p99.9"], event["errors"], memory,
-        (memory - warm) / scenario.idle if warm else None, spent)
+        (memory - warm) / scenario.idle if warm else None, spent, spread)
 
 
 def ask(running, scenario, requests, processes, *, on):
@@ -156,4 +167,5 @@ def measure_with_wrk(running, scenario, number, options, processes, *, on, threa
     each, user, system, spent = gauge.read(told["requests"])
     return Sample(
         scenario.name, running.name, running.workers, number, told["requests"], told["seconds"], each, user, system,
-        told["p50"], told["p99"], told["p99.9"], told["errors"], machine.memory(running.pid), None, spent)
+        told["p50"], told["p99"], told["p99.9"], told["errors"], machine.memory(running.pid), None, spent,
+        shares(running, spent))

@@ -80,7 +80,12 @@ def shares(samples):
         last = [sample for sample in samples if key(sample) == of][-1]
         spent = {name: time for name, time in last.threads.items() if name.startswith("elb-worker")}
         total = sum(spent.values())
-        if total:
-            parts = ", ".join(f"{time / total:.0%}" for time in spent.values())
-            told.append(f"{of[0]} × {of[1]}, {of[2]}: shares of the workers {parts}")
+        if not total:
+            continue
+        parts = ["CPU time " + ", ".join(f"{time / total:.0%}" for time in spent.values())]
+        for name, what in (("accepted", "connections"), ("requests", "requests")):
+            counted = [worker[name] for worker in last.shares]
+            if counted and None not in counted:
+                parts.append(f"{what} " + ", ".join(f"{share:.0f}%" for share in counted))
+        told.append(f"{of[0]} × {of[1]}, {of[2]}: shares of the workers: {'; '.join(parts)}")
     return told

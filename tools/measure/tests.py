@@ -26,6 +26,13 @@ class Tables(unittest.TestCase):
         self.assertEqual((row["errors"], row["idle_memory"]), (3, 512))
         self.assertIn("elb 0.50 KB", table.text(samples))
 
+    def test_shares_of_workers_are_shown_when_there_are_several(self):
+        threads = {"elb-worker-0": 3.0, "elb-worker-1": 1.0, "elb-control": 9.0}
+        spread = [{"accepted": 60.2, "requests": 74.6}, {"accepted": 39.8, "requests": 25.4}]
+        shown = table.text([sample("elb", 1, 1, workers=2, threads=threads, shares=spread)])
+        self.assertIn("CPU time 75%, 25%; connections 60%, 40%; requests 75%, 25%", shown)
+        self.assertNotIn("connections", table.text([sample("elb", 1, 1, workers=2, threads=threads)]))
+
 
 class Profiles(unittest.TestCase):
     TEXT = """\
