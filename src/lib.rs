@@ -72,6 +72,7 @@
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
+//! | which core does what | `data/cores.rs` | |
 //!
 //! # Words
 //!

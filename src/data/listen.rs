@@ -22,12 +22,13 @@ pub struct Listeners {
     sockets: Vec<Socket>,
 }
 
-/// Binds every address once for each worker. Port 0 is chosen by the kernel once and then shared.
+/// Binds every address once for each worker, of which `cores` names those that want the connections whose packets arrive
+/// at that core. Port 0 is chosen by the kernel once and then shared.
 ///
 /// # Errors
 /// The address and what the kernel says of it.
-pub fn bind(addresses: &[SocketAddr], workers: usize) -> io::Result<Vec<Listeners>> {
-    let mut all: Vec<Listeners> = (0..workers).map(|_| Listeners { sockets: Vec::new() }).collect();
+pub fn bind(addresses: &[SocketAddr], cores: &[Option<usize>]) -> io::Result<Vec<Listeners>> {
+    let mut all: Vec<Listeners> = cores.iter().map(|_| Listeners { sockets: Vec::new() }).collect();
     for address in addresses {
         let mut address = *address;
         if is_taken(address) {
@@ -36,8 +37,8 @@ pub fn bind(addresses: &[SocketAddr], workers: usize) -> io::Result<Vec<Listener
                  part of the connections until one of the two ends"
             );
         }
-        for listeners in &mut all {
-            let socket = bind_one(address).map_err(|error| {
+        for (listeners, core) in all.iter_mut().zip(cores) {
+            let socket = bind_one(address, *core).map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
             })?;
             if let Some(bound) = socket.local_addr()?.as_socket() {
@@ -68,7 +69,7 @@ fn is_taken(address: SocketAddr) -> bool {
     probe().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-fn bind_one(address: SocketAddr) -> io::Result<Socket> {
+fn bind_one(address: SocketAddr, core: Option<usize>) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -79,6 +80,9 @@ fn bind_one(address: SocketAddr) -> io::Result<Socket> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
+    if let Some(core) = core {
+        socket.set_cpu_affinity(core)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket)
 }
@@ -115,7 +119,7 @@ mod tests {
 
     #[test]
     fn workers_share_the_port_that_the_kernel_chose() {
-        let all = bind(&["127.0.0.1:0".parse().unwrap()], 3).unwrap();
+        let all = bind(&["127.0.0.1:0".parse().unwrap()], &[None; 3]).unwrap();
         let address = all[0].addresses()[0];
         assert!(address.port() != 0 && all.iter().all(|one| one.addresses() == [address]));
         assert!(std::net::TcpStream::connect(address).is_err(), "nothing is accepted before listen");
@@ -135,19 +139,26 @@ mod tests {
     #[test]
     fn a_port_that_someone_else_listens_on_is_noticed() {
         assert!(!is_taken("127.0.0.1:0".parse().unwrap()));
-        let mut all = bind(&["127.0.0.1:0".parse().unwrap()], 1).unwrap();
+        let mut all = bind(&["127.0.0.1:0".parse().unwrap()], &[None]).unwrap();
         let address = all[0].addresses()[0];
         let listeners = all.remove(0).listen().unwrap();
         assert!(is_taken(address));
-        let _shared = bind(&[address], 1).unwrap();
+        let _shared = bind(&[address], &[None]).unwrap();
         drop(listeners);
+    }
+
+    #[test]
+    fn a_listener_knows_the_core_whose_connections_it_wants() {
+        let all = bind(&["127.0.0.1:0".parse().unwrap()], &[Some(0), Some(1), None]).unwrap();
+        let cores: Vec<_> = all.iter().map(|one| one.sockets[0].cpu_affinity().unwrap() as u32).collect();
+        assert_eq!(cores, [0, 1, u32::MAX], "without a core the kernel says -1");
     }
 
     #[test]
     fn a_fault_names_the_address() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind(&[address], 1).unwrap_err();
+        let error = bind(&[address], &[None]).unwrap_err();
         assert!(error.to_string().contains(&address.to_string()), "{error}");
     }
 }

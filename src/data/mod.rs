@@ -6,6 +6,7 @@ pub mod balancer;
 pub mod buffers;
 pub mod clients;
 pub mod conn;
+mod cores;
 pub mod ctx;
 pub mod gauges;
 pub mod listen;

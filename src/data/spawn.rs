@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::buffers::{Buffers, CLASSES};
 use super::clients::Clients;
+use super::cores;
 use super::ctx::{Ctx, SPARE_EXCHANGES};
 use super::listen::{self, Listeners};
 use super::pool::Pool;
@@ -33,12 +34,18 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 /// grows leaves holes where it was. More than these can be had, and then the tables grow.
 const PREPARED: usize = 64 * 1024;
 
-/// Binds every address for each worker.
+/// Binds every address for each worker, and steers to their cores the connections that arrive there, if that is wanted.
 ///
 /// # Errors
 /// The address and what the kernel says of it.
 pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
-    listen::bind(&settings.listen, settings.workers)
+    let mut cores = cores::of_workers(settings);
+    if settings.steer {
+        cores::warn_of_steering(&cores);
+    } else {
+        cores.fill(None);
+    }
+    listen::bind(&settings.listen, &cores)
 }
 
 /// Listens, and starts the worker's thread.
@@ -51,15 +58,15 @@ pub fn spawn(
     settings: &Settings,
     snapshot: Arc<Snapshot>,
 ) -> io::Result<JoinHandle<()>> {
-    let core = core_of(end.index, settings);
+    let core = cores::of_workers(settings).get(end.index).copied().flatten();
     let index = end.index;
     let mut worker = build(end, listeners, settings, snapshot)?;
     worker.register()?;
     std::thread::Builder::new().name(format!("elb-worker-{index}")).spawn(move || {
         if let Some(core) = core
-            && !core_affinity::set_for_current(core)
+            && !core_affinity::set_for_current(core_affinity::CoreId { id: core })
         {
-            tracing::warn!(worker = index, core = core.id, "the worker could not be pinned to its core");
+            tracing::warn!(worker = index, core, "the worker could not be pinned to its core");
         }
         worker.run();
     })
@@ -145,18 +152,4 @@ fn max_connections(settings: &Settings) -> usize {
         let share = soft.saturating_sub(RESERVED_DESCRIPTORS) / 2 / settings.workers.max(1) as u64;
         usize::try_from(share.max(1)).unwrap_or(usize::MAX)
     })
-}
-
-/// The core of a worker: the operator's choice, or the cores that the process may use, in order.
-fn core_of(index: usize, settings: &Settings) -> Option<core_affinity::CoreId> {
-    if !settings.pin {
-        return None;
-    }
-    match &settings.cpus {
-        Some(cpus) => cpus.get(index).map(|id| core_affinity::CoreId { id: *id }),
-        None => {
-            let cores = core_affinity::get_core_ids()?;
-            cores.get(index.checked_rem(cores.len())?).copied()
-        }
-    }
 }

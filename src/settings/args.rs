@@ -86,6 +86,10 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_NO_PIN")]
     pub(super) no_pin: bool,
 
+    /// Give each connection to the worker of the core that its packets arrive at; needs pinned workers and Linux 6.2
+    #[arg(long, env = "ELB_STEER")]
+    pub(super) steer: bool,
+
     /// First segment of this balancer's keys in etcd, and prefix of its statsd names
     #[arg(long, env = "ELBNAME", value_name = "NAME", default_value = "ELB", value_parser = name)]
     pub(super) name: String,

@@ -26,6 +26,8 @@ pub struct Settings {
     pub cpus: Option<Vec<usize>>,
     /// Whether workers are pinned at all.
     pub pin: bool,
+    /// Whether a connection goes to the worker of the core that its packets arrive at.
+    pub steer: bool,
     /// First segment of the etcd keys and prefix of the statsd names.
     pub name: String,
     /// Where rules and upstreams are kept.
@@ -133,6 +135,7 @@ impl Settings {
             workers: workers(args, cpus.as_deref(), around)?,
             cpus,
             pin: !args.no_pin,
+            steer: steer(args)?,
             name: args.name.clone(),
             store: store(&args.store)?,
             etcd: etcd(args, around)?,
@@ -163,6 +166,14 @@ impl Settings {
             retries: args.limits.retries,
         })
     }
+}
+
+/// A worker that may run anywhere is nearer to no core than the others.
+fn steer(args: &RunArgs) -> Result<bool, Fault> {
+    if args.steer && args.no_pin {
+        return Err(Fault::usage("--steer and --no-pin (or ELB_STEER and ELB_NO_PIN) exclude each other"));
+    }
+    Ok(args.steer)
 }
 
 fn workers(args: &RunArgs, cpus: Option<&[usize]>, around: &Surroundings<'_>) -> Result<usize, Fault> {
@@ -266,6 +277,7 @@ impl Settings {
             (Some(cpus), true) => format!("pinned to cores {}", list(cpus)),
             (None, true) => "pinned to the available cores".to_owned(),
         };
+        let steering = if self.steer { ", connections go to the core of their packets" } else { "" };
         let store = match &self.store {
             StoreKind::File(path) => format!("file {}", path.display()),
             StoreKind::Etcd => {
@@ -287,7 +299,7 @@ impl Settings {
         };
         vec![
             format!("listen on {}", list(&self.listen)),
-            format!("workers: {}, {pinning}", self.workers),
+            format!("workers: {}, {pinning}{steering}", self.workers),
             format!("name: {}", self.name),
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", list(&self.admin.allow)),

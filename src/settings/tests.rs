@@ -177,7 +177,7 @@ fn a_state_file_is_named_or_found_under_systemd() {
 }
 
 #[test]
-fn pinning_is_turned_off_by_flag_or_switch() {
+fn pinning_and_steering_are_flags_and_switches() {
     assert!(!settings(&["--no-pin"], &[]).pin);
     for on in ["1", "true", "YES", "on"] {
         assert!(!settings(&[], &[("ELB_NO_PIN", on)]).pin, "{on}");
@@ -185,6 +185,8 @@ fn pinning_is_turned_off_by_flag_or_switch() {
     for off in ["0", "false", "No", "off", ""] {
         assert!(settings(&[], &[("ELB_NO_PIN", off)]).pin, "{off}");
     }
+    assert_eq!((settings(&["--steer"], &[]).steer, settings(&[], &[("ELB_STEER", "1")]).steer), (true, true));
+    assert!(!settings(&[], &[]).steer);
     assert_eq!(settings(&["--cpus", "0-2"], &[]).workers, 3);
     assert_eq!(settings(&["--cpus", "0-2", "--workers", "2"], &[]).workers, 2);
 }
@@ -222,6 +224,8 @@ fn other_faults_of_usage_end_with_2_as_well() {
         (&["--store", "file:"], &[], "need etcd or file:PATH"),
         (&["--store", "etcd:"], &[], "need etcd or file:PATH"),
         (&["--cpus", "0", "--no-pin"], &[], "exclude each other"),
+        (&["--steer", "--no-pin"], &[], "exclude each other"),
+        (&["--steer"], &[("ELB_NO_PIN", "1")], "ELB_STEER and ELB_NO_PIN"),
         (&["--cpus", "0", "--workers", "2"], &[], "2 workers need as many cores"),
         (&["--etcd-user", "root"], &[], "an etcd user needs a password"),
         (&[], &[("ELB_ETCD_PASSWORD", "pw")], "a password a user"),
@@ -307,10 +311,10 @@ fn the_description_tells_everything_but_secrets() {
         ("ELB_ETCD_PASSWORD", "hunter2"),
         ("ELB_MAX_BODY", "0"),
     ];
-    let told = settings(&["--cpus", "1-2"], &variables).describe().join("\n");
+    let told = settings(&["--cpus", "1-2", "--steer"], &variables).describe().join("\n");
     for part in [
         "listen on 0.0.0.0:8080",
-        "workers: 2, pinned to cores 1,2",
+        "workers: 2, pinned to cores 1,2, connections go to the core of their packets",
         "etcd http://127.0.0.1:2379 as root, keys under /ELB/",
         "127.0.0.0/8,::1/128, with a token",
         "statsd: off",

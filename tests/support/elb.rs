@@ -83,6 +83,13 @@ impl Launch {
         self
     }
 
+    /// Its workers are pinned to these cores, one to each.
+    pub(crate) fn pinned(mut self, cores: &[usize]) -> Launch {
+        self.flags.retain(|flag| flag != "--no-pin");
+        let list: Vec<String> = cores.iter().map(ToString::to_string).collect();
+        self.workers(cores.len()).flag(&format!("--cpus={}", list.join(",")))
+    }
+
     /// It may have only so many descriptors open at once.
     pub(crate) fn descriptors(mut self, count: usize) -> Launch {
         self.descriptors = Some(count);
