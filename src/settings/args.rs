@@ -166,11 +166,11 @@ pub(super) struct TimeoutArgs {
     #[arg(long, env = "ELB_CLIENT_HEADER_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = units::duration)]
     pub(super) client_header_timeout: Duration,
 
-    /// Silence of a client within a request body
+    /// How long a client that owes a request body may take for each further KiB of it
     #[arg(long, env = "ELB_CLIENT_BODY_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = units::duration)]
     pub(super) client_body_timeout: Duration,
 
-    /// Silence of a client that does not take its response
+    /// How long a client may take for each further KiB of a response that waits for it
     #[arg(long, env = "ELB_CLIENT_WRITE_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = units::duration)]
     pub(super) client_write_timeout: Duration,
 
