@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
-use elb::exchange::{Env, Exchange, Forward, Policy, Side, Step};
+use elb::exchange::{Env, Exchange, Forward, Heads, Policy, Side, Step};
 use elb::http1::buf::Buf;
 
 use crate::samples;
@@ -21,13 +21,13 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         ("browser", samples::BROWSER_REQUEST, samples::RICH_RESPONSE),
     ] {
         group.throughput(Throughput::Elements(1));
-        let mut exchange = Exchange::new(&env);
+        let (mut exchange, mut heads) = (Exchange::new(&env), Heads::new());
         for side in [Side::Client, Side::Server] {
             assert!(exchange.lend(side, Buf::new(WINDOW)).is_none(), "there was no window before");
         }
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let sent = pass(&mut exchange, &env, request, response);
+                let sent = pass(&mut exchange, &mut heads, &env, request, response);
                 exchange.restart(&env);
                 sent
             });
@@ -37,13 +37,20 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 }
 
 /// Takes one request through the exchange; how many bytes went to the server and to the client.
-fn pass(exchange: &mut Exchange, env: &Env<'_>, request: &[u8], response: &[u8]) -> [usize; 2] {
+fn pass(
+    exchange: &mut Exchange,
+    heads: &mut Heads,
+    env: &Env<'_>,
+    request: &[u8],
+    response: &[u8],
+) -> [usize; 2] {
     let mut sent = [0; 2];
     feed(exchange, Side::Client, request);
     loop {
-        match exchange.step(env) {
+        match exchange.step(env, heads) {
             Step::Route => {
-                exchange.forward(env, &Forward { peer: b"192.0.2.1", path: None, host: None, extra: &[] });
+                let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &[] };
+                exchange.forward(env, heads, &forward);
             }
             Step::Connect { .. } => exchange.connected(env, true),
             Step::Wait if sent[0] == 0 => {

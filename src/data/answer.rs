@@ -35,7 +35,8 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
     let mut stepped = false;
     loop {
         let Some(active) = &mut conn.active else { return Driven::Idle };
-        match active.exchange.step(&ctx.env()) {
+        let (env, heads) = ctx.env_and_heads();
+        match active.exchange.step(&env, heads) {
             Step::Wait => return Driven::Waiting { stepped },
             Step::Route => {
                 if route(active, conn.peer.as_bytes(), ctx) {
@@ -45,7 +46,8 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
             Step::Connect { same } => connect(active, conn.token.slot, same, ctx),
             Step::Others => {
                 let others = others(active, ctx);
-                active.exchange.better(&ctx.env(), others);
+                let (env, heads) = ctx.env_and_heads();
+                active.exchange.better(&env, heads, others);
             }
             Step::Drop { failed } => drop_server(active, failed, ctx),
             Step::Shutdown(Side::Client) => conn.socket.shutdown(),
@@ -76,14 +78,14 @@ fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
     active.tried.clear();
     active.upstream = None;
     active.routed = ctx.now;
-    let request = active.exchange.route_request();
+    let request = active.exchange.route_request(&ctx.heads);
     if is_admin(request.path)
         && let Some(adoptions) = &ctx.adoptions
     {
         if adoptions.capacity() > 0 {
             return true;
         }
-        active.exchange.denied(&ctx.env(), 503, "admin-busy");
+        active.exchange.denied(&ctx.env(), &ctx.heads, 503, "admin-busy");
         return false;
     }
     ctx.requests += 1;
@@ -91,12 +93,13 @@ fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
     let env =
         crate::exchange::Env { now: ctx.now, policy: &ctx.policy, date: &ctx.date, draining: ctx.draining };
     match ctx.view.route(&request, &mut ctx.pool) {
-        Routed::Denied { status, reason } => active.exchange.denied(&env, status, reason),
+        Routed::Denied { status, reason } => active.exchange.denied(&env, &ctx.heads, status, reason),
         Routed::Forward { domain, upstream, backend, path } => {
             active.domain = Some(domain);
             active.upstream = upstream;
             let host = backend.host().map(str::as_bytes);
-            active.exchange.forward(&env, &Forward { peer, path, host, extra: backend.headers() });
+            let forward = Forward { peer, path, host, extra: backend.headers() };
+            active.exchange.forward(&env, &mut ctx.heads, &forward);
         }
     }
     false

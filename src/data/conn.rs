@@ -130,6 +130,12 @@ mod tests {
         }
     }
 
+    /// Hundreds of requests under way are more than the first cache holds, and each is looked at twice.
+    #[test]
+    fn a_request_under_way_takes_few_lines_of_the_cache() {
+        assert!(size_of::<Active>() <= 8 * 64, "{} bytes", size_of::<Active>());
+    }
+
     #[test]
     fn an_idle_connection_is_small() {
         assert!(size_of::<Conn>() <= 192, "{} bytes", size_of::<Conn>());

@@ -17,7 +17,7 @@ use super::pool::Pool;
 use super::timers::Timers;
 use super::token::Token;
 use super::view::View;
-use crate::exchange::{Env, Exchange, Policy};
+use crate::exchange::{Env, Exchange, Heads, Policy};
 use crate::link::Adopted;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
@@ -48,6 +48,8 @@ pub struct Ctx {
     pub refused: Refused,
     /// Bounds of every exchange.
     pub policy: Policy,
+    /// Where heads are taken apart.
+    pub heads: Heads,
     /// Longest silence between two requests.
     pub keepalive: Duration,
     /// The date of this second.
@@ -77,6 +79,13 @@ impl Ctx {
     #[must_use]
     pub fn env(&self) -> Env<'_> {
         Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining }
+    }
+
+    /// The same, and where heads are taken apart, side by side.
+    #[must_use]
+    pub fn env_and_heads(&mut self) -> (Env<'_>, &mut Heads) {
+        let env = Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining };
+        (env, &mut self.heads)
     }
 
     /// Reads the clock; once a second also the calendar.

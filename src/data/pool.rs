@@ -25,11 +25,13 @@ enum Holder {
     Idle(u32),
 }
 
+/// One line of the cache, for it is looked at four times a request and others come between.
 #[derive(Debug)]
+#[repr(align(64))]
 struct ServerSocket {
     socket: Socket,
-    token: Token,
-    endpoint: Endpoint,
+    /// Of its token, beside its slot here.
+    generation: u32,
     holder: Holder,
     expires: Instant,
     alarm: Alarm,
@@ -117,8 +119,7 @@ impl Pool {
         let holder = Holder::Lent(client);
         entry.insert(ServerSocket {
             socket,
-            token,
-            endpoint: endpoint.clone(),
+            generation: token.generation,
             holder,
             expires: now,
             alarm: Alarm::default(),
@@ -129,12 +130,6 @@ impl Pool {
     /// The socket that was lent.
     pub fn socket(&mut self, slot: u32) -> Option<&mut Socket> {
         self.sockets.get_mut(slot as usize).map(|server| &mut server.socket)
-    }
-
-    /// Whom a lent socket leads to.
-    #[must_use]
-    pub fn endpoint(&self, slot: u32) -> Option<&Endpoint> {
-        self.sockets.get(slot as usize).map(|server| &server.endpoint)
     }
 
     /// The client connection that a socket is lent to.
@@ -172,7 +167,7 @@ impl Pool {
         }
         server.holder = Holder::Idle(list);
         server.expires = now + self.keepalive;
-        server.alarm.set(timers, server.token, server.expires);
+        server.alarm.set(timers, Token::new(Kind::Server, slot, server.generation), server.expires);
         idle.push(slot);
         self.idle += 1;
     }
@@ -191,7 +186,10 @@ impl Pool {
     /// Takes over an event. The answer is the client connection to pump; an idle connection that stirs is closed: its
     /// server has nothing to say to nobody.
     pub fn event(&mut self, token: Token, event: &Event) -> Option<u32> {
-        let server = self.sockets.get_mut(token.slot as usize).filter(|server| server.token == token)?;
+        let server = self
+            .sockets
+            .get_mut(token.slot as usize)
+            .filter(|server| server.generation == token.generation)?;
         server.socket.mark(event);
         match server.holder {
             Holder::Lent(client) => Some(client),
@@ -206,7 +204,8 @@ impl Pool {
 
     /// A timer came due: closes an idle connection whose time is over. Returns whether it was.
     pub fn expire(&mut self, token: Token, timers: &mut Timers, now: Instant) -> bool {
-        let server = self.sockets.get_mut(token.slot as usize).filter(|server| server.token == token);
+        let server =
+            self.sockets.get_mut(token.slot as usize).filter(|server| server.generation == token.generation);
         let Some(server) = server else { return false };
         server.alarm.rang();
         if !matches!(server.holder, Holder::Idle(_)) {

@@ -77,7 +77,7 @@ pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
 }
 
 /// Whether another round could do anything: a step is due, or a socket has bytes that are wanted.
-fn may_move(client: &Socket, active: &mut Active, ctx: &mut Ctx) -> bool {
+fn may_move(client: &Socket, active: &Active, ctx: &mut Ctx) -> bool {
     active.exchange.is_stirred()
         || (client.readable && active.exchange.wants(Side::Client))
         || active.server.and_then(|slot| ctx.pool.socket(slot)).is_some_and(|server| {
@@ -146,7 +146,7 @@ fn read(socket: &mut Socket, active: &mut Active, side: Side, budget: &mut usize
 
 /// Sees to it that a side has a window with room; `false` when the stock is used up.
 fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
-    let wanted = active.exchange.window_wanted(side);
+    let wanted = active.exchange.make_room(side);
     if wanted == 0 {
         return true;
     }
@@ -238,9 +238,9 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
 }
 
 /// Whether the client is who moves next: it owes bytes, or room for them.
-fn needs_watch(conn: &mut Conn) -> bool {
+fn needs_watch(conn: &Conn) -> bool {
     !conn.socket.writable
-        || conn.active.as_mut().is_none_or(|active| active.exchange.wants(Side::Client) || active.starved)
+        || conn.active.as_ref().is_none_or(|active| active.exchange.wants(Side::Client) || active.starved)
 }
 
 /// Begins to watch a client; what is there already is told at once. `false` when the kernel cannot.

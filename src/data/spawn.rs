@@ -19,7 +19,7 @@ use super::pool::Pool;
 use super::timers::Timers;
 use super::view::View;
 use super::worker::{EVENTS, Worker};
-use crate::exchange::Policy;
+use crate::exchange::{Heads, Policy};
 use crate::http1::limits;
 use crate::link::WorkerEnd;
 use crate::model::Snapshot;
@@ -93,6 +93,7 @@ fn build(
         requests: 0,
         refused: Refused::default(),
         policy: policy(settings),
+        heads: Heads::new(),
         keepalive: settings.keepalive_timeout,
         date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
         now,

@@ -38,12 +38,12 @@ impl Exchange {
         self.reused = reused;
         self.server_failed = false;
         self.request.rewind();
-        self.response.restart();
+        self.restart_response();
         self.phase = Phase::Await;
         self.patience.renew(env);
         self.mark();
         let _ = self.request.judge(); // What came with the connection; a refusal is found again by the next step.
-        if self.request.head.expects_continue && !self.continued {
+        if self.request.expects_continue && !self.continued {
             self.continued = true;
             if !self.request.done && self.request.unread().is_empty() {
                 self.response.say_continue();
@@ -124,8 +124,8 @@ impl Exchange {
         self.because(reason);
         let whole = self.request.judge().is_ok() && self.request.done;
         self.request.discard();
-        self.keep = whole && self.request.head.keep_alive && !env.draining;
-        let persistence = Persistence::of(self.request.head.version, self.keep);
+        self.keep = whole && self.request.keep_alive && !env.draining;
+        let persistence = Persistence::of(self.request.version, self.keep);
         self.response.reply(status, reason, env.date, persistence, self.head_request);
         self.phase = Phase::Reply { linger: !whole };
         self.moved = true;

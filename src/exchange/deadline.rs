@@ -34,12 +34,12 @@ enum Awaited {
 #[derive(Debug)]
 pub(super) struct Patience {
     awaited: Awaited,
-    /// Bytes that the client took.
-    taken: usize,
+    /// Bytes that the client took. Like the next two it stops counting where progress has long been made.
+    taken: u32,
     /// Bytes to and from the server.
-    served: usize,
+    served: u32,
     /// Bytes of the body since its time was last granted in full.
-    came: usize,
+    came: u32,
     /// What is left of that time. It runs while the body is what is waited for and rests while a server takes bytes, so
     /// that a body is neither drawn out byte by byte nor charged for a slow server.
     left: Duration,
@@ -53,16 +53,16 @@ impl Patience {
     /// Bytes were read from this side.
     pub(super) fn read(&mut self, side: Side, n: usize) {
         match side {
-            Side::Client => self.came += n,
-            Side::Server => self.served += n,
+            Side::Client => add(&mut self.came, n),
+            Side::Server => add(&mut self.served, n),
         }
     }
 
     /// Bytes were taken by this side.
     pub(super) fn wrote(&mut self, side: Side, n: usize) {
         match side {
-            Side::Client => self.taken += n,
-            Side::Server => self.served += n,
+            Side::Client => add(&mut self.taken, n),
+            Side::Server => add(&mut self.served, n),
         }
     }
 
@@ -75,6 +75,10 @@ impl Patience {
     pub(super) fn renew(&mut self, env: &Env<'_>) {
         (self.awaited, self.came, self.left) = (Awaited::Phase, 0, env.policy.client_body_timeout);
     }
+}
+
+fn add(count: &mut u32, n: usize) {
+    *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
 }
 
 impl Exchange {
@@ -138,7 +142,9 @@ impl Exchange {
     pub fn expired(&mut self, env: &Env<'_>) -> Step {
         self.stirred = true;
         match self.phase {
-            Phase::Head if self.request.head_begun() => self.dismiss(env, 408, "client-header-timeout"),
+            Phase::Head if self.scan.begun(self.request.unread()) => {
+                self.dismiss(env, 408, "client-header-timeout")
+            }
             Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
             Phase::Await if self.owes_body() => {
                 self.drop = Some(false);

@@ -7,16 +7,17 @@ use super::phase::{Env, Fate, Phase, Side, Step};
 use crate::http1::buf::Buf;
 
 impl Exchange {
-    /// Whether bytes of this side are wanted now. `false` is the backpressure: they stay in the kernel.
+    /// Whether bytes of this side are wanted now. `false` is the backpressure: they stay in the kernel. Before they are
+    /// read, [`Exchange::make_room`] must be asked.
     #[must_use]
-    pub fn wants(&mut self, side: Side) -> bool {
+    pub fn wants(&self, side: Side) -> bool {
         match (side, self.phase) {
             (Side::Client, Phase::Head) => !self.request.ended,
             (Side::Client, Phase::Connect { .. } | Phase::Await | Phase::Relay) => {
                 !self.request.done
                     && !self.request.ended
                     && !self.request.abandoned
-                    && self.request.make_room()
+                    && self.request.can_hold_more()
             }
             (Side::Client, Phase::Tunnel { .. }) => {
                 !self.request.ended && self.request.window.as_ref().is_none_or(|window| !window.is_full())

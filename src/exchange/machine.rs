@@ -7,12 +7,14 @@
 use std::time::Instant;
 
 use super::deadline::Patience;
+use super::heads::Heads;
 use super::phase::{Env, Forward, Phase, RouteRequest, Side, Step};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
 use super::retry::{self, Failure, Verdict};
 use crate::http1::framing::Version;
 use crate::http1::limits;
+use crate::http1::scan::Scan;
 
 /// One exchange, and after it the next on the same client connection.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub struct Exchange {
     pub(super) phase: Phase,
     pub(super) request: RequestHalf,
     pub(super) response: ResponseHalf,
+    /// Of the head that is awaited: the request's, then the response's.
+    pub(super) scan: Scan,
     pub(super) deadline: Instant,
     pub(super) patience: Patience,
     /// Servers tried, the present one included.
@@ -54,6 +58,7 @@ impl Exchange {
             phase: Phase::Head,
             request: RequestHalf::new(),
             response: ResponseHalf::new(),
+            scan: Scan::default(),
             deadline: env.now + env.policy.client_header_timeout,
             patience: Patience::new(),
             tries: 0,
@@ -76,6 +81,7 @@ impl Exchange {
     pub fn restart(&mut self, env: &Env<'_>) {
         self.request.reset();
         self.response.reset();
+        self.scan.reset();
         self.phase = Phase::Head;
         self.deadline = env.now + env.policy.client_header_timeout;
         self.patience.rest();
@@ -127,8 +133,8 @@ impl Exchange {
 
     /// What a rule may look at; valid while [`Step::Route`] waits for its answer.
     #[must_use]
-    pub fn route_request(&self) -> RouteRequest<'_> {
-        self.request.route_request()
+    pub fn route_request<'a>(&'a self, heads: &'a Heads) -> RouteRequest<'a> {
+        heads.asked.route_request(self.request.unread())
     }
 
     /// Bytes of the request that were read and not consumed; all of it while [`Step::Route`] waits for its answer.
@@ -138,15 +144,15 @@ impl Exchange {
     }
 
     /// Takes the next transition, or says what the shell must do first.
-    pub fn step(&mut self, env: &Env<'_>) -> Step {
-        let step = self.transition(env);
+    pub fn step(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+        let step = self.transition(env, heads);
         if cfg!(debug_assertions) {
             self.check_invariants(env);
         }
         step
     }
 
-    fn transition(&mut self, env: &Env<'_>) -> Step {
+    fn transition(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
         self.stirred = false;
         if let Some(failed) = self.drop.take() {
             return Step::Drop { failed };
@@ -155,10 +161,10 @@ impl Exchange {
             return self.close(false);
         }
         let step = match self.phase {
-            Phase::Head => self.head(env),
+            Phase::Head => self.head(env, heads),
             Phase::Route | Phase::Better | Phase::Over => Step::Wait,
             Phase::Connect { asked, same } => self.connect(env, asked, same),
-            Phase::Await => self.awaiting(env),
+            Phase::Await => self.awaiting(env, heads),
             Phase::Relay => self.relay(env),
             Phase::Tunnel { .. } => self.tunnel(),
             Phase::Reply { linger } => self.replying(env, linger),
@@ -174,14 +180,14 @@ impl Exchange {
         }
     }
 
-    fn head(&mut self, env: &Env<'_>) -> Step {
-        match self.request.find(env.policy.max_head, env.policy.max_body) {
+    fn head(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+        match self.request.find(&mut heads.asked, &mut self.scan, env.policy.max_head, env.policy.max_body) {
             Err(refusal) => self.refuse(env, refusal),
             Ok(false) if self.request.ended => self.close(false),
             Ok(false) => Step::Wait,
             Ok(true) => {
-                self.idempotent = retry::idempotent(self.request.method());
-                self.head_request = self.request.method() == b"HEAD";
+                let method = heads.asked.head.method.of(self.request.unread());
+                (self.idempotent, self.head_request) = (retry::idempotent(method), method == b"HEAD");
                 self.phase = Phase::Route;
                 Step::Route
             }
@@ -189,18 +195,18 @@ impl Exchange {
     }
 
     /// The answer to [`Step::Route`]: no, with this status and word.
-    pub fn denied(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
-        self.request.skip_head();
+    pub fn denied(&mut self, env: &Env<'_>, heads: &Heads, status: u16, reason: &'static str) {
+        self.request.skip_head(heads.asked.end);
         self.answer(env, status, reason);
     }
 
     /// The answer to [`Step::Route`]: there.
-    pub fn forward(&mut self, env: &Env<'_>, forward: &Forward<'_>) {
-        self.request.commit(forward, env.policy.host_as_received);
+    pub fn forward(&mut self, env: &Env<'_>, heads: &mut Heads, forward: &Forward<'_>) {
+        self.request.commit(heads, forward, env.policy.host_as_received);
         self.phase = Phase::Connect { asked: false, same: false };
     }
 
-    fn awaiting(&mut self, env: &Env<'_>) -> Step {
+    fn awaiting(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
         if let Err(refusal) = self.request.judge() {
             self.drop = Some(false);
             return self.refuse(env, refusal);
@@ -209,14 +215,14 @@ impl Exchange {
         // request, which says nothing about what it would answer on a fresh one.
         let unasked = self.response.begun && !self.request.begun;
         if unasked && self.reused {
-            self.response.restart();
+            self.restart_response();
             self.failed_attempt(env, Failure::Broken { invalid: false });
             return Step::Wait;
         }
-        match self.response.find(self.head_request) {
+        match self.response.find(heads, &mut self.scan, self.head_request) {
             Err(_) => self.failed_attempt(env, Failure::Broken { invalid: true }),
             Ok(_) if unasked => self.failed_attempt(env, Failure::Broken { invalid: true }),
-            Ok(true) => return self.responded(env),
+            Ok(true) => return self.responded(env, heads),
             Ok(false) if self.response.ended || self.server_failed => {
                 self.failed_attempt(env, Failure::Broken { invalid: false });
             }
@@ -230,12 +236,12 @@ impl Exchange {
     }
 
     /// A head was found: interim, switching, or final.
-    fn responded(&mut self, env: &Env<'_>) -> Step {
-        let old = self.request.head.version == Version::Http10;
-        match self.response.head.status {
+    fn responded(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+        let old = self.request.version == Version::Http10;
+        match heads.response.status {
             101 => {
-                if self.request.done && self.request.asked_for(self.response.protocol()) {
-                    self.response.switch();
+                if self.request.done && self.request.asked_for(self.response.protocol(heads)) {
+                    self.response.switch(heads);
                     self.request.forfeit();
                     self.phase = Phase::Tunnel { told_server: false, told_client: false };
                     return self.tunnel();
@@ -249,9 +255,10 @@ impl Exchange {
                     return Step::Wait;
                 }
                 // 100 answers an expectation, and ELB has answered it itself.
-                self.response.interim(status != 100 && !old);
+                self.response.interim(heads, status != 100 && !old);
+                self.scan.reset();
                 self.patience.rest();
-                self.awaiting(env)
+                self.awaiting(env, heads)
             }
             status => {
                 if matches!(status, 500 | 504)
@@ -260,19 +267,25 @@ impl Exchange {
                     self.phase = Phase::Better;
                     return Step::Others;
                 }
-                self.commit(env);
+                self.commit(env, heads);
                 self.relay(env)
             }
         }
     }
 
+    /// Another server will answer.
+    pub(super) fn restart_response(&mut self) {
+        self.response.restart();
+        self.scan.reset();
+    }
+
     /// The answer to [`Step::Others`]: whether an untried server is left.
-    pub fn better(&mut self, env: &Env<'_>, others: bool) {
+    pub fn better(&mut self, env: &Env<'_>, heads: &mut Heads, others: bool) {
         if others {
             self.drop = Some(true);
             self.phase = Phase::Connect { asked: false, same: false };
         } else {
-            self.commit(env);
+            self.commit(env, heads);
         }
     }
 

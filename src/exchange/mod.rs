@@ -4,6 +4,7 @@ mod attempt;
 mod deadline;
 mod finish;
 mod flow;
+mod heads;
 mod invariants;
 mod machine;
 mod phase;
@@ -11,7 +12,9 @@ mod relay;
 mod request;
 mod response;
 mod retry;
+mod tail;
 mod windows;
 
+pub use heads::Heads;
 pub use machine::Exchange;
 pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Step};

@@ -3,6 +3,7 @@
 //! It owns [`Phase::Relay`] and its ends: finished, broken, cut. It never decides where a request goes. Next: `finish`.
 
 use super::finish::{self, End};
+use super::heads::Heads;
 use super::machine::Exchange;
 use super::phase::{Env, Phase, Step};
 use super::response::Client;
@@ -11,12 +12,12 @@ use crate::http1::limits;
 
 impl Exchange {
     /// The response that was found is the client's.
-    pub(super) fn commit(&mut self, env: &Env<'_>) {
-        let head = &self.request.head;
-        let client = Client { version: head.version, takes_trailers: head.takes_trailers };
-        let keep = head.keep_alive && !env.draining;
-        self.request.forfeit();
-        self.keep = self.response.commit(client, keep);
+    pub(super) fn commit(&mut self, env: &Env<'_>, heads: &mut Heads) {
+        let request = &mut self.request;
+        let client = Client { version: request.version, takes_trailers: request.takes_trailers };
+        let keep = request.keep_alive && !env.draining;
+        request.forfeit();
+        self.keep = self.response.commit(heads, client, keep);
         self.phase = Phase::Relay;
     }
 
@@ -50,7 +51,7 @@ impl Exchange {
             request_sent,
             client_keeps: self.keep,
             client_ended: self.request.ended && self.request.unread().is_empty(),
-            server_keeps: self.response.head.keep_alive,
+            server_keeps: self.response.keep_alive,
             server_spoiled: self.response.spoiled() || self.server_failed,
         });
         if !self.request.done && !self.request.ended {

@@ -3,14 +3,15 @@
 //! It owns the response's bytes from the moment they are read until they are sent, never the decision to commit to
 //! them. Next: `machine` drives it.
 
+use super::heads::Heads;
 use super::request::FIRST_WINDOW;
+use super::tail::{End, Tail};
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
 use crate::http1::framing::{Framing, Version};
-use crate::http1::response_head::{ResponseHead, may_be_response};
 use crate::http1::rewrite::{self, Persistence};
-use crate::http1::scan::{Found, Scan};
+use crate::http1::scan::Scan;
 use crate::http1::{limits, reply};
 
 /// How the body goes to the client.
@@ -35,21 +36,20 @@ pub(super) struct Client {
 #[derive(Debug)]
 pub(super) struct ResponseHalf {
     pub(super) window: Option<Buf>,
-    scan: Scan,
-    found: Found,
-    pub(super) head: ResponseHead,
+    /// What leaves before the window: heads that did not go into it, sizes of chunks, ELB's own answers.
     out: Vec<u8>,
     out_sent: usize,
     /// Where in `out` the final head begins, until something of it has left.
     final_at: Option<usize>,
-    /// `out` was moved into the window, right before the body, and nothing of it has left.
+    /// The final head is in the window, right before the body, and nothing of it has left.
     joined: bool,
     body: Body,
+    tail: Tail,
     mode: Mode,
     passes_trailers: bool,
     wrapped: bool,
-    tail: &'static [u8],
-    tail_sent: usize,
+    /// The server would like to use its connection again.
+    pub(super) keep_alive: bool,
     /// Interim responses seen.
     pub(super) interim: usize,
     /// The status of the final head, or of a switch, that the client gets; 0 before that.
@@ -69,19 +69,16 @@ impl ResponseHalf {
     pub(super) fn new() -> Self {
         Self {
             window: None,
-            scan: Scan::default(),
-            found: Found { start: 0, end: 0 },
-            head: ResponseHead::default(),
             out: Vec::new(),
             out_sent: 0,
             final_at: None,
             joined: false,
             body: Body::new(Framing::None, 0),
+            tail: Tail::new(End::Own),
             mode: Mode::Pass,
             passes_trailers: false,
             wrapped: false,
-            tail: b"",
-            tail_sent: 0,
+            keep_alive: false,
             interim: 0,
             status: 0,
             done: false,
@@ -96,13 +93,12 @@ impl ResponseHalf {
         self.restart();
         self.out.clear();
         self.out.shrink_to(FIRST_WINDOW);
-        (self.out_sent, self.tail, self.tail_sent, self.interim) = (0, b"", 0, 0);
+        (self.out_sent, self.tail, self.interim) = (0, Tail::new(End::Own), 0);
         (self.until_close, self.wrapped, self.status, self.joined) = (false, false, 0, false);
     }
 
     /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
     pub(super) fn restart(&mut self) {
-        self.scan.reset();
         (self.done, self.begun, self.ended) = (false, false, false);
         if let Some(window) = &mut self.window {
             window.clear();
@@ -122,44 +118,36 @@ impl ResponseHalf {
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub(super) fn find(&mut self, head_request: bool) -> Result<bool, Refusal> {
-        let Self { window: Some(window), scan, head, .. } = self else { return Ok(false) };
-        let bytes = window.unjudged();
-        match scan.is_fresh().then(|| head.parse_at_once(bytes, head_request)).flatten() {
-            Some(found) => self.found = found,
-            None => {
-                if !may_be_response(bytes) {
-                    return Err(Refusal::StatusLine);
-                }
-                let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
-                self.found = found;
-                head.parse(bytes, found, head_request)?;
-            }
-        }
-        Ok(true)
+    pub(super) fn find(
+        &self,
+        heads: &mut Heads,
+        scan: &mut Scan,
+        head_request: bool,
+    ) -> Result<bool, Refusal> {
+        let Self { window: Some(window), .. } = self else { return Ok(false) };
+        heads.find_response(window.unjudged(), scan, head_request)
     }
 
     /// The protocol that the head at hand names, with the `Connection` token.
-    pub(super) fn protocol(&self) -> &[u8] {
-        self.head.upgrade.map_or(&[], |protocol| protocol.of(self.unjudged()))
+    pub(super) fn protocol(&self, heads: &Heads) -> &[u8] {
+        heads.response.upgrade.map_or(&[], |protocol| protocol.of(self.unjudged()))
     }
 
-    fn skip_head(&mut self) {
+    fn skip_head(&mut self, heads: &Heads) {
         if let Some(window) = &mut self.window {
-            window.remove(self.found.end);
+            window.remove(heads.response_end);
         }
-        self.scan.reset();
     }
 
     /// An interim response was found; it goes on to the client, or ends here.
-    pub(super) fn interim(&mut self, pass: bool) {
+    pub(super) fn interim(&mut self, heads: &Heads, pass: bool) {
         self.interim += 1;
         if pass && self.out.len() < limits::INTERIM_BACKLOG {
             self.drop_sent_out();
             let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
-            rewrite::interim(&mut self.out, bytes, &self.head);
+            rewrite::interim(&mut self.out, bytes, &heads.response);
         }
-        self.skip_head();
+        self.skip_head(heads);
     }
 
     /// Tells the client to go on with its body.
@@ -169,36 +157,48 @@ impl ResponseHalf {
     }
 
     /// The protocol is switched: the 101 goes to the client, and all that follows is not HTTP.
-    pub(super) fn switch(&mut self) {
+    pub(super) fn switch(&mut self, heads: &Heads) {
         self.drop_sent_out();
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
-        rewrite::switching(&mut self.out, bytes, &self.head);
-        self.status = self.head.status;
-        self.skip_head();
+        rewrite::switching(&mut self.out, bytes, &heads.response);
+        self.status = heads.response.status;
+        self.skip_head(heads);
     }
 
     /// The final head goes to the client. Returns whether the client's connection can go on after it.
-    pub(super) fn commit(&mut self, client: Client, keep: bool) -> bool {
+    pub(super) fn commit(&mut self, heads: &mut Heads, client: Client, keep: bool) -> bool {
         self.drop_sent_out();
         self.final_at = Some(self.out.len());
-        let framing = self.head.framing;
-        let (mode, outgoing) = match (framing, client.version) {
+        let head = &heads.response;
+        (self.status, self.keep_alive) = (head.status, head.keep_alive);
+        let (mode, outgoing) = match (head.framing, client.version) {
             (Framing::Close, Version::Http11) => (Mode::Wrap, Framing::Chunked),
             (Framing::Chunked, Version::Http10) => (Mode::Unchunk, Framing::Close),
-            _ => (Mode::Pass, framing),
+            _ => (Mode::Pass, head.framing),
         };
         self.until_close = outgoing == Framing::Close;
         let keep = keep && !self.until_close;
         self.mode = mode;
         self.passes_trailers =
-            client.version == Version::Http11 && (client.takes_trailers || self.head.announces_trailers);
-        self.body = Body::new(framing, u64::MAX);
+            client.version == Version::Http11 && (client.takes_trailers || head.announces_trailers);
+        self.body = Body::new(head.framing, u64::MAX);
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
+        heads.out.clear();
         let persistence = Persistence::of(client.version, keep);
-        rewrite::response(&mut self.out, bytes, &self.head, outgoing, persistence);
-        self.status = self.head.status;
-        self.skip_head();
+        rewrite::response(&mut heads.out, bytes, &heads.response, outgoing, persistence);
+        self.skip_head(heads);
+        self.put(&heads.out);
         keep
+    }
+
+    /// Puts the final head where the old one was, so that it and the body behind it leave in one piece by a plain call; or
+    /// behind what is to leave before it, or before a size that is not known yet.
+    fn put(&mut self, head: &[u8]) {
+        let joins = self.out.is_empty() && self.mode != Mode::Wrap;
+        self.joined = joins && self.window.as_mut().is_some_and(|window| window.prepend(head));
+        if !self.joined {
+            self.out.extend_from_slice(head);
+        }
     }
 
     /// Bytes of the final head have left.
@@ -215,9 +215,10 @@ impl ResponseHalf {
         self.joined = false;
     }
 
-    /// Puts a final head and the body behind it into one piece, which leaves by a plain call.
+    /// Moves a final head that waited for the size of the first chunk into the window, too.
     pub(super) fn join(&mut self) {
-        if self.final_at == Some(0)
+        if self.mode == Mode::Wrap
+            && self.final_at == Some(0)
             && self.out_sent == 0
             && !self.joined
             && let Some(window) = self.window.as_mut().filter(|window| !window.is_empty())
@@ -244,7 +245,7 @@ impl ResponseHalf {
             window.clear();
         }
         self.status = status;
-        (self.tail, self.tail_sent, self.done, self.until_close) = (b"", 0, true, false);
+        (self.tail, self.done, self.until_close) = (Tail::new(End::Own), true, false);
     }
 
     fn drop_sent_out(&mut self) {
@@ -280,7 +281,7 @@ impl ResponseHalf {
                 (Piece::Trailers(n), Some(window)) if n == 2 || self.passes_trailers => window.accept(n),
                 (Piece::Trailers(n), Some(window)) => {
                     window.remove(n);
-                    self.tail = b"\r\n";
+                    self.tail = Tail::new(End::Trailers);
                 }
             }
         }
@@ -334,22 +335,22 @@ impl ResponseHalf {
         }
         self.done = self.body.ended();
         if self.done && self.mode == Mode::Wrap {
-            self.tail = if self.wrapped { b"\r\n0\r\n\r\n" } else { b"0\r\n\r\n" };
+            self.tail = Tail::new(if self.wrapped { End::LastChunk } else { End::OnlyChunk });
         }
         self.done
     }
 
     /// What is true between any two calls.
     pub(super) fn check_invariants(&self) {
-        debug_assert!(self.out_sent <= self.out.len() && self.tail_sent <= self.tail.len(), "sent twice");
-        debug_assert!(self.tail.is_empty() || self.done, "a tail before the end of the body");
+        debug_assert!(self.out_sent <= self.out.len(), "sent twice");
+        debug_assert!(self.tail.is_none() || self.done, "a tail before the end of the body");
         debug_assert!(self.window.as_ref().is_none_or(Buf::is_released), "a response is kept");
     }
 
     /// What should leave, in order.
     pub(super) fn slices(&self) -> [&[u8]; 3] {
         let pending = self.window.as_ref().map_or(&[][..], Buf::pending);
-        [&self.out[self.out_sent..], pending, &self.tail[self.tail_sent..]]
+        [&self.out[self.out_sent..], pending, self.tail.left()]
     }
 
     /// Everything judged so far has left.
@@ -371,6 +372,6 @@ impl ResponseHalf {
             window.release();
             rest -= body;
         }
-        self.tail_sent += rest;
+        self.tail.sent(rest);
     }
 }

@@ -8,11 +8,15 @@ use super::request::FIRST_WINDOW;
 use crate::http1::buf::Buf;
 
 impl Exchange {
-    /// Bytes that the next window of this side should be able to hold; 0 when the present one has room.
+    /// Makes room for bytes that this side wants, where that takes only what need not be kept. Otherwise, how many bytes
+    /// the next window should be able to hold; 0 when the present one has room.
     #[must_use]
-    pub fn window_wanted(&self, side: Side) -> usize {
+    pub fn make_room(&mut self, side: Side) -> usize {
         let window = match side {
-            Side::Client => &self.request.window,
+            Side::Client => {
+                self.request.make_room();
+                &self.request.window
+            }
             Side::Server => &self.response.window,
         };
         match window {

@@ -9,8 +9,14 @@
 const HEADROOM: usize = 512;
 
 /// A window over a stream of bytes.
+///
+/// Whoever borrows it holds one pointer. The marks stay with the bytes, so that those of a window that has just been given
+/// back are as warm as its bytes are for the next one.
 #[derive(Debug)]
-pub struct Buf {
+pub struct Buf(Box<Window>);
+
+#[derive(Debug)]
+struct Window {
     data: Box<[u8]>,
     start: usize,
     sent: usize,
@@ -22,8 +28,8 @@ impl Buf {
     /// An empty window of this many bytes.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        let mut buf =
-            Self { data: vec![0; capacity].into_boxed_slice(), start: 0, sent: 0, ready: 0, end: 0 };
+        let data = vec![0; capacity].into_boxed_slice();
+        let mut buf = Self(Box::new(Window { data, start: 0, sent: 0, ready: 0, end: 0 }));
         buf.clear();
         buf
     }
@@ -31,62 +37,62 @@ impl Buf {
     /// How many bytes it can hold.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.data.len()
+        self.0.data.len()
     }
 
     /// Holds nothing at all, not even bytes kept for a replay.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.0.start == self.0.end
     }
 
     /// Has no room behind its last byte, even after [`Buf::compact`].
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.end - self.start == self.data.len()
+        self.0.end - self.0.start == self.0.data.len()
     }
 
     /// Is full of bytes that cannot be judged before there are more: only a larger window helps.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        self.is_full() && self.start == self.ready
+        self.is_full() && self.0.start == self.0.ready
     }
 
     /// Where new bytes go. Moves the held bytes to the front first when nothing is left behind them.
     pub fn room(&mut self) -> &mut [u8] {
-        if self.end == self.data.len() {
+        if self.0.end == self.0.data.len() {
             self.compact();
         }
-        &mut self.data[self.end..]
+        &mut self.0.data[self.0.end..]
     }
 
     /// `n` bytes were put into [`Buf::room`].
     pub fn filled(&mut self, n: usize) {
-        self.end += n;
+        self.0.end += n;
         self.check_invariants();
     }
 
     /// Bytes that were read and not judged.
     #[must_use]
     pub fn unjudged(&self) -> &[u8] {
-        &self.data[self.ready..self.end]
+        &self.0.data[self.0.ready..self.0.end]
     }
 
     /// The first `n` unjudged bytes may leave.
     pub fn accept(&mut self, n: usize) {
-        self.ready += n;
+        self.0.ready += n;
         self.check_invariants();
     }
 
     /// The first `n` unjudged bytes were understood and do not leave. Later unjudged bytes move down if others wait.
     pub fn remove(&mut self, n: usize) {
-        if self.start == self.ready {
-            self.start += n;
-            self.sent = self.start;
-            self.ready = self.start;
+        if self.0.start == self.0.ready {
+            self.0.start += n;
+            self.0.sent = self.0.start;
+            self.0.ready = self.0.start;
         } else {
-            self.data.copy_within(self.ready + n..self.end, self.ready);
-            self.end -= n;
+            self.0.data.copy_within(self.0.ready + n..self.0.end, self.0.ready);
+            self.0.end -= n;
         }
         self.check_invariants();
     }
@@ -95,22 +101,22 @@ impl Buf {
     ///
     /// The gap stays behind the accepted bytes; [`Buf::close_gap`] with the sum of all skips ends the pass.
     pub fn accept_behind(&mut self, skip: usize, n: usize) {
-        self.data.copy_within(self.ready + skip..self.ready + skip + n, self.ready);
-        self.ready += n;
+        self.0.data.copy_within(self.0.ready + skip..self.0.ready + skip + n, self.0.ready);
+        self.0.ready += n;
         self.check_invariants();
     }
 
     /// Bytes at an offset behind `ready`: the unjudged bytes while a gap is open.
     #[must_use]
     pub fn unjudged_behind(&self, gap: usize) -> &[u8] {
-        &self.data[self.ready + gap..self.end]
+        &self.0.data[self.0.ready + gap..self.0.end]
     }
 
     /// Moves the unjudged bytes down over a gap of `gap` bytes.
     pub fn close_gap(&mut self, gap: usize) {
         if gap > 0 {
-            self.data.copy_within(self.ready + gap..self.end, self.ready);
-            self.end -= gap;
+            self.0.data.copy_within(self.0.ready + gap..self.0.end, self.0.ready);
+            self.0.end -= gap;
         }
         self.check_invariants();
     }
@@ -118,25 +124,25 @@ impl Buf {
     /// Bytes that may leave and have not.
     #[must_use]
     pub fn pending(&self) -> &[u8] {
-        &self.data[self.sent..self.ready]
+        &self.0.data[self.0.sent..self.0.ready]
     }
 
     /// The first `n` pending bytes have left. They are kept until [`Buf::release`].
     pub fn sent(&mut self, n: usize) {
-        self.sent += n;
+        self.0.sent += n;
         self.check_invariants();
     }
 
     /// Everything from the oldest kept byte on, judged or not.
     #[must_use]
     pub fn all(&self) -> &[u8] {
-        &self.data[self.start..self.end]
+        &self.0.data[self.0.start..self.0.end]
     }
 
     /// Forgets what was sent.
     pub fn release(&mut self) {
-        self.start = self.sent;
-        if self.start == self.end {
+        self.0.start = self.0.sent;
+        if self.0.start == self.0.end {
             self.clear();
         }
     }
@@ -144,41 +150,41 @@ impl Buf {
     /// Nothing that was sent is kept.
     #[must_use]
     pub fn is_released(&self) -> bool {
-        self.start == self.sent
+        self.0.start == self.0.sent
     }
 
     /// What was sent and kept is pending again.
     pub fn rewind(&mut self) {
-        self.sent = self.start;
+        self.0.sent = self.0.start;
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        let at = if self.data.len() > 2 * HEADROOM { HEADROOM } else { 0 };
-        (self.start, self.sent, self.ready, self.end) = (at, at, at, at);
+        let at = if self.0.data.len() > 2 * HEADROOM { HEADROOM } else { 0 };
+        (self.0.start, self.0.sent, self.0.ready, self.0.end) = (at, at, at, at);
     }
 
     /// Puts these bytes before the first that is held, as the next to leave; `false` when there is no room, or something
     /// has left that is kept.
     #[must_use]
     pub fn prepend(&mut self, bytes: &[u8]) -> bool {
-        if self.sent != self.start || bytes.len() > self.start {
+        if self.0.sent != self.0.start || bytes.len() > self.0.start {
             return false;
         }
-        let at = self.start - bytes.len();
-        self.data[at..self.start].copy_from_slice(bytes);
-        (self.start, self.sent) = (at, at);
+        let at = self.0.start - bytes.len();
+        self.0.data[at..self.0.start].copy_from_slice(bytes);
+        (self.0.start, self.0.sent) = (at, at);
         true
     }
 
     /// Moves the held bytes to the front.
     pub fn compact(&mut self) {
-        if self.start > 0 {
-            self.data.copy_within(self.start..self.end, 0);
-            self.sent -= self.start;
-            self.ready -= self.start;
-            self.end -= self.start;
-            self.start = 0;
+        if self.0.start > 0 {
+            self.0.data.copy_within(self.0.start..self.0.end, 0);
+            self.0.sent -= self.0.start;
+            self.0.ready -= self.0.start;
+            self.0.end -= self.0.start;
+            self.0.start = 0;
         }
     }
 
@@ -186,24 +192,24 @@ impl Buf {
     /// A target that is too small is returned unused as the second value.
     #[must_use]
     pub fn moved_into(mut self, mut other: Self) -> (Self, Self) {
-        let held = self.end - self.start;
-        if held > other.data.len() {
+        let held = self.0.end - self.0.start;
+        if held > other.0.data.len() {
             return (self, other);
         }
-        other.data[..held].copy_from_slice(&self.data[self.start..self.end]);
-        other.start = 0;
-        other.sent = self.sent - self.start;
-        other.ready = self.ready - self.start;
-        other.end = held;
+        other.0.data[..held].copy_from_slice(&self.0.data[self.0.start..self.0.end]);
+        other.0.start = 0;
+        other.0.sent = self.0.sent - self.0.start;
+        other.0.ready = self.0.ready - self.0.start;
+        other.0.end = held;
         self.clear();
         (other, self)
     }
 
     fn check_invariants(&self) {
-        debug_assert!(self.start <= self.sent, "start {} > sent {}", self.start, self.sent);
-        debug_assert!(self.sent <= self.ready, "sent {} > ready {}", self.sent, self.ready);
-        debug_assert!(self.ready <= self.end, "ready {} > end {}", self.ready, self.end);
-        debug_assert!(self.end <= self.data.len(), "end {} > capacity", self.end);
+        debug_assert!(self.0.start <= self.0.sent, "start {} > sent {}", self.0.start, self.0.sent);
+        debug_assert!(self.0.sent <= self.0.ready, "sent {} > ready {}", self.0.sent, self.0.ready);
+        debug_assert!(self.0.ready <= self.0.end, "ready {} > end {}", self.0.ready, self.0.end);
+        debug_assert!(self.0.end <= self.0.data.len(), "end {} > capacity", self.0.end);
     }
 }
 

@@ -34,7 +34,7 @@ pub const INTERIM_RESPONSES: usize = 16;
 pub const INTERIM_BACKLOG: usize = 64 * 1024;
 /// Bytes that move a deadline: of a request body, to a client that reads, to a server or of its response head. A peer
 /// that offers less, byte by byte, holds a connection and means nothing by it; the slowest modem has it in a second.
-pub const PROGRESS: usize = 1024;
+pub const PROGRESS: u32 = 1024;
 /// Bytes thrown away after an early answer, so that the client can read it before the reset.
 pub const LINGER: u64 = 256 * 1024;
 /// How long what still comes is thrown away for that (nginx's `lingering_timeout`).

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use elb::exchange::{Env, Exchange, Fate, Forward, NoServer, Phase, Policy, Side, Step};
+use elb::exchange::{Env, Exchange, Fate, Forward, Heads, NoServer, Phase, Policy, Side, Step};
 use elb::http1::buf::Buf;
 
 use super::script::{Event, Servers, events};
@@ -61,6 +61,7 @@ enum Link {
 
 struct Shell {
     exchange: Exchange,
+    heads: Heads,
     policy: Policy,
     now: Instant,
     draining: bool,
@@ -105,6 +106,7 @@ impl Shell {
         let exchange = Exchange::new(&Env { now, policy: &policy, date: &DATE, draining: false });
         Self {
             exchange,
+            heads: Heads::new(),
             policy,
             now,
             draining: false,
@@ -127,6 +129,12 @@ impl Shell {
     fn with<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env<'_>) -> T) -> T {
         let env = Env { now: self.now, policy: &self.policy, date: &DATE, draining: self.draining };
         call(&mut self.exchange, &env)
+    }
+
+    /// The same for a call that has to do with heads.
+    fn with_heads<T>(&mut self, call: impl FnOnce(&mut Exchange, &mut Heads, &Env<'_>) -> T) -> T {
+        let env = Env { now: self.now, policy: &self.policy, date: &DATE, draining: self.draining };
+        call(&mut self.exchange, &mut self.heads, &env)
     }
 
     fn happens(&mut self, event: Event) {
@@ -221,7 +229,7 @@ impl Shell {
         if !self.exchange.wants(side) {
             return false;
         }
-        let wanted = self.exchange.window_wanted(side);
+        let wanted = self.exchange.make_room(side);
         let lent = CLASSES.into_iter().find(|class| *class >= wanted).filter(|_| self.windows);
         if let Some(size) = lent
             && self.exchange.room(side).len() < wanted
@@ -233,14 +241,15 @@ impl Shell {
 
     /// Takes steps until the exchange waits or is over.
     fn drive(&mut self) -> bool {
+        self.heads = Heads::new(); // Since the last turn they were other exchanges'.
         for step in 0..TURNS {
-            match self.with(Exchange::step) {
+            match self.with_heads(|exchange, heads, env| exchange.step(env, heads)) {
                 Step::Wait => return step > 0,
                 Step::Route => self.route(),
                 Step::Connect { same } => self.connect(same),
                 Step::Others => {
                     let others = !matches!(self.servers, Servers::None);
-                    self.with(|exchange, env| exchange.better(env, others));
+                    self.with_heads(|exchange, heads, env| exchange.better(env, heads, others));
                 }
                 Step::Drop { .. } => self.drop_server(),
                 Step::Shutdown(side) => self.told_client |= side == Side::Client,
@@ -255,7 +264,7 @@ impl Shell {
     }
 
     fn route(&mut self) {
-        let request = self.exchange.route_request();
+        let request = self.exchange.route_request(&self.heads);
         assert!(request.path.starts_with(b"/"), "{}", shown(request.path));
         assert!(!request.host_normal.iter().any(u8::is_ascii_uppercase));
         let head = self.exchange.unread();
@@ -264,11 +273,11 @@ impl Shell {
             *to_head = line.starts_with(b"HEAD ");
         }
         if self.deny {
-            return self.with(|exchange, env| exchange.denied(env, 404, "no-domain"));
+            return self.with_heads(|exchange, heads, env| exchange.denied(env, heads, 404, "no-domain"));
         }
         let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
         let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &extra };
-        self.with(|exchange, env| exchange.forward(env, &forward));
+        self.with_heads(|exchange, heads, env| exchange.forward(env, heads, &forward));
     }
 
     fn connect(&mut self, same: bool) {

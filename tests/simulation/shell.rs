@@ -1,6 +1,6 @@
 //! The shell of the simulation: one turn of reading, stepping and writing, and the answers to steps.
 
-use elb::exchange::{Exchange, Fate, Forward, NoServer, Phase, Side, Step};
+use elb::exchange::{Exchange, Fate, Forward, Heads, NoServer, Phase, Side, Step};
 
 use crate::client::Closing;
 use crate::request::{Fault, PEER, RULED};
@@ -198,8 +198,9 @@ impl World {
 
     /// Takes steps until the exchange waits; `false` when the connection is idle or over.
     fn drive(&mut self) -> bool {
+        self.heads = Heads::new(); // Since the last turn they were other exchanges'.
         for _ in 0..100 {
-            let step = self.ask(Exchange::step);
+            let step = self.ask_with_heads(|exchange, heads, env| exchange.step(env, heads));
             if step != Step::Wait {
                 self.stepped = true;
                 let phase = self.exchange.phase();
@@ -214,7 +215,7 @@ impl World {
                 Step::Connect { same } => self.connect(same),
                 Step::Others => {
                     let others = self.chance.one_in(2);
-                    self.ask(|exchange, env| exchange.better(env, others));
+                    self.ask_with_heads(|exchange, heads, env| exchange.better(env, heads, others));
                 }
                 Step::Drop { failed } => {
                     assert!(!failed || !self.fair || self.setbacks > 0, "a good server is blamed");
@@ -246,17 +247,17 @@ impl World {
         let current = self.current();
         let request = &self.client.requests[current];
         assert!(!matches!(request.fault, Fault::Head(_)), "a broken head was understood");
-        let asked = self.exchange.route_request();
+        let asked = self.exchange.route_request(&self.heads);
         assert_eq!(asked.path, format!("/r{current}").as_bytes());
         assert!(matches!(asked.host_normal, b"sim.example" | b"abs.example"));
         self.routed = true;
         if request.denied {
-            return self.ask(|exchange, env| exchange.denied(env, 404, "no-domain"));
+            return self.ask_with_heads(|exchange, heads, env| exchange.denied(env, heads, 404, "no-domain"));
         }
         let rule = [(RULED.0.to_owned(), vec![RULED.1.to_owned()])];
         let extra = if self.ruled { &rule[..] } else { &[] };
         let forward = Forward { peer: PEER.as_bytes(), path: None, host: None, extra };
-        self.ask(|exchange, env| exchange.forward(env, &forward));
+        self.ask_with_heads(|exchange, heads, env| exchange.forward(env, heads, &forward));
     }
 
     fn connect(&mut self, same: bool) {

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use elb::exchange::{Env, Exchange, Policy, Side, Step};
+use elb::exchange::{Env, Exchange, Heads, Policy, Side, Step};
 use elb::http1::buf::Buf;
 
 use crate::chance::Chance;
@@ -40,6 +40,7 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) policy: Policy,
     pub(crate) exchange: Exchange,
+    pub(crate) heads: Heads,
     /// Between two requests: nothing is lent, and the exchange is to be made new.
     pub(crate) idle: bool,
     pub(crate) idle_since: u64,
@@ -110,6 +111,7 @@ impl World {
         });
         Self {
             exchange: Exchange::new(&env),
+            heads: Heads::new(),
             touched: vec![Vec::new(); client.requests.len()],
             chance,
             fair,
@@ -184,6 +186,16 @@ impl World {
         let now = self.start + Duration::from_millis(self.now);
         let env = Env { now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
         call(&mut self.exchange, &env)
+    }
+
+    /// The same for a call that has to do with heads.
+    pub(crate) fn ask_with_heads<T>(
+        &mut self,
+        call: impl FnOnce(&mut Exchange, &mut Heads, &Env<'_>) -> T,
+    ) -> T {
+        let now = self.start + Duration::from_millis(self.now);
+        let env = Env { now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
+        call(&mut self.exchange, &mut self.heads, &env)
     }
 
     /// When the exchange's time is over, which is never far.
@@ -263,7 +275,8 @@ impl World {
         self.over = true;
         self.client.closing = closing;
         self.server = None;
-        assert_eq!(self.ask(Exchange::step), Step::Wait, "after the end nothing follows");
+        let step = self.ask_with_heads(|exchange, heads, env| exchange.step(env, heads));
+        assert_eq!(step, Step::Wait, "after the end nothing follows");
     }
 
     /// Lends a window where one is wanted; whether there is room after that.
@@ -278,7 +291,7 @@ impl World {
             return !self.exchange.room(side).is_empty();
         }
         let at = side as usize;
-        let wanted = self.exchange.window_wanted(side);
+        let wanted = self.exchange.make_room(side);
         let size = if self.lent[at] == 0 { self.window } else { wanted.next_power_of_two() };
         let bound = if side == Side::Client { 128 * 1024 } else { 512 * 1024 };
         assert!(size <= bound, "a window of {size} for the {side:?}");

@@ -14,6 +14,7 @@ mod table;
 /// A shell without sockets: two peers whose bytes are put in and taken out by hand.
 pub(super) struct Play {
     pub(super) exchange: Exchange,
+    heads: Heads,
     pub(super) now: Instant,
     pub(super) policy: Policy,
     /// What the server got since it was last looked at.
@@ -63,6 +64,7 @@ impl Play {
         let env = Env { now, policy: &policy, date: &[b'd'; 29], draining: false };
         Self {
             exchange: Exchange::new(&env),
+            heads: Heads::new(),
             now,
             policy,
             to_server: Vec::new(),
@@ -85,17 +87,18 @@ impl Play {
         let policy = self.policy.clone();
         let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: self.draining };
         loop {
-            let step = self.exchange.step(&env);
+            let step = self.exchange.step(&env, &mut self.heads);
             if step != Step::Wait {
                 self.log.push(step);
             }
             match step {
                 Step::Route | Step::Others if self.silent => return self,
                 Step::Route => match self.deny {
-                    Some((status, reason)) => self.exchange.denied(&env, status, reason),
-                    None => self
-                        .exchange
-                        .forward(&env, &Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] }),
+                    Some((status, reason)) => self.exchange.denied(&env, &self.heads, status, reason),
+                    None => {
+                        let forward = Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] };
+                        self.exchange.forward(&env, &mut self.heads, &forward);
+                    }
                 },
                 Step::Connect { .. } if self.hold => {}
                 Step::Connect { .. } if self.servers == 0 => {
@@ -105,7 +108,7 @@ impl Play {
                     self.servers -= 1;
                     self.exchange.connected(&env, self.reused && !same);
                 }
-                Step::Others => self.exchange.better(&env, self.servers > 0),
+                Step::Others => self.exchange.better(&env, &mut self.heads, self.servers > 0),
                 Step::Drop { .. } => self.to_server.clear(),
                 Step::Shutdown(_) => {}
                 Step::Finished(Fate { keep_client: true, .. }) if self.exchange.has_unread() => {
@@ -140,7 +143,7 @@ impl Play {
         while !bytes.is_empty() {
             assert!(self.exchange.wants(side), "{side:?} is not wanted");
             if self.exchange.room(side).is_empty() {
-                let wanted = self.exchange.window_wanted(side);
+                let wanted = self.exchange.make_room(side);
                 let size = if wanted == FIRST_WINDOW { self.window } else { wanted.next_power_of_two() };
                 drop(self.exchange.lend(side, Buf::new(size)));
             }

@@ -1,0 +1,219 @@
+//! The two heads of an exchange while they are taken apart and written anew.
+//!
+//! It owns what is true of a head only until the one that leaves is written: spans, canonical texts, and room to write
+//! in. All of that happens within one turn, so one of these serves all exchanges of a worker and stays in its cache, and
+//! an exchange under way takes few lines of it. Next: `request` and `response` keep what outlasts a head.
+
+use super::phase::{Forward, RouteRequest};
+use crate::http1::error::Refusal;
+use crate::http1::fields::Span;
+use crate::http1::framing::{Framing, Version};
+use crate::http1::request_head::{RequestHead, check_request_line};
+use crate::http1::response_head::{ResponseHead, may_be_response};
+use crate::http1::rewrite::{self, ToServer};
+use crate::http1::scan::Scan;
+use crate::http1::syntax::is_token;
+use crate::http1::{limits, target};
+
+/// Both heads. What is in it belongs to the exchange that stepped last, from the step that found a head until its
+/// question ([`super::Step::Route`], [`super::Step::Others`]) is answered; at any other time it means nothing.
+#[derive(Debug, Default)]
+pub struct Heads {
+    pub(super) asked: Asked,
+    pub(super) response: ResponseHead,
+    /// Where the response head ends.
+    pub(super) response_end: usize,
+    /// Where a head is written that goes into a window.
+    pub(super) out: Vec<u8>,
+}
+
+/// A text that is a stretch of the head, or a rewritten copy of one.
+#[derive(Debug, Clone, Copy, Default)]
+enum Text {
+    Head(Span),
+    #[default]
+    Copy,
+}
+
+/// A request head that is understood.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) head: RequestHead,
+    /// Behind its last byte.
+    pub(super) end: usize,
+    host: Text,
+    host_copy: Vec<u8>,
+    path: Text,
+    path_copy: Vec<u8>,
+    /// `Host` as received, or the authority of the target, which wins over it (RFC 9112, section 3.2.2).
+    authority: Span,
+    /// The target as it goes out: what is put before it, and how much of it is path.
+    before: &'static [u8],
+    target: Span,
+    path_len: u32,
+}
+
+impl Heads {
+    /// Nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks for the end of the response head that `bytes` begin with; `true` when it was found and is understood.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub(super) fn find_response(
+        &mut self,
+        bytes: &[u8],
+        scan: &mut Scan,
+        head_request: bool,
+    ) -> Result<bool, Refusal> {
+        let head = &mut self.response;
+        self.response_end = match scan.is_fresh().then(|| head.parse_at_once(bytes, head_request)).flatten() {
+            Some(found) => found.end,
+            None => {
+                if !may_be_response(bytes) {
+                    return Err(Refusal::StatusLine);
+                }
+                let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
+                head.parse(bytes, found, head_request)?;
+                found.end
+            }
+        };
+        Ok(true)
+    }
+}
+
+impl Asked {
+    /// Looks for the end of the head that `bytes` begin with; `true` when it was found and every part of it is understood.
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub(super) fn find(
+        &mut self,
+        bytes: &[u8],
+        scan: &mut Scan,
+        max_head: usize,
+        max_body: u64,
+    ) -> Result<bool, Refusal> {
+        let begins = scan.is_fresh() && bytes.first().is_some_and(|byte| is_token(*byte));
+        self.end = match begins.then(|| self.head.parse_at_once(bytes, max_head)).flatten() {
+            Some(found) => found.end,
+            None => {
+                let found = scan.find(bytes, max_head);
+                // A bad first line is what is wrong, whatever came behind it in the same read.
+                if let Some(line) = scan.first_line(bytes) {
+                    check_request_line(line)?;
+                }
+                let Some(found) = found? else { return Ok(false) };
+                self.head.parse(bytes, found)?;
+                found.end
+            }
+        };
+        if let Framing::Length(length) = self.head.framing
+            && length > max_body
+        {
+            return Err(Refusal::BodyTooLong);
+        }
+        self.understand(bytes)?;
+        Ok(true)
+    }
+
+    /// Takes the target and the host apart.
+    fn understand(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let target = target::parse(self.head.method.of(bytes), self.head.target.of(bytes))?;
+        // The `*` that goes out need not be one that came in.
+        self.target = if target.asterisk { Span::default() } else { Span::within(bytes, target.rest) };
+        self.before = match target {
+            target::Target { asterisk: true, .. } => b"*".as_slice(),
+            target::Target { slash: true, .. } => b"/",
+            _ => b"",
+        };
+        self.path_len = Span::new(0, target.path.len()).len;
+        let host = self.head.host.of(bytes);
+        if !host.is_empty() && target.authority.is_some() {
+            // The field must be valid even where the target wins over it.
+            target::normal_host(host, &mut self.host_copy)?;
+        }
+        let authority = target.authority.unwrap_or(host);
+        self.authority = Span::within(bytes, authority);
+        self.host = if authority.is_empty() {
+            self.host_copy.clear();
+            if target.authority.is_none() && self.head.version == Version::Http10 {
+                Text::Copy
+            } else {
+                return Err(Refusal::Host);
+            }
+        } else {
+            settle(bytes, authority, &mut self.host_copy, target::normal_host)?
+        };
+        self.path = if target.asterisk || target.slash {
+            self.path_copy.clear();
+            self.path_copy.push(b'/');
+            Text::Copy
+        } else {
+            settle(bytes, target.path, &mut self.path_copy, target::normalize)?
+        };
+        Ok(())
+    }
+
+    /// What a rule may look at.
+    pub(super) fn route_request<'a>(&'a self, bytes: &'a [u8]) -> RouteRequest<'a> {
+        RouteRequest {
+            host: self.authority.of(bytes),
+            host_normal: text(bytes, self.host, &self.host_copy),
+            path: text(bytes, self.path, &self.path_copy),
+            user_agent: self.head.user_agent.map(|value| value.of(bytes)),
+        }
+    }
+
+    /// Writes the head that goes out.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        bytes: &[u8],
+        forward: &Forward<'_>,
+        host_as_received: bool,
+    ) {
+        let target = self.target.of(bytes);
+        let (path, query) = target.split_at_checked(self.path_len as usize).unwrap_or((target, b""));
+        let path: [&[u8]; 2] = match forward.path {
+            Some(path) => [path, b""],
+            None => [self.before, path],
+        };
+        let normal = text(bytes, self.host, &self.host_copy);
+        let own = if host_as_received { self.authority.of(bytes) } else { normal };
+        let to = ToServer {
+            peer: forward.peer,
+            host: forward.host.unwrap_or(own),
+            target: [path[0], path[1], query],
+            extra: forward.extra,
+        };
+        rewrite::request(out, bytes, &self.head, &to);
+    }
+}
+
+fn text<'a>(bytes: &'a [u8], text: Text, copy: &'a [u8]) -> &'a [u8] {
+    match text {
+        Text::Head(span) => span.of(bytes),
+        Text::Copy => copy,
+    }
+}
+
+/// Gives the canonical form of some bytes, out of themselves or written into the vector.
+type Canonical = for<'a> fn(&'a [u8], &'a mut Vec<u8>) -> Result<&'a [u8], Refusal>;
+
+/// Brings `part` into its canonical form: the bytes of the head themselves when they have it already, else a copy.
+fn settle(bytes: &[u8], part: &[u8], copy: &mut Vec<u8>, canonical: Canonical) -> Result<Text, Refusal> {
+    copy.clear();
+    let text = canonical(part, copy)?;
+    // A borrowed answer lies within the part; an empty one may point anywhere.
+    let at = (text.as_ptr() as usize).wrapping_sub(part.as_ptr() as usize);
+    if at <= part.len() && text.len() <= part.len() - at {
+        Ok(Text::Head(Span::within(bytes, text)))
+    } else {
+        Ok(Text::Copy)
+    }
+}
