@@ -35,8 +35,10 @@
 //!
 //! 1. The kernel gives the connection to one worker's listener; `data::worker` accepts it. An idle connection owns no
 //!    buffer and no exchange.
-//! 2. Its first bytes are read by `data::pump` straight into a window lent from the worker's stock.
-//! 3. The exchange finds the head, checks all of it, makes host and path canonical, and asks its shell to route.
+//! 2. Its first bytes are read by `data::pump` straight into a window lent from the worker's stock. What follows is done
+//!    for a group of connections side by side (`data::rounds`): all read, then all decide, then all write.
+//! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), and asks its shell
+//!    to route.
 //! 4. `data::answer` asks `data::view`, which calls [`model::route`]: the answer is a refusal with a status, or an
 //!    upstream with extra fields and perhaps a new path. The admin API is recognised here, and its connection is handed
 //!    to control with the bytes already read.

@@ -29,6 +29,12 @@ impl Buffers {
         Self { free: SPARE.map(Vec::with_capacity), lent: 0, limit, returned: false }
     }
 
+    /// Makes so many windows of the first size ahead of need, but no more than may be lent.
+    pub fn prepare(&mut self, windows: usize) {
+        let most = windows.min(SPARE[0]).min(self.limit / CLASSES[0]);
+        self.free[0].resize_with(most, || Buf::new(CLASSES[0]));
+    }
+
     /// A window of at least this many bytes, or of the largest size, for an exchange that holds one already; `None` when
     /// the stock is used up.
     #[must_use]
@@ -113,6 +119,13 @@ mod tests {
         let first: Vec<Buf> = std::iter::from_fn(|| stock.take_first(1)).collect();
         assert_eq!(first.len(), 3);
         assert!(stock.take(1).is_some() && stock.take(1).is_none());
+    }
+
+    #[test]
+    fn no_more_is_made_ahead_than_may_be_lent() {
+        let mut stock = Buffers::new(2 * CLASSES[0]);
+        stock.prepare(5);
+        assert_eq!((stock.free[0].len(), stock.lent()), (2, 0));
     }
 
     #[test]

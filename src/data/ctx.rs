@@ -110,8 +110,12 @@ impl Ctx {
             active.exchange.recycle(&env);
             return active;
         }
+        self.fresh()
+    }
+
+    fn fresh(&self) -> Box<Active> {
         Box::new(Active {
-            exchange: Exchange::new(&env),
+            exchange: Exchange::new(&self.env()),
             server: None,
             connecting: false,
             lease: None,
@@ -121,6 +125,16 @@ impl Ctx {
             routed: self.now,
             starved: false,
         })
+    }
+
+    /// Makes what a group of connections may want at once: it would be made one by one otherwise, whenever a group is
+    /// larger than all before it.
+    pub fn prepare(&mut self, connections: usize) {
+        self.buffers.prepare(connections);
+        for _ in self.spare.len()..connections.min(SPARE_EXCHANGES) {
+            let active = self.fresh();
+            self.spare.push(active);
+        }
     }
 
     /// Takes an exchange back whose loans were all returned.

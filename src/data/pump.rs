@@ -1,6 +1,8 @@
-//! Moves the bytes of one connection, both ways, as long as something moves and its budget lasts.
+//! Moves the bytes of one connection, both ways: the stages of a round, which are repeated as long as something moves and the
+//! connection's budget lasts.
 //!
-//! It owns the loop between sockets and exchange, never a decision of HTTP. Next: `answer` answers the exchange's steps.
+//! It owns what happens between sockets and exchange, never a decision of HTTP. Next: `rounds` takes many connections
+//! through the stages, `answer` answers the exchange's steps.
 
 use std::time::Duration;
 
@@ -33,47 +35,87 @@ pub enum Pumped {
     Adopt,
 }
 
-/// Moves what can be moved.
-pub fn pump(conn: &mut Conn, ctx: &mut Ctx) -> Pumped {
-    let mut budget = BUDGET;
-    loop {
-        if conn.active.is_none() {
-            if conn.socket.failed {
-                return Pumped::Close;
-            }
-            if !conn.socket.readable {
-                return rest(conn, ctx);
-            }
-            conn.active = Some(ctx.open());
-        }
-        let Conn { socket, active: Some(active), .. } = conn else { return Pumped::Close };
-        active.starved = false;
-        if socket.failed {
-            active.exchange.failed(Side::Client);
-        }
-        let mut moved = connected(active, ctx);
-        moved |= receive(socket, active, Side::Client, ctx, &mut budget);
-        if let Some(mut server) = lent(active, ctx) {
-            moved |= receive_from_server(&mut server, active, ctx, &mut budget);
-        }
-        if active.exchange.is_stirred() {
-            match answer::drive(conn, ctx) {
-                Driven::Waiting { stepped } => moved |= stepped,
-                Driven::Idle => continue,
-                Driven::Close => return Pumped::Close,
-                Driven::Adopt => return Pumped::Adopt,
-            }
-        }
-        let Conn { socket, active: Some(active), .. } = conn else { return Pumped::Close };
-        moved |= send_to_server(active, ctx);
-        moved |= send(socket, &mut active.exchange, Side::Client);
-        if budget == 0 {
-            return rest_or(conn, ctx, Pumped::More);
-        }
-        if !moved || !may_move(socket, active, ctx) {
-            return rest(conn, ctx);
-        }
+/// What one connection may and has done since its turn came.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn {
+    budget: usize,
+    /// Something moved in this round.
+    moved: bool,
+    /// The exchange came to its end in this round: there is nothing to send, and the next one may begin.
+    renewed: bool,
+    /// It has ended.
+    pub over: bool,
+}
+
+impl Turn {
+    /// All of it is ahead.
+    pub const NEW: Self = Self { budget: BUDGET, moved: false, renewed: false, over: false };
+
+    /// Bytes that were read.
+    #[must_use]
+    pub fn read(&self) -> usize {
+        BUDGET - self.budget
     }
+}
+
+/// A stage of a round: [`receive`], [`decide`], [`send`]. Says what becomes of the connection when its turn ends with it.
+pub type Stage = fn(&mut Conn, &mut Ctx, &mut Turn) -> Option<Pumped>;
+
+/// Reads what is there and wanted.
+pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
+    conn.queued = false;
+    if conn.active.is_none() {
+        if conn.socket.failed {
+            return Some(Pumped::Close);
+        }
+        if !conn.socket.readable {
+            return Some(rest(conn, ctx));
+        }
+        conn.active = Some(ctx.open());
+    }
+    let Conn { socket, active: Some(active), .. } = conn else { return Some(Pumped::Close) };
+    active.starved = false;
+    if socket.failed {
+        active.exchange.failed(Side::Client);
+    }
+    turn.moved = connected(active, ctx);
+    turn.moved |= receive_from_client(socket, active, ctx, &mut turn.budget);
+    if let Some(server) = lent(active) {
+        turn.moved |= receive_from_server(server, active, ctx, &mut turn.budget);
+    }
+    None
+}
+
+/// Lets the exchange take its steps.
+pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
+    turn.renewed = false;
+    if !conn.active.as_ref().is_some_and(|active| active.exchange.is_stirred()) {
+        return None;
+    }
+    match answer::drive(conn, ctx) {
+        Driven::Waiting { stepped } => turn.moved |= stepped,
+        Driven::Idle => turn.renewed = true,
+        Driven::Close => return Some(Pumped::Close),
+        Driven::Adopt => return Some(Pumped::Adopt),
+    }
+    None
+}
+
+/// Writes what may leave.
+pub fn send(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
+    if turn.renewed {
+        return None;
+    }
+    let Conn { socket, active: Some(active), .. } = conn else { return Some(Pumped::Close) };
+    turn.moved |= send_to_server(active, ctx);
+    turn.moved |= send_to(socket, &mut active.exchange, Side::Client);
+    if turn.budget == 0 {
+        return Some(rest_or(conn, ctx, Pumped::More));
+    }
+    if !turn.moved || !may_move(socket, active, ctx) {
+        return Some(rest(conn, ctx));
+    }
+    None
 }
 
 /// Whether another round could do anything: a step is due, or a socket has bytes that are wanted.
@@ -104,23 +146,24 @@ fn connected(active: &mut Active, ctx: &mut Ctx) -> bool {
 }
 
 /// The server connection of an exchange, once it is established.
-fn lent(active: &Active, _ctx: &Ctx) -> Option<u32> {
+fn lent(active: &Active) -> Option<u32> {
     active.server.filter(|_| !active.connecting)
 }
 
-fn receive_from_server(server: &mut u32, active: &mut Active, ctx: &mut Ctx, budget: &mut usize) -> bool {
+fn receive_from_server(server: u32, active: &mut Active, ctx: &mut Ctx, budget: &mut usize) -> bool {
     // The socket lives in the pool and the windows in the stock, so it is borrowed for the one call that reads.
-    if !ctx.pool.socket(*server).is_some_and(|socket| socket.readable) {
+    if !ctx.pool.socket(server).is_some_and(|socket| socket.readable) {
         return false;
     }
     if *budget == 0 || !active.exchange.wants(Side::Server) || !window(active, Side::Server, ctx) {
         return false;
     }
-    let Some(socket) = ctx.pool.socket(*server) else { return false };
+    let Some(socket) = ctx.pool.socket(server) else { return false };
     read(socket, active, Side::Server, budget)
 }
 
-fn receive(socket: &mut Socket, active: &mut Active, side: Side, ctx: &mut Ctx, budget: &mut usize) -> bool {
+fn receive_from_client(socket: &mut Socket, active: &mut Active, ctx: &mut Ctx, budget: &mut usize) -> bool {
+    let side = Side::Client;
     if !socket.readable || *budget == 0 || !active.exchange.wants(side) || !window(active, side, ctx) {
         return false;
     }
@@ -178,11 +221,11 @@ fn take(active: &mut Active, side: Side, wanted: usize, ctx: &mut Ctx) -> bool {
 }
 
 fn send_to_server(active: &mut Active, ctx: &mut Ctx) -> bool {
-    let Some(socket) = lent(active, ctx).and_then(|slot| ctx.pool.socket(slot)) else { return false };
-    send(socket, &mut active.exchange, Side::Server)
+    let Some(socket) = lent(active).and_then(|slot| ctx.pool.socket(slot)) else { return false };
+    send_to(socket, &mut active.exchange, Side::Server)
 }
 
-fn send(socket: &mut Socket, exchange: &mut crate::exchange::Exchange, side: Side) -> bool {
+fn send_to(socket: &mut Socket, exchange: &mut crate::exchange::Exchange, side: Side) -> bool {
     let out = exchange.out(side);
     if !socket.writable || out.iter().all(|slice| slice.is_empty()) {
         return false;

@@ -16,6 +16,7 @@ use super::cores;
 use super::ctx::{Ctx, SPARE_EXCHANGES};
 use super::listen::{self, Listeners};
 use super::pool::Pool;
+use super::rounds::GROUP;
 use super::timers::Timers;
 use super::view::View;
 use super::worker::{EVENTS, Worker};
@@ -107,6 +108,7 @@ fn build(
         exchanges: 0,
         next_second: now,
     };
+    ctx.prepare(GROUP);
     ctx.tick();
     Ok(Worker {
         index: end.index,

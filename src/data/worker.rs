@@ -2,7 +2,7 @@
 //!
 //! It owns the connections of the core and the order of a turn: mark, mailbox, accept, pump, expire, flush. It decides
 //! nothing about a request. Events only set bits, so each connection is pumped once a turn however many it had. Next:
-//! `pump`.
+//! `rounds` and `pump`.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::answer;
 use super::conn::Conn;
 use super::ctx::Ctx;
-use super::pump::{Pumped, pump, watch};
+use super::pump::watch;
 use super::token::{Kind, Token};
 use crate::exchange::Step;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
@@ -88,9 +88,8 @@ impl Worker {
             self.accept();
             std::mem::swap(&mut turn, &mut self.runnable);
             turn.append(&mut self.answered);
-            for slot in turn.drain(..) {
-                self.pump(slot);
-            }
+            self.pump_all(&turn);
+            turn.clear();
             self.expire();
             self.feed_starved();
             self.flush();
@@ -200,17 +199,10 @@ impl Worker {
     }
 
     pub(super) fn pump(&mut self, slot: u32) {
-        let Some(conn) = self.conns.get_mut(slot as usize) else { return };
-        conn.queued = false;
-        match pump(conn, &mut self.ctx) {
-            Pumped::Rest => {}
-            Pumped::More => queue(&mut self.runnable, conn),
-            Pumped::Close => self.close(slot),
-            Pumped::Adopt => self.hand_over(slot),
-        }
+        self.pump_all(&[slot]);
     }
 
-    fn close(&mut self, slot: u32) {
+    pub(super) fn close(&mut self, slot: u32) {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
             self.ctx.clients.leave(conn.peer);
             answer::release(&mut conn, &mut self.ctx);
@@ -241,7 +233,7 @@ impl Worker {
     }
 
     /// Gives a connection to control, with what was read of its request.
-    fn hand_over(&mut self, slot: u32) {
+    pub(super) fn hand_over(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
         self.ctx.clients.leave(conn.peer);
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
@@ -378,7 +370,7 @@ impl Worker {
 }
 
 /// Puts a connection into the queue, once.
-fn queue(runnable: &mut Vec<u32>, conn: &mut Conn) {
+pub(super) fn queue(runnable: &mut Vec<u32>, conn: &mut Conn) {
     if !conn.queued {
         conn.queued = true;
         runnable.push(conn.token.slot);

@@ -15,6 +15,8 @@ use crate::http1::scan::Scan;
 
 /// Largest window that is kept for a replay; a request that does not fit is sent once.
 pub(super) const REPLAY: usize = 64 * 1024;
+/// What nearly all heads that leave fit in.
+pub(super) const HEAD: usize = 512;
 /// The window that every exchange begins with: a body of 16 KiB and its head come in one read.
 pub(super) const FIRST_WINDOW: usize = 32 * 1024;
 
@@ -54,7 +56,7 @@ impl RequestHalf {
     pub(super) fn new() -> Self {
         Self {
             window: None,
-            out: Vec::new(),
+            out: Vec::with_capacity(HEAD),
             out_sent: 0,
             body: Body::new(Framing::None, 0),
             tail: Tail::new(End::Own),

@@ -4,7 +4,7 @@
 //! them. Next: `machine` drives it.
 
 use super::heads::Heads;
-use super::request::FIRST_WINDOW;
+use super::request::{FIRST_WINDOW, HEAD};
 use super::tail::{End, Tail};
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
@@ -69,7 +69,7 @@ impl ResponseHalf {
     pub(super) fn new() -> Self {
         Self {
             window: None,
-            out: Vec::new(),
+            out: Vec::with_capacity(HEAD),
             out_sent: 0,
             final_at: None,
             joined: false,

@@ -1,0 +1,64 @@
+//! Takes the connections of a turn through their rounds side by side: all of a group read, then all decide, then all write.
+//!
+//! It owns the order of stages and who is in a group, never what a stage does. A stage's code, and the kernel's behind it,
+//! is more than the first cache holds beside that of the others, so it is used for many before the next one comes. Next:
+//! `pump`.
+
+use super::pump::{self, Pumped, Stage, Turn};
+use super::worker::{Worker, queue};
+
+/// Connections of a group. With more there is nothing left to gain, and the first of them waits for all.
+pub(super) const GROUP: usize = 32;
+/// A group that has read so many bytes goes on with what it has: they are to be in the first cache when they are written.
+const AT_HAND: usize = 16 * 1024;
+
+impl Worker {
+    /// Moves what can be moved of all these connections.
+    pub(super) fn pump_all(&mut self, mut slots: &[u32]) {
+        while !slots.is_empty() {
+            let mut turns = [Turn::NEW; GROUP];
+            let mut members = 0;
+            let mut read = 0;
+            for (&slot, turn) in slots.iter().zip(&mut turns) {
+                self.stage(pump::receive, slot, turn);
+                members += 1;
+                read += turn.read();
+                if read >= AT_HAND {
+                    break;
+                }
+            }
+            let (group, others) = slots.split_at(members);
+            slots = others;
+            self.go_on(group, &mut turns[..members]);
+        }
+    }
+
+    /// Goes on with a group that has read once.
+    fn go_on(&mut self, group: &[u32], turns: &mut [Turn]) {
+        while turns.iter().any(|turn| !turn.over) {
+            for stage in [pump::decide as Stage, pump::send, pump::receive] {
+                for (&slot, turn) in group.iter().zip(turns.iter_mut()) {
+                    if !turn.over {
+                        self.stage(stage, slot, turn);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes one connection through a stage.
+    fn stage(&mut self, stage: Stage, slot: u32, turn: &mut Turn) {
+        let Some(conn) = self.conns.get_mut(slot as usize) else {
+            turn.over = true;
+            return;
+        };
+        let Some(pumped) = stage(conn, &mut self.ctx, turn) else { return };
+        turn.over = true;
+        match pumped {
+            Pumped::Rest => {}
+            Pumped::More => queue(&mut self.runnable, conn),
+            Pumped::Close => self.close(slot),
+            Pumped::Adopt => self.hand_over(slot),
+        }
+    }
+}
