@@ -94,6 +94,8 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped>
     }
     match answer::drive(conn, ctx) {
         Driven::Waiting { stepped } => turn.moved |= stepped,
+        // Nothing more of the client is known of: that is the usual end.
+        Driven::Idle if !conn.socket.readable && !conn.socket.failed => return Some(rest(conn, ctx)),
         Driven::Idle => turn.renewed = true,
         Driven::Close => return Some(Pumped::Close),
         Driven::Adopt => return Some(Pumped::Adopt),

@@ -112,6 +112,7 @@ impl RequestHalf {
         }
         let head = &asked.head;
         self.body = Body::new(head.framing, max_body);
+        self.done = self.body.is_done();
         (self.version, self.keep_alive) = (head.version, head.keep_alive);
         (self.takes_trailers, self.expects_continue) = (head.takes_trailers, head.expects_continue);
         Ok(true)
@@ -155,10 +156,13 @@ impl RequestHalf {
     ///
     /// # Errors
     /// The first rule that they break.
+    #[inline]
     pub(super) fn judge(&mut self) -> Result<(), Refusal> {
-        if self.done {
-            return Ok(());
-        }
+        // Most requests have no body, and this is asked wherever one could go on.
+        if self.done { Ok(()) } else { self.judge_body() }
+    }
+
+    fn judge_body(&mut self) -> Result<(), Refusal> {
         loop {
             let piece = self.body.next(self.window.as_ref().map_or(&[], Buf::unjudged))?;
             let Some(window) = &mut self.window else {
@@ -224,7 +228,10 @@ impl RequestHalf {
 
     /// Everything judged so far has left.
     pub(super) fn is_flushed(&self) -> bool {
-        self.slices().iter().all(|slice| slice.is_empty())
+        self.abandoned
+            || (self.out_sent == self.out.len()
+                && self.window.as_ref().is_none_or(Buf::is_flushed)
+                && self.tail.is_sent())
     }
 
     /// The first `n` bytes of [`RequestHalf::slices`] have left.

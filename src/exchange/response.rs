@@ -355,7 +355,9 @@ impl ResponseHalf {
 
     /// Everything judged so far has left.
     pub(super) fn is_flushed(&self) -> bool {
-        self.slices().iter().all(|slice| slice.is_empty())
+        self.out_sent == self.out.len()
+            && self.window.as_ref().is_none_or(Buf::is_flushed)
+            && self.tail.is_sent()
     }
 
     /// The first `n` bytes of [`ResponseHalf::slices`] have left.

@@ -45,6 +45,11 @@ impl Tail {
         self.end.bytes().get(usize::from(self.sent)..).unwrap_or_default()
     }
 
+    /// Nothing of it is to leave.
+    pub(super) fn is_sent(self) -> bool {
+        self.is_none() || self.left().is_empty()
+    }
+
     /// So many bytes have left.
     #[allow(clippy::cast_possible_truncation)] // Never more than there are.
     pub(super) fn sent(&mut self, n: usize) {

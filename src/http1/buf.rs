@@ -127,6 +127,12 @@ impl Buf {
         &self.0.data[self.0.sent..self.0.ready]
     }
 
+    /// Nothing is pending.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.0.sent == self.0.ready
+    }
+
     /// The first `n` pending bytes have left. They are kept until [`Buf::release`].
     pub fn sent(&mut self, n: usize) {
         self.0.sent += n;

@@ -95,7 +95,9 @@ impl Scan {
 
     /// Begins anew.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        if !self.is_fresh() {
+            *self = Self::default();
+        }
     }
 }
 
