@@ -163,23 +163,24 @@ impl Exchange {
         Step::Finished(Fate { keep_client: !linger && self.keeps(), keep_server: false })
     }
 
-    pub(super) fn lingering(&mut self, told: bool, left: u64) -> Step {
+    pub(super) fn lingering(&mut self, told: bool, left: u32) -> Step {
         if !told {
             self.phase = Phase::Linger { told: true, left };
             return Step::Shutdown(Side::Client);
         }
-        let thrown = self.request.window.as_ref().map_or(0, |window| window.all().len()) as u64;
+        let thrown = self.request.window.as_ref().map_or(0, |window| window.all().len());
+        let left = u32::try_from(thrown).map_or(0, |thrown| left.saturating_sub(thrown));
         if let Some(window) = &mut self.request.window {
             window.clear();
         }
         if self.request.ended {
             return self.close(false);
         }
-        if thrown >= left {
+        if left == 0 {
             self.because("linger");
             return self.close(false);
         }
-        self.phase = Phase::Linger { told, left: left - thrown };
+        self.phase = Phase::Linger { told, left };
         Step::Wait
     }
 }

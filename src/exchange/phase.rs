@@ -53,7 +53,7 @@ pub enum Phase {
         /// The client was told that nothing follows.
         told: bool,
         /// Bytes that may still be thrown away.
-        left: u64,
+        left: u32,
     },
     /// Nothing more happens.
     Over,

@@ -31,7 +31,7 @@ pub(super) struct RequestHalf {
     body: Body,
     tail: Tail,
     /// The protocols that it asks to switch to, when it does.
-    protocols: Vec<u8>,
+    protocols: Box<[u8]>,
     pub(super) version: Version,
     /// The client would like to use the connection again.
     pub(super) keep_alive: bool,
@@ -60,7 +60,7 @@ impl RequestHalf {
             out_sent: 0,
             body: Body::new(Framing::None, 0),
             tail: Tail::new(End::Own),
-            protocols: Vec::new(),
+            protocols: Box::default(),
             version: Version::Http11,
             keep_alive: false,
             takes_trailers: false,
@@ -122,10 +122,7 @@ impl RequestHalf {
     pub(super) fn commit(&mut self, heads: &mut Heads, forward: &Forward<'_>, host_as_received: bool) {
         let Heads { asked, out: joined, .. } = heads;
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
-        self.protocols.clear();
-        if let Some(upgrade) = asked.head.upgrade {
-            self.protocols.extend_from_slice(upgrade.of(bytes));
-        }
+        self.protocols = asked.head.upgrade.map_or_else(Box::default, |upgrade| upgrade.of(bytes).into());
         if bytes.len() == asked.end {
             asked.write(&mut self.out, bytes, forward, host_as_received);
             return self.skip_head(asked.end);

@@ -51,7 +51,7 @@ pub(super) struct ResponseHalf {
     /// The server would like to use its connection again.
     pub(super) keep_alive: bool,
     /// Interim responses seen.
-    pub(super) interim: usize,
+    pub(super) interim: u8,
     /// The status of the final head, or of a switch, that the client gets; 0 before that.
     pub(super) status: u16,
     /// The body has been read to its end.

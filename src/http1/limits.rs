@@ -28,7 +28,7 @@ pub const TRAILERS: usize = 8 * 1024;
 /// Most trailer fields.
 pub const TRAILER_FIELDS: usize = 32;
 /// Interim (1xx) responses to one request.
-pub const INTERIM_RESPONSES: usize = 16;
+pub const INTERIM_RESPONSES: u8 = 16;
 /// Bytes of interim responses that wait for a client; it may not read before it has sent its body, and need not wait for
 /// them. What comes above is dropped.
 pub const INTERIM_BACKLOG: usize = 64 * 1024;
@@ -36,6 +36,6 @@ pub const INTERIM_BACKLOG: usize = 64 * 1024;
 /// that offers less, byte by byte, holds a connection and means nothing by it; the slowest modem has it in a second.
 pub const PROGRESS: u32 = 1024;
 /// Bytes thrown away after an early answer, so that the client can read it before the reset.
-pub const LINGER: u64 = 256 * 1024;
+pub const LINGER: u32 = 256 * 1024;
 /// How long what still comes is thrown away for that (nginx's `lingering_timeout`).
 pub const LINGER_TIME: Duration = Duration::from_secs(5);
