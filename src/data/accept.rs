@@ -13,10 +13,10 @@ use super::conn::{Conn, PeerText};
 use super::socket::Socket;
 use super::timers::Alarm;
 use super::token::{Kind, Token};
-use super::worker::Worker;
+use super::worker::{Worker, queue};
 
 /// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
-const ACCEPTS: usize = 64;
+pub(super) const ACCEPTS: usize = 64;
 /// How long accepting pauses when there are no descriptors or no memory for it; it goes on earlier when a connection
 /// closes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -26,7 +26,7 @@ impl Worker {
         self.conns.len() < self.max_connections
     }
 
-    /// Takes waiting connections, and pumps each at once: its first bytes are often there already.
+    /// Takes waiting connections. They are pumped in this very turn: their first bytes are often there already.
     pub(super) fn accept(&mut self) {
         if self.paused.is_some_and(|until| until <= self.ctx.now) {
             self.paused = None;
@@ -71,7 +71,7 @@ impl Worker {
             return self.ctx.refused.count("too-many-connections");
         }
         let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
-        entry.insert(Conn {
+        let conn = entry.insert(Conn {
             socket,
             token,
             peer,
@@ -82,7 +82,7 @@ impl Worker {
             alarm: Alarm::default(),
             active: None,
         });
-        self.pump(slot);
+        queue(&mut self.runnable, conn);
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections that may wait in one listener's queue; the kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: u16 = 4096;
 
 /// Bytes of a response that wait in the kernel for a client that has no room for them. By itself the kernel takes
 /// megabytes for each who does not read, and a thousand of them use up what it has for all connections of the machine.
@@ -105,7 +105,7 @@ impl Listeners {
         self.sockets
             .into_iter()
             .map(|socket| {
-                socket.listen(BACKLOG)?;
+                socket.listen(BACKLOG.into())?;
                 Ok(mio::net::TcpListener::from_std(socket.into()))
             })
             .collect()

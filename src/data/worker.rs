@@ -13,9 +13,11 @@ use mio::{Events, Interest, Poll};
 use slab::Slab;
 use tokio::sync::mpsc;
 
+use super::accept::ACCEPTS;
 use super::answer;
 use super::conn::Conn;
 use super::ctx::Ctx;
+use super::listen::BACKLOG;
 use super::pump::watch;
 use super::token::{Kind, Token};
 use crate::exchange::Step;
@@ -342,7 +344,11 @@ impl Worker {
         }
         self.acceptable = true;
         self.paused = None;
-        while self.acceptable && self.paused.is_none() && self.has_room() {
+        // No more than the kernel keeps waiting: clients that go on coming would hold the worker here.
+        for _ in 0..self.listeners.len() * usize::from(BACKLOG).div_ceil(ACCEPTS) {
+            if !self.acceptable || self.paused.is_some() || !self.has_room() {
+                break;
+            }
             self.accept();
         }
         self.ctx.draining = true;
