@@ -57,7 +57,7 @@ pub struct Gauges {
     pub leases: u64,
     /// Timers that will come due.
     pub timers: usize,
-    /// Finished exchanges that are kept to be used again.
+    /// Exchanges that are kept ready, mostly finished ones.
     pub spare: usize,
     /// Connections of clients that were accepted since the start.
     pub accepted: u64,

@@ -13,7 +13,7 @@ use super::conn::{Conn, PeerText};
 use super::socket::Socket;
 use super::timers::Alarm;
 use super::token::{Kind, Token};
-use super::worker::{Worker, queue};
+use super::worker::Worker;
 
 /// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
 pub(super) const ACCEPTS: usize = 64;
@@ -26,7 +26,8 @@ impl Worker {
         self.conns.len() < self.max_connections
     }
 
-    /// Takes waiting connections. They are pumped in this very turn: their first bytes are often there already.
+    /// Takes waiting connections, and pumps each at once: its first bytes are often there already, and one that is gone
+    /// gives its descriptor back before the next one needs it.
     pub(super) fn accept(&mut self) {
         if self.paused.is_some_and(|until| until <= self.ctx.now) {
             self.paused = None;
@@ -71,7 +72,7 @@ impl Worker {
             return self.ctx.refused.count("too-many-connections");
         }
         let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
-        let conn = entry.insert(Conn {
+        entry.insert(Conn {
             socket,
             token,
             peer,
@@ -82,7 +83,7 @@ impl Worker {
             alarm: Alarm::default(),
             active: None,
         });
-        queue(&mut self.runnable, conn);
+        self.pump(slot);
     }
 }
 

@@ -66,7 +66,7 @@ pub struct Ctx {
     pub starved: VecDeque<Token>,
     /// Timers that came due, for the moment in which they are looked at.
     pub due: Vec<Token>,
-    /// Exchanges to be used again.
+    /// Exchanges to be used, mostly again.
     pub spare: Vec<Box<Active>>,
     /// Exchanges under way.
     pub exchanges: usize,
@@ -105,12 +105,9 @@ impl Ctx {
     #[must_use]
     pub fn open(&mut self) -> Box<Active> {
         self.exchanges += 1;
-        let env = Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining };
-        if let Some(mut active) = self.spare.pop() {
-            active.exchange.recycle(&env);
-            return active;
-        }
-        self.fresh()
+        let Some(mut active) = self.spare.pop() else { return self.fresh() };
+        active.exchange.recycle(&self.env());
+        active
     }
 
     fn fresh(&self) -> Box<Active> {

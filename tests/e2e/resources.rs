@@ -69,7 +69,14 @@ fn five_hundred_clients_meet_sixty_four_descriptors() {
 
         drop(crowd);
         let begun = Instant::now();
-        assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+        // What the crowd has asked for waits in the queue, and comes first. Only where the operator has allowed more
+        // connections than there are descriptors can that leave none for the server.
+        let answer = wait::until("an answer", || {
+            let answer = elb.client().ask(get(SITE, "/"));
+            let told = answer.head.get("X-ELB-Reason");
+            (flags.is_empty() || told != Some("no-descriptors")).then_some(answer)
+        });
+        assert_eq!(answer.text(), "a");
         assert!(begun.elapsed() < Duration::from_secs(5), "no timeout may be needed: {:?}", begun.elapsed());
         let all = until_all(&elb, "exchanges", |all| all["exchanges"] == 0);
         println!("refused: {}", all["refused"]);
