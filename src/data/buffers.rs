@@ -2,15 +2,19 @@
 //!
 //! It owns windows that nobody uses and the count of those that are lent; it never looks into one. Next: `conn` borrows.
 
+use crate::exchange::{BULK_WINDOW, FIRST_WINDOW};
 use crate::http1::buf::Buf;
 
-/// The sizes: what every exchange begins with, what is kept for a replay, and what bulk bodies and large heads get.
-pub const CLASSES: [usize; 3] = [32 * 1024, 64 * 1024, 256 * 1024];
+/// The sizes: what every exchange begins with, what bulk bodies get and what is kept for a replay, and what large heads get.
+pub const CLASSES: [usize; 3] = [FIRST_WINDOW, BULK_WINDOW, 256 * 1024];
 /// The share of the stock that only exchanges under way may use up: one that holds a window and waits for its second
 /// would wait for ever if others that have just begun held all the rest.
 const RESERVE: usize = 4;
+/// The share of the stock up to which a window may be larger than it must be: clients that stop reading hold theirs, and a
+/// thousand of them are to cost the others nothing.
+const PLENTY: usize = 4;
 /// Free windows of each size that are kept for the next exchange; the rest go back to the allocator.
-const SPARE: [usize; 3] = [64, 16, 8];
+const SPARE: [usize; 3] = [64, 32, 8];
 
 /// The stock.
 #[derive(Debug)]
@@ -46,6 +50,12 @@ impl Buffers {
     #[must_use]
     pub fn take_first(&mut self, at_least: usize) -> Option<Buf> {
         self.take_within(at_least, self.limit - self.limit / RESERVE)
+    }
+
+    /// The same for an exchange that could go on with less, as long as there is plenty.
+    #[must_use]
+    pub fn take_useful(&mut self, at_least: usize) -> Option<Buf> {
+        self.take_within(at_least, self.limit / PLENTY)
     }
 
     fn take_within(&mut self, at_least: usize, limit: usize) -> Option<Buf> {
@@ -119,6 +129,14 @@ mod tests {
         let first: Vec<Buf> = std::iter::from_fn(|| stock.take_first(1)).collect();
         assert_eq!(first.len(), 3);
         assert!(stock.take(1).is_some() && stock.take(1).is_none());
+    }
+
+    #[test]
+    fn more_than_is_needed_is_lent_from_the_first_quarter() {
+        let mut stock = Buffers::new(8 * CLASSES[2]);
+        let useful: Vec<Buf> = std::iter::from_fn(|| stock.take_useful(CLASSES[2])).collect();
+        assert_eq!(useful.len(), 2);
+        assert!(stock.take_first(CLASSES[2]).is_some());
     }
 
     #[test]

@@ -11,7 +11,8 @@ use super::buffers::Buffers;
 use super::conn::{Active, Conn};
 use super::ctx::Ctx;
 use super::socket::{Flow, Socket};
-use crate::exchange::{NoServer, Side};
+use crate::exchange::{Need, NoServer, Side};
+use crate::http1::buf::Buf;
 
 /// Bytes that one connection may read in one turn, so that a bulk transfer does not keep the others waiting: a few of
 /// the largest windows.
@@ -191,35 +192,45 @@ fn read(socket: &mut Socket, active: &mut Active, side: Side, budget: &mut usize
 
 /// Sees to it that a side has a window with room; `false` when the stock is used up.
 fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
-    let wanted = active.exchange.make_room(side);
-    if wanted == 0 {
+    let Need { least, useful } = active.exchange.make_room(side);
+    if useful > least
+        && let Some(fresh) = ctx.buffers.take_useful(useful)
+    {
+        lend(active, side, fresh, ctx);
         return true;
     }
-    if !Buffers::larger_than(wanted - 1) {
+    if least == 0 {
+        return true;
+    }
+    if !Buffers::larger_than(least - 1) {
         return false;
     }
     // What is kept for another server is given up before anybody waits for a window.
-    if !take(active, side, wanted, ctx) && active.exchange.forgo_replay() && side == Side::Server {
+    if !take(active, side, least, ctx) && active.exchange.forgo_replay() && side == Side::Server {
         if let Some(unused) = active.exchange.reclaim(Side::Client) {
             ctx.buffers.give(unused);
         }
-        take(active, side, wanted, ctx);
+        take(active, side, least, ctx);
     }
     active.starved |= active.exchange.room(side).is_empty();
     !active.exchange.room(side).is_empty()
 }
 
 /// Lends a window of the stock; `false` when that is used up.
-fn take(active: &mut Active, side: Side, wanted: usize, ctx: &mut Ctx) -> bool {
+fn take(active: &mut Active, side: Side, least: usize, ctx: &mut Ctx) -> bool {
     let taken = match active.exchange.held() {
-        0 => ctx.buffers.take_first(wanted),
-        _ => ctx.buffers.take(wanted),
+        0 => ctx.buffers.take_first(least),
+        _ => ctx.buffers.take(least),
     };
     let Some(fresh) = taken else { return false };
+    lend(active, side, fresh, ctx);
+    true
+}
+
+fn lend(active: &mut Active, side: Side, fresh: Buf, ctx: &mut Ctx) {
     if let Some(unused) = active.exchange.lend(side, fresh) {
         ctx.buffers.give(unused);
     }
-    true
 }
 
 fn send_to_server(active: &mut Active, ctx: &mut Ctx) -> bool {

@@ -60,12 +60,14 @@ impl Exchange {
             Side::Client => {
                 if let Some(window) = &mut self.request.window {
                     window.filled(n);
+                    self.request.bulk.came(n, window);
                 }
             }
             Side::Server => {
                 self.response.begun = true;
                 if let Some(window) = &mut self.response.window {
                     window.filled(n);
+                    self.response.bulk.came(n, window);
                 }
             }
         }

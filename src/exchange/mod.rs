@@ -18,3 +18,4 @@ mod windows;
 pub use heads::Heads;
 pub use machine::Exchange;
 pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Step};
+pub use windows::{BULK_WINDOW, FIRST_WINDOW, Need};

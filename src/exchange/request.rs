@@ -6,6 +6,7 @@
 use super::heads::{Asked, Heads};
 use super::phase::Forward;
 use super::tail::{End, Tail};
+use super::windows::{Bulk, FIRST_WINDOW};
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
@@ -17,8 +18,6 @@ use crate::http1::scan::Scan;
 pub(super) const REPLAY: usize = 64 * 1024;
 /// What nearly all heads that leave fit in.
 pub(super) const HEAD: usize = 512;
-/// The window that every exchange begins with: a body of 16 KiB and its head come in one read.
-pub(super) const FIRST_WINDOW: usize = 32 * 1024;
 
 /// The request and what has become of it.
 #[derive(Debug)]
@@ -28,7 +27,8 @@ pub(super) struct RequestHalf {
     /// The head that goes out, if it did not go into the window; it is kept as long as the request.
     out: Vec<u8>,
     out_sent: usize,
-    body: Body,
+    pub(super) body: Body,
+    pub(super) bulk: Bulk,
     tail: Tail,
     /// The protocols that it asks to switch to, when it does.
     protocols: Box<[u8]>,
@@ -59,6 +59,7 @@ impl RequestHalf {
             out: Vec::with_capacity(HEAD),
             out_sent: 0,
             body: Body::new(Framing::None, 0),
+            bulk: Bulk::default(),
             tail: Tail::new(End::Own),
             protocols: Box::default(),
             version: Version::Http11,
@@ -82,7 +83,7 @@ impl RequestHalf {
         }
         self.out.clear();
         self.out.shrink_to(FIRST_WINDOW);
-        (self.out_sent, self.tail) = (0, Tail::new(End::Own));
+        (self.out_sent, self.tail, self.bulk) = (0, Tail::new(End::Own), Bulk::default());
         (self.done, self.kept, self.begun, self.abandoned) = (false, true, false, false);
     }
 

@@ -4,8 +4,9 @@
 //! them. Next: `machine` drives it.
 
 use super::heads::Heads;
-use super::request::{FIRST_WINDOW, HEAD};
+use super::request::HEAD;
 use super::tail::{End, Tail};
+use super::windows::{Bulk, FIRST_WINDOW};
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
@@ -43,7 +44,8 @@ pub(super) struct ResponseHalf {
     final_at: Option<usize>,
     /// The final head is in the window, right before the body, and nothing of it has left.
     joined: bool,
-    body: Body,
+    pub(super) body: Body,
+    pub(super) bulk: Bulk,
     tail: Tail,
     mode: Mode,
     passes_trailers: bool,
@@ -74,6 +76,7 @@ impl ResponseHalf {
             final_at: None,
             joined: false,
             body: Body::new(Framing::None, 0),
+            bulk: Bulk::default(),
             tail: Tail::new(End::Own),
             mode: Mode::Pass,
             passes_trailers: false,
@@ -99,7 +102,7 @@ impl ResponseHalf {
 
     /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
     pub(super) fn restart(&mut self) {
-        (self.done, self.begun, self.ended) = (false, false, false);
+        (self.done, self.begun, self.ended, self.bulk) = (false, false, false, Bulk::default());
         if let Some(window) = &mut self.window {
             window.clear();
         }

@@ -4,25 +4,71 @@
 
 use super::machine::Exchange;
 use super::phase::Side;
-use super::request::FIRST_WINDOW;
+use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 
+/// The window that every exchange begins with: a body of 16 KiB and its head come in one read.
+pub const FIRST_WINDOW: usize = 32 * 1024;
+/// The window that bulk bodies get. What it holds leaves in one segment where packets may be as large, so that it wakes the
+/// peer once: 64 KiB cost a tenth less than 32, and 128, 256 and 1,024 more than either.
+pub const BULK_WINDOW: usize = 64 * 1024;
+
+/// How many bytes the next window of a side should be able to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Need {
+    /// Without these the side cannot be read; 0 when its present window has room.
+    pub least: usize,
+    /// With these it takes fewer calls; `least` when they would save none.
+    pub useful: usize,
+}
+
+impl Need {
+    fn exactly(least: usize) -> Self {
+        Self { least, useful: least }
+    }
+}
+
+/// Whether a side brings more at once than the first window holds.
+///
+/// Seen from what comes and not from a length that was promised, so that it holds for chunks and tunnels too, and a peer
+/// that announces much and sends little gets no more memory than any other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Bulk(bool);
+
+impl Bulk {
+    /// `n` bytes came into this window.
+    #[inline]
+    pub(super) fn came(&mut self, n: usize, window: &Buf) {
+        self.0 = window.is_used_up() || (self.0 && n >= FIRST_WINDOW);
+    }
+
+    /// Bytes that one read may well bring, with this body under way.
+    fn expects(self, body: &Body) -> usize {
+        let left = body.remaining().map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        if self.0 { left.min(BULK_WINDOW) } else { 0 }
+    }
+}
+
 impl Exchange {
-    /// Makes room for bytes that this side wants, where that takes only what need not be kept. Otherwise, how many bytes
-    /// the next window should be able to hold; 0 when the present one has room.
+    /// Makes room for bytes that this side wants, where that takes only what need not be kept, and says what window would
+    /// hold them otherwise, or better.
     #[must_use]
-    pub fn make_room(&mut self, side: Side) -> usize {
-        let window = match side {
+    pub fn make_room(&mut self, side: Side) -> Need {
+        let (window, expected) = match side {
             Side::Client => {
                 self.request.make_room();
-                &self.request.window
+                (&self.request.window, self.request.bulk.expects(&self.request.body))
             }
-            Side::Server => &self.response.window,
+            Side::Server => (&self.response.window, self.response.bulk.expects(&self.response.body)),
         };
         match window {
-            Some(window) if window.is_full() => window.capacity() + 1,
-            Some(_) => 0,
-            None => FIRST_WINDOW,
+            Some(window) if window.is_full() => Need::exactly(window.capacity() + 1),
+            // Whoever has not sent what it holds has no use for more.
+            Some(window) if window.is_empty() && window.capacity() < expected => {
+                Need { least: 0, useful: expected }
+            }
+            Some(_) => Need::exactly(0),
+            None => Need { least: FIRST_WINDOW, useful: FIRST_WINDOW.max(expected) },
         }
     }
 

@@ -131,13 +131,12 @@ impl Body {
         self.place == Place::Done
     }
 
-    /// Content bytes that follow without anything to be scanned between them: what is left of a body with a length, or
-    /// of the current chunk.
+    /// Bytes that are left of a body with a length.
     #[inline]
     #[must_use]
-    pub fn remaining_hint(&self) -> Option<u64> {
+    pub fn remaining(&self) -> Option<u64> {
         match self.place {
-            Place::Length(left) | Place::Chunk(left) => Some(left),
+            Place::Length(left) => Some(left),
             _ => None,
         }
     }

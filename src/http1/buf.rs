@@ -52,6 +52,12 @@ impl Buf {
         self.0.end - self.0.start == self.0.data.len()
     }
 
+    /// Has no room behind its last byte without [`Buf::compact`].
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.0.end == self.0.data.len()
+    }
+
     /// Is full of bytes that cannot be judged before there are more: only a larger window helps.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
@@ -60,7 +66,7 @@ impl Buf {
 
     /// Where new bytes go. Moves the held bytes to the front first when nothing is left behind them.
     pub fn room(&mut self) -> &mut [u8] {
-        if self.0.end == self.0.data.len() {
+        if self.is_used_up() {
             self.compact();
         }
         &mut self.0.data[self.0.end..]
@@ -201,6 +207,11 @@ impl Buf {
         let held = self.0.end - self.0.start;
         if held > other.0.data.len() {
             return (self, other);
+        }
+        if held == 0 {
+            self.clear();
+            other.clear();
+            return (other, self);
         }
         other.0.data[..held].copy_from_slice(&self.0.data[self.0.start..self.0.end]);
         other.0.start = 0;

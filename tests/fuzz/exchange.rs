@@ -6,14 +6,16 @@
 
 use std::time::{Duration, Instant};
 
-use elb::exchange::{Env, Exchange, Fate, Forward, Heads, NoServer, Phase, Policy, Side, Step};
+use elb::exchange::{
+    BULK_WINDOW, Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Need, NoServer, Phase, Policy, Side, Step,
+};
 use elb::http1::buf::Buf;
 
 use super::script::{Event, Servers, events};
 use super::{shown, streams};
 
 /// Sizes of windows, as `data::buffers` has them.
-const CLASSES: [usize; 3] = [16 * 1024, 64 * 1024, 256 * 1024];
+const CLASSES: [usize; 3] = [FIRST_WINDOW, BULK_WINDOW, 256 * 1024];
 /// Turns after which an exchange that still moves is one that never rests.
 const TURNS: usize = 20_000;
 /// Events of one script; more only cost time.
@@ -229,10 +231,10 @@ impl Shell {
         if !self.exchange.wants(side) {
             return false;
         }
-        let wanted = self.exchange.make_room(side);
-        let lent = CLASSES.into_iter().find(|class| *class >= wanted).filter(|_| self.windows);
+        let Need { useful, .. } = self.exchange.make_room(side);
+        let lent = CLASSES.into_iter().find(|class| *class >= useful).filter(|_| self.windows);
         if let Some(size) = lent
-            && self.exchange.room(side).len() < wanted
+            && useful > 0
         {
             drop(self.exchange.lend(side, Buf::new(size)));
         }

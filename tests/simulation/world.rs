@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use elb::exchange::{Env, Exchange, Heads, Policy, Side, Step};
+use elb::exchange::{Env, Exchange, Heads, Need, Policy, Side, Step};
 use elb::http1::buf::Buf;
 
 use crate::chance::Chance;
@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) ruled: bool,
     /// The size of the first window of each side.
     window: usize,
+    /// Larger windows are lent where they are useful.
+    generous: bool,
     start: Instant,
     /// Milliseconds since then.
     pub(crate) now: u64,
@@ -101,6 +103,7 @@ impl World {
         let (grain, weight) = chance.pick(&[(1, 20), (7, 100), (40, 300), (600, 1500), (20_000, 4000)]);
         let ruled = chance.one_in(4);
         let window = chance.pick(&[512, 1024, 4096, 16_384]);
+        let generous = chance.one_in(3);
         let (start, policy) = (Instant::now(), policy());
         let env = Env { now: start, policy: &policy, date: &[b'd'; 29], draining: false };
         let client = Client::new(fair, weight, ruled, &mut chance);
@@ -119,6 +122,7 @@ impl World {
             weight,
             ruled,
             window,
+            generous,
             start,
             now: 0,
             policy,
@@ -281,7 +285,7 @@ impl World {
 
     /// Lends a window where one is wanted; whether there is room after that.
     pub(crate) fn window(&mut self, side: Side) -> bool {
-        if !self.exchange.room(side).is_empty() {
+        if !self.exchange.room(side).is_empty() && !self.generous {
             return true;
         }
         if self.dearth.is_some_and(|(from, to)| (from..to).contains(&self.now)) {
@@ -291,10 +295,19 @@ impl World {
             return !self.exchange.room(side).is_empty();
         }
         let at = side as usize;
-        let wanted = self.exchange.make_room(side);
-        let size = if self.lent[at] == 0 { self.window } else { wanted.next_power_of_two() };
-        let bound = if side == Side::Client { 128 * 1024 } else { 512 * 1024 };
-        assert!(size <= bound, "a window of {size} for the {side:?}");
+        let Need { least, useful } = self.exchange.make_room(side);
+        let larger = self.generous && useful > least;
+        if least == 0 && !larger {
+            return true;
+        }
+        let size = if larger {
+            useful.next_power_of_two()
+        } else if self.lent[at] == 0 {
+            self.window
+        } else {
+            least.next_power_of_two()
+        };
+        assert!(size <= 512 * 1024, "a window of {size} for the {side:?}");
         self.lent[at] += 1;
         if let Some(unused) = self.exchange.lend(side, Buf::new(size)) {
             self.give(side, &unused);

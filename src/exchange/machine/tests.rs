@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::exchange::request::FIRST_WINDOW;
-use crate::exchange::{Fate, NoServer, Policy};
+use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, Fate, Need, NoServer, Policy};
 use crate::http1::buf::Buf;
 
 mod faults;
@@ -142,9 +141,9 @@ impl Play {
     pub(super) fn feed(&mut self, side: Side, mut bytes: &[u8]) -> &mut Self {
         while !bytes.is_empty() {
             assert!(self.exchange.wants(side), "{side:?} is not wanted");
-            if self.exchange.room(side).is_empty() {
-                let wanted = self.exchange.make_room(side);
-                let size = if wanted == FIRST_WINDOW { self.window } else { wanted.next_power_of_two() };
+            let Need { useful, .. } = self.exchange.make_room(side);
+            if useful > 0 {
+                let size = if useful == FIRST_WINDOW { self.window } else { useful.next_power_of_two() };
                 drop(self.exchange.lend(side, Buf::new(size)));
             }
             let room = self.exchange.room(side);
@@ -412,4 +411,46 @@ fn each_phase_has_its_deadline() {
     let mut nothing = Play::new();
     nothing.time_passes();
     assert_eq!(nothing.last(), Step::Close { reset: false, failed: false });
+}
+
+/// The window that a server's side would be lent for its next read.
+fn useful(play: &mut Play) -> usize {
+    let unused = play.exchange.reclaim(Side::Server);
+    assert!(unused.is_some(), "all has left");
+    play.exchange.make_room(Side::Server).useful
+}
+
+#[test]
+fn a_server_that_fills_its_window_gets_a_larger_one_while_it_sends_as_much() {
+    let mut play = Play::new();
+    play.window = FIRST_WINDOW;
+    play.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nfirst");
+    assert_eq!(useful(&mut play), FIRST_WINDOW, "a promise alone is worth nothing");
+    play.server(&"x".repeat(2 * FIRST_WINDOW + 1000));
+    assert_eq!(useful(&mut play), BULK_WINDOW);
+    play.server(&"x".repeat(FIRST_WINDOW));
+    assert_eq!(useful(&mut play), BULK_WINDOW);
+    play.server("and a little");
+    assert_eq!(useful(&mut play), FIRST_WINDOW);
+}
+
+#[test]
+fn a_window_is_no_larger_than_what_is_left_of_the_body() {
+    let mut play = Play::new();
+    play.window = FIRST_WINDOW;
+    let left = FIRST_WINDOW + 99;
+    let length = left + 2 * FIRST_WINDOW;
+    play.client(GET).server(&format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"));
+    play.server(&"x".repeat(2 * FIRST_WINDOW));
+    assert_eq!(useful(&mut play), left);
+}
+
+#[test]
+fn a_client_that_is_behind_gets_its_server_no_larger_window() {
+    let mut play = Play::new();
+    play.window = FIRST_WINDOW;
+    play.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
+    play.deaf = true;
+    play.server(&"x".repeat(FIRST_WINDOW - 512)).server("x");
+    assert_eq!(play.exchange.make_room(Side::Server), Need { least: 0, useful: 0 });
 }

@@ -27,11 +27,11 @@ fn read(framing: Framing, max: u64, wire: &[u8], stops: impl IntoIterator<Item =
     for stop in stops.into_iter().chain([wire.len()]) {
         loop {
             let shown = &wire[outcome.taken..stop];
-            let hint = body.remaining_hint();
+            let left = body.remaining();
             let before = body.clone();
             outcome.taken += match body.next(shown) {
                 Ok(Piece::Data(n)) => {
-                    assert!(n > 0 && n as u64 <= hint.unwrap_or(u64::MAX));
+                    assert!(n > 0 && n as u64 <= left.unwrap_or(u64::MAX));
                     outcome.content.extend_from_slice(&shown[..n]);
                     n
                 }
@@ -287,16 +287,15 @@ fn the_bound_on_content_counts_data_alone() {
 }
 
 #[test]
-fn the_hint_is_what_needs_no_scanning() {
+fn what_is_left_is_known_of_a_length_only() {
     let mut body = Body::new(Framing::Length(10), 10);
-    assert_eq!(body.remaining_hint(), Some(10));
+    assert_eq!(body.remaining(), Some(10));
     assert_eq!(body.next(b"abc"), Ok(Piece::Data(3)));
-    assert_eq!(body.remaining_hint(), Some(7));
+    assert_eq!(body.remaining(), Some(7));
     let mut body = Body::new(Framing::Chunked, 10);
-    assert_eq!(body.remaining_hint(), None);
     assert_eq!(body.next(b"8\r\n"), Ok(Piece::Line(3)));
-    assert_eq!(body.remaining_hint(), Some(8));
-    assert_eq!(Body::new(Framing::Close, 10).remaining_hint(), None);
+    assert_eq!(body.remaining(), None);
+    assert_eq!(Body::new(Framing::Close, 10).remaining(), None);
 }
 
 /// `before`, then as much filling as makes the whole `length` bytes long, then `after`.
