@@ -14,8 +14,7 @@ const WINDOW: usize = 64 * 1024;
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("exchange");
-    let policy = policy();
-    let env = Env { now: Instant::now(), policy: &policy, date: &[b'-'; 29], draining: false };
+    let env = Env { now: Instant::now(), policy: policy(), date: [b'-'; 29], draining: false };
     for (name, request, response) in [
         ("plain", samples::PLAIN_REQUEST, samples::PLAIN_RESPONSE),
         ("browser", samples::BROWSER_REQUEST, samples::RICH_RESPONSE),
@@ -40,7 +39,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 fn pass(
     exchange: &mut Exchange,
     heads: &mut Heads,
-    env: &Env<'_>,
+    env: &Env,
     request: &[u8],
     response: &[u8],
 ) -> [usize; 2] {

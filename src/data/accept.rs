@@ -29,7 +29,7 @@ impl Worker {
     /// Takes waiting connections, and pumps each at once: its first bytes are often there already, and one that is gone
     /// gives its descriptor back before the next one needs it.
     pub(super) fn accept(&mut self) {
-        if self.paused.is_some_and(|until| until <= self.ctx.now) {
+        if self.paused.is_some_and(|until| until <= self.ctx.env.now) {
             self.paused = None;
         }
         if !self.acceptable || self.paused.is_some() {
@@ -52,7 +52,7 @@ impl Worker {
                         // No descriptors, no memory: what runs goes on, and the queue waits in the kernel.
                         tracing::debug!(worker = self.index, %error, "accepting pauses");
                         self.ctx.refused.count(exhausted(&error).unwrap_or("accept-failed"));
-                        self.paused = Some(self.ctx.now + ACCEPT_PAUSE);
+                        self.paused = Some(self.ctx.env.now + ACCEPT_PAUSE);
                         return;
                     }
                 }
@@ -71,7 +71,7 @@ impl Worker {
         if !self.ctx.clients.enter(peer) {
             return self.ctx.refused.count("too-many-connections");
         }
-        let deadline = self.ctx.now + self.ctx.policy.client_header_timeout;
+        let deadline = self.ctx.env.now + self.ctx.env.policy.client_header_timeout;
         entry.insert(Conn {
             socket,
             token,

@@ -35,8 +35,7 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
     let mut stepped = false;
     loop {
         let Some(active) = &mut conn.active else { return Driven::Idle };
-        let (env, heads) = ctx.env_and_heads();
-        match active.exchange.step(&env, heads) {
+        match active.exchange.step(&ctx.env, &mut ctx.heads) {
             Step::Wait => return Driven::Waiting { stepped },
             Step::Route => {
                 if route(active, conn.peer.as_bytes(), ctx) {
@@ -46,8 +45,7 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
             Step::Connect { same } => connect(active, conn.token.slot, same, ctx),
             Step::Others => {
                 let others = others(active, ctx);
-                let (env, heads) = ctx.env_and_heads();
-                active.exchange.better(&env, heads, others);
+                active.exchange.better(&ctx.env, &mut ctx.heads, others);
             }
             Step::Drop { failed } => drop_server(active, failed, ctx),
             Step::Shutdown(Side::Client) => conn.socket.shutdown(),
@@ -77,7 +75,7 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
 fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
     active.tried.clear();
     active.upstream = None;
-    active.routed = ctx.now;
+    active.routed = ctx.env.now;
     let request = active.exchange.route_request(&ctx.heads);
     if is_admin(request.path)
         && let Some(adoptions) = &ctx.adoptions
@@ -85,21 +83,18 @@ fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
         if adoptions.capacity() > 0 {
             return true;
         }
-        active.exchange.denied(&ctx.env(), &ctx.heads, 503, "admin-busy");
+        active.exchange.denied(&ctx.env, &ctx.heads, 503, "admin-busy");
         return false;
     }
     ctx.requests += 1;
-    // The environment is put together by hand: the view stays borrowed for as long as its answer is used.
-    let env =
-        crate::exchange::Env { now: ctx.now, policy: &ctx.policy, date: &ctx.date, draining: ctx.draining };
     match ctx.view.route(&request, &mut ctx.pool) {
-        Routed::Denied { status, reason } => active.exchange.denied(&env, &ctx.heads, status, reason),
+        Routed::Denied { status, reason } => active.exchange.denied(&ctx.env, &ctx.heads, status, reason),
         Routed::Forward { domain, upstream, backend, path } => {
             active.domain = Some(domain);
             active.upstream = upstream;
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { peer, path, host, extra: backend.headers() };
-            active.exchange.forward(&env, &mut ctx.heads, &forward);
+            active.exchange.forward(&ctx.env, &mut ctx.heads, &forward);
         }
     }
     false
@@ -116,7 +111,7 @@ fn is_admin(path: &[u8]) -> bool {
 fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let none = |status, reason| NoServer::NoneLeft { status, reason };
     let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream)) else {
-        return active.exchange.refused(&ctx.env(), none(502, "unknown-upstream"));
+        return active.exchange.refused(&ctx.env, none(502, "unknown-upstream"));
     };
     let kept = active.lease.take();
     let again = kept.as_ref().filter(|_| same).and_then(|lease| local.balancer.index_of(lease));
@@ -127,12 +122,12 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
         }
         (_, kept) => {
             if let Some(lease) = kept {
-                local.balancer.done(lease, false, ctx.now);
+                local.balancer.done(lease, false, ctx.env.now);
             }
-            let Some((at, lease)) = local.balancer.pick(&active.tried, ctx.now) else {
+            let Some((at, lease)) = local.balancer.pick(&active.tried, ctx.env.now) else {
                 let reason =
                     if local.balancer.upstream().servers.is_empty() { "no-address" } else { "no-server" };
-                return active.exchange.refused(&ctx.env(), none(502, reason));
+                return active.exchange.refused(&ctx.env, none(502, reason));
             };
             active.tried.add(&lease);
             active.lease = Some(lease);
@@ -141,18 +136,18 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     };
     let upstream = local.balancer.upstream();
     let (Some(server), Some(list)) = (upstream.servers.get(at), local.lists.get(at).copied()) else {
-        return active.exchange.refused(&ctx.env(), none(502, "no-server"));
+        return active.exchange.refused(&ctx.env, none(502, "no-server"));
     };
-    let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client, ctx.now) };
+    let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client, ctx.env.now) };
     if pooled.is_some() {
         (active.server, active.connecting) = (pooled, false);
-        return active.exchange.connected(&ctx.env(), true);
+        return active.exchange.connected(&ctx.env, true);
     }
-    match ctx.pool.connect(&server.endpoint, client, &ctx.registry, ctx.now) {
+    match ctx.pool.connect(&server.endpoint, client, &ctx.registry, ctx.env.now) {
         Ok(slot) => (active.server, active.connecting) = (Some(slot), true),
         Err(error) => match exhausted(&error) {
-            Some(reason) => active.exchange.refused(&ctx.env(), none(503, reason)),
-            None => active.exchange.refused(&ctx.env(), NoServer::Failed),
+            Some(reason) => active.exchange.refused(&ctx.env, none(503, reason)),
+            None => active.exchange.refused(&ctx.env, NoServer::Failed),
         },
     }
 }
@@ -170,7 +165,7 @@ pub(super) fn exhausted(error: &io::Error) -> Option<&'static str> {
 }
 
 fn others(active: &Active, ctx: &mut Ctx) -> bool {
-    let now = ctx.now;
+    let now = ctx.env.now;
     active
         .upstream
         .and_then(|upstream| ctx.view.local(upstream))
@@ -198,7 +193,7 @@ fn give_place_back(active: &mut Active, failed: bool, ctx: &mut Ctx) {
     if let Some(lease) = active.lease.take()
         && let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream))
     {
-        local.balancer.done(lease, failed, ctx.now);
+        local.balancer.done(lease, failed, ctx.env.now);
     }
 }
 
@@ -208,11 +203,11 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
     if let Some(slot) = active.server.take() {
         let list = active
             .upstream
-            .filter(|_| fate.keep_server && !ctx.draining)
+            .filter(|_| fate.keep_server && !ctx.env.draining)
             .and_then(|upstream| ctx.view.local(upstream))
             .and_then(|local| local.lists.get(local.balancer.index_of(active.lease.as_ref()?)?).copied());
         match list {
-            Some(list) => ctx.pool.give_back(slot, list, &mut ctx.timers, ctx.now),
+            Some(list) => ctx.pool.give_back(slot, list, &mut ctx.timers, ctx.env.now),
             None => ctx.pool.close(slot),
         }
     }
@@ -222,11 +217,11 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
         return Some(Driven::Close);
     }
     if active.exchange.has_unread() {
-        active.exchange.restart(&ctx.env());
+        active.exchange.restart(&ctx.env);
         return None;
     }
     release(conn, ctx);
-    conn.deadline = ctx.now + ctx.keepalive;
+    conn.deadline = ctx.env.now + ctx.keepalive;
     conn.fresh = false;
     Some(Driven::Idle)
 }
@@ -242,7 +237,7 @@ fn count(active: &mut Active, ctx: &mut Ctx) {
             0 => 499,
             status => status,
         };
-        let cost = ctx.now.saturating_duration_since(active.routed).as_millis();
+        let cost = ctx.env.now.saturating_duration_since(active.routed).as_millis();
         stats.record(domain, status, u32::try_from(cost).unwrap_or(u32::MAX));
     }
 }

@@ -17,7 +17,7 @@ use super::pool::Pool;
 use super::timers::Timers;
 use super::token::Token;
 use super::view::View;
-use crate::exchange::{Env, Exchange, Heads, Policy};
+use crate::exchange::{Env, Exchange, Heads};
 use crate::link::Adopted;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
@@ -46,18 +46,12 @@ pub struct Ctx {
     pub requests: u64,
     /// What was refused, cut or closed, by reason.
     pub refused: Refused,
-    /// Bounds of every exchange.
-    pub policy: Policy,
+    /// What every exchange is told.
+    pub env: Env,
     /// Where heads are taken apart.
     pub heads: Heads,
     /// Longest silence between two requests.
     pub keepalive: Duration,
-    /// The date of this second.
-    pub date: [u8; 29],
-    /// The clock of this turn.
-    pub now: Instant,
-    /// The worker is going down.
-    pub draining: bool,
     /// Where sockets are registered.
     pub registry: mio::Registry,
     /// The way of admin connections, when the admin API is on the data port.
@@ -75,28 +69,15 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// What an exchange is told.
-    #[must_use]
-    pub fn env(&self) -> Env<'_> {
-        Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining }
-    }
-
-    /// The same, and where heads are taken apart, side by side.
-    #[must_use]
-    pub fn env_and_heads(&mut self) -> (Env<'_>, &mut Heads) {
-        let env = Env { now: self.now, policy: &self.policy, date: &self.date, draining: self.draining };
-        (env, &mut self.heads)
-    }
-
     /// Reads the clock; once a second also the calendar.
     pub fn tick(&mut self) {
-        self.now = Instant::now();
-        if self.now >= self.next_second {
-            self.next_second = self.now + Duration::from_secs(1);
-            let mut date = self.date;
+        self.env.now = Instant::now();
+        if self.env.now >= self.next_second {
+            self.next_second = self.env.now + Duration::from_secs(1);
+            let mut date = self.env.date;
             // In place: `fmt_http_date` would make a string.
             if write!(&mut date[..], "{}", httpdate::HttpDate::from(SystemTime::now())).is_ok() {
-                self.date = date;
+                self.env.date = date;
             }
         }
     }
@@ -106,20 +87,20 @@ impl Ctx {
     pub fn open(&mut self) -> Box<Active> {
         self.exchanges += 1;
         let Some(mut active) = self.spare.pop() else { return self.fresh() };
-        active.exchange.recycle(&self.env());
+        active.exchange.recycle(&self.env);
         active
     }
 
     fn fresh(&self) -> Box<Active> {
         Box::new(Active {
-            exchange: Exchange::new(&self.env()),
+            exchange: Exchange::new(&self.env),
             server: None,
             connecting: false,
             lease: None,
             upstream: None,
             tried: Tried::default(),
             domain: None,
-            routed: self.now,
+            routed: self.env.now,
             starved: false,
         })
     }

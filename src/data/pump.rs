@@ -141,9 +141,9 @@ fn connected(active: &mut Active, ctx: &mut Ctx) -> bool {
     }
     active.connecting = false;
     if failed {
-        active.exchange.refused(&ctx.env(), NoServer::Failed);
+        active.exchange.refused(&ctx.env, NoServer::Failed);
     } else {
-        active.exchange.connected(&ctx.env(), false);
+        active.exchange.connected(&ctx.env, false);
     }
     true
 }
@@ -278,17 +278,17 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
             // A hopeful read found nothing: the connection is as idle as before, and its deadline the same.
             answer::release(conn, ctx);
         } else {
-            conn.deadline = active.exchange.deadline(&ctx.env());
+            conn.deadline = active.exchange.deadline(&ctx.env);
         }
     }
-    if conn.active.is_none() && ctx.draining && !conn.fresh {
+    if conn.active.is_none() && ctx.env.draining && !conn.fresh {
         return Pumped::Close;
     }
     let watched = conn.socket.is_registered();
     if !watched && needs_watch(conn) {
         return if watch(conn, ctx) { pumped } else { Pumped::Close };
     }
-    let until = if watched { conn.deadline } else { conn.deadline.min(ctx.now + UNWATCHED) };
+    let until = if watched { conn.deadline } else { conn.deadline.min(ctx.env.now + UNWATCHED) };
     conn.alarm.set(&mut ctx.timers, conn.token, until);
     pumped
 }

@@ -20,7 +20,7 @@ use super::rounds::GROUP;
 use super::timers::Timers;
 use super::view::View;
 use super::worker::{EVENTS, Worker};
-use crate::exchange::{Heads, Policy};
+use crate::exchange::{Env, Heads, Policy};
 use crate::http1::limits;
 use crate::link::WorkerEnd;
 use crate::model::Snapshot;
@@ -83,6 +83,8 @@ fn build(
     let max_connections = max_connections(settings);
     let prepared = max_connections.min(PREPARED);
     let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_slots()));
+    let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    let env = Env { now, policy: policy(settings), date, draining: false };
     let mut ctx = Ctx {
         pool: Pool::new(settings.server_idle_max, settings.server_keepalive_timeout),
         view: View::new(snapshot, end.index as u64),
@@ -93,12 +95,9 @@ fn build(
         accepted: 0,
         requests: 0,
         refused: Refused::default(),
-        policy: policy(settings),
+        env,
         heads: Heads::new(),
         keepalive: settings.keepalive_timeout,
-        date: *b"Thu, 01 Jan 1970 00:00:00 GMT",
-        now,
-        draining: false,
         registry: end.poll.registry().try_clone()?,
         adoptions: end.adoptions,
         starved: VecDeque::new(),

@@ -107,7 +107,7 @@ impl Worker {
         if !self.runnable.is_empty() || (self.acceptable && self.paused.is_none() && self.has_room()) {
             return Duration::ZERO;
         }
-        let now = self.ctx.now;
+        let now = self.ctx.env.now;
         let until = |at: Instant| at.saturating_duration_since(now);
         let mut timeout = until(self.flush_at);
         if let Some(next) = self.ctx.timers.next(now) {
@@ -251,7 +251,7 @@ impl Worker {
 
     /// Looks at connections whose time may have come.
     fn expire(&mut self) {
-        let now = self.ctx.now;
+        let now = self.ctx.env.now;
         let mut due = std::mem::take(&mut self.ctx.due);
         self.ctx.timers.expire(now, |token| due.push(token));
         for token in due.drain(..) {
@@ -276,7 +276,7 @@ impl Worker {
         if !conn.socket.is_registered() && !watch(conn, &mut self.ctx) {
             return self.close(token.slot);
         }
-        if conn.deadline > self.ctx.now {
+        if conn.deadline > self.ctx.env.now {
             conn.alarm.set(&mut self.ctx.timers, token, conn.deadline);
             return;
         }
@@ -286,8 +286,8 @@ impl Worker {
             return self.close(token.slot);
         };
         let step = match active.starved {
-            true => active.exchange.starved(&self.ctx.env()),
-            false => active.exchange.expired(&self.ctx.env()),
+            true => active.exchange.starved(&self.ctx.env),
+            false => active.exchange.expired(&self.ctx.env),
         };
         match step {
             Step::Close { reset, failed } => {
@@ -302,7 +302,7 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        let now = self.ctx.now;
+        let now = self.ctx.env.now;
         if self.drain.is_some_and(|deadline| deadline <= now) {
             self.stopped = true;
         }
@@ -351,7 +351,7 @@ impl Worker {
             }
             self.accept();
         }
-        self.ctx.draining = true;
+        self.ctx.env.draining = true;
         for mut listener in self.listeners.drain(..) {
             // It is closed next in any case.
             let _ = self.poll.registry().deregister(&mut listener);

@@ -9,7 +9,7 @@ use crate::http1::error::Refusal;
 use crate::http1::rewrite::Persistence;
 
 impl Exchange {
-    pub(super) fn connect(&mut self, env: &Env<'_>, asked: bool, same: bool) -> Step {
+    pub(super) fn connect(&mut self, env: &Env, asked: bool, same: bool) -> Step {
         if let Err(refusal) = self.request.judge() {
             self.drop = asked.then_some(false);
             return self.refuse(env, refusal);
@@ -31,7 +31,7 @@ impl Exchange {
 
     /// The answer to [`Step::Connect`]: a connection is there, from the pool or fresh. One that comes when its time is
     /// over is nobody's: the [`Step::Drop`] that closes it is already due.
-    pub fn connected(&mut self, env: &Env<'_>, reused: bool) {
+    pub fn connected(&mut self, env: &Env, reused: bool) {
         if !self.is_connecting() {
             return;
         }
@@ -52,7 +52,7 @@ impl Exchange {
     }
 
     /// The answer to [`Step::Connect`], at once or later: there will be no connection. After the deadline it is no news.
-    pub fn refused(&mut self, env: &Env<'_>, why: NoServer) {
+    pub fn refused(&mut self, env: &Env, why: NoServer) {
         self.mark();
         match why {
             _ if !self.is_connecting() => {}
@@ -69,7 +69,7 @@ impl Exchange {
         matches!(self.phase, Phase::Connect { asked: true, .. })
     }
 
-    pub(super) fn attempt(&self, env: &Env<'_>) -> Attempt {
+    pub(super) fn attempt(&self, env: &Env) -> Attempt {
         Attempt {
             sent: self.request.begun,
             stale: self.reused && !self.response.begun,
@@ -80,7 +80,7 @@ impl Exchange {
     }
 
     /// An attempt came to nothing; another one follows, or the client is told.
-    pub(super) fn failed_attempt(&mut self, env: &Env<'_>, failure: Failure) {
+    pub(super) fn failed_attempt(&mut self, env: &Env, failure: Failure) {
         match retry::decide(failure, self.attempt(env)) {
             Verdict::Again => {
                 self.drop = Some(false);
@@ -102,7 +102,7 @@ impl Exchange {
         }
     }
 
-    pub(super) fn refuse(&mut self, env: &Env<'_>, refusal: Refusal) -> Step {
+    pub(super) fn refuse(&mut self, env: &Env, refusal: Refusal) -> Step {
         self.because(refusal.reason());
         self.keep = false;
         self.request.discard();
@@ -110,7 +110,7 @@ impl Exchange {
         self.response.reply(
             refusal.status(),
             refusal.reason(),
-            env.date,
+            &env.date,
             Persistence::Close,
             self.head_request,
         );
@@ -120,13 +120,13 @@ impl Exchange {
     }
 
     /// Answers the client with an answer of ELB's own.
-    pub(super) fn answer(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
+    pub(super) fn answer(&mut self, env: &Env, status: u16, reason: &'static str) {
         self.because(reason);
         let whole = self.request.judge().is_ok() && self.request.done;
         self.request.discard();
         self.keep = whole && self.request.keep_alive && !env.draining;
         let persistence = Persistence::of(self.request.version, self.keep);
-        self.response.reply(status, reason, env.date, persistence, self.head_request);
+        self.response.reply(status, reason, &env.date, persistence, self.head_request);
         self.phase = Phase::Reply { linger: !whole };
         self.moved = true;
     }

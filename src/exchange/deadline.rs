@@ -72,7 +72,7 @@ impl Patience {
     }
 
     /// Everybody has all the time there is: an attempt begins.
-    pub(super) fn renew(&mut self, env: &Env<'_>) {
+    pub(super) fn renew(&mut self, env: &Env) {
         (self.awaited, self.came, self.left) = (Awaited::Phase, 0, env.policy.client_body_timeout);
     }
 }
@@ -84,7 +84,7 @@ fn add(count: &mut u32, n: usize) {
 impl Exchange {
     /// When the shell must call [`Exchange::expired`] if nothing moves until then. Asked when the exchange rests: whom it
     /// waits for in the middle of a turn does not matter, as no time passes there.
-    pub fn deadline(&mut self, env: &Env<'_>) -> Instant {
+    pub fn deadline(&mut self, env: &Env) -> Instant {
         if std::mem::take(&mut self.moved) {
             self.set_deadline(env);
         }
@@ -92,7 +92,7 @@ impl Exchange {
     }
 
     /// Sets the deadline anew if somebody else is waited for now, or who was has made progress.
-    fn set_deadline(&mut self, env: &Env<'_>) {
+    fn set_deadline(&mut self, env: &Env) {
         let (former, awaited) = (self.patience.awaited, self.awaited());
         let patience = &mut self.patience;
         let enough = match awaited {
@@ -109,7 +109,7 @@ impl Exchange {
             patience.left = self.deadline.saturating_duration_since(env.now);
         }
         (patience.awaited, patience.taken, patience.served) = (awaited, 0, 0);
-        let policy = env.policy;
+        let policy = &env.policy;
         let time = match awaited {
             Awaited::Body => {
                 if enough {
@@ -139,7 +139,7 @@ impl Exchange {
     }
 
     /// The deadline has passed. [`Step::Wait`] means that the next [`Exchange::step`] says how it goes on.
-    pub fn expired(&mut self, env: &Env<'_>) -> Step {
+    pub fn expired(&mut self, env: &Env) -> Step {
         self.stirred = true;
         match self.phase {
             Phase::Head if self.scan.begun(self.request.unread()) => {
@@ -174,7 +174,7 @@ impl Exchange {
 
     /// The deadline has passed, and bytes that are there could not be read because no window was to be had. That is no
     /// peer's fault; what does not wait for them ends as ever.
-    pub fn starved(&mut self, env: &Env<'_>) -> Step {
+    pub fn starved(&mut self, env: &Env) -> Step {
         self.stirred = true;
         match self.phase {
             Phase::Head => self.dismiss(env, 503, "no-buffers"),
@@ -194,11 +194,11 @@ impl Exchange {
     }
 
     /// Answers a request that is not whole; its connection ends.
-    fn dismiss(&mut self, env: &Env<'_>, status: u16, reason: &'static str) {
+    fn dismiss(&mut self, env: &Env, status: u16, reason: &'static str) {
         self.because(reason);
         self.keep = false;
         self.request.discard();
-        self.response.reply(status, reason, env.date, Persistence::Close, self.head_request);
+        self.response.reply(status, reason, &env.date, Persistence::Close, self.head_request);
         self.phase = Phase::Reply { linger: true };
         self.moved = true;
     }

@@ -152,7 +152,7 @@ impl Exchange {
         if told_server && told_client { self.close(false) } else { Step::Wait }
     }
 
-    pub(super) fn replying(&mut self, env: &Env<'_>, linger: bool) -> Step {
+    pub(super) fn replying(&mut self, env: &Env, linger: bool) -> Step {
         if !self.response.is_flushed() {
             return Step::Wait;
         }

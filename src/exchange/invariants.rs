@@ -8,7 +8,7 @@ use super::phase::{Env, Phase};
 
 impl Exchange {
     /// Sweeps everything. Called by [`Exchange::step`] in debug builds.
-    pub(super) fn check_invariants(&self, env: &Env<'_>) {
+    pub(super) fn check_invariants(&self, env: &Env) {
         self.request.check_invariants();
         self.response.check_invariants();
         let (request, response) = (&self.request, &self.response);

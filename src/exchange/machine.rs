@@ -53,7 +53,7 @@ pub struct Exchange {
 impl Exchange {
     /// An exchange whose first byte has just come.
     #[must_use]
-    pub fn new(env: &Env<'_>) -> Self {
+    pub fn new(env: &Env) -> Self {
         Self {
             phase: Phase::Head,
             request: RequestHalf::new(),
@@ -78,7 +78,7 @@ impl Exchange {
     }
 
     /// Ready for the next request of the same client; bytes of it that were read already are kept.
-    pub fn restart(&mut self, env: &Env<'_>) {
+    pub fn restart(&mut self, env: &Env) {
         self.request.reset();
         self.response.reset();
         self.scan.reset();
@@ -90,7 +90,7 @@ impl Exchange {
     }
 
     /// Ready for another client.
-    pub fn recycle(&mut self, env: &Env<'_>) {
+    pub fn recycle(&mut self, env: &Env) {
         (self.request.ended, self.client_failed, self.moved) = (false, false, false);
         self.restart(env);
     }
@@ -144,7 +144,7 @@ impl Exchange {
     }
 
     /// Takes the next transition, or says what the shell must do first.
-    pub fn step(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+    pub fn step(&mut self, env: &Env, heads: &mut Heads) -> Step {
         let step = self.transition(env, heads);
         if cfg!(debug_assertions) {
             self.check_invariants(env);
@@ -152,7 +152,7 @@ impl Exchange {
         step
     }
 
-    fn transition(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+    fn transition(&mut self, env: &Env, heads: &mut Heads) -> Step {
         self.stirred = false;
         if let Some(failed) = self.drop.take() {
             return Step::Drop { failed };
@@ -180,7 +180,7 @@ impl Exchange {
         }
     }
 
-    fn head(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+    fn head(&mut self, env: &Env, heads: &mut Heads) -> Step {
         match self.request.find(&mut heads.asked, &mut self.scan, env.policy.max_head, env.policy.max_body) {
             Err(refusal) => self.refuse(env, refusal),
             Ok(false) if self.request.ended => self.close(false),
@@ -195,18 +195,18 @@ impl Exchange {
     }
 
     /// The answer to [`Step::Route`]: no, with this status and word.
-    pub fn denied(&mut self, env: &Env<'_>, heads: &Heads, status: u16, reason: &'static str) {
+    pub fn denied(&mut self, env: &Env, heads: &Heads, status: u16, reason: &'static str) {
         self.request.skip_head(heads.asked.end);
         self.answer(env, status, reason);
     }
 
     /// The answer to [`Step::Route`]: there.
-    pub fn forward(&mut self, env: &Env<'_>, heads: &mut Heads, forward: &Forward<'_>) {
+    pub fn forward(&mut self, env: &Env, heads: &mut Heads, forward: &Forward<'_>) {
         self.request.commit(heads, forward, env.policy.host_as_received);
         self.phase = Phase::Connect { asked: false, same: false };
     }
 
-    fn awaiting(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+    fn awaiting(&mut self, env: &Env, heads: &mut Heads) -> Step {
         if let Err(refusal) = self.request.judge() {
             self.drop = Some(false);
             return self.refuse(env, refusal);
@@ -236,7 +236,7 @@ impl Exchange {
     }
 
     /// A head was found: interim, switching, or final.
-    fn responded(&mut self, env: &Env<'_>, heads: &mut Heads) -> Step {
+    fn responded(&mut self, env: &Env, heads: &mut Heads) -> Step {
         let old = self.request.version == Version::Http10;
         match heads.response.status {
             101 => {
@@ -280,7 +280,7 @@ impl Exchange {
     }
 
     /// The answer to [`Step::Others`]: whether an untried server is left.
-    pub fn better(&mut self, env: &Env<'_>, heads: &mut Heads, others: bool) {
+    pub fn better(&mut self, env: &Env, heads: &mut Heads, others: bool) {
         if others {
             self.drop = Some(true);
             self.phase = Phase::Connect { asked: false, same: false };

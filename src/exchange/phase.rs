@@ -168,14 +168,14 @@ pub struct Policy {
 }
 
 /// What an exchange is told with every call: the time, the policy, and the state of the process.
-#[derive(Debug, Clone, Copy)]
-pub struct Env<'a> {
+#[derive(Debug, Clone)]
+pub struct Env {
     /// The clock, read once a turn.
     pub now: Instant,
     /// The bounds.
-    pub policy: &'a Policy,
+    pub policy: Policy,
     /// The date for ELB's own answers.
-    pub date: &'a Date,
+    pub date: Date,
     /// The process is going down: no connection is kept.
     pub draining: bool,
 }

@@ -12,7 +12,7 @@ use crate::http1::limits;
 
 impl Exchange {
     /// The response that was found is the client's.
-    pub(super) fn commit(&mut self, env: &Env<'_>, heads: &mut Heads) {
+    pub(super) fn commit(&mut self, env: &Env, heads: &mut Heads) {
         let request = &mut self.request;
         let client = Client { version: request.version, takes_trailers: request.takes_trailers };
         let keep = request.keep_alive && !env.draining;
@@ -21,7 +21,7 @@ impl Exchange {
         self.phase = Phase::Relay;
     }
 
-    pub(super) fn relay(&mut self, env: &Env<'_>) -> Step {
+    pub(super) fn relay(&mut self, env: &Env) -> Step {
         if self.response.judge().is_err() {
             return self.broken(env);
         }
@@ -44,7 +44,7 @@ impl Exchange {
         Step::Wait
     }
 
-    fn finished(&mut self, env: &Env<'_>) -> Step {
+    fn finished(&mut self, env: &Env) -> Step {
         let request_sent = self.request.is_flushed() && !self.request.abandoned;
         let fate = finish::decide(End {
             request_read: self.request.done,
@@ -66,7 +66,7 @@ impl Exchange {
     }
 
     /// The server cannot complete its response: a 502 as long as nothing of its head has left, and a cut after that.
-    fn broken(&mut self, env: &Env<'_>) -> Step {
+    fn broken(&mut self, env: &Env) -> Step {
         if self.response.head_left() {
             return self.cut(true, "response-cut");
         }

@@ -64,9 +64,7 @@ enum Link {
 struct Shell {
     exchange: Exchange,
     heads: Heads,
-    policy: Policy,
-    now: Instant,
-    draining: bool,
+    env: Env,
     client: Peer,
     server: Peer,
     link: Link,
@@ -104,14 +102,11 @@ fn policy() -> Policy {
 
 impl Shell {
     fn new() -> Self {
-        let (now, policy) = (Instant::now(), policy());
-        let exchange = Exchange::new(&Env { now, policy: &policy, date: &DATE, draining: false });
+        let env = Env { now: Instant::now(), policy: policy(), date: DATE, draining: false };
         Self {
-            exchange,
+            exchange: Exchange::new(&env),
             heads: Heads::new(),
-            policy,
-            now,
-            draining: false,
+            env,
             client: Peer::new(usize::MAX),
             server: Peer::new(usize::MAX),
             link: Link::None,
@@ -128,15 +123,13 @@ impl Shell {
     }
 
     /// Calls the exchange with what it must be told.
-    fn with<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env<'_>) -> T) -> T {
-        let env = Env { now: self.now, policy: &self.policy, date: &DATE, draining: self.draining };
-        call(&mut self.exchange, &env)
+    fn with<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env) -> T) -> T {
+        call(&mut self.exchange, &self.env)
     }
 
     /// The same for a call that has to do with heads.
-    fn with_heads<T>(&mut self, call: impl FnOnce(&mut Exchange, &mut Heads, &Env<'_>) -> T) -> T {
-        let env = Env { now: self.now, policy: &self.policy, date: &DATE, draining: self.draining };
-        call(&mut self.exchange, &mut self.heads, &env)
+    fn with_heads<T>(&mut self, call: impl FnOnce(&mut Exchange, &mut Heads, &Env) -> T) -> T {
+        call(&mut self.exchange, &mut self.heads, &self.env)
     }
 
     fn happens(&mut self, event: Event) {
@@ -153,7 +146,7 @@ impl Shell {
             Event::TimePasses if self.active => self.time_passes(),
             Event::Windows(there) => self.windows = there,
             Event::Deny => self.deny = true,
-            Event::Drain => self.draining = true,
+            Event::Drain => self.env.draining = true,
             Event::Servers(servers) => self.servers = servers,
             Event::Connects(true) if self.link == Link::Coming => self.connected(false),
             Event::Connects(false) if self.link == Link::Coming => {
@@ -164,7 +157,7 @@ impl Shell {
     }
 
     fn time_passes(&mut self) {
-        self.now = self.with(Exchange::deadline);
+        self.env.now = self.with(Exchange::deadline);
         match self.with(Exchange::expired) {
             Step::Close { reset, .. } => self.close(reset),
             Step::Wait => {}
@@ -371,7 +364,11 @@ impl Shell {
             drop(self.exchange.reclaim(side));
         }
         self.tunnel |= matches!(self.exchange.phase(), Phase::Tunnel { .. });
-        assert!(self.with(Exchange::deadline) > self.now, "no deadline ahead in {:?}", self.exchange.phase());
+        assert!(
+            self.with(Exchange::deadline) > self.env.now,
+            "no deadline ahead in {:?}",
+            self.exchange.phase()
+        );
     }
 }
 

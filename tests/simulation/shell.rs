@@ -44,7 +44,7 @@ impl World {
 
     /// An idle connection becomes busy when something came.
     fn open(&mut self) -> bool {
-        if self.draining || self.client.reset {
+        if self.env.draining || self.client.reset {
             self.end(Closing::Orderly);
             return false;
         }

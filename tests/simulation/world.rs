@@ -40,14 +40,13 @@ pub(crate) struct World {
     start: Instant,
     /// Milliseconds since then.
     pub(crate) now: u64,
-    pub(crate) policy: Policy,
+    pub(crate) env: Env,
     pub(crate) exchange: Exchange,
     pub(crate) heads: Heads,
     /// Between two requests: nothing is lent, and the exchange is to be made new.
     pub(crate) idle: bool,
     pub(crate) idle_since: u64,
     pub(crate) over: bool,
-    pub(crate) draining: bool,
     drains_at: Option<u64>,
     /// From when until when no windows are to be had.
     pub(crate) dearth: Option<(u64, u64)>,
@@ -104,8 +103,8 @@ impl World {
         let ruled = chance.one_in(4);
         let window = chance.pick(&[512, 1024, 4096, 16_384]);
         let generous = chance.one_in(3);
-        let (start, policy) = (Instant::now(), policy());
-        let env = Env { now: start, policy: &policy, date: &[b'd'; 29], draining: false };
+        let start = Instant::now();
+        let env = Env { now: start, policy: policy(), date: [b'd'; 29], draining: false };
         let client = Client::new(fair, weight, ruled, &mut chance);
         let drains_at = (!fair && chance.one_in(6)).then(|| chance.pick(&[0, 1, 500, 5000]));
         let dearth = (!fair && chance.one_in(5)).then(|| {
@@ -125,11 +124,10 @@ impl World {
             generous,
             start,
             now: 0,
-            policy,
+            env,
             idle: true,
             idle_since: 0,
             over: false,
-            draining: false,
             drains_at,
             dearth,
             starved: false,
@@ -186,20 +184,15 @@ impl World {
     }
 
     /// Calls the exchange with the time and the policy.
-    pub(crate) fn ask<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env<'_>) -> T) -> T {
-        let now = self.start + Duration::from_millis(self.now);
-        let env = Env { now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
-        call(&mut self.exchange, &env)
+    pub(crate) fn ask<T>(&mut self, call: impl FnOnce(&mut Exchange, &Env) -> T) -> T {
+        self.env.now = self.start + Duration::from_millis(self.now);
+        call(&mut self.exchange, &self.env)
     }
 
     /// The same for a call that has to do with heads.
-    pub(crate) fn ask_with_heads<T>(
-        &mut self,
-        call: impl FnOnce(&mut Exchange, &mut Heads, &Env<'_>) -> T,
-    ) -> T {
-        let now = self.start + Duration::from_millis(self.now);
-        let env = Env { now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
-        call(&mut self.exchange, &mut self.heads, &env)
+    pub(crate) fn ask_with_heads<T>(&mut self, call: impl FnOnce(&mut Exchange, &mut Heads, &Env) -> T) -> T {
+        self.env.now = self.start + Duration::from_millis(self.now);
+        call(&mut self.exchange, &mut self.heads, &self.env)
     }
 
     /// When the exchange's time is over, which is never far.
@@ -213,8 +206,8 @@ impl World {
 
     /// The peers do what they do by themselves.
     fn peers(&mut self) -> bool {
-        if self.drains_at.is_some_and(|at| at <= self.now) && !self.draining {
-            self.draining = true;
+        if self.drains_at.is_some_and(|at| at <= self.now) && !self.env.draining {
+            self.env.draining = true;
             self.note(|| "the process drains".to_owned());
         }
         let grain = self.chance.between(1, self.grain);
@@ -246,7 +239,7 @@ impl World {
             self.client.wake(now),
             self.server.as_ref().and_then(|server| server.wake(now)),
             self.connecting.map(|(at, _)| at),
-            self.drains_at.filter(|_| !self.draining),
+            self.drains_at.filter(|_| !self.env.draining),
             self.dearth.filter(|_| self.starved).map(|(_, to)| to),
         ];
         let next = peers.into_iter().flatten().filter(|at| *at > now).min().unwrap_or(u64::MAX);

@@ -14,8 +14,7 @@ mod table;
 pub(super) struct Play {
     pub(super) exchange: Exchange,
     heads: Heads,
-    pub(super) now: Instant,
-    pub(super) policy: Policy,
+    pub(super) env: Env,
     /// What the server got since it was last looked at.
     to_server: Vec<u8>,
     to_client: Vec<u8>,
@@ -33,7 +32,6 @@ pub(super) struct Play {
     /// The server takes no bytes.
     pub(super) stuck: bool,
     /// The process goes down.
-    pub(super) draining: bool,
     /// Where a request goes, and whether another server is left, is not answered.
     pub(super) silent: bool,
     /// Connections are neither made nor refused.
@@ -59,13 +57,11 @@ pub(super) fn policy() -> Policy {
 impl Play {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        let policy = policy();
-        let env = Env { now, policy: &policy, date: &[b'd'; 29], draining: false };
+        let env = Env { now, policy: policy(), date: [b'd'; 29], draining: false };
         Self {
             exchange: Exchange::new(&env),
             heads: Heads::new(),
-            now,
-            policy,
+            env,
             to_server: Vec::new(),
             to_client: Vec::new(),
             log: Vec::new(),
@@ -75,7 +71,6 @@ impl Play {
             window: 16 * 1024,
             deaf: false,
             stuck: false,
-            draining: false,
             silent: false,
             hold: false,
         }
@@ -83,35 +78,33 @@ impl Play {
 
     /// Steps and writes until nothing moves.
     pub(super) fn turn(&mut self) -> &mut Self {
-        let policy = self.policy.clone();
-        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: self.draining };
         loop {
-            let step = self.exchange.step(&env, &mut self.heads);
+            let step = self.exchange.step(&self.env, &mut self.heads);
             if step != Step::Wait {
                 self.log.push(step);
             }
             match step {
                 Step::Route | Step::Others if self.silent => return self,
                 Step::Route => match self.deny {
-                    Some((status, reason)) => self.exchange.denied(&env, &self.heads, status, reason),
+                    Some((status, reason)) => self.exchange.denied(&self.env, &self.heads, status, reason),
                     None => {
                         let forward = Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] };
-                        self.exchange.forward(&env, &mut self.heads, &forward);
+                        self.exchange.forward(&self.env, &mut self.heads, &forward);
                     }
                 },
                 Step::Connect { .. } if self.hold => {}
                 Step::Connect { .. } if self.servers == 0 => {
-                    self.exchange.refused(&env, NoServer::NoneLeft { status: 502, reason: "no-server" });
+                    self.exchange.refused(&self.env, NoServer::NoneLeft { status: 502, reason: "no-server" });
                 }
                 Step::Connect { same } => {
                     self.servers -= 1;
-                    self.exchange.connected(&env, self.reused && !same);
+                    self.exchange.connected(&self.env, self.reused && !same);
                 }
-                Step::Others => self.exchange.better(&env, &mut self.heads, self.servers > 0),
+                Step::Others => self.exchange.better(&self.env, &mut self.heads, self.servers > 0),
                 Step::Drop { .. } => self.to_server.clear(),
                 Step::Shutdown(_) => {}
                 Step::Finished(Fate { keep_client: true, .. }) if self.exchange.has_unread() => {
-                    self.exchange.restart(&env);
+                    self.exchange.restart(&self.env);
                 }
                 Step::Finished(_) | Step::Close { .. } => return self,
                 Step::Wait => {
@@ -171,10 +164,8 @@ impl Play {
     }
 
     pub(super) fn time_passes(&mut self) -> &mut Self {
-        self.now = self.due();
-        let policy = self.policy.clone();
-        let env = Env { now: self.now, policy: &policy, date: &[b'd'; 29], draining: false };
-        match self.exchange.expired(&env) {
+        self.env.now = self.due();
+        match self.exchange.expired(&self.env) {
             Step::Wait => {}
             step => self.log.push(step),
         }
@@ -183,19 +174,18 @@ impl Play {
 
     /// So many seconds pass, and nothing happens.
     pub(super) fn seconds(&mut self, n: u64) -> &mut Self {
-        self.now += Duration::from_secs(n);
+        self.env.now += Duration::from_secs(n);
         self
     }
 
     /// When its time is over.
     pub(super) fn due(&mut self) -> Instant {
-        let env = Env { now: self.now, policy: &self.policy, date: &[b'd'; 29], draining: self.draining };
-        self.exchange.deadline(&env)
+        self.exchange.deadline(&self.env)
     }
 
     /// Seconds until the deadline.
     pub(super) fn patience(&mut self) -> u64 {
-        self.due().duration_since(self.now).as_secs()
+        self.due().duration_since(self.env.now).as_secs()
     }
 
     pub(super) fn server_saw(&mut self) -> String {

@@ -8,9 +8,8 @@ fn a_connection_that_comes_after_its_deadline_is_nobodys() {
         let mut play = Play::new();
         play.hold = true;
         play.client(GET);
-        play.now = play.due();
-        let policy = policy();
-        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        play.env.now = play.due();
+        let env = play.env.clone();
         assert_eq!(play.exchange.expired(&env), Step::Wait);
         if late {
             play.exchange.connected(&env, false);
@@ -58,8 +57,7 @@ fn a_server_that_speaks_before_it_was_asked_is_not_believed() {
     let mut play = Play::new();
     play.hold = true;
     play.client(GET);
-    let policy = policy();
-    let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+    let env = play.env.clone();
     play.exchange.connected(&env, false);
     play.hold = false;
     play.server("HTTP/1.1 200 OK\r\nContent-");
@@ -74,8 +72,7 @@ fn what_a_pooled_connection_says_before_it_was_asked_belongs_to_nobody() {
         let mut play = Play::new();
         (play.hold, play.reused) = (true, true);
         play.client(GET);
-        let policy = policy();
-        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        let env = play.env.clone();
         play.exchange.connected(&env, true);
         play.hold = false;
         play.server(said);
@@ -95,9 +92,8 @@ fn who_waits_for_a_window_until_the_deadline_is_told_so_and_no_peer_is_blamed() 
     {
         let mut play = Play::new();
         play.client(client).server(server);
-        play.now = play.due();
-        let policy = policy();
-        let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+        play.env.now = play.due();
+        let env = play.env.clone();
         let step = play.exchange.starved(&env);
         if !told {
             assert_eq!(step, Step::Close { reset: false, failed: false }, "{server:?}");

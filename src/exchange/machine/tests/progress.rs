@@ -6,7 +6,7 @@ const UPLOAD: &str = "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\
 
 fn upload() -> Play {
     let mut play = Play::new();
-    play.policy.max_body = 10_000;
+    play.env.policy.max_body = 10_000;
     play.client(UPLOAD);
     play
 }

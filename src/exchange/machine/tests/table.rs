@@ -118,8 +118,7 @@ fn standing(row: &str) -> Play {
 /// What comes of the event, in the words of the table.
 fn outcome(play: &mut Play, event: Event) -> String {
     let before = play.exchange.phase();
-    let policy = policy();
-    let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: false };
+    let env = play.env.clone();
     let (client, server) = (play.exchange.wants(Side::Client), play.exchange.wants(Side::Server));
     play.silent = false;
     match event {
@@ -199,10 +198,9 @@ fn every_event_in_every_phase() {
 fn a_drain_lets_the_exchange_finish_and_closes_after_it() {
     for row in ["Head", "Connect", "Await"] {
         let mut play = standing(row);
-        (play.draining, play.hold) = (true, false);
+        (play.env.draining, play.hold) = (true, false);
         if row == "Connect" {
-            let policy = policy();
-            let env = Env { now: play.now, policy: &policy, date: &[b'd'; 29], draining: true };
+            let env = play.env.clone();
             play.exchange.connected(&env, false);
         }
         play.turn().client(if row == "Head" { "st: h\r\n\r\n" } else { "defghij" });
