@@ -59,9 +59,6 @@ impl Turn {
     }
 }
 
-/// A stage of a round: [`receive`], [`decide`], [`send`]. Says what becomes of the connection when its turn ends with it.
-pub type Stage = fn(&mut Conn, &mut Ctx, &mut Turn) -> Option<Pumped>;
-
 /// Reads what is there and wanted.
 pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
     conn.queued = false;
@@ -173,6 +170,7 @@ fn receive_from_client(socket: &mut Socket, active: &mut Active, ctx: &mut Ctx, 
     read(socket, active, side, budget)
 }
 
+#[inline]
 fn read(socket: &mut Socket, active: &mut Active, side: Side, budget: &mut usize) -> bool {
     let room = active.exchange.room(side);
     if room.is_empty() {
@@ -191,6 +189,7 @@ fn read(socket: &mut Socket, active: &mut Active, side: Side, budget: &mut usize
 }
 
 /// Sees to it that a side has a window with room; `false` when the stock is used up.
+#[inline]
 fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
     let Need { least, useful } = active.exchange.make_room(side);
     if useful > least
@@ -217,16 +216,18 @@ fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
 }
 
 /// Lends a window of the stock; `false` when that is used up.
+#[inline]
 fn take(active: &mut Active, side: Side, least: usize, ctx: &mut Ctx) -> bool {
-    let taken = match active.exchange.held() {
-        0 => ctx.buffers.take_first(least),
-        _ => ctx.buffers.take(least),
+    let taken = match active.exchange.has_window() {
+        true => ctx.buffers.take(least),
+        false => ctx.buffers.take_first(least),
     };
     let Some(fresh) = taken else { return false };
     lend(active, side, fresh, ctx);
     true
 }
 
+#[inline]
 fn lend(active: &mut Active, side: Side, fresh: Buf, ctx: &mut Ctx) {
     if let Some(unused) = active.exchange.lend(side, fresh) {
         ctx.buffers.give(unused);
@@ -238,12 +239,17 @@ fn send_to_server(active: &mut Active, ctx: &mut Ctx) -> bool {
     send_to(socket, &mut active.exchange, Side::Server)
 }
 
+#[inline]
 fn send_to(socket: &mut Socket, exchange: &mut crate::exchange::Exchange, side: Side) -> bool {
-    let out = exchange.out(side);
-    if !socket.writable || out.iter().all(|slice| slice.is_empty()) {
+    if !socket.writable {
         return false;
     }
-    match socket.write(out) {
+    let flow = match exchange.out(side) {
+        [[], [], []] => return false,
+        [only, [], []] | [[], only, []] => socket.write(only),
+        slices => socket.write_vectored(slices),
+    };
+    match flow {
         Flow::Moved(n) => exchange.sent(side, n),
         Flow::Blocked => return false,
         Flow::Ended | Flow::Failed => {
@@ -269,9 +275,9 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
         }
         if active.starved && !std::mem::replace(&mut conn.starved, true) {
             // Who holds a window already comes first: what it waits for may free both.
-            match active.exchange.held() {
-                0 => ctx.starved.push_back(conn.token),
-                _ => ctx.starved.push_front(conn.token),
+            match active.exchange.has_window() {
+                true => ctx.starved.push_front(conn.token),
+                false => ctx.starved.push_back(conn.token),
             }
         }
         if active.exchange.is_untouched() && !active.starved {

@@ -4,13 +4,20 @@
 //! is more than the first cache holds beside that of the others, so it is used for many before the next one comes. Next:
 //! `pump`.
 
-use super::pump::{self, Pumped, Stage, Turn};
+use super::conn::Conn;
+use super::ctx::Ctx;
+use super::pump::{self, Pumped, Turn};
 use super::worker::{Worker, queue};
 
 /// Connections of a group. With more there is nothing left to gain, and the first of them waits for all.
 pub(super) const GROUP: usize = 32;
 /// A group that has read so many bytes goes on with what it has: they are to be in the first cache when they are written.
 const AT_HAND: usize = 16 * 1024;
+
+/// A stage of a round: [`pump::receive`], [`pump::decide`], [`pump::send`]. Says what becomes of the connection when its turn
+/// ends with it.
+trait Stage: Fn(&mut Conn, &mut Ctx, &mut Turn) -> Option<Pumped> {}
+impl<F: Fn(&mut Conn, &mut Ctx, &mut Turn) -> Option<Pumped>> Stage for F {}
 
 impl Worker {
     /// Moves what can be moved of all these connections.
@@ -20,7 +27,7 @@ impl Worker {
             let mut members = 0;
             let mut read = 0;
             for (&slot, turn) in slots.iter().zip(&mut turns) {
-                self.stage(pump::receive, slot, turn);
+                self.stage(&pump::receive, slot, turn);
                 members += 1;
                 read += turn.read();
                 if read >= AT_HAND {
@@ -36,18 +43,25 @@ impl Worker {
     /// Goes on with a group that has read once.
     fn go_on(&mut self, group: &[u32], turns: &mut [Turn]) {
         while turns.iter().any(|turn| !turn.over) {
-            for stage in [pump::decide as Stage, pump::send, pump::receive] {
-                for (&slot, turn) in group.iter().zip(turns.iter_mut()) {
-                    if !turn.over {
-                        self.stage(stage, slot, turn);
-                    }
-                }
+            self.each(group, turns, pump::decide);
+            self.each(group, turns, pump::send);
+            self.each(group, turns, pump::receive);
+        }
+    }
+
+    /// Takes those through a stage whose turn is not over.
+    #[inline]
+    fn each(&mut self, group: &[u32], turns: &mut [Turn], stage: impl Stage) {
+        for (&slot, turn) in group.iter().zip(turns) {
+            if !turn.over {
+                self.stage(&stage, slot, turn);
             }
         }
     }
 
     /// Takes one connection through a stage.
-    fn stage(&mut self, stage: Stage, slot: u32, turn: &mut Turn) {
+    #[inline]
+    fn stage(&mut self, stage: &impl Stage, slot: u32, turn: &mut Turn) {
         let Some(conn) = self.conns.get_mut(slot as usize) else {
             turn.over = true;
             return;

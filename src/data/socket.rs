@@ -145,16 +145,21 @@ impl Socket {
         }
     }
 
-    /// Writes once: one plain call for one slice, one vectored call for more.
-    pub fn write(&mut self, slices: [&[u8]; 3]) -> Flow {
-        let wanted = slices.iter().map(|slice| slice.len()).sum::<usize>();
-        let outcome = match slices {
-            [only, [], []] | [[], only, []] => rustix::net::send(self.fd(), only, SendFlags::NOSIGNAL),
-            slices => {
-                let mut nothing = SendAncillaryBuffer::default();
-                rustix::net::sendmsg(self.fd(), &slices.map(IoSlice::new), &mut nothing, SendFlags::NOSIGNAL)
-            }
-        };
+    /// Writes once.
+    pub fn write(&mut self, bytes: &[u8]) -> Flow {
+        let outcome = rustix::net::send(self.fd(), bytes, SendFlags::NOSIGNAL);
+        self.wrote(outcome, bytes.len())
+    }
+
+    /// Writes once from several places; for one of them, [`Socket::write`] costs less.
+    pub fn write_vectored(&mut self, slices: [&[u8]; 3]) -> Flow {
+        let mut nothing = SendAncillaryBuffer::default();
+        let places = slices.map(IoSlice::new);
+        let outcome = rustix::net::sendmsg(self.fd(), &places, &mut nothing, SendFlags::NOSIGNAL);
+        self.wrote(outcome, slices.iter().map(|slice| slice.len()).sum())
+    }
+
+    fn wrote(&mut self, outcome: rustix::io::Result<usize>, wanted: usize) -> Flow {
         match outcome {
             Ok(n) => {
                 self.writable = n == wanted;

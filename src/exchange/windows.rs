@@ -79,6 +79,12 @@ impl Exchange {
         windows.into_iter().flatten().map(Buf::capacity).sum()
     }
 
+    /// Whether a window is lent to this exchange.
+    #[must_use]
+    pub fn has_window(&self) -> bool {
+        self.request.window.is_some() || self.response.window.is_some()
+    }
+
     /// Lends a window to a side that has none, or exchanges the one it has; the one that is not used comes back.
     #[must_use]
     pub fn lend(&mut self, side: Side, window: Buf) -> Option<Buf> {
