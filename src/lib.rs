@@ -47,7 +47,7 @@
 //! 7. The response's head arrives. Whether another server is tried (`exchange::retry`), the protocol is switched, or the
 //!    head is committed to the client is decided here and nowhere else; until now the client got nothing.
 //! 8. Bodies pass in the window they were read into; only marks move. A side without room is not read: that is the
-//!    backpressure, in both directions.
+//!    backpressure, in both directions. A side that fills its window at once is lent a larger one (`exchange::windows`).
 //! 9. `exchange::finish` says who may be used again. The server connection returns to the pool, windows to the stock.
 //!
 //! # The life of a change

@@ -19,6 +19,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[path = "steady/messages.rs"]
 mod messages;
+#[path = "../benches/samples.rs"]
+#[allow(dead_code, reason = "the benches use the rest")]
+mod samples;
 #[path = "steady/stage.rs"]
 mod stage;
 
@@ -101,7 +104,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: "browser headers, a chain of regexes, a path that is rewritten",
             rules: chain(),
-            request: BROWSER.to_vec(),
+            request: browser(),
             response: rich(),
             ..get.clone()
         },
@@ -146,20 +149,11 @@ const STATISTICS: &[&str] = &["--statsd=127.0.0.1:9"];
 /// The end of a chunked body whose data ends with [`END`].
 const CHUNKS_END: &[u8] = b"!END\r\n0\r\n\r\n";
 
-const BROWSER: &[u8] = b"GET /shop/item/128?from=mail HTTP/1.1\r\n\
-    Host: a.test\r\n\
-    Connection: keep-alive\r\n\
-    Cache-Control: max-age=0\r\n\
-    sec-ch-ua: \"Chromium\";v=\"124\", \"Google Chrome\";v=\"124\", \"Not-A.Brand\";v=\"99\"\r\n\
-    sec-ch-ua-mobile: ?0\r\n\
-    sec-ch-ua-platform: \"Linux\"\r\n\
-    Upgrade-Insecure-Requests: 1\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36\r\n\
-    Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n\
-    Sec-Fetch-Site: same-origin\r\n\
-    Accept-Encoding: gzip, deflate, br, zstd\r\n\
-    Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n\
-    Cookie: session=eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ; theme=dark; consent=2025-02-04\r\n\r\n";
+/// What a browser asks of the rules here.
+fn browser() -> Vec<u8> {
+    let request = String::from_utf8_lossy(samples::BROWSER_REQUEST);
+    request.replace("/rich", "/shop/item/128?from=mail").replace("bench.test", "a.test").into_bytes()
+}
 
 /// A chunk of each of these lengths, then the last one.
 fn chunked(lengths: &[usize]) -> Vec<u8> {

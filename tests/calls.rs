@@ -1,6 +1,7 @@
-//! A worker that has warmed up makes four data calls for a request, and no other call but waiting, which many share.
+//! A worker that has warmed up makes four data calls for a request, and no other call but waiting, which many share. It
+//! reads from many before it writes to them, as long as what it has read is little.
 //!
-//! A real worker serves real sockets here, and strace counts the system calls of its thread alone. Where strace is not
+//! A real worker serves real sockets here, and strace tells the system calls of its thread alone. Where strace is not
 //! there, or may not trace, the test says so and shows nothing. Next: `steady/stage.rs` for both ends, `tools/syscalls`
 //! for the same with other loads and other proxies.
 
@@ -44,6 +45,9 @@ const DATA: [&str; 6] = ["recvfrom", "sendto", "sendmsg", "read", "write", "writ
 /// Calls that belong to connections, and none of them to a request.
 const NONE: [&str; 8] =
     ["epoll_ctl", "fcntl", "ioctl", "setsockopt", "getsockopt", "getsockname", "accept4", "clock_gettime"];
+/// As `data::rounds` has them: connections of a group, and bytes after which it is read no further.
+const GROUP: usize = 32;
+const AT_HAND: usize = 16 << 10;
 /// How long strace may take to attach.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -58,10 +62,13 @@ fn a_request_costs_four_data_calls_and_a_share_of_a_wait() {
     for case in cases {
         let mut stage = Stage::new(&case);
         stage.warm_up(&case, WARMUP);
-        let counts = count(|| (0..ROUNDS).for_each(|_| stage.ask(&case)));
+        let calls = watch(|| (0..ROUNDS).for_each(|_| stage.ask(&case)));
         stage.end();
-        match counts {
-            Ok(counts) => judge(&case, &counts),
+        match calls {
+            Ok(calls) => {
+                judge_number(&case, &calls);
+                judge_order(&case, &calls);
+            }
             // Past the harness, which keeps to itself what a test prints that passes.
             Err(why) => {
                 let told = format!("\nSKIPPED: the system calls of a request are not counted: {why}\n");
@@ -71,10 +78,47 @@ fn a_request_costs_four_data_calls_and_a_share_of_a_wait() {
     }
 }
 
-fn judge(case: &Case, counts: &BTreeMap<String, u64>) {
+/// A call, and what it returned when that is a number.
+struct Call {
+    name: String,
+    returned: usize,
+}
+
+impl Call {
+    /// As strace writes it: `name(arguments) = result`.
+    fn read(line: &str) -> Option<Call> {
+        let (name, _) = line.split_once('(')?;
+        let (_, result) = line.rsplit_once(" = ")?;
+        Some(Call { name: name.to_owned(), returned: result.parse().unwrap_or(0) })
+    }
+
+    fn reads(&self) -> bool {
+        self.name == "recvfrom"
+    }
+}
+
+/// All members of a group are read before one is written to, and a group ends when it has read what the first cache holds.
+fn judge_order(case: &Case, calls: &[Call]) {
+    let groups: Vec<&[Call]> = calls.split(|call| !call.reads()).filter(|reads| !reads.is_empty()).collect();
+    let longest = groups.iter().map(|reads| reads.len()).max().unwrap_or(0);
+    assert!(longest <= GROUP, "{}: {longest} reads in a row", case.name);
+    for reads in &groups {
+        let before_the_last: usize = reads.iter().rev().skip(1).map(|call| call.returned).sum();
+        assert!(before_the_last < AT_HAND, "{}: {before_the_last} bytes, and another read", case.name);
+    }
+    // All connections ask at once, so a worker that took them one by one would show.
+    let small = case.request.len() + case.response.len() < 1024;
+    assert!(!small || longest > 1, "{}: reads are alone", case.name);
+}
+
+fn judge_number(case: &Case, calls: &[Call]) {
+    let mut counts = BTreeMap::<&str, u64>::new();
+    for call in calls {
+        *counts.entry(&call.name).or_default() += 1;
+    }
     let requests = (ROUNDS * case.connections) as f64;
     let of = |named: &dyn Fn(&str) -> bool| {
-        counts.iter().filter(|(name, _)| named(name)).map(|(_, calls)| *calls).sum::<u64>() as f64 / requests
+        counts.iter().filter(|(name, _)| named(name)).map(|(_, count)| *count).sum::<u64>() as f64 / requests
     };
     let (is_data, is_wait) =
         (|name: &str| DATA.contains(&name), |name: &str| name.starts_with("epoll_") && name != "epoll_ctl");
@@ -90,24 +134,29 @@ fn judge(case: &Case, counts: &BTreeMap<String, u64>) {
     );
 }
 
-/// The calls of the worker's thread while `work` is done, by name; or why nobody can tell.
-fn count(work: impl FnOnce()) -> Result<BTreeMap<String, u64>, String> {
+/// The calls of the worker's thread while `work` is done; or why nobody can tell.
+fn watch(work: impl FnOnce()) -> Result<Vec<Call>, String> {
     let thread = worker_thread();
     let folder = tempfile::tempdir().expect("a folder for the test");
     let output = folder.path().join("calls");
     let mut strace = Command::new("strace");
-    strace.args(["-q", "-c", "-p", &thread, "-o"]).arg(&output).stdin(Stdio::null()).stderr(Stdio::piped());
+    strace
+        .args(["-q", "-s", "0", "-p", &thread, "-o"])
+        .arg(&output)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
     let mut strace = match strace.spawn() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err("there is no strace".to_owned()),
         strace => strace.expect("a process"),
     };
     attached(&mut strace, &thread)?;
     work();
-    // Asked to end, it lets the thread go and writes what it counted.
+    // Asked to end, it lets the thread go and writes what is left.
     let asked = Command::new("kill").args(["-INT", &strace.id().to_string()]).status();
     assert!(asked.is_ok_and(|status| status.success()), "strace was not asked to end");
     strace.wait().expect("a child");
-    Ok(parse(&fs::read_to_string(output).expect("what strace wrote")))
+    let told = fs::read_to_string(output).expect("what strace wrote");
+    Ok(told.lines().filter_map(Call::read).collect())
 }
 
 /// Waits until the thread is traced; an error when it will not be.
@@ -136,19 +185,4 @@ fn worker_thread() -> String {
     let mut tasks = fs::read_dir("/proc/self/task").expect("threads").map(|task| task.expect("a thread"));
     let worker = tasks.find(|task| is_worker(&task.path())).expect("a worker");
     worker.file_name().to_string_lossy().into_owned()
-}
-
-/// The table of `strace -c`: share, seconds, microseconds for each, calls, perhaps errors, name.
-fn parse(table: &str) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for line in table.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let [share, _, _, calls, .., name] = words[..]
-            && share.parse::<f64>().is_ok()
-            && name != "total"
-        {
-            counts.insert(name.to_owned(), calls.parse().expect("a number of calls"));
-        }
-    }
-    counts
 }

@@ -33,10 +33,10 @@ impl Buffers {
         Self { free: SPARE.map(Vec::with_capacity), lent: 0, limit, returned: false }
     }
 
-    /// Makes so many windows of the first size ahead of need, but no more than may be lent.
+    /// Sees to it that so many windows of the first size are there ahead of need, but no more than may be lent.
     pub fn prepare(&mut self, windows: usize) {
         let most = windows.min(SPARE[0]).min(self.limit / CLASSES[0]);
-        self.free[0].resize_with(most, || Buf::new(CLASSES[0]));
+        self.free[0].resize_with(most.max(self.free[0].len()), || Buf::new(CLASSES[0]));
     }
 
     /// A window of at least this many bytes, or of the largest size, for an exchange that holds one already; `None` when

@@ -42,15 +42,13 @@ pub struct Turn {
     budget: usize,
     /// Something moved in this round.
     moved: bool,
-    /// The exchange came to its end in this round: there is nothing to send, and the next one may begin.
-    renewed: bool,
     /// It has ended.
     pub over: bool,
 }
 
 impl Turn {
     /// All of it is ahead.
-    pub const NEW: Self = Self { budget: BUDGET, moved: false, renewed: false, over: false };
+    pub const NEW: Self = Self { budget: BUDGET, moved: false, over: false };
 
     /// Bytes that were read.
     #[must_use]
@@ -86,7 +84,6 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped
 
 /// Lets the exchange take its steps.
 pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
-    turn.renewed = false;
     if !conn.active.as_ref().is_some_and(|active| active.exchange.is_stirred()) {
         return None;
     }
@@ -94,7 +91,7 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped>
         Driven::Waiting { stepped } => turn.moved |= stepped,
         // Nothing more of the client is known of: that is the usual end.
         Driven::Idle if !conn.socket.readable && !conn.socket.failed => return Some(rest(conn, ctx)),
-        Driven::Idle => turn.renewed = true,
+        Driven::Idle => {}
         Driven::Close => return Some(Pumped::Close),
         Driven::Adopt => return Some(Pumped::Adopt),
     }
@@ -103,10 +100,8 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped>
 
 /// Writes what may leave.
 pub fn send(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
-    if turn.renewed {
-        return None;
-    }
-    let Conn { socket, active: Some(active), .. } = conn else { return Some(Pumped::Close) };
+    // An exchange that came to its end has nothing to send, and the next one may begin.
+    let Conn { socket, active: Some(active), .. } = conn else { return None };
     turn.moved |= send_to_server(active, ctx);
     turn.moved |= send_to(socket, &mut active.exchange, Side::Client);
     if turn.budget == 0 {
