@@ -153,7 +153,7 @@ fn stream() -> io::Result<OwnedFd> {
     Ok(socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
 }
 
-/// Ends a wait at every interval; nothing else is to be done with it.
+/// Ends a wait at every interval, as long as it is told each time that this was [`heard`].
 ///
 /// # Errors
 /// What the kernel says.
@@ -166,6 +166,12 @@ pub fn ticker(interval: Duration) -> io::Result<OwnedFd> {
         &Itimerspec { it_interval: interval, it_value: interval },
     )?;
     Ok(timer)
+}
+
+/// Lets a ticker go on: the kernel arms it again when it is read, and not before.
+pub fn heard(ticker: &OwnedFd) {
+    // How often it rang meanwhile is known from the clock, and one that did not ring need not be armed.
+    let _ = rustix::io::read(ticker, &mut [0; 8]);
 }
 
 fn timespec(duration: Duration) -> Timespec {
@@ -188,5 +194,27 @@ pub fn send(socket: &OwnedFd, bytes: &[u8]) -> Flow {
         Ok(n) => Flow::Moved(n),
         Err(Errno::AGAIN | Errno::INTR) => Flow::Blocked,
         Err(_) => Flow::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticker_rings_again_when_it_was_heard() -> io::Result<()> {
+        let ticker = ticker(Duration::from_millis(1))?;
+        let mut poll = Poll::new()?;
+        poll.add(&ticker, TICKER)?;
+        for _ in 0..3 {
+            let mut rang = false;
+            poll.wait(Some(Duration::from_secs(20)), |_, ready| {
+                rang = ready.token == TICKER;
+                heard(&ticker);
+                Ok(())
+            })?;
+            assert!(rang);
+        }
+        Ok(())
     }
 }

@@ -99,7 +99,7 @@ impl Client {
             }
         }
         // It is only woken by it: what is due is worked out from the clock.
-        let _ticker = match self.plan.interval {
+        let ticker = match self.plan.interval {
             Some(interval) => {
                 let ticker = net::ticker(interval)?;
                 poll.add(&ticker, TICKER)?;
@@ -118,7 +118,10 @@ impl Client {
                 self.gather(&poll)?;
             }
             poll.wait(Some(NAP), |poll, ready| match ready.token {
-                TICKER => Ok(()),
+                TICKER => {
+                    ticker.iter().for_each(net::heard);
+                    Ok(())
+                }
                 _ => self.stir(poll, ready),
             })?;
             self.keep_rate();
