@@ -42,13 +42,15 @@ pub struct Turn {
     budget: usize,
     /// Something moved in this round.
     moved: bool,
+    /// A read filled its window, so more is there.
+    pub filled: bool,
     /// It has ended.
     pub over: bool,
 }
 
 impl Turn {
     /// All of it is ahead.
-    pub const NEW: Self = Self { budget: BUDGET, moved: false, over: false };
+    pub const NEW: Self = Self { budget: BUDGET, moved: false, filled: false, over: false };
 
     /// Bytes that were read.
     #[must_use]
@@ -75,9 +77,9 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped
         active.exchange.failed(Side::Client);
     }
     turn.moved = connected(active, ctx);
-    turn.moved |= receive_from_client(socket, active, ctx, &mut turn.budget);
+    turn.moved |= receive_from_client(socket, active, ctx, turn);
     if let Some(server) = lent(active) {
-        turn.moved |= receive_from_server(server, active, ctx, &mut turn.budget);
+        turn.moved |= receive_from_server(server, active, ctx, turn);
     }
     None
 }
@@ -145,35 +147,37 @@ fn lent(active: &Active) -> Option<u32> {
     active.server.filter(|_| !active.connecting)
 }
 
-fn receive_from_server(server: u32, active: &mut Active, ctx: &mut Ctx, budget: &mut usize) -> bool {
+fn receive_from_server(server: u32, active: &mut Active, ctx: &mut Ctx, turn: &mut Turn) -> bool {
     // The socket lives in the pool and the windows in the stock, so it is borrowed for the one call that reads.
     if !ctx.pool.socket(server).is_some_and(|socket| socket.readable) {
         return false;
     }
-    if *budget == 0 || !active.exchange.wants(Side::Server) || !window(active, Side::Server, ctx) {
+    if turn.budget == 0 || !active.exchange.wants(Side::Server) || !window(active, Side::Server, ctx) {
         return false;
     }
     let Some(socket) = ctx.pool.socket(server) else { return false };
-    read(socket, active, Side::Server, budget)
+    read(socket, active, Side::Server, turn)
 }
 
-fn receive_from_client(socket: &mut Socket, active: &mut Active, ctx: &mut Ctx, budget: &mut usize) -> bool {
+fn receive_from_client(socket: &mut Socket, active: &mut Active, ctx: &mut Ctx, turn: &mut Turn) -> bool {
     let side = Side::Client;
-    if !socket.readable || *budget == 0 || !active.exchange.wants(side) || !window(active, side, ctx) {
+    if !socket.readable || turn.budget == 0 || !active.exchange.wants(side) || !window(active, side, ctx) {
         return false;
     }
-    read(socket, active, side, budget)
+    read(socket, active, side, turn)
 }
 
 #[inline]
-fn read(socket: &mut Socket, active: &mut Active, side: Side, budget: &mut usize) -> bool {
+fn read(socket: &mut Socket, active: &mut Active, side: Side, turn: &mut Turn) -> bool {
     let room = active.exchange.room(side);
-    if room.is_empty() {
+    let wanted = room.len();
+    if wanted == 0 {
         return false;
     }
     match socket.read(room) {
         Flow::Moved(n) => {
-            *budget = budget.saturating_sub(n);
+            turn.budget = turn.budget.saturating_sub(n);
+            turn.filled |= n == wanted;
             active.exchange.filled(side, n);
         }
         Flow::Ended => active.exchange.ended(side),

@@ -13,6 +13,10 @@ use super::worker::{Worker, queue};
 pub(super) const GROUP: usize = 32;
 /// A group that has read so many bytes goes on with what it has: they are to be in the first cache when they are written.
 const AT_HAND: usize = 16 * 1024;
+/// Bulk does not fit there. Of that a group reads so much before it writes, for the second cache holds it: a peer that is
+/// awake and has the next piece at hand when it is done with one need not be woken for it, and to wake a core that sleeps
+/// costs as much as to pass half a megabyte on.
+const BULK_AT_HAND: usize = 256 * 1024;
 
 /// A stage of a round: [`pump::receive`], [`pump::decide`], [`pump::send`]. Says what becomes of the connection when its turn
 /// ends with it.
@@ -30,7 +34,7 @@ impl Worker {
                 self.stage(&pump::receive, slot, turn);
                 members += 1;
                 read += turn.read();
-                if read >= AT_HAND {
+                if read >= if turn.filled { BULK_AT_HAND } else { AT_HAND } {
                     break;
                 }
             }
