@@ -242,6 +242,19 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_window_gives_way_to_one_that_begins_at_its_own_place() {
+        let mut used = Buf::new(4 * HEADROOM);
+        used.room()[0] = 1;
+        used.filled(1);
+        used.accept(1);
+        used.sent(1);
+        used.release();
+        let (mut next, free) = used.moved_into(Buf::new(8 * HEADROOM));
+        assert!(free.is_empty() && next.room().len() == 7 * HEADROOM);
+        assert!(next.prepend(&[0; HEADROOM]), "a head still fits before the first byte");
+    }
+
+    #[test]
     fn a_byte_goes_from_unjudged_to_pending_to_kept_to_gone() {
         let mut buf = holding(b"abcdef");
         assert_eq!(buf.unjudged(), b"abcdef");

@@ -300,7 +300,8 @@ impl World {
         } else {
             least.next_power_of_two()
         };
-        assert!(size <= 512 * 1024, "a window of {size} for the {side:?}");
+        let bound = if side == Side::Client { 128 * 1024 } else { 512 * 1024 };
+        assert!(size <= bound, "a window of {size} for the {side:?}");
         self.lent[at] += 1;
         if let Some(unused) = self.exchange.lend(side, Buf::new(size)) {
             self.give(side, &unused);

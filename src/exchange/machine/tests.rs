@@ -31,7 +31,6 @@ pub(super) struct Play {
     pub(super) deaf: bool,
     /// The server takes no bytes.
     pub(super) stuck: bool,
-    /// The process goes down.
     /// Where a request goes, and whether another server is left, is not answered.
     pub(super) silent: bool,
     /// Connections are neither made nor refused.
