@@ -74,6 +74,7 @@
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
+//! | the form of the log, where it goes | `command/log/start.rs`, `command/log/writer.rs` | |
 //! | which core does what | `data/cores.rs` | |
 //!
 //! # Words

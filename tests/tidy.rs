@@ -80,6 +80,9 @@ const NO_PANIC: &[&str] = &["http1/", "exchange/", "data/", "model/", "control/"
 const PANICS: &[&str] =
     &[".unwrap()", ".unwrap_err()", ".expect(", "panic!", "todo!", "unimplemented!", "unreachable!"];
 
+/// These panic when the terminal is gone, the pipe closed or the disk full.
+const PRINTS: &[&str] = &["print!", "println!", "eprint!", "eprintln!", "dbg!"];
+
 /// What may stand at the top of the repository, besides dot-files and what git ignores.
 const TOP: &[&str] = &[
     "Cargo.toml",
@@ -165,6 +168,11 @@ fn panics(source: &Source) -> Vec<String> {
     } else {
         Vec::new()
     }
+}
+
+/// Prints outside unit tests. The log never fails, and `command` says the rest by writes whose outcome it looks at.
+fn prints(source: &Source) -> Vec<String> {
+    words(source, PRINTS, "must not fail with the stream that it writes to, and may not say")
 }
 
 fn words(source: &Source, forbidden: &[&str], complaint: &str) -> Vec<String> {
@@ -314,6 +322,11 @@ fn pure_rooms_are_pure() {
 #[test]
 fn nothing_panics_on_what_a_peer_sent() {
     hold(panics);
+}
+
+#[test]
+fn nothing_panics_on_a_stream_that_cannot_be_written() {
+    hold(prints);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
+use super::say::complain;
 use crate::model;
 use crate::settings::CheckArgs;
 
@@ -22,14 +23,20 @@ pub fn check(args: &CheckArgs) -> ExitCode {
     let text = match text {
         Ok(text) => text,
         Err(error) => {
-            eprintln!("error: cannot read {name}: {error}");
+            complain(format_args!("cannot read {name}: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    match report(&name, &text, &mut io::stdout().lock()) {
-        Ok(true) => ExitCode::SUCCESS,
-        // Whoever stopped reading us does not need the rest; what was found still counts.
-        Ok(false) | Err(_) => ExitCode::FAILURE,
+    let mut told = Vec::new();
+    let good = report(&name, &text, &mut told).unwrap_or(false);
+    match io::stdout().write_all(&told) {
+        // Whoever stopped reading does not need the rest; what was found still counts.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(format_args!("cannot write what was found: {error}"));
+            ExitCode::FAILURE
+        }
+        _ if good => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 

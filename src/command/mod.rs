@@ -8,6 +8,7 @@ mod demo;
 mod log;
 mod refuse;
 mod run;
+mod say;
 mod serve;
 
 pub use check::check;

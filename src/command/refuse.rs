@@ -4,6 +4,7 @@
 
 use std::process::ExitCode;
 
+use super::say::complain;
 use crate::settings::Fault;
 
 /// Says what is wrong, or what was asked for (`--help`, `--version`), and gives the exit code.
@@ -12,7 +13,7 @@ pub fn refuse(fault: &Fault) -> ExitCode {
     match fault {
         // Nothing is left to be done when the terminal is gone.
         Fault::Usage(error) => drop(error.print()),
-        Fault::Configuration(message) => eprintln!("error: {message}"),
+        Fault::Configuration(message) => complain(message),
     }
     ExitCode::from(fault.exit_code())
 }

@@ -8,13 +8,26 @@ use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
+use super::say::complain;
 use super::{log, serve};
 use crate::settings::Settings;
 
 /// Serves by these settings. The exit code is the control plane's once everything has ended.
 #[must_use]
 pub fn run(settings: Settings) -> ExitCode {
-    log::start(&settings.log_level);
+    let log = match log::start(&settings.log_level) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(format_args!("cannot start the log: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = run_with_log(settings);
+    log.finish();
+    code
+}
+
+fn run_with_log(settings: Settings) -> ExitCode {
     info!("ELB {}", env!("CARGO_PKG_VERSION"));
     for line in settings.describe() {
         info!("{line}");

@@ -31,6 +31,7 @@ mod keepalive;
 mod leaks;
 mod limits;
 mod live;
+mod log;
 mod ports;
 mod proxy;
 mod refusals;

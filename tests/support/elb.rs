@@ -35,6 +35,8 @@ pub(crate) struct Launch {
     listeners: usize,
     /// How many descriptors it may open; as many as this process when nothing is said.
     descriptors: Option<usize>,
+    /// Where its standard output and its standard error go, if not here.
+    streams: [Option<Stdio>; 2],
     folder: TempDir,
 }
 
@@ -61,7 +63,16 @@ impl Launch {
     pub(crate) fn bare(flags: &[&str]) -> Launch {
         let flags = flags.iter().map(ToString::to_string).collect();
         let folder = tempfile::tempdir().expect("a folder for the test");
-        Launch { flags, variables: Vec::new(), workers: None, listeners: 1, descriptors: None, folder }
+        let streams = [None, None];
+        Launch {
+            flags,
+            variables: Vec::new(),
+            workers: None,
+            listeners: 1,
+            descriptors: None,
+            streams,
+            folder,
+        }
     }
 
     /// Two workers on loopback, which serve a file with this document.
@@ -96,6 +107,18 @@ impl Launch {
         self
     }
 
+    /// Its standard output goes there, and what it prints cannot be asked for here.
+    pub(crate) fn prints_to(mut self, stream: impl Into<Stdio>) -> Launch {
+        self.streams[0] = Some(stream.into());
+        self
+    }
+
+    /// Its log goes there, and cannot be asked for here.
+    pub(crate) fn logs_to(mut self, stream: impl Into<Stdio>) -> Launch {
+        self.streams[1] = Some(stream.into());
+        self
+    }
+
     pub(crate) fn flag(mut self, flag: &str) -> Launch {
         self.flags.push(flag.to_owned());
         self
@@ -127,6 +150,20 @@ impl Launch {
         elb
     }
 
+    /// Starts an ELB whose log cannot be read, and asks the kernel where it listens. It must say so on one address.
+    #[track_caller]
+    pub(crate) fn start_unheard(self) -> Elb {
+        let mut elb = self.spawn();
+        elb.addresses = wait::until("ELB to listen", || {
+            if let Some(status) = elb.child.try_wait().expect("a child") {
+                panic!("ELB ended with {status} instead of listening");
+            }
+            let addresses = elb.listeners();
+            (!addresses.is_empty()).then_some(addresses)
+        });
+        elb
+    }
+
     /// Starts the command and waits for nothing.
     pub(crate) fn spawn(self) -> Elb {
         let elb = std::env::var(OTHER).unwrap_or_else(|_| ELB.to_owned());
@@ -142,12 +179,11 @@ impl Launch {
         command.args(self.workers.map(|count| format!("--workers={count}")));
         command.args(&self.flags).env_clear().env("NO_COLOR", "1").current_dir(self.folder.path());
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"));
-        command.envs(self.variables).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let [printed, log] = self.streams.map(|stream| stream.unwrap_or_else(Stdio::piped));
+        command.envs(self.variables).stdin(Stdio::null()).stdout(printed).stderr(log);
         let mut child = command.spawn().expect("the command elb");
-        let output = [
-            collect(child.stdout.take().expect("its standard output")),
-            collect(child.stderr.take().expect("its standard error")),
-        ];
+        let output = [child.stdout.take().map(collect), child.stderr.take().map(collect)];
+        let output = output.map(Option::unwrap_or_default);
         Elb { child, addresses: Vec::new(), output, folder: self.folder }
     }
 }
@@ -254,6 +290,31 @@ impl Elb {
             stat.split(' ').next()?.parse::<u64>().ok()
         });
         Duration::from_nanos(spent.sum())
+    }
+
+    /// Where it listens by the word of the kernel, IPv4 only.
+    fn listeners(&self) -> Vec<SocketAddr> {
+        let own = std::fs::read_dir(self.proc("fd")).expect("its descriptors");
+        let own: Vec<String> = own
+            .filter_map(|entry| Some(std::fs::read_link(entry.ok()?.path()).ok()?.display().to_string()))
+            .collect();
+        let table = std::fs::read_to_string(self.proc("net/tcp")).expect("the sockets");
+        let mut listeners = Vec::new();
+        for line in table.lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // The fields: number, local and remote address, state (0A listens), ..., and at the tenth place the inode.
+            let [_, local, _, "0A", _, _, _, _, _, inode, ..] = fields[..] else { continue };
+            if !own.contains(&format!("socket:[{inode}]")) {
+                continue;
+            }
+            let (ip, port) = local.split_once(':').expect("an address");
+            let ip = u32::from_str_radix(ip, 16).expect("an address").to_le_bytes();
+            let address = SocketAddr::from((ip, u16::from_str_radix(port, 16).expect("a port")));
+            if !listeners.contains(&address) {
+                listeners.push(address);
+            }
+        }
+        listeners
     }
 
     fn proc(&self, file: &str) -> PathBuf {

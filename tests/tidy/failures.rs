@@ -62,6 +62,16 @@ fn a_panic_on_the_way_of_a_request_is_seen() {
 }
 
 #[test]
+fn a_print_that_panics_is_seen() {
+    for text in ["println!();", "eprintln!(\"it\");", "std::print!(\"it\")"] {
+        assert_eq!(faults(prints, "command/run.rs", text), 1, "{text}");
+    }
+    for text in ["writeln!(out)?;", "// println!", "let told = \"println!\";"] {
+        assert_eq!(faults(prints, "command/run.rs", text), 0, "{text}");
+    }
+}
+
+#[test]
 fn a_long_file_and_a_long_function_are_seen() {
     assert_eq!(faults(lengths, "a.rs", &"//\n".repeat(FILE_LINES)), 0);
     assert_eq!(faults(lengths, "a.rs", &"//\n".repeat(FILE_LINES + 1)), 1);

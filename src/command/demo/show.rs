@@ -12,6 +12,7 @@ use std::thread;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::run::{raise_open_files, tell};
+use super::super::say::complain;
 use super::super::{log, serve};
 use super::{guide, servers};
 use crate::settings::{DemoArgs, Settings};
@@ -28,7 +29,7 @@ pub fn demo(args: &DemoArgs) -> ExitCode {
     match show(args) {
         Ok(code) => code,
         Err(message) => {
-            eprintln!("error: {message}");
+            complain(message);
             ExitCode::FAILURE
         }
     }
@@ -45,14 +46,17 @@ fn show(args: &DemoArgs) -> Result<ExitCode, String> {
     end_with_terminal(folder.0.clone()).map_err(|error| format!("cannot wait for signals: {error}"))?;
 
     let settings = settings(proxy, &format!("file:{}", file.display()))?;
-    log::start(&settings.log_level);
+    let log = log::start(&settings.log_level).map_err(|error| format!("cannot start the log: {error}"))?;
     raise_open_files();
-    let serving = serve::start(settings).map_err(|error| tell(&error))?;
-    if !serving.addresses().is_empty() {
-        // Without a terminal there is nobody to guide.
-        let _ = write!(io::stdout().lock(), "{}", guide::text(proxy, servers));
-    }
-    Ok(serving.wait())
+    let code = serve::start(settings).map(|serving| {
+        if !serving.addresses().is_empty() {
+            // Without a terminal there is nobody to guide.
+            let _ = io::stdout().write_all(guide::text(proxy, servers).as_bytes());
+        }
+        serving.wait()
+    });
+    log.finish();
+    code.map_err(|error| tell(&error))
 }
 
 fn settings(proxy: SocketAddr, store: &str) -> Result<Settings, String> {

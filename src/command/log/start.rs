@@ -1,0 +1,108 @@
+//! The form of a line, which lines are written, and the way of a panic into the log.
+//!
+//! It owns what every line has in common, never what is in one. Libraries speak from warnings upwards, so that
+//! `--log-level debug` shows ELB and not its dependencies.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+use std::{panic, thread};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer as Text;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use super::queue::{LINES, Queue, queue};
+use super::writer::Writer;
+
+/// How long the end of the process waits for the last lines: far more than a reader needs that reads, and short beside
+/// the ten seconds that `docker stop` leaves.
+const LAST: Duration = Duration::from_millis(500);
+
+/// The log of this process.
+#[derive(Debug)]
+pub(in crate::command) struct Log {
+    queue: Queue,
+}
+
+/// Starts the log at this level; panics of all threads go there as well. The first call counts.
+///
+/// # Errors
+/// The kernel refuses a thread.
+pub(in crate::command) fn start(level: &str) -> io::Result<Log> {
+    let (queue, waiting) = queue(LINES);
+    let writer = Writer::new(io::stderr(), waiting);
+    thread::Builder::new().name("elb-log".to_owned()).spawn(move || writer.run())?;
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter(level)))
+        .with_writer(queue.clone())
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        // It would complain on standard error of what is wrong with standard error, and panic when that fails.
+        .log_internal_errors(false)
+        .try_init();
+    log_panics(queue.clone());
+    Ok(Log { queue })
+}
+
+impl Log {
+    /// Writes the last lines, as far as someone takes them.
+    pub(in crate::command) fn finish(self) {
+        self.queue.flush(LAST);
+    }
+}
+
+fn filter(level: &str) -> String {
+    match level {
+        "off" | "error" | "warn" => level.to_owned(),
+        level => format!("warn,elb={level}"),
+    }
+}
+
+/// A panic ends the process (see the profile in `Cargo.toml`), and must not wait for a pipe that nobody reads. What is in
+/// the queue before it says what led there.
+fn log_panics(queue: Queue) {
+    panic::set_hook(Box::new(move |info| {
+        let thread = thread::current();
+        let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        let message = info.payload_as_str().unwrap_or("no message");
+        let told = format!(
+            "{} ERROR thread '{}' panicked at {place}: {message}",
+            timestamp(),
+            thread.name().unwrap_or("?")
+        );
+        queue.push(told.as_bytes());
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            backtrace.to_string().lines().for_each(|line| queue.push(line.as_bytes()));
+        }
+        queue.flush(LAST);
+    }));
+}
+
+/// The time as every line begins with it.
+pub(super) fn timestamp() -> String {
+    let mut text = String::new();
+    // A time that cannot be written is left out.
+    let _ = SystemTime.format_time(&mut Text::new(&mut text));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_level_is_a_filter() {
+        for level in ["off", "error", "warn", "info", "debug", "trace"] {
+            assert!(EnvFilter::try_new(filter(level)).is_ok(), "{level}");
+        }
+        assert_eq!(filter("debug"), "warn,elb=debug");
+    }
+
+    #[test]
+    fn the_time_has_the_form_of_the_other_lines() {
+        let text = timestamp();
+        assert!(text.ends_with('Z') && text.len() == "2026-01-01T00:00:00.000000Z".len(), "{text}");
+    }
+}

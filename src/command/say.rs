@@ -1,0 +1,13 @@
+//! Words for whoever called the command, where there is no log.
+//!
+//! It owns that nobody needs to hear them: a terminal that is gone, a closed pipe or a full disk is no fault of what was
+//! said, and never a panic, which `eprintln!` would make of it.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// Says on standard error what is wrong.
+pub(super) fn complain(what: impl Display) {
+    let told = format!("error: {what}\n");
+    let _ = io::stderr().write_all(told.as_bytes());
+}
