@@ -91,7 +91,7 @@ pub(super) enum DumpError {
     Failed(String),
     /// It may still succeed.
     #[error(
-        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Edits is 0 once it has"
+        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Unsaved is 0 once it has"
     )]
     Late,
     /// The hub is gone.

@@ -7,6 +7,8 @@ use super::rewrite::{Persistence, decimal};
 
 /// `100 Continue`, sent when the body will be taken.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// What every 503 says: whatever ELB is short of (buffers, descriptors, ports, memory) comes back within about a second.
+const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
 /// The bytes of an HTTP date, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub type Date = [u8; 29];
 
@@ -34,6 +36,9 @@ pub fn write(
     out.extend_from_slice(b"\r\n");
     if status == 405 {
         out.extend_from_slice(b"Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n");
+    }
+    if status == 503 {
+        out.extend_from_slice(RETRY_AFTER);
     }
     out.extend_from_slice(persistence.field());
     out.extend_from_slice(b"\r\n");
@@ -102,6 +107,12 @@ mod tests {
     fn an_answer_to_head_has_the_length_but_not_the_text() {
         let (head, body) = reply(404, true);
         assert!(head.contains("Content-Length: 27\r\n") && body.is_empty(), "{head}");
+    }
+
+    #[test]
+    fn whoever_finds_elb_short_of_something_is_told_when_to_come_again() {
+        assert!(reply(503, false).0.contains("\r\nRetry-After: 1\r\n"));
+        assert!(!reply(502, false).0.contains("Retry-After"));
     }
 
     #[test]

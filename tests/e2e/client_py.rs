@@ -7,10 +7,11 @@ use crate::support::elb::Launch;
 use crate::support::etcdctl::etcd;
 use crate::support::server::Server;
 
-/// The Python that `tools/test` has given elb.py to.
+/// The Python that `tools/setup` has given elb.py to. It lives in cargo's target folder, wherever `CARGO_TARGET_DIR` or
+/// a configuration puts that; cargo tells a test of the folder `tmp` in it.
 fn python() -> PathBuf {
-    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
-    assert!(made.exists(), "there is no {}: run tools/test once, it makes it", made.display());
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("python").join("bin/python");
+    assert!(made.exists(), "there is no {}: run tools/setup once, it makes it", made.display());
     made
 }
 

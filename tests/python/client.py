@@ -22,7 +22,7 @@ def settle(elbs):
     """
     deadline = time.monotonic() + 20
     for elb in elbs:
-        while requests.get("http://%s/__erulb__/domain" % elb, timeout=10).headers["X-ELB-Edits"] != "0":
+        while requests.get("http://%s/__erulb__/domain" % elb, timeout=10).headers["X-ELB-Unsaved"] != "0":
             assert time.monotonic() < deadline, "%s has not heard of the dump" % elb
             time.sleep(0.01)
 
@@ -42,12 +42,12 @@ def one(elb, first, second):
     assert client.get_upstream() == {}, client.get_upstream()
     assert client.get_domain_rules() == {}
 
-    assert client.set_upstream(UpStream("up1", {first: ""}))["msg"] == "OK"
-    assert client.set_upstream(UpStream("up2", {second: "weight=10 max_fails=2"}))["msg"] == "OK"
+    assert client.set_upstream(UpStream("up1", {first: ""})) == {"msg": "OK"}
+    assert client.set_upstream(UpStream("up2", {second: "weight=10 max_fails=2"})) == {"msg": "OK"}
     assert client.get_upstream()["up2"] == [
         {"addr": second, "name": second, "weight": 10, "max_fails": 2, "fail_timeout": 10}]
 
-    assert client.set_domain_rules("py.test", rules("up1", "up2"))["msg"] == "OK"
+    assert client.set_domain_rules("py.test", rules("up1", "up2")) == {"msg": "OK"}
     assert client.get_domain_rules() == {"py.test": rules("up1", "up2").dump()}
     assert served(elb, "py.test", "/blog/x", "HTTPie/0.9.9") == (200, "first")
     assert served(elb, "py.test", "/", "HTTPie/0.9.9") == (200, "second")
@@ -60,7 +60,7 @@ def one(elb, first, second):
     else:
         raise AssertionError("an unknown parameter was taken")
 
-    assert client.delete_domain_rules(["py.test"])["msg"] == "OK"
+    assert client.delete_domain_rules(["py.test"]) == {"msg": "OK"}
     assert client.delete_upstream(["up1", "up2", "up3"]) == {"up1": True, "up2": True, "up3": 404}
     assert client.get_upstream() == {}
     assert client.get_domain_rules() == {}
@@ -77,13 +77,13 @@ def several(elbs, first, second):
         assert served(elb, "set.test", "/blog/x", "HTTPie/0.9.9") == (200, "first")
     assert set(clients.get_upstream()) == {"up1", "up2"}
     assert set(clients.get_domain_rules()) == {"set.test"}
-    assert clients.dump_to_etcd()["msg"] == "OK"
+    assert clients.dump_to_etcd() == {"msg": "OK"}
     settle(elbs)
     clients.delete_domain_rules(["set.test"])
     clients.delete_upstream(["up1", "up2"])
     for elb in elbs:
         assert served(elb, "set.test", "/", "curl/8")[0] == 404
-    assert clients.dump_to_etcd()["msg"] == "OK"
+    assert clients.dump_to_etcd() == {"msg": "OK"}
     settle(elbs)
 
 
@@ -92,7 +92,7 @@ def sample(elb, first):
     client = ELB(elb)
     client.set_upstream(UpStream("up1", {first: ""}))
     client.set_domain_rules("test.local", RuleSet("rule1", [BackendRule("rule1", {"up1": ""})]))
-    assert client.dump_to_etcd()["msg"] == "OK"
+    assert client.dump_to_etcd() == {"msg": "OK"}
     assert client.get_domain_rules()["test.local"]["rules"]["rule1"]["args"]["servername"] == {"up1": ""}
     assert served(elb, "test.local", "/", "curl/8") == (200, "first")
 

@@ -71,11 +71,17 @@ def build(*, elb=True):
 
 
 def elb_binary():
-    return ROOT / "target" / "release" / "elb"
+    return target_folder(ROOT) / "release" / "elb"
 
 
 def tool(name):
-    return TOOLS / "load" / "target" / "release" / name
+    return target_folder(TOOLS / "load") / "release" / name
+
+
+def target_folder(package):
+    """Where cargo puts what it builds of a package, when it is run from the root."""
+    elsewhere = os.environ.get("CARGO_TARGET_DIR")
+    return ROOT / elsewhere if elsewhere else package / "target"
 
 
 # --------------------------------------------------------------------------------------------------------------- cores

@@ -1,16 +1,25 @@
 //! The shape of every answer: one JSON value and a newline.
 //!
-//! It owns the envelope, and the failure that each endpoint returns instead of panicking; never what is in it. Next:
-//! `write` fills it for the requests that change something.
+//! It owns the envelope, how many warnings it holds, and the failure that each endpoint returns instead of panicking;
+//! never what is in it. Next: `write` fills it for the requests that change something.
 
 use std::fmt;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::model::Fault;
+
+/// Warnings in one head, and characters of one: a client may bound its head at 8 KiB.
+const IN_HEAD: usize = 8;
+const CHARACTERS: usize = 400;
+/// Warnings in one body: what a person reads. A change of 20,000 domains may have as many.
+const IN_BODY: usize = 32;
+
+/// How many seconds a client should wait after a 503: whatever is short here passes by itself within about one.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// Why a request was not carried out.
 #[derive(Debug)]
@@ -44,6 +53,12 @@ impl Failure {
     }
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)
+    }
+}
+
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::body(fault.pointer, fault.message)
@@ -59,6 +74,9 @@ impl IntoResponse for Failure {
         }
         let mut response = json(&body);
         *response.status_mut() = self.status;
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
         }
@@ -83,4 +101,71 @@ pub(super) fn json_text(text: impl Into<Vec<u8>>) -> Response {
     let mut body = text.into();
     body.push(b'\n');
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// As many warnings as a body may hold, each at its longest, and how many more there are.
+pub(super) fn bounded(warnings: Vec<String>) -> Vec<String> {
+    let more = warnings.len().saturating_sub(IN_BODY);
+    let cut = |warning: String| match warning.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}...", &warning[..end]),
+        None => warning,
+    };
+    let mut kept: Vec<String> = warnings.into_iter().take(IN_BODY).map(cut).collect();
+    if more > 0 {
+        kept.push(format!("and {more} more warnings"));
+    }
+    kept
+}
+
+/// Adds warnings as headers, for the answers whose body has no room for them.
+pub(super) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+    let name = HeaderName::from_static("x-elb-warning");
+    let room = IN_HEAD.saturating_sub(headers.get_all(&name).iter().count());
+    // The last place tells of those that have none.
+    let told = if warnings.len() > room { room.saturating_sub(1) } else { room };
+    let more = warnings.len().saturating_sub(told);
+    let rest = (more > 0 && told < room).then(|| format!("and {more} more warnings"));
+    for warning in warnings.iter().take(told).chain(&rest) {
+        let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+        let text: String = warning.chars().take(CHARACTERS).map(plain).collect();
+        if let Ok(value) = HeaderValue::try_from(text) {
+            headers.append(name.clone(), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_fit_into_a_head() {
+        let mut headers = HeaderMap::new();
+        warn(&mut headers, &vec!["a\r\nb: é".repeat(1000); 20]);
+        assert_eq!(headers.len(), IN_HEAD);
+        let long = |value: &&HeaderValue| value.len() == CHARACTERS && !value.as_bytes().contains(&b'\r');
+        assert_eq!(headers.values().filter(long).count(), IN_HEAD - 1);
+        assert!(headers.values().any(|value| value == "and 13 more warnings"));
+        warn(&mut headers, &["one that finds no place".to_owned()]);
+        assert_eq!(headers.len(), IN_HEAD);
+    }
+
+    #[test]
+    fn warnings_in_a_body_are_some_and_the_count_of_the_rest() {
+        let few = vec!["é".to_owned(); IN_BODY];
+        assert_eq!(bounded(few.clone()), few);
+        let many = bounded(vec!["é".repeat(10_000); 20_000]);
+        assert_eq!(many.len(), IN_BODY + 1);
+        assert!(many.iter().all(|warning| warning.chars().count() <= CHARACTERS + 3));
+        assert_eq!(many[IN_BODY], "and 19968 more warnings");
+    }
+
+    #[test]
+    fn a_503_says_when_to_come_again() {
+        for (status, again) in [(503, Some("1")), (400, None), (504, None)] {
+            let response = Failure::new(StatusCode::from_u16(status).unwrap(), "why").into_response();
+            let given = response.headers().get("retry-after").map(|value| value.to_str().unwrap());
+            assert_eq!(given, again, "{status}");
+        }
+    }
 }

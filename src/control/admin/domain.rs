@@ -4,10 +4,10 @@
 //! `write` for what every change has in common.
 
 use axum::extract::State;
-use axum::http::Uri;
 
 use super::answer::{Answer, json_text};
 use super::body::{Json, Text};
+use super::query::Flags;
 use super::write::{apply, ok, write};
 use crate::control::handle::HubHandle;
 use crate::model::Edit;
@@ -18,17 +18,17 @@ pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
 }
 
 /// Adds domains, or replaces their rule sets whole.
-pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Text) -> Answer {
+pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags, body: Text) -> Answer {
     let prepared = match hub.prepare_domains(body.0.clone()).await? {
         Some(prepared) => prepared?,
         None => hub.prepare(Edit::PutDomains(body.json().await?.object()?)).await??,
     };
-    let written = apply(&hub, &uri, prepared).await?;
+    let written = apply(&hub, &flags, prepared).await?;
     ok(&hub, written).await
 }
 
 /// Deletes the domains in a list of names; a name that is not there is no fault.
-pub(super) async fn delete(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
-    let written = write(&hub, &uri, Edit::DeleteDomains(body.names()?)).await?;
+pub(super) async fn delete(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, &flags, Edit::DeleteDomains(body.names()?)).await?;
     ok(&hub, written).await
 }

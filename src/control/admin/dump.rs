@@ -4,17 +4,13 @@
 //! `write` for the same as part of a change.
 
 use axum::extract::State;
-use serde_json::json;
 
-use super::answer::{self, Answer};
-use super::write::STORE;
+use super::answer::Answer;
+use super::write::{STORE, Written, ok};
 use crate::control::handle::HubHandle;
 
 /// Writes everything that is served into the store. Unlike the first ELB, it says OK only when it is there.
 pub(super) async fn put(State(hub): State<HubHandle>) -> Answer {
-    let revision = hub.dump(STORE).await?;
-    let status = hub.ask(|hub| hub.status()).await?;
-    Ok(answer::json(
-        &json!({"msg": "OK", "version": status.version, "edits": status.edits, "revision": revision}),
-    ))
+    let revision = Some(hub.dump(STORE).await?);
+    ok(&hub, Written { revision, ..Written::default() }).await
 }

@@ -7,6 +7,7 @@ mod body;
 mod domain;
 mod dump;
 mod prefixed;
+mod query;
 mod rejected;
 mod resync;
 mod router;

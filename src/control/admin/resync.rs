@@ -3,17 +3,17 @@
 //! It owns the answers; `intake` decides what is held back. Next: `hub` for what confirming does.
 
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 
 use super::answer::{Answer, Failure};
-use super::router::flag;
+use super::query::{Flags, Word};
 use super::write::{STORE, ok, serve};
 use crate::control::answers::Resync;
 use crate::control::handle::HubHandle;
 
 /// Reads the store again. With `?confirm=1`, applies what is held back, if anything is.
-pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri) -> Answer {
-    let confirm = flag(&uri, "confirm");
+pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags) -> Answer {
+    let confirm = flags.has(Word::Confirm);
     let accepted = match hub.ask(move |hub| hub.resync(confirm)).await? {
         Resync::Confirmed(accepted) => accepted,
         Resync::Busy => return Err(unavailable("the store does not take commands")),

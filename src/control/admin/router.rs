@@ -1,4 +1,4 @@
-//! Path and method to endpoint: one line an endpoint.
+//! Path and method to endpoint: one line an endpoint, with the words that its query may hold.
 //!
 //! It owns the table, who is let in before it, and what every answer carries in its headers; never what an endpoint
 //! does. Next: the files named like the words in the table.
@@ -10,7 +10,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, put};
@@ -19,13 +19,13 @@ use tower::Layer;
 use tower::util::{MapRequest, MapRequestLayer};
 
 use super::access::Access;
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failure, warn};
+use super::query::{
+    self, Word,
+    Word::{Confirm, Dump},
+};
 use super::{domain, dump, rejected, resync, upstream, workers};
 use crate::control::handle::HubHandle;
-
-/// Warnings in one answer, and bytes in one of them: a client may bound its head at 8 KiB.
-const WARNINGS: usize = 8;
-const WARNING: usize = 400;
 
 /// Who sent a request; `serve` puts it into the request's extensions.
 #[derive(Debug, Clone, Copy)]
@@ -39,16 +39,16 @@ pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
     let router = Router::new()
         .route(
             "/__erulb__/domain",
-            only("GET, PUT, DELETE", get(domain::get).put(domain::put).delete(domain::delete)),
+            only("GET, PUT, DELETE", &[Dump], get(domain::get).put(domain::put).delete(domain::delete)),
         )
         .route(
             "/__erulb__/upstream",
-            only("GET, PUT, DELETE", get(upstream::get).put(upstream::put).delete(upstream::delete)),
+            only("GET, PUT, DELETE", &[Dump], get(upstream::get).put(upstream::put).delete(upstream::delete)),
         )
-        .route("/__erulb__/dump", only("PUT", put(dump::put)))
-        .route("/__erulb__/rejected", only("GET", get(rejected::get)))
-        .route("/__erulb__/resync", only("PUT", put(resync::put)))
-        .route("/__erulb__/workers", only("GET", get(workers::get)))
+        .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))
+        .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))
+        .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
+        .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
         .layer(middleware::from_fn_with_state(Arc::new(access), guard))
@@ -57,10 +57,17 @@ pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
     MapRequestLayer::new(canonical as fn(Request) -> Request).layer(router)
 }
 
-/// `endpoint` with every other method refused: axum would answer HEAD by GET.
-fn only(allow: &'static str, endpoint: MethodRouter<HubHandle>) -> MethodRouter<HubHandle> {
+/// `endpoint` with every other method refused (axum would answer HEAD by GET), and every word in the query of a change
+/// but `words`.
+fn only(
+    allow: &'static str,
+    words: &'static [Word],
+    endpoint: MethodRouter<HubHandle>,
+) -> MethodRouter<HubHandle> {
     let refuse = move || async move { Answer::Err(Failure::method(allow)) };
-    endpoint.head(refuse).fallback(refuse)
+    let checked =
+        endpoint.layer(middleware::from_fn(move |request, next| query::check(words, request, next)));
+    checked.head(refuse).fallback(refuse)
 }
 
 async fn unknown() -> Failure {
@@ -88,31 +95,12 @@ async fn stamp(State(hub): State<HubHandle>, request: Request, next: Next) -> Re
     let Ok(status) = hub.ask(|hub| hub.status()).await else { return response };
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-elb-version"), status.version.into());
-    headers.insert(HeaderName::from_static("x-elb-edits"), status.edits.into());
+    headers.insert(HeaderName::from_static("x-elb-unsaved"), status.edits.into());
     if let Ok(applied) = HeaderValue::try_from(format!("{}/{}", status.applied, status.workers)) {
         headers.insert(HeaderName::from_static("x-elb-applied"), applied);
     }
     warn(headers, &status.alarms);
     response
-}
-
-/// Adds warnings as headers, for the answers whose body has no room for them.
-pub(super) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
-    let name = HeaderName::from_static("x-elb-warning");
-    let taken = headers.get_all(&name).iter().count();
-    for warning in warnings.iter().take(WARNINGS.saturating_sub(taken)) {
-        let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
-        let text: String = warning.chars().take(WARNING).map(plain).collect();
-        if let Ok(value) = HeaderValue::try_from(text) {
-            headers.append(name.clone(), value);
-        }
-    }
-}
-
-/// Does the query hold `name=1`? Everything else in it is ignored.
-pub(super) fn flag(uri: &Uri, name: &str) -> bool {
-    let is = |pair: &str| pair.strip_prefix(name) == Some("=1");
-    uri.query().is_some_and(|query| query.split('&').any(is))
 }
 
 /// Replaces the path by its decoded, normalised form if that is one the table could hold.
@@ -170,23 +158,5 @@ mod tests {
         for (path, canonical) in rows {
             assert_eq!(word_path(path).as_deref(), canonical, "{path}");
         }
-    }
-
-    #[test]
-    fn a_flag_is_exactly_name_equals_one() {
-        let uri = |text: &str| text.parse::<Uri>().unwrap();
-        assert!(flag(&uri("/a?dump=1"), "dump"));
-        assert!(flag(&uri("/a?x&dump=1&y=%"), "dump"));
-        for other in ["/a", "/a?dump", "/a?dump=0", "/a?dump=11", "/a?undump=1", "/a?dump=%31"] {
-            assert!(!flag(&uri(other), "dump"), "{other}");
-        }
-    }
-
-    #[test]
-    fn warnings_fit_into_a_head() {
-        let mut headers = HeaderMap::new();
-        warn(&mut headers, &vec!["a\r\nb: é".repeat(1000); 20]);
-        assert_eq!(headers.len(), WARNINGS);
-        assert!(headers.values().all(|value| value.len() == WARNING && !value.as_bytes().contains(&b'\r')));
     }
 }

@@ -19,7 +19,13 @@ const UPSTREAM: &str = r#"{"up1": {"127.0.0.1:8088": "", "127.0.0.1:8089": "weig
 
 fn is_ok(told: &Told) {
     assert_eq!(told.status, StatusCode::OK, "{}", told.text);
-    assert_eq!(told.json()["msg"], "OK", "{}", told.text);
+    match told.json().get("warnings") {
+        None => assert_eq!(told.text, "{\"msg\":\"OK\"}\n"),
+        Some(warnings) => {
+            assert!(warnings.as_array().is_some_and(|warnings| !warnings.is_empty()), "{}", told.text);
+            assert_eq!(told.json(), json!({"msg": "OK", "warnings": warnings}));
+        }
+    }
     assert_eq!(told.header("content-type"), "application/json");
 }
 
@@ -38,7 +44,7 @@ async fn domains_come_back_as_they_went_in() {
     is_ok(&rig.ask("PUT", "/__erulb__/domain", DOMAIN).await);
     let told = rig.ask("GET", "/__erulb__/domain", "").await;
     assert_eq!(told.json(), serde_json::from_str::<Value>(DOMAIN).unwrap());
-    assert_eq!((told.header("x-elb-version"), told.header("x-elb-edits")), ("2", "1"));
+    assert_eq!((told.header("x-elb-version"), told.header("x-elb-unsaved")), ("2", "1"));
     assert_eq!(told.header("x-elb-applied"), "2/2");
     is_ok(&rig.ask("DELETE", "/__erulb__/domain", r#"["localhost", "127.0.0.1"]"#).await);
     assert_eq!(rig.ask("GET", "/__erulb__/domain", "").await.text, "{}\n");
@@ -57,7 +63,6 @@ async fn upstreams_are_shown_as_the_client_knows_them() {
     assert_eq!(told.json(), expected);
     let told = rig.ask("DELETE", "/__erulb__/upstream", r#"["up1", "up2", "up1"]"#).await;
     assert_eq!(told.text, "{\"up1\":true,\"up2\":404}\n");
-    assert_eq!(rig.ask("DELETE", "/__erulb__/upstream", "{}").await.text, "{}\n");
 }
 
 #[tokio::test]
@@ -108,6 +113,7 @@ async fn refused_bodies_name_the_place_and_change_nothing() {
         ("DELETE", "domain", r#"{"a": 1}"#, Some("")),
         ("DELETE", "domain", r#"["a", 5]"#, Some("/1")),
         ("DELETE", "upstream", r#""up""#, Some("")),
+        ("DELETE", "upstream", r#"{"up": 1}"#, Some("")),
     ];
     for (method, word, body, pointer) in rows {
         let told = rig.ask(method, &format!("/__erulb__/{word}"), body).await;
@@ -117,6 +123,45 @@ async fn refused_bodies_name_the_place_and_change_nothing() {
     let deep = "[".repeat(100_000);
     is_failure(&rig.ask("PUT", "/__erulb__/domain", deep).await, 400, Some(""));
     assert_eq!(rig.ask("GET", "/__erulb__/upstream", "").await.text, "{}\n");
+}
+
+#[tokio::test]
+async fn a_word_that_nobody_knows_changes_nothing_and_a_get_ignores_it() {
+    let rig = Rig::obedient();
+    rig.load(stored(&["a"])).await;
+    for (method, path, body, named) in [
+        ("PUT", "domain?dry_run=1", DOMAIN, "\"dry_run\""),
+        ("PUT", "upstream?dump=1&dry_run=1", UPSTREAM, "\"dry_run\""),
+        ("PUT", "domain?dump=yes", DOMAIN, "\"yes\""),
+        ("PUT", "domain?confirm=1", DOMAIN, "\"confirm\""),
+        ("DELETE", "domain?force", r#"["a"]"#, "\"force\""),
+        ("DELETE", "upstream?x=1", r#"["up"]"#, "\"x\""),
+        ("PUT", "dump?dump=1", "", "\"dump\""),
+        ("PUT", "resync?Confirm=1", "", "\"Confirm\""),
+    ] {
+        let told = rig.ask(method, &format!("/__erulb__/{path}"), body).await;
+        is_failure(&told, 400, None);
+        assert!(told.json()["error"].as_str().unwrap().contains(named), "{path}: {}", told.text);
+        assert_eq!((told.header("x-elb-version"), told.header("x-elb-unsaved")), ("2", "0"), "{path}");
+    }
+    for path in ["domain?dry_run=1", "upstream?dump=yes", "workers?x", "rejected?confirm=1"] {
+        assert_eq!(rig.ask("GET", &format!("/__erulb__/{path}"), "").await.status, StatusCode::OK, "{path}");
+    }
+    is_failure(&rig.ask("POST", "/__erulb__/domain?x", "").await, 405, None);
+}
+
+#[tokio::test]
+async fn an_answer_stays_small_whatever_a_change_warns_of() {
+    let rig = Rig::obedient();
+    let to = json!({"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "absent"}}}});
+    let many: serde_json::Map<_, _> = (0..2000).map(|n| (format!("{n}.test"), to.clone())).collect();
+    let told = rig.ask("PUT", "/__erulb__/domain", Value::from(many).to_string()).await;
+    is_ok(&told);
+    let warnings = told.json()["warnings"].as_array().unwrap().clone();
+    assert!(warnings[0].as_str().unwrap().contains("there is no upstream absent"), "{}", warnings[0]);
+    assert_eq!(warnings[32], "and 1968 more warnings");
+    assert!(warnings.len() <= 34, "an alarm may stand behind them: {warnings:?}");
+    assert!(told.text.len() < 16 << 10);
 }
 
 #[tokio::test]
@@ -211,12 +256,14 @@ async fn dump_with(rig: &mut Rig, path: &str, body: &'static str, outcome: Resul
 async fn a_dump_says_ok_only_when_it_is_stored() {
     let mut rig = Rig::obedient();
     is_ok(&rig.ask("PUT", "/__erulb__/upstream", UPSTREAM).await);
-    is_failure(&rig.ask("PUT", "/__erulb__/dump", "").await, 503, None);
+    let told = rig.ask("PUT", "/__erulb__/dump", "").await;
+    is_failure(&told, 503, None);
+    assert_eq!(told.header("retry-after"), "1");
     rig.load(Contents::default()).await;
     is_failure(&dump_with(&mut rig, "/__erulb__/dump", "", Err("etcd is down".to_owned())).await, 503, None);
     let told = dump_with(&mut rig, "/__erulb__/dump", "", Ok(7)).await;
     is_ok(&told);
-    assert_eq!((&told.json()["revision"], &told.json()["edits"]), (&json!(7), &json!(0)));
+    assert_eq!((told.header("x-elb-revision"), told.header("x-elb-unsaved")), ("7", "0"));
 }
 
 #[tokio::test]
@@ -225,11 +272,11 @@ async fn a_write_may_dump_at_once() {
     rig.load(Contents::default()).await;
     let told = dump_with(&mut rig, "/__erulb__/upstream?dump=1", UPSTREAM, Ok(7)).await;
     is_ok(&told);
-    assert_eq!((&told.json()["revision"], told.header("x-elb-edits")), (&json!(7), "0"));
+    assert_eq!((told.header("x-elb-revision"), told.header("x-elb-unsaved")), ("7", "0"));
     let told = dump_with(&mut rig, "/__erulb__/domain?dump=1", DOMAIN, Err("no".to_owned())).await;
     is_failure(&told, 503, None);
     assert!(told.json()["error"].as_str().unwrap().starts_with("the change is served, but"));
-    assert_eq!((told.header("x-elb-version"), told.header("x-elb-edits")), ("3", "1"));
+    assert_eq!((told.header("x-elb-version"), told.header("x-elb-unsaved")), ("3", "1"));
 }
 
 #[tokio::test]

@@ -4,13 +4,12 @@
 //! `write` for what every change has in common.
 
 use axum::extract::State;
-use axum::http::Uri;
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::body::Json;
-use super::router::warn;
-use super::write::{ok, write};
+use super::query::Flags;
+use super::write::{ok, stored, write};
 use crate::control::answers::Listed;
 use crate::control::handle::HubHandle;
 use crate::model::{Edit, ServerSpec};
@@ -27,23 +26,14 @@ pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
 }
 
 /// Adds upstreams, or replaces their servers whole.
-pub(super) async fn put(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
-    let written = write(&hub, &uri, Edit::PutUpstreams(body.object()?)).await?;
+pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, &flags, Edit::PutUpstreams(body.object()?)).await?;
     ok(&hub, written).await
 }
 
-/// Deletes the upstreams in a list of names: `{name: true}`, or `{name: 404}` for one that is not there. An object
-/// deletes nothing and gets `{}`, as it always did.
-pub(super) async fn delete(State(hub): State<HubHandle>, uri: Uri, body: Json) -> Answer {
-    if body.0.is_object() {
-        let mut response = answer::json(&Map::new());
-        warn(
-            response.headers_mut(),
-            &["nothing is deleted: the body is an object, not a list of names".to_owned()],
-        );
-        return Ok(response);
-    }
-    let written = write(&hub, &uri, Edit::DeleteUpstreams(body.names()?)).await?;
+/// Deletes the upstreams in a list of names: `{name: true}`, or `{name: 404}` for one that is not there.
+pub(super) async fn delete(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, &flags, Edit::DeleteUpstreams(body.names()?)).await?;
     let mut found = Map::new();
     for (name, was_there) in written.found {
         let said = if was_there { Value::from(true) } else { Value::from(UNKNOWN) };
@@ -51,7 +41,8 @@ pub(super) async fn delete(State(hub): State<HubHandle>, uri: Uri, body: Json) -
         found.entry(name).or_insert(said);
     }
     let mut response = answer::json(&found);
-    warn(response.headers_mut(), &written.warnings);
+    stored(&mut response, written.revision);
+    answer::warn(response.headers_mut(), &written.warnings);
     Ok(response)
 }
 

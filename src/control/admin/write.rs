@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::answer::{Failure, json};
-use super::router::flag;
+use super::answer::{Failure, bounded, json};
+use super::query::{Flags, Word};
 use crate::control::answers::{Accepted, DumpError};
 use crate::control::handle::{Gone, HubHandle};
 use crate::model::{Edit, Prepared};
@@ -19,12 +19,10 @@ use crate::model::{Edit, Prepared};
 pub(super) const STORE: Duration = Duration::from_millis(1800);
 
 /// A change that is made.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Written {
-    /// The version it is served in.
-    version: u64,
     /// The store's revision that holds it, if a dump was asked for.
-    revision: Option<i64>,
+    pub(super) revision: Option<i64>,
     /// What the operator should know about this change.
     pub(super) warnings: Vec<String>,
     /// For deletions, in order: the name, and whether it was there.
@@ -32,16 +30,16 @@ pub(super) struct Written {
 }
 
 /// Makes a change. With `?dump=1` it is in the store as well when this returns.
-pub(super) async fn write(hub: &HubHandle, uri: &Uri, edit: Edit) -> Result<Written, Failure> {
+pub(super) async fn write(hub: &HubHandle, flags: &Flags, edit: Edit) -> Result<Written, Failure> {
     let prepared = hub.prepare(edit).await??;
-    apply(hub, uri, prepared).await
+    apply(hub, flags, prepared).await
 }
 
 /// The same with a change that was prepared.
-pub(super) async fn apply(hub: &HubHandle, uri: &Uri, prepared: Prepared) -> Result<Written, Failure> {
+pub(super) async fn apply(hub: &HubHandle, flags: &Flags, prepared: Prepared) -> Result<Written, Failure> {
     let accepted = hub.ask(move |hub| hub.apply(prepared)).await?;
     let stored = async {
-        if !flag(uri, "dump") {
+        if !flags.has(Word::Dump) {
             return Ok(None);
         }
         hub.dump(STORE).await.map(Some)
@@ -62,24 +60,29 @@ pub(super) async fn serve(hub: &HubHandle, accepted: Accepted) -> Written {
              show when all do"
         ));
     }
-    Written { version, revision: None, warnings, found }
+    Written { revision: None, warnings, found }
 }
 
-/// `{"msg":"OK"}` as the first ELB said it, and what it never told: where the configuration stands now.
+/// `{"msg":"OK"}`, and nothing else in it but warnings when there are some: the first ELB's clients know no more. Where the
+/// configuration stands is in the headers of every answer (`router`); that the store holds it, in `X-ELB-Revision`.
 pub(super) async fn ok(hub: &HubHandle, written: Written) -> Result<Response, Failure> {
-    let status = hub.ask(|hub| hub.status()).await?;
+    let mut warnings = bounded(written.warnings);
+    warnings.extend(hub.ask(|hub| hub.status()).await?.alarms);
     let mut body = Map::new();
     body.insert("msg".to_owned(), Value::from("OK"));
-    body.insert("version".to_owned(), Value::from(written.version));
-    body.insert("edits".to_owned(), Value::from(status.edits));
-    if let Some(revision) = written.revision {
-        body.insert("revision".to_owned(), Value::from(revision));
-    }
-    let warnings: Vec<String> = written.warnings.into_iter().chain(status.alarms).collect();
     if !warnings.is_empty() {
         body.insert("warnings".to_owned(), Value::from(warnings));
     }
-    Ok(json(&body))
+    let mut response = json(&body);
+    stored(&mut response, written.revision);
+    Ok(response)
+}
+
+/// Says which revision of the store holds what was asked for.
+pub(super) fn stored(response: &mut Response, revision: Option<i64>) {
+    if let Some(revision) = revision {
+        response.headers_mut().insert(HeaderName::from_static("x-elb-revision"), revision.into());
+    }
 }
 
 /// The status that says how a dump failed.
