@@ -41,7 +41,7 @@ impl Worker {
     /// Sweeps over everything that is lent.
     pub(super) fn check_invariants(&mut self) {
         self.ctx.pool.check_invariants();
-        let runnable: HashSet<u32> = self.runnable.iter().copied().collect();
+        let runnable: HashSet<u32> = self.runnable.iter().chain(&self.later).copied().collect();
         let starved: HashSet<Token> = self.ctx.starved.iter().copied().collect();
         let (mut exchanges, mut windows, mut leases, mut lent) = (0, 0, 0, 0);
         for (slot, conn) in &self.conns {

@@ -8,6 +8,7 @@ pub mod clients;
 pub mod conn;
 mod cores;
 pub mod ctx;
+mod drain;
 pub mod gauges;
 pub mod listen;
 pub mod pool;
@@ -19,6 +20,9 @@ pub mod timers;
 pub mod token;
 pub mod view;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub use listen::Listeners;
 pub use spawn::{bind, spawn};

@@ -17,6 +17,9 @@ use crate::http1::buf::Buf;
 /// Bytes that one connection may read in one turn, so that a bulk transfer does not keep the others waiting: a few of
 /// the largest windows.
 const BUDGET: usize = 1024 * 1024;
+/// Requests that one connection may have answered in one turn: a window of 32 KiB holds a thousand small ones, and each may
+/// walk a chain of rules. Fewer would make a client that asks much at once wait for a poll too often.
+pub(super) const REQUESTS: u32 = 32;
 
 /// How long a client that owes nothing may wait for its answer before it is watched. Most answers come sooner, and a
 /// connection that closes with its answer is then never registered: that saves a call and the events of its end. A client
@@ -40,6 +43,8 @@ pub enum Pumped {
 #[derive(Debug, Clone, Copy)]
 pub struct Turn {
     budget: usize,
+    /// Times that its exchange may still take steps; a request that ELB answers itself takes one.
+    requests: u32,
     /// Something moved in this round.
     moved: bool,
     /// A read filled its window, so more is there.
@@ -50,12 +55,18 @@ pub struct Turn {
 
 impl Turn {
     /// All of it is ahead.
-    pub const NEW: Self = Self { budget: BUDGET, moved: false, filled: false, over: false };
+    pub const NEW: Self =
+        Self { budget: BUDGET, requests: REQUESTS, moved: false, filled: false, over: false };
 
     /// Bytes that were read.
     #[must_use]
     pub fn read(&self) -> usize {
         BUDGET - self.budget
+    }
+
+    /// It has had its share of this turn: others come first.
+    fn is_spent(&self) -> bool {
+        self.budget == 0 || self.requests == 0
     }
 }
 
@@ -89,7 +100,10 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped>
     if !conn.active.as_ref().is_some_and(|active| active.exchange.is_stirred()) {
         return None;
     }
-    match answer::drive(conn, ctx) {
+    let driven = answer::drive(conn, ctx);
+    // To pass bytes on takes no step, and is bounded by its bytes.
+    turn.requests -= u32::from(driven != Driven::Waiting { stepped: false } && turn.requests > 0);
+    match driven {
         Driven::Waiting { stepped } => turn.moved |= stepped,
         // Nothing more of the client is known of: that is the usual end.
         Driven::Idle if !conn.socket.readable && !conn.socket.failed => return Some(rest(conn, ctx)),
@@ -106,13 +120,10 @@ pub fn send(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
     let Conn { socket, active: Some(active), .. } = conn else { return None };
     turn.moved |= send_to_server(active, ctx);
     turn.moved |= send_to(socket, &mut active.exchange, Side::Client);
-    if turn.budget == 0 {
-        return Some(rest_or(conn, ctx, Pumped::More));
-    }
     if !turn.moved || !may_move(socket, active, ctx) {
         return Some(rest(conn, ctx));
     }
-    None
+    turn.is_spent().then(|| rest_or(conn, ctx, Pumped::More))
 }
 
 /// Whether another round could do anything: a step is due, or a socket has bytes that are wanted.
@@ -285,9 +296,6 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
         } else {
             conn.deadline = active.exchange.deadline(&ctx.env);
         }
-    }
-    if conn.active.is_none() && ctx.env.draining && !conn.fresh {
-        return Pumped::Close;
     }
     let watched = conn.socket.is_registered();
     if !watched && needs_watch(conn) {

@@ -74,7 +74,7 @@ impl Worker {
         turn.over = true;
         match pumped {
             Pumped::Rest => {}
-            Pumped::More => queue(&mut self.runnable, conn),
+            Pumped::More => queue(&mut self.later, conn),
             Pumped::Close => self.close(slot),
             Pumped::Adopt => self.hand_over(slot),
         }

@@ -73,7 +73,8 @@ pub fn spawn(
     })
 }
 
-fn build(
+/// A worker that has not begun.
+pub(super) fn build(
     end: WorkerEnd,
     listeners: Listeners,
     settings: &Settings,
@@ -119,6 +120,7 @@ fn build(
         ctx,
         runnable: Vec::with_capacity(EVENTS),
         answered: Vec::with_capacity(EVENTS),
+        later: Vec::with_capacity(EVENTS),
         generation: 0,
         max_connections,
         acceptable: true,

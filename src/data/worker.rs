@@ -13,11 +13,9 @@ use mio::{Events, Interest, Poll};
 use slab::Slab;
 use tokio::sync::mpsc;
 
-use super::accept::ACCEPTS;
 use super::answer;
 use super::conn::Conn;
 use super::ctx::Ctx;
-use super::listen::BACKLOG;
 use super::pump::watch;
 use super::token::{Kind, Token};
 use crate::exchange::Step;
@@ -42,6 +40,8 @@ pub struct Worker {
     /// Connections whose server has said something. They come after those whose client has: what goes to servers leaves
     /// together, and what goes to clients, so that who is woken by the first finds more to do.
     pub(super) answered: Vec<u32>,
+    /// Connections that had their share of a turn and could go on. They come last in the next one.
+    pub(super) later: Vec<u32>,
     pub(super) generation: u32,
     pub(super) max_connections: usize,
     /// A listener may have more connections.
@@ -72,39 +72,47 @@ impl Worker {
     /// Turns until it is stopped, or drained.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
-        let mut turn = Vec::with_capacity(EVENTS);
+        let mut queue = Vec::with_capacity(EVENTS);
         while !self.over() {
-            let timeout = self.timeout();
-            match self.poll.poll(&mut events, Some(timeout)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    tracing::error!(worker = self.index, %error, "epoll failed: the worker ends");
-                    break;
-                }
+            if let Err(error) = self.turn(&mut events, &mut queue) {
+                tracing::error!(worker = self.index, %error, "epoll failed: the worker ends");
+                break;
             }
-            self.ctx.tick();
-            if self.mark(&events) {
-                self.read_mailbox();
-            }
-            self.accept();
-            std::mem::swap(&mut turn, &mut self.runnable);
-            turn.append(&mut self.answered);
-            self.pump_all(&turn);
-            turn.clear();
-            self.expire();
-            self.feed_starved();
-            self.flush();
         }
         self.end();
     }
 
-    fn over(&self) -> bool {
+    /// One turn of the loop; both lists are empty between two turns, and keep their room.
+    pub(super) fn turn(&mut self, events: &mut Events, queue: &mut Vec<u32>) -> io::Result<()> {
+        match self.poll.poll(events, Some(self.timeout())) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => self.ctx.tick(),
+        }
+        if self.mark(events) {
+            self.read_mailbox();
+        }
+        let owed = self.later.len();
+        self.accept();
+        std::mem::swap(queue, &mut self.runnable);
+        queue.append(&mut self.answered);
+        queue.extend(self.later.drain(..owed));
+        self.pump_all(queue);
+        queue.clear();
+        self.expire();
+        self.feed_starved();
+        self.flush();
+        Ok(())
+    }
+
+    pub(super) fn over(&self) -> bool {
         self.stopped || (self.drain.is_some() && self.conns.is_empty())
     }
 
     fn timeout(&self) -> Duration {
-        if !self.runnable.is_empty() || (self.acceptable && self.paused.is_none() && self.has_room()) {
+        if !self.later.is_empty()
+            || !self.runnable.is_empty()
+            || (self.acceptable && self.paused.is_none() && self.has_room())
+        {
             return Duration::ZERO;
         }
         let now = self.ctx.env.now;
@@ -281,8 +289,10 @@ impl Worker {
             return;
         }
         let Some(active) = &mut conn.active else {
-            let reason = if conn.fresh { "client-header-timeout" } else { "keepalive-timeout" };
-            self.ctx.refused.count(reason);
+            if !self.ctx.env.draining {
+                let reason = if conn.fresh { "client-header-timeout" } else { "keepalive-timeout" };
+                self.ctx.refused.count(reason);
+            }
             return self.close(token.slot);
         };
         let step = match active.starved {
@@ -324,7 +334,7 @@ impl Worker {
         }
     }
 
-    fn send_stats(&mut self) {
+    pub(super) fn send_stats(&mut self) {
         let Ctx { stats: Some(stats), view, .. } = &mut self.ctx else { return };
         if stats.is_empty() {
             return;
@@ -335,43 +345,6 @@ impl Worker {
             let taken = stats.take(snapshot.domain_slots());
             permit.send(Report::Counted { stats: Box::new(taken), snapshot });
         }
-    }
-
-    /// Takes what is queued, closes the listeners and the idle connections, and lets the rest finish.
-    fn begin_drain(&mut self, deadline: Instant) {
-        if self.drain.replace(deadline).is_some() {
-            return;
-        }
-        self.acceptable = true;
-        self.paused = None;
-        // No more than the kernel keeps waiting: clients that go on coming would hold the worker here.
-        for _ in 0..self.listeners.len() * usize::from(BACKLOG).div_ceil(ACCEPTS) {
-            if !self.acceptable || self.paused.is_some() || !self.has_room() {
-                break;
-            }
-            self.accept();
-        }
-        self.ctx.env.draining = true;
-        for mut listener in self.listeners.drain(..) {
-            // It is closed next in any case.
-            let _ = self.poll.registry().deregister(&mut listener);
-        }
-        self.acceptable = false;
-        let idle: Vec<u32> = self
-            .conns
-            .iter()
-            .filter(|(_, conn)| conn.active.is_none() && !conn.fresh)
-            .map(|(_, conn)| conn.token.slot)
-            .collect();
-        idle.into_iter().for_each(|slot| self.close(slot));
-        self.ctx.pool.close_idle();
-    }
-
-    fn end(mut self) {
-        let left: Vec<u32> = self.conns.iter().map(|(_, conn)| conn.token.slot).collect();
-        left.into_iter().for_each(|slot| self.close(slot));
-        self.send_stats();
-        let _ = self.reports.try_send(Report::Drained { worker: self.index });
     }
 }
 

@@ -91,6 +91,14 @@ impl Exchange {
         self.deadline
     }
 
+    /// A head that is not whole has so much time and no more; gives the deadline.
+    pub fn hurry(&mut self, env: &Env, time: Duration) -> Instant {
+        if self.phase == Phase::Head {
+            self.deadline = self.deadline.min(env.now + time);
+        }
+        self.deadline(env)
+    }
+
     /// Sets the deadline anew if somebody else is waited for now, or who was has made progress.
     fn set_deadline(&mut self, env: &Env) {
         let (former, awaited) = (self.patience.awaited, self.awaited());

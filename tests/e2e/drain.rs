@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use crate::resources::until_all;
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
 use crate::support::rules::{self, SITE};
@@ -123,7 +124,23 @@ fn a_second_signal_does_not_wait() {
 }
 
 #[test]
-fn without_work_both_signals_end_it_at_once() {
+fn who_connected_and_says_nothing_holds_nobody_longer_than_five_seconds() {
+    let server = Server::named("a");
+    let mut elb = elb(&server, "1h");
+    let (mut silent, mut begun) = (elb.client(), elb.client());
+    begun.send("GET / HT");
+    until_all(&elb, "both", |all| all["clients"].as_u64() >= Some(2) && all["exchanges"] == 1);
+
+    elb.signal("TERM");
+
+    silent.ended();
+    assert_eq!(begun.response().status(), 408);
+    drop(begun);
+    assert_eq!(elb.exit().code(), Some(0), "their hour is not waited for");
+}
+
+#[test]
+fn without_work_both_signals_end_it() {
     let server = Server::named("a");
     for signal in ["TERM", "INT"] {
         let mut elb = elb(&server, "1h");
