@@ -84,6 +84,22 @@ impl std::ops::AddAssign for Gauges {
     }
 }
 
+/// What was cut off because the process had to end, by the deadline of a drain or by an order to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Requests whose answer was not out.
+    pub requests: usize,
+    /// Connections whose protocol was switched: websockets, mostly.
+    pub tunnels: usize,
+}
+
+impl std::ops::AddAssign for Cut {
+    fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.tunnels += other.tunnels;
+    }
+}
+
 /// What a worker tells control.
 #[derive(Debug)]
 pub enum Report {
@@ -110,10 +126,12 @@ pub enum Report {
         /// How much of what.
         gauges: Box<Gauges>,
     },
-    /// The worker has nothing left to do and has ended.
+    /// The worker has ended.
     Drained {
         /// Which worker.
         worker: usize,
+        /// What it had left to do.
+        cut: Cut,
     },
 }
 
@@ -126,6 +144,15 @@ pub struct Adopted {
     pub peer: SocketAddr,
     /// What was read from it; to be served before the socket.
     pub bytes: Vec<u8>,
+}
+
+/// Why a worker did not take a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It does not look into its mailbox, which is full.
+    Full,
+    /// It has ended.
+    Ended,
 }
 
 /// Control's end of one worker's mailbox.
@@ -141,15 +168,16 @@ impl WorkerHandle {
     /// Puts a message into the mailbox, then wakes the worker.
     ///
     /// # Errors
-    /// The message comes back when the mailbox is full or the worker has ended.
-    pub fn send(&self, message: ToWorker) -> Result<(), ToWorker> {
+    /// The mailbox is full, or the worker has ended. The message is gone.
+    pub fn send(&self, message: ToWorker) -> Result<(), NotTaken> {
         match self.mailbox.try_send(message) {
             Ok(()) => {
                 // A wake that fails leaves the message for the next turn, which the flush timer bounds to a second.
                 let _ = self.waker.wake();
                 Ok(())
             }
-            Err(TrySendError::Full(message) | TrySendError::Disconnected(message)) => Err(message),
+            Err(TrySendError::Full(_)) => Err(NotTaken::Full),
+            Err(TrySendError::Disconnected(_)) => Err(NotTaken::Ended),
         }
     }
 }
@@ -206,17 +234,19 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn a_message_wakes_the_worker_and_a_full_mailbox_gives_it_back() {
+    fn a_message_wakes_the_worker_and_a_full_mailbox_takes_none() {
         let (mut ends, control) = bridge(1, true).unwrap();
         let end = &mut ends[0];
         for _ in 0..MAILBOX {
             control.workers[0].send(ToWorker::Stop).unwrap();
         }
-        assert!(matches!(control.workers[0].send(ToWorker::Stop), Err(ToWorker::Stop)));
+        assert_eq!(control.workers[0].send(ToWorker::Stop), Err(NotTaken::Full));
         let mut events = mio::Events::with_capacity(4);
         end.poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
         assert_eq!(events.iter().map(mio::event::Event::token).collect::<Vec<_>>(), [WAKE]);
         assert_eq!(end.mailbox.try_iter().count(), MAILBOX);
+        drop(ends);
+        assert_eq!(control.workers[0].send(ToWorker::Stop), Err(NotTaken::Ended));
     }
 
     #[test]

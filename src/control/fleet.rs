@@ -9,7 +9,7 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::answers::Working;
-use crate::link::{Gauges, ToWorker, WorkerHandle};
+use crate::link::{Gauges, NotTaken, ToWorker, WorkerHandle};
 use crate::model::Snapshot;
 
 /// The version of a worker that has ended: it serves nothing, so nobody needs to wait for it.
@@ -99,9 +99,13 @@ impl Fleet {
     /// Gives an order to everyone who has not ended.
     pub(super) fn order(&self, order: impl Fn() -> ToWorker) {
         for member in self.members.iter().filter(|member| member.applied != ENDED) {
-            // A mailbox holds one snapshot and two orders in a life, and eight fit: only an ended worker refuses.
-            if let Err(refused) = member.handle.send(order()) {
-                warn!("worker {} does not take {refused:?}", member.handle.index);
+            // A mailbox holds one snapshot and two orders in a life, and eight fit. One that has ended a moment ago needs
+            // no order; its word is on the way.
+            if member.handle.send(order()) == Err(NotTaken::Full) {
+                warn!(
+                    "worker {} hangs: it has not read its orders; what it serves is cut when the process ends",
+                    member.handle.index
+                );
             }
         }
     }

@@ -16,18 +16,16 @@ use super::saver::Saver;
 use super::signals::Order;
 use super::statsd::Statsd;
 use super::store::StoreEvent;
-use crate::link::{Adopted, Report, ToWorker};
+use crate::link::{Adopted, Cut, Report, ToWorker};
 
-/// Exit code when something was cut off or could not be started.
-pub(super) const FAILURE: u8 = 1;
 /// The slow pulse: what the store said goes to the state file, and a worker whose mailbox was full is tried again.
 const TICK: Duration = Duration::from_secs(1);
 /// How often names are looked up again, and how often those that could not be: a server's name often comes to DNS a
 /// moment after it came here.
 const NAMES: Duration = Duration::from_secs(30);
 const FAILED_NAMES: Duration = Duration::from_secs(5);
-/// How long workers may take to close everything once they are told to stop.
-const STOP: Duration = Duration::from_millis(500);
+/// How long workers may take to close everything once they are told to stop; milliseconds, unless the machine is busy.
+const STOP: Duration = Duration::from_secs(2);
 /// How often it is looked for the end of the last admin connection.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the last statistics and the state file may take.
@@ -46,6 +44,8 @@ pub(super) struct Control {
     pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
     pub(super) phase: Phase,
+    /// What workers that have ended had left to do.
+    pub(super) cut: Cut,
 }
 
 /// Where the process stands.
@@ -56,7 +56,11 @@ pub(super) enum Phase {
     /// It finishes what runs, until then.
     Draining(Instant),
     /// It closes what is left, until then.
-    Stopping(Instant),
+    Stopping {
+        until: Instant,
+        /// A second signal said so; else the time of the drain was over.
+        asked: bool,
+    },
 }
 
 /// Ticks from one period from now on; a late tick delays the next ones instead of hurrying them.
@@ -67,13 +71,13 @@ fn pulse(period: Duration) -> Interval {
 }
 
 impl Control {
-    /// Lives until the process is told to end; gives its exit code.
-    pub(super) async fn run(mut self) -> u8 {
+    /// Lives until the process is told to end; gives what had to be cut off for it.
+    pub(super) async fn run(mut self) -> Cut {
         let (mut tick, mut names, mut failed_names) = (pulse(TICK), pulse(NAMES), pulse(FAILED_NAMES));
         loop {
             self.hub.settle();
-            if let Some(code) = self.progress() {
-                return self.end(code).await;
+            if self.is_over() {
+                return self.end().await;
             }
             let due = self.due();
             tokio::select! {
@@ -112,7 +116,10 @@ impl Control {
                 }
             }
             Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges),
-            Report::Drained { worker } => self.hub.ended(worker),
+            Report::Drained { worker, cut } => {
+                self.hub.ended(worker);
+                self.cut += cut;
+            }
         }
     }
 
@@ -126,33 +133,29 @@ impl Control {
                 self.phase = Phase::Draining(deadline);
             }
             (Order::Drain, _) => {}
-            (Order::Stop, _) => self.stop(),
+            (Order::Stop, _) => self.stop(true),
         }
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, asked: bool) {
         self.desk.close();
         self.hub.order(|| ToWorker::Stop);
-        self.phase = Phase::Stopping(Instant::now() + STOP);
+        self.phase = Phase::Stopping { until: Instant::now() + STOP, asked };
     }
 
-    /// Moves from phase to phase as time and workers allow; gives the exit code at the end of the last.
-    fn progress(&mut self) -> Option<u8> {
+    /// Moves from phase to phase as time and workers allow. True at the end of the last.
+    fn is_over(&mut self) -> bool {
         let idle = self.hub.running() == 0 && self.desk.is_idle();
         match self.phase {
-            Phase::Serving => None,
-            Phase::Draining(_) if idle => Some(0),
+            Phase::Serving => false,
+            Phase::Draining(_) if idle => true,
             Phase::Draining(deadline) => {
                 if Instant::now() >= deadline {
-                    warn!(
-                        "{} workers were not done in time; what they still served is cut off",
-                        self.hub.running()
-                    );
-                    self.stop();
+                    self.stop(false);
                 }
-                None
+                false
             }
-            Phase::Stopping(until) => (idle || Instant::now() >= until).then_some(FAILURE),
+            Phase::Stopping { until, .. } => idle || Instant::now() >= until,
         }
     }
 
@@ -162,7 +165,7 @@ impl Control {
             Phase::Serving => None,
             // Nothing tells when the last admin connection has ended, and it is the last thing to wait for.
             _ if self.hub.running() == 0 => Some(Instant::now() + LOOK),
-            Phase::Draining(until) | Phase::Stopping(until) => Some(until),
+            Phase::Draining(until) | Phase::Stopping { until, .. } => Some(until),
         };
         let latest = Instant::now() + TICK;
         [self.hub.due(), phase].into_iter().flatten().fold(latest, Instant::min)
@@ -177,7 +180,8 @@ impl Control {
     }
 
     /// Sends and writes what is left, but waits for no network and no disk for long.
-    async fn end(mut self, code: u8) -> u8 {
+    async fn end(mut self) -> Cut {
+        self.tell_cut();
         self.save();
         let lost = self.hub.status().edits;
         if lost > 0 {
@@ -196,6 +200,28 @@ impl Control {
             warn!("the last statistics or the state file could not be written in time");
         }
         info!("stopped");
-        code
+        self.cut
+    }
+
+    /// One line for all that was cut off, and why: whoever stopped the process may want to give it more time.
+    fn tell_cut(&self) {
+        let mut what = Vec::new();
+        let mut add = |count: usize, one: &str| match count {
+            0 => {}
+            1 => what.push(format!("1 {one}")),
+            _ => what.push(format!("{count} {one}s")),
+        };
+        add(self.cut.requests, "request");
+        add(self.cut.tunnels, "upgraded connection");
+        add(usize::from(!self.desk.is_idle()), "client of the admin API");
+        add(self.hub.running(), "worker that has not ended");
+        if what.is_empty() {
+            return;
+        }
+        let why = match self.phase {
+            Phase::Stopping { asked: true, .. } => "a second signal ended ELB at once".to_owned(),
+            _ => format!("not done within the drain timeout of {:?}", self.drain_timeout),
+        };
+        warn!("cut off: {}; {why}", what.join(", "));
     }
 }

@@ -1,7 +1,7 @@
 //! What the operating system asks of the process, as orders.
 //!
-//! It owns the meaning of signals: the first request to end is polite, the second is not. It never acts on one. Next:
-//! `run` carries the orders out.
+//! It owns the meaning of signals: the first request to end is polite, the second is not, and those that other servers
+//! know and ELB has no use for do nothing. It never acts on one. Next: `run` carries the orders out.
 
 use std::io;
 
@@ -9,6 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::info;
 
+/// "File size limit exceeded": a log that is a file may grow to `ulimit -f`. The number is that of Linux on all but MIPS.
+const SIGXFSZ: i32 = 25;
 /// Orders that may wait for the control loop.
 const ORDERS: usize = 4;
 
@@ -35,7 +37,9 @@ impl Endings {
     }
 }
 
-/// Takes over SIGTERM, SIGQUIT and SIGINT (end) and SIGHUP (read the store again).
+/// Takes over SIGTERM, SIGQUIT and SIGINT (end), SIGHUP (read the store again), and what would end the process by itself
+/// though it is meant otherwise: SIGUSR1 (nginx and log rotation: open the log again), SIGUSR2 (nginx: a new program),
+/// SIGXFSZ. SIGPIPE is ignored by Rust's start of every program.
 ///
 /// Must be called inside a tokio runtime, which then delivers the orders.
 ///
@@ -46,6 +50,9 @@ pub(super) fn listen() -> io::Result<mpsc::Receiver<Order>> {
     let mut quit = signal(SignalKind::quit())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut reopen = signal(SignalKind::user_defined1())?;
+    let mut upgrade = signal(SignalKind::user_defined2())?;
+    let mut too_long = signal(SignalKind::from_raw(SIGXFSZ))?;
     let (give, orders) = mpsc::channel(ORDERS);
     tokio::spawn(async move {
         let mut endings = Endings::default();
@@ -55,6 +62,16 @@ pub(super) fn listen() -> io::Result<mpsc::Receiver<Order>> {
                 Some(()) = quit.recv() => ("SIGQUIT", endings.next()),
                 Some(()) = interrupt.recv() => ("SIGINT", endings.next()),
                 Some(()) = hangup.recv() => ("SIGHUP", Order::Resync),
+                Some(()) = reopen.recv() => {
+                    info!("SIGUSR1 does nothing: there is no log file to open again");
+                    continue;
+                }
+                Some(()) = upgrade.recv() => {
+                    info!("SIGUSR2 does nothing: to replace ELB, start the new one beside it, then end this one");
+                    continue;
+                }
+                // The write that brought it fails, and who wrote says so.
+                Some(()) = too_long.recv() => continue,
                 else => return,
             };
             info!("{name}: {}", order.meaning());

@@ -18,16 +18,20 @@ use super::admin::{Access, Desk};
 use super::handle::HubHandle;
 use super::hub::Hub;
 use super::resolve::Resolver;
-use super::run::{Control, FAILURE, Phase};
+use super::run::{Control, Phase};
 use super::saver::Saver;
 use super::signals::{self, Order};
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
-use crate::link::ControlEnd;
+use crate::link::{ControlEnd, Cut};
 use crate::model::Snapshot;
 use crate::settings::{Settings, StoreKind};
 
+/// Exit code when the process ended because it was told to.
+const DONE: u8 = 0;
+/// Exit code when it could not begin.
+const FAILURE: u8 = 1;
 /// How long the store may take before ELB starts with what it remembers.
 const LOAD: Duration = Duration::from_secs(3);
 /// How long the first snapshot waits for the addresses of all names together.
@@ -37,8 +41,8 @@ const BLOCKING: usize = 64;
 
 /// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
 ///
-/// The thread ends when the process was told to: joining it gives the exit code, 0 if everything that ran was finished
-/// and 1 if something was cut off. If it ends before the first snapshot, `ready` is closed.
+/// The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
+/// (the log says what), and 1 if it could not begin. If it ends before the first snapshot, `ready` is closed.
 ///
 /// # Errors
 /// The admin listener cannot be bound, or the kernel refuses a signal handler or a thread.
@@ -56,7 +60,10 @@ pub fn start(
     };
     let life = async move {
         match begin(&settings, end, listener, orders, &ready).await {
-            Ok(control) => control.run().await,
+            Ok(control) => {
+                control.run().await;
+                DONE
+            }
             Err(code) => code,
         }
     };
@@ -88,7 +95,7 @@ async fn begin(
     let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {
         read = load(&mut hub, &mut events, state_file.as_ref(), is_file) => read?,
-        () = told_to_end(&mut orders) => return Err(0),
+        () = told_to_end(&mut orders) => return Err(DONE),
     }
     let (handle, questions) = HubHandle::new(&hub);
     let access = Access::new(settings.admin.allow.clone(), settings.admin.token.clone());
@@ -118,6 +125,7 @@ async fn begin(
         statsd: settings.statsd.as_ref().map(|target| Statsd::start(target, &settings.name)),
         drain_timeout: settings.drain_timeout,
         phase: Phase::Serving,
+        cut: Cut::default(),
     })
 }
 

@@ -22,7 +22,7 @@ use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::signals::Order;
 use super::store::{StoreCommand, StoreEvent};
-use crate::link::{Gauges, Report, ToWorker, WorkerEnd, bridge};
+use crate::link::{Cut, Gauges, Report, ToWorker, WorkerEnd, bridge};
 use crate::model::{Contents, Edit, Snapshot};
 
 /// The longest wait for something that will happen.
@@ -40,7 +40,7 @@ pub(super) struct Rig {
     pub(super) commands: mpsc::Receiver<StoreCommand>,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) workers: Vec<Played>,
-    pub(super) life: JoinHandle<u8>,
+    pub(super) life: JoinHandle<Cut>,
 }
 
 /// A worker that the test plays.
@@ -100,7 +100,11 @@ impl Played {
     }
 
     pub(super) async fn drained(&self) {
-        self.end.reports.send(Report::Drained { worker: self.end.index }).await.unwrap();
+        self.ended(Cut::default()).await;
+    }
+
+    pub(super) async fn ended(&self, cut: Cut) {
+        self.end.reports.send(Report::Drained { worker: self.end.index, cut }).await.unwrap();
     }
 
     pub(super) fn serves(&self) -> &Snapshot {
@@ -145,6 +149,7 @@ impl Rig {
             statsd: None,
             drain_timeout: Duration::from_secs(1),
             phase: Phase::Serving,
+            cut: Cut::default(),
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {
@@ -245,7 +250,7 @@ pub(super) fn stored(domains: &[&str]) -> Contents {
 }
 
 #[tokio::test]
-async fn a_drain_ends_with_0_when_every_worker_has_drained() {
+async fn a_drain_ends_when_every_worker_has_drained() {
     let rig = Rig::new(2, no_names());
     rig.orders.send(Order::Drain).await.unwrap();
     for worker in &rig.workers {
@@ -255,19 +260,28 @@ async fn a_drain_ends_with_0_when_every_worker_has_drained() {
     sleep(QUIET).await;
     assert!(!rig.life.is_finished());
     rig.workers[1].drained().await;
-    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), 0);
+    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), Cut::default());
 }
 
 #[tokio::test]
-async fn what_is_not_done_at_the_deadline_is_stopped_and_the_process_ends_with_1() {
+async fn what_is_not_done_at_the_deadline_is_stopped_and_counted() {
     let rig = Rig::new(2, no_names());
     rig.orders.send(Order::Drain).await.unwrap();
     assert!(matches!(rig.workers[0].told().await, ToWorker::Drain(_)));
-    rig.workers[0].drained().await;
+    rig.workers[0].ended(Cut { requests: 1, tunnels: 2 }).await;
     assert!(matches!(rig.workers[1].told().await, ToWorker::Drain(_)));
     assert!(matches!(rig.workers[1].told().await, ToWorker::Stop));
     rig.workers[0].is_left_alone().await;
-    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), 1);
+    rig.workers[1].ended(Cut { requests: 3, tunnels: 4 }).await;
+    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), Cut { requests: 4, tunnels: 6 });
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_does_not_hold_the_end() {
+    let rig = Rig::new(1, no_names());
+    rig.orders.send(Order::Drain).await.unwrap();
+    rig.orders.send(Order::Stop).await.unwrap();
+    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), Cut::default());
 }
 
 #[tokio::test]
@@ -278,7 +292,7 @@ async fn a_second_wish_to_end_stops_at_once() {
     assert!(matches!(rig.workers[0].told().await, ToWorker::Drain(_)));
     assert!(matches!(rig.workers[0].told().await, ToWorker::Stop));
     rig.workers[0].drained().await;
-    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), 1);
+    assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), Cut::default());
 }
 
 #[tokio::test]

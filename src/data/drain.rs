@@ -61,11 +61,12 @@ impl Worker {
         }
     }
 
-    /// Closes what is left, and says so.
+    /// Closes what is left, and says what that was.
     pub(super) fn end(mut self) {
+        let cut = self.under_way();
         let left: Vec<u32> = self.conns.iter().map(|(_, conn)| conn.token.slot).collect();
         left.into_iter().for_each(|slot| self.close(slot));
         self.send_stats();
-        let _ = self.reports.try_send(Report::Drained { worker: self.index });
+        let _ = self.reports.try_send(Report::Drained { worker: self.index, cut });
     }
 }

@@ -9,7 +9,8 @@ use super::conn::{Active, Conn};
 use super::ctx::Ctx;
 use super::token::Token;
 use super::worker::Worker;
-use crate::link::{Gauges, Report};
+use crate::exchange::Phase;
+use crate::link::{Cut, Gauges, Report};
 
 impl Worker {
     /// Tells control what is held.
@@ -36,6 +37,19 @@ impl Worker {
             requests: *requests,
             refused: *refused,
         }
+    }
+
+    /// What would be cut off now. An answer that is out, and a client that has not asked, lose nothing.
+    pub(super) fn under_way(&self) -> Cut {
+        let mut cut = Cut::default();
+        for active in self.conns.iter().filter_map(|(_, conn)| conn.active.as_ref()) {
+            match active.exchange.phase() {
+                Phase::Tunnel { .. } => cut.tunnels += 1,
+                Phase::Linger { .. } | Phase::Over => {}
+                _ => cut.requests += 1,
+            }
+        }
+        cut
     }
 
     /// Sweeps over everything that is lent.

@@ -39,6 +39,12 @@ fn waiting(elb: &Elb, server: &Server) -> Client {
     client
 }
 
+/// What an ELB that has ended warned of.
+fn warnings(elb: &Elb) -> Vec<String> {
+    let (_, log) = wait::until("its output to be gathered", || elb.said_all());
+    log.lines().filter(|line| line.contains(" WARN ")).map(str::to_owned).collect()
+}
+
 #[test]
 fn sigterm_finishes_what_runs_and_refuses_what_is_new() {
     let (server, go) = held();
@@ -105,9 +111,13 @@ fn what_does_not_finish_is_cut_at_the_deadline() {
 
     elb.signal("TERM");
 
-    elb.exit();
+    assert_eq!(elb.exit().code(), Some(0), "it was told to end, and has");
     assert!(!matches!(running.try_response(), Ok(Some(answer)) if answer.status() == 200));
     socket.ended();
+    let warned = warnings(&elb);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    let expected = "cut off: 1 request, 1 upgraded connection; not done within the drain timeout of 500ms";
+    assert!(warned[0].ends_with(expected), "{warned:?}");
 }
 
 #[test]
@@ -120,7 +130,36 @@ fn a_second_signal_does_not_wait() {
     wait::until("new clients to be refused", || Client::try_connect(elb.address()).err());
     elb.signal("TERM");
 
-    elb.exit();
+    assert_eq!(elb.exit().code(), Some(0));
+    let warned = warnings(&elb);
+    assert_eq!(warned.len(), 1, "{warned:?}");
+    assert!(warned[0].ends_with("cut off: 1 request; a second signal ended ELB at once"), "{warned:?}");
+}
+
+#[test]
+fn a_drain_without_anything_to_cut_warns_of_nothing() {
+    let server = Server::named("a");
+    let mut elb = elb(&server, "1h");
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    elb.signal("TERM");
+    assert_eq!(elb.exit().code(), Some(0));
+    assert_eq!(warnings(&elb), [""; 0]);
+}
+
+#[test]
+fn signals_that_mean_something_to_other_servers_end_nothing() {
+    let server = Server::named("a");
+    let mut elb = elb(&server, "1h");
+    for signal in ["USR1", "USR2", "PIPE", "XFSZ", "HUP"] {
+        elb.signal(signal);
+        assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a", "after {signal}");
+    }
+    wait::until("the last of them to be told", || elb.log().contains("SIGHUP").then_some(()));
+    for signal in ["SIGUSR1", "SIGUSR2"] {
+        assert!(elb.log().contains(&format!("{signal} does nothing")), "{}", elb.log());
+    }
+    elb.signal("TERM");
+    assert_eq!(elb.exit().code(), Some(0));
 }
 
 #[test]
