@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
 use elb::data::balancer::{Balancer, Tried};
+use elb::exchange::Sign;
 
 use crate::samples;
 
@@ -19,7 +20,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         group.bench_function(format!("{servers} servers"), |bencher| {
             bencher.iter(|| {
                 let (index, lease) = balancer.pick(&tried, now)?;
-                balancer.done(lease, false, now);
+                balancer.done(lease, Sign::Good, now, now);
                 Some(index)
             });
         });

@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::model::Snapshot;
+use crate::model::{Snapshot, UpstreamName};
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 
@@ -63,6 +63,8 @@ pub struct Gauges {
     pub accepted: u64,
     /// Requests that were put to the rules since the start; those that none can be, and the admin API's, are not among them.
     pub requests: u64,
+    /// Requests that were put to a server although all were aside, as there was no other, since the start.
+    pub fail_open: u64,
     /// What was refused, cut or closed since the start, by reason.
     pub refused: Refused,
 }
@@ -80,6 +82,7 @@ impl std::ops::AddAssign for Gauges {
         self.spare += other.spare;
         self.accepted += other.accepted;
         self.requests += other.requests;
+        self.fail_open += other.fail_open;
         self.refused += other.refused;
     }
 }
@@ -125,6 +128,13 @@ pub enum Report {
         worker: usize,
         /// How much of what.
         gauges: Box<Gauges>,
+    },
+    /// Every server of these upstreams has failed, and of no others; told when that changes.
+    Outages {
+        /// Which worker.
+        worker: usize,
+        /// The upstreams, of which it lists a bounded number.
+        upstreams: Vec<Arc<UpstreamName>>,
     },
     /// The worker has ended.
     Drained {

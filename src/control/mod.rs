@@ -6,6 +6,7 @@ mod fleet;
 mod handle;
 mod hub;
 mod intake;
+mod outages;
 mod replace;
 mod resolve;
 mod run;

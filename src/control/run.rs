@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::admin::Desk;
 use super::handle::Question;
 use super::hub::Hub;
+use super::outages::Outages;
 use super::saver::Saver;
 use super::signals::Order;
 use super::statsd::Statsd;
@@ -46,6 +47,7 @@ pub(super) struct Control {
     pub(super) phase: Phase,
     /// What workers that have ended had left to do.
     pub(super) cut: Cut,
+    pub(super) outages: Outages,
 }
 
 /// Where the process stands.
@@ -120,6 +122,7 @@ impl Control {
                 self.hub.ended(worker);
                 self.cut += cut;
             }
+            Report::Outages { worker, upstreams } => self.outages.told(worker, &upstreams),
         }
     }
 

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use super::admin::{Access, Desk};
 use super::handle::HubHandle;
 use super::hub::Hub;
+use super::outages::Outages;
 use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::saver::Saver;
@@ -126,6 +127,7 @@ async fn begin(
         drain_timeout: settings.drain_timeout,
         phase: Phase::Serving,
         cut: Cut::default(),
+        outages: Outages::default(),
     })
 }
 

@@ -150,6 +150,7 @@ impl Rig {
             drain_timeout: Duration::from_secs(1),
             phase: Phase::Serving,
             cut: Cut::default(),
+            outages: super::outages::Outages::default(),
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {

@@ -8,7 +8,7 @@ use std::io;
 use super::conn::{Active, Conn};
 use super::ctx::Ctx;
 use super::view::Routed;
-use crate::exchange::{Fate, Forward, NoServer, Side, Step};
+use crate::exchange::{Fate, Forward, NoServer, Side, Sign, Step};
 
 /// The prefix of the admin API on the data port; one word follows it (design, 15.11).
 const ADMIN: &[u8] = b"/__erulb__/";
@@ -47,7 +47,7 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
                 let others = others(active, ctx);
                 active.exchange.better(&ctx.env, &mut ctx.heads, others);
             }
-            Step::Drop { failed } => drop_server(active, failed, ctx),
+            Step::Drop { sign } => drop_server(active, sign, ctx),
             Step::Shutdown(Side::Client) => conn.socket.shutdown(),
             Step::Shutdown(Side::Server) => {
                 if let Some(socket) = active.server.and_then(|slot| ctx.pool.socket(slot)) {
@@ -59,11 +59,11 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
                     return driven;
                 }
             }
-            Step::Close { reset, failed } => {
+            Step::Close { reset, sign } => {
                 if reset {
                     conn.socket.reset_on_close();
                 }
-                drop_server(active, failed, ctx);
+                leave(active, sign, ctx);
                 return Driven::Close;
             }
         }
@@ -110,7 +110,8 @@ fn is_admin(path: &[u8]) -> bool {
 /// Finds a server and a connection to it.
 fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let none = |status, reason| NoServer::NoneLeft { status, reason };
-    let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream)) else {
+    let found = active.upstream.and_then(|upstream| Some((upstream, ctx.view.local(upstream)?)));
+    let Some((upstream, local)) = found else {
         return active.exchange.refused(&ctx.env, none(502, "unknown-upstream"));
     };
     let kept = active.lease.take();
@@ -122,7 +123,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
         }
         (_, kept) => {
             if let Some(lease) = kept {
-                local.balancer.done(lease, false, ctx.env.now);
+                local.balancer.done(lease, Sign::Nothing, active.routed, ctx.env.now);
             }
             let Some((at, lease)) = local.balancer.pick(&active.tried, ctx.env.now) else {
                 let reason =
@@ -131,11 +132,14 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
             };
             active.tried.add(&lease);
             active.lease = Some(lease);
+            if local.balancer.take_opened() {
+                ctx.outages.opened(upstream);
+            }
             at
         }
     };
-    let upstream = local.balancer.upstream();
-    let (Some(server), Some(list)) = (upstream.servers.get(at), local.lists.get(at).copied()) else {
+    let definition = local.balancer.upstream();
+    let (Some(server), Some(list)) = (definition.servers.get(at), local.lists.get(at).copied()) else {
         return active.exchange.refused(&ctx.env, none(502, "no-server"));
     };
     let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client, ctx.env.now) };
@@ -172,28 +176,29 @@ fn others(active: &Active, ctx: &mut Ctx) -> bool {
         .is_some_and(|local| local.balancer.others(&active.tried, now))
 }
 
-/// Closes the server connection. A server that is to blame gives its place back at once; otherwise the place is kept
-/// until the exchange is over, so that the same server can be asked again.
-fn drop_server(active: &mut Active, failed: bool, ctx: &mut Ctx) {
+/// Closes the server connection. If that says something about the server, its place is given back at once; otherwise it is
+/// kept until the exchange is over, so that the same server can be asked again.
+fn drop_server(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
     if let Some(slot) = active.server.take() {
         ctx.pool.close(slot);
     }
     active.connecting = false;
-    if failed {
-        give_place_back(active, true, ctx);
+    if sign != Sign::Nothing {
+        give_place_back(active, sign, ctx);
     }
 }
 
-/// Gives the place of a server back whose exchange is closed.
-pub fn blame(active: &mut Active, failed: bool, ctx: &mut Ctx) {
-    drop_server(active, failed, ctx);
+/// Closes the server connection of an exchange that is closed, and gives its place back.
+pub fn leave(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
+    drop_server(active, sign, ctx);
+    give_place_back(active, sign, ctx);
 }
 
-fn give_place_back(active: &mut Active, failed: bool, ctx: &mut Ctx) {
+fn give_place_back(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
     if let Some(lease) = active.lease.take()
         && let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream))
     {
-        local.balancer.done(lease, failed, ctx.env.now);
+        local.balancer.done(lease, sign, active.routed, ctx.env.now);
     }
 }
 
@@ -211,7 +216,7 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
             None => ctx.pool.close(slot),
         }
     }
-    give_place_back(active, false, ctx);
+    give_place_back(active, fate.sign, ctx);
     count(active, ctx);
     if !fate.keep_client {
         return Some(Driven::Close);
@@ -245,11 +250,7 @@ fn count(active: &mut Active, ctx: &mut Ctx) {
 /// Returns everything that a connection has borrowed; it is idle after that, or about to be closed.
 pub fn release(conn: &mut Conn, ctx: &mut Ctx) {
     let Some(mut active) = conn.active.take() else { return };
-    if let Some(slot) = active.server.take() {
-        ctx.pool.close(slot);
-    }
-    active.connecting = false;
-    give_place_back(&mut active, false, ctx);
+    leave(&mut active, Sign::Nothing, ctx);
     count(&mut active, ctx);
     for side in [Side::Client, Side::Server] {
         if let Some(window) = active.exchange.surrender(side) {

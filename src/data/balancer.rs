@@ -5,10 +5,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use self::peer::Peer;
+use crate::exchange::Sign;
 use crate::model::{Endpoint, Server, Upstream};
 
+mod peer;
 #[cfg(test)]
 mod tests;
 
@@ -18,13 +21,22 @@ const START_COST: u64 = 1 << 14;
 
 /// The choice among the servers of one upstream, in one worker.
 ///
-/// The rules are those of `ngx_http_upstream_round_robin`:
+/// The rules are those of `ngx_http_upstream_round_robin`, but for the last three, so that no client can take servers away
+/// from others by what it asks for:
 /// - Each pick raises every eligible server by its effective weight and takes the highest, which then pays what all
 ///   were raised by: weights 5, 1, 1 give `a a b a c a a`.
 /// - `max_fails` failures put a server aside for `fail_timeout`; then one exchange a `fail_timeout` is let through, and
 ///   if it succeeds the failures are forgotten. A failure also costs effective weight, won back by one a pick.
 /// - `backup` servers are used when no other can be, `down` ones never.
-/// - A server that is its upstream's only one is never put aside.
+/// - A server that is its upstream's only one, but for `down` ones, is never put aside.
+/// - Silence, 500 and 504 ([`Sign::Doubt`]) are failures of a server that answers nobody else: they do not count if it gave
+///   somebody a good answer within the last `fail_timeout`, or since the request that failed came; and a good answer
+///   that it gives later takes back those that counted. Then it was what was asked, not the server. A server that falls
+///   ill is so found out a `fail_timeout` after its last good answer at the latest.
+/// - What ends without saying anything about the server ([`Sign::Nothing`]) changes nothing; if it was let through to see
+///   whether failures are over, the next one is.
+/// - When no server can be used and some are aside (all failed, or those that did not are busy), none is aside: all that
+///   are not `down` and have room are picked from, backups too, until one of them answers well.
 ///
 /// `max_conns` counts the exchanges of this worker.
 #[derive(Debug)]
@@ -33,6 +45,12 @@ pub struct Balancer {
     /// One for each of the upstream's servers, in its order.
     peers: Vec<Peer>,
     has_backups: bool,
+    /// All but one are down.
+    alone: bool,
+    /// There was nobody to pick from who was not aside, and no good answer since.
+    open: bool,
+    /// The last pick was such a one.
+    opened: bool,
     /// Leases that were not given back, those on servers that the upstream no longer has included.
     leases: u64,
     /// The identity that the next new server gets; 0 is nobody's.
@@ -58,35 +76,23 @@ pub struct Tried {
     more: Vec<u32>,
 }
 
-/// A server's definition and counters.
-#[derive(Debug, Clone)]
-struct Peer {
-    /// Which server this is, through all definitions that have it.
-    id: u32,
-    backup: bool,
-    /// Exchanges it may have at once: any number without `max_conns`, none when it is down.
-    room: u32,
-    conns: u32,
-    max_fails: u32,
-    fails: u32,
-    weight: i64,
-    effective: i64,
-    current: i64,
-    fail_timeout: Duration,
-    /// The last failure.
-    accessed: Option<Instant>,
-    /// The last failure, or the pick that looked whether it is over.
-    checked: Option<Instant>,
-}
-
 impl Balancer {
     /// A balancer that has picked nothing yet. `seed` says where in the sequence it starts (0 is the beginning): workers
     /// that all began with the first server would send their first exchanges there together.
     #[must_use]
     pub fn new(upstream: &Arc<Upstream>, seed: u64) -> Self {
         let nothing = Arc::new(Upstream { name: String::new(), servers: Vec::new(), implicit: false });
-        let mut balancer =
-            Self { upstream: nothing, peers: Vec::new(), has_backups: false, leases: 0, next_id: 1, seed };
+        let mut balancer = Self {
+            upstream: nothing,
+            peers: Vec::new(),
+            has_backups: false,
+            alone: false,
+            open: false,
+            opened: false,
+            leases: 0,
+            next_id: 1,
+            seed,
+        };
         balancer.define(upstream);
         balancer
     }
@@ -107,8 +113,9 @@ impl Balancer {
         &self.upstream
     }
 
-    /// The server whose turn it is, of those that can be used and were not tried: its index in the upstream's servers,
-    /// and the lease that must be given back. Nothing when there is none; then the answer is 502.
+    /// The server whose turn it is, of those that can be used and were not tried, or of all that were not tried when none
+    /// can be used: its index in the upstream's servers, and the lease that must be given back. Nothing when there is none;
+    /// then the answer is 502.
     #[inline]
     pub fn pick(&mut self, tried: &Tried, now: Instant) -> Option<(usize, Lease)> {
         let index = match &mut self.peers[..] {
@@ -119,47 +126,64 @@ impl Balancer {
                 if best.is_none() && self.has_backups {
                     best = turn(peers, |peer| peer.backup && usable(peer));
                 }
-                best?
+                match best {
+                    Some(best) => best,
+                    None => self.pick_open(tried, now)?,
+                }
             }
         };
         let peer = self.peers.get_mut(index)?;
-        peer.conns += 1;
+        peer.begin(self.opened, now);
         self.leases += 1;
-        if peer.fails > 0 && peer.rested(now) {
-            peer.checked = Some(now);
-        }
         Some((index, Lease { index: index as u32, id: peer.id }))
+    }
+
+    /// Picks as if nobody were aside, if nobody can be used who is not.
+    #[cold]
+    fn pick_open(&mut self, tried: &Tried, now: Instant) -> Option<usize> {
+        if self.peers.iter().any(|peer| peer.is_usable(now)) {
+            return None;
+        }
+        let index = turn(&mut self.peers, |peer| peer.has_room() && !tried.contains(peer.id))?;
+        (self.open, self.opened) = (true, true);
+        Some(index)
+    }
+
+    /// Whether the last pick was one of those that are made when everybody is aside; told once.
+    #[inline]
+    pub fn take_opened(&mut self) -> bool {
+        std::mem::take(&mut self.opened)
+    }
+
+    /// Everybody was aside, and nobody has answered well since.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Would another pick succeed? It changes nothing.
     #[must_use]
     pub fn others(&self, tried: &Tried, now: Instant) -> bool {
+        let new = |peer: &Peer| !tried.contains(peer.id);
         match &self.peers[..] {
-            [only] => only.has_room() && !tried.contains(only.id),
-            peers => peers.iter().any(|peer| peer.is_usable(now) && !tried.contains(peer.id)),
+            [only] => only.has_room() && new(only),
+            peers if peers.iter().any(|peer| peer.is_usable(now)) => {
+                peers.iter().any(|peer| peer.is_usable(now) && new(peer))
+            }
+            peers => peers.iter().any(|peer| peer.has_room() && new(peer)),
         }
     }
 
-    /// The exchange is over with this server, or has left it; `failed` when the server is to blame. A lease on a server
-    /// that the upstream no longer has changes no server.
-    pub fn done(&mut self, lease: Lease, failed: bool, now: Instant) {
+    /// The exchange, which began no earlier than `since`, is over with this server, or has left it; `sign` is what that
+    /// says about the server. A lease on a server that the upstream no longer has changes no server.
+    pub fn done(&mut self, lease: Lease, sign: Sign, since: Instant, now: Instant) {
         debug_assert!(self.leases > 0, "a lease is given back to whom it came from");
         self.leases = self.leases.saturating_sub(1);
-        let single = self.peers.len() == 1;
         let Some(peer) = self.index_of(&lease).and_then(|index| self.peers.get_mut(index)) else { return };
-        debug_assert!(peer.conns > 0, "a lease is given back once");
-        peer.conns = peer.conns.saturating_sub(1);
-        if single {
-            peer.fails = 0;
-        } else if failed {
-            peer.fails = peer.fails.saturating_add(1);
-            peer.accessed = Some(now);
-            peer.checked = Some(now);
-            if let Some(cost) = peer.weight.checked_div(i64::from(peer.max_fails)) {
-                peer.effective = (peer.effective - cost).max(0);
-            }
-        } else if peer.accessed < peer.checked {
-            peer.fails = 0;
+        let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
+        peer.end(sign, since, now);
+        if sign == Sign::Good && peer.fails == 0 {
+            self.open = false;
         }
     }
 
@@ -193,6 +217,8 @@ impl Balancer {
         // The start is found with the weights as defined, before failures come back into it.
         self.peers = upstream.servers.iter().map(Peer::new).collect();
         self.has_backups = self.peers.iter().any(|peer| peer.backup);
+        self.alone = self.peers.iter().filter(|peer| !peer.is_down()).count() == 1;
+        self.open = false;
         start(&mut self.peers, self.seed);
         for (peer, known) in self.peers.iter_mut().zip(known) {
             match known {
@@ -201,6 +227,9 @@ impl Balancer {
                     peer.id = self.next_id;
                     self.next_id = self.next_id.wrapping_add(1).max(1);
                 }
+            }
+            if self.alone {
+                peer.forgive();
             }
         }
     }
@@ -249,70 +278,6 @@ impl Tried {
     #[cold]
     fn look_for(&self, id: u32) -> bool {
         self.first.contains(&id) || self.more.contains(&id)
-    }
-}
-
-impl Peer {
-    fn new(server: &Server) -> Self {
-        let spec = &server.spec;
-        let weight = i64::from(spec.weight);
-        Self {
-            id: 0,
-            backup: spec.backup,
-            room: match spec.max_conns {
-                _ if spec.down => 0,
-                0 => u32::MAX,
-                max_conns => max_conns,
-            },
-            conns: 0,
-            max_fails: spec.max_fails,
-            fails: 0,
-            weight,
-            effective: weight,
-            current: 0,
-            fail_timeout: spec.fail_timeout,
-            accessed: None,
-            checked: None,
-        }
-    }
-
-    /// Becomes the server that was `known` under the definition before.
-    fn carry(&mut self, known: &Self) {
-        self.id = known.id;
-        self.conns = known.conns;
-        if self.terms() == known.terms() {
-            self.fails = known.fails;
-            self.effective = known.effective;
-            self.accessed = known.accessed;
-            self.checked = known.checked;
-        }
-    }
-
-    /// What the operator said about it.
-    fn terms(&self) -> (i64, u32, Duration, u32, bool) {
-        (self.weight, self.max_fails, self.fail_timeout, self.room, self.backup)
-    }
-
-    #[inline]
-    fn has_room(&self) -> bool {
-        self.conns < self.room
-    }
-
-    #[inline]
-    fn is_usable(&self, now: Instant) -> bool {
-        self.has_room() && (self.fails == 0 || self.is_trusted(now))
-    }
-
-    /// A server that has failed: not too often yet, or long enough ago?
-    #[cold]
-    fn is_trusted(&self, now: Instant) -> bool {
-        self.max_fails == 0 || self.fails < self.max_fails || self.rested(now)
-    }
-
-    /// Has `fail_timeout` passed since the last failure, and since the last exchange that was let through to see?
-    #[inline]
-    fn rested(&self, now: Instant) -> bool {
-        self.checked.is_none_or(|checked| now.saturating_duration_since(checked) > self.fail_timeout)
     }
 }
 

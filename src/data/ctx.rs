@@ -13,6 +13,7 @@ use super::balancer::Tried;
 use super::buffers::Buffers;
 use super::clients::Clients;
 use super::conn::Active;
+use super::outages::Outages;
 use super::pool::Pool;
 use super::timers::Timers;
 use super::token::Token;
@@ -46,6 +47,8 @@ pub struct Ctx {
     pub requests: u64,
     /// What was refused, cut or closed, by reason.
     pub refused: Refused,
+    /// Upstreams without a server that has not failed.
+    pub outages: Outages,
     /// What every exchange is told.
     pub env: Env,
     /// Where heads are taken apart.

@@ -17,11 +17,29 @@ impl Worker {
     pub(super) fn send_gauges(&mut self) {
         // The next second tells what is true then; nothing is lost when there is no room for this one.
         let _ = self.reports.try_send(Report::Gauges { worker: self.index, gauges: Box::new(self.gauges()) });
+        let Ctx { outages, view, .. } = &mut self.ctx;
+        if let Some(upstreams) = outages.news(view) {
+            let report = Report::Outages { worker: self.index, upstreams };
+            if self.reports.try_send(report).is_err() {
+                outages.untold();
+            }
+        }
     }
 
     fn gauges(&self) -> Gauges {
         let Ctx {
-            pool, view, timers, buffers, starved, spare, exchanges, accepted, requests, refused, ..
+            pool,
+            view,
+            timers,
+            buffers,
+            starved,
+            spare,
+            exchanges,
+            accepted,
+            requests,
+            refused,
+            outages,
+            ..
         } = &self.ctx;
         Gauges {
             clients: self.conns.len(),
@@ -35,6 +53,7 @@ impl Worker {
             spare: spare.len(),
             accepted: *accepted,
             requests: *requests,
+            fail_open: outages.picks,
             refused: *refused,
         }
     }

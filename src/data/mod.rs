@@ -11,6 +11,7 @@ pub mod ctx;
 mod drain;
 pub mod gauges;
 pub mod listen;
+mod outages;
 pub mod pool;
 pub mod pump;
 mod rounds;

@@ -15,6 +15,7 @@ use super::clients::Clients;
 use super::cores;
 use super::ctx::{Ctx, SPARE_EXCHANGES};
 use super::listen::{self, Listeners};
+use super::outages::Outages;
 use super::pool::Pool;
 use super::rounds::GROUP;
 use super::timers::Timers;
@@ -96,6 +97,7 @@ pub(super) fn build(
         accepted: 0,
         requests: 0,
         refused: Refused::default(),
+        outages: Outages::default(),
         env,
         heads: Heads::new(),
         keepalive: settings.keepalive_timeout,

@@ -20,7 +20,7 @@ pub struct Local {
     pub lists: Vec<u32>,
     version: u64,
     /// Held so that the slot is no other upstream's while this is here: a lease on a server of it may be out.
-    _name: Arc<UpstreamName>,
+    name: Arc<UpstreamName>,
 }
 
 /// Where a request goes.
@@ -101,6 +101,22 @@ impl View {
         self.locals.get_mut(upstream as usize)?.as_deref_mut()
     }
 
+    /// Every server of this upstream has failed.
+    #[must_use]
+    pub fn is_open(&self, upstream: u32) -> bool {
+        self.peek(upstream).is_some_and(|local| local.balancer.is_open())
+    }
+
+    /// The name of an upstream that is in use.
+    #[must_use]
+    pub fn name(&self, upstream: u32) -> Option<Arc<UpstreamName>> {
+        self.peek(upstream).map(|local| Arc::clone(&local.name))
+    }
+
+    fn peek(&self, upstream: u32) -> Option<&Local> {
+        self.locals.get(upstream as usize)?.as_deref()
+    }
+
     /// Places taken in all balancers.
     #[must_use]
     pub fn leases(&self) -> u64 {
@@ -169,7 +185,7 @@ fn renew(
         vacant => {
             let lists = current.servers.iter().map(|_| pool.add_list()).collect();
             let (balancer, version) = (Balancer::new(current, seed), snapshot.version);
-            *vacant = Some(Box::new(Local { balancer, lists, version, _name: Arc::clone(name) }));
+            *vacant = Some(Box::new(Local { balancer, lists, version, name: Arc::clone(name) }));
         }
     }
     Some(slot)
@@ -203,6 +219,7 @@ mod tests {
 
     use super::super::balancer::Tried;
     use super::*;
+    use crate::exchange::Sign;
     use crate::model::{Edit, State};
 
     /// A view, the state that it is of, and a pool beside it.
@@ -269,7 +286,7 @@ mod tests {
         assert_ne!(scene.route("b.test").unwrap(), slot);
         let local = scene.view.local(slot).expect("the one that the lease is of");
         assert_eq!(local.balancer.index_of(&lease), None);
-        local.balancer.done(lease, false, Instant::now());
+        local.balancer.done(lease, Sign::Nothing, Instant::now(), Instant::now());
         assert_eq!(scene.view.leases(), 0);
         scene.change([]);
         assert!(scene.view.local(slot).is_none(), "nobody needs it any more");

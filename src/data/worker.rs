@@ -300,11 +300,11 @@ impl Worker {
             false => active.exchange.expired(&self.ctx.env),
         };
         match step {
-            Step::Close { reset, failed } => {
+            Step::Close { reset, sign } => {
                 if reset {
                     conn.socket.reset_on_close();
                 }
-                answer::blame(active, failed, &mut self.ctx);
+                answer::leave(active, sign, &mut self.ctx);
                 self.close(token.slot);
             }
             _ => self.pump(token.slot),

@@ -3,7 +3,7 @@
 //! It owns the transitions around [`Phase::Connect`], never the tables that decide them. Next: `retry`.
 
 use super::machine::Exchange;
-use super::phase::{Env, NoServer, Phase, Step};
+use super::phase::{Env, NoServer, Phase, Sign, Step};
 use super::retry::{self, Attempt, Failure, Verdict};
 use crate::http1::error::Refusal;
 use crate::http1::rewrite::Persistence;
@@ -11,12 +11,12 @@ use crate::http1::rewrite::Persistence;
 impl Exchange {
     pub(super) fn connect(&mut self, env: &Env, asked: bool, same: bool) -> Step {
         if let Err(refusal) = self.request.judge() {
-            self.drop = asked.then_some(false);
+            self.drop = asked.then_some(Sign::Nothing);
             return self.refuse(env, refusal);
         }
         if self.request.ended && !self.request.done {
             self.because("request-cut");
-            return self.close(false);
+            return self.close(Sign::Nothing);
         }
         if asked {
             return Step::Wait;
@@ -76,27 +76,30 @@ impl Exchange {
             idempotent: self.idempotent,
             replayable: self.request.kept,
             tries_left: self.tries < env.policy.tries,
+            last: self.unacceptable,
         }
     }
 
     /// An attempt came to nothing; another one follows, or the client is told.
     pub(super) fn failed_attempt(&mut self, env: &Env, failure: Failure) {
-        match retry::decide(failure, self.attempt(env)) {
+        let attempt = self.attempt(env);
+        let sign = retry::sign(failure, self.reused);
+        self.unacceptable |= failure == Failure::Broken { invalid: true };
+        match retry::decide(failure, attempt) {
             Verdict::Again => {
-                self.drop = Some(false);
+                self.drop = Some(Sign::Nothing);
                 self.phase = Phase::Connect { asked: false, same: true };
             }
             Verdict::Next => {
-                let mut last = self.attempt(env);
-                last.tries_left = false;
+                let last = Attempt { tries_left: false, ..attempt };
                 if let Verdict::Give(status, reason) = retry::decide(failure, last) {
                     self.last_failure = Some((status, reason));
                 }
-                self.drop = Some(true);
+                self.drop = Some(sign);
                 self.phase = Phase::Connect { asked: false, same: false };
             }
             Verdict::Give(status, reason) => {
-                self.drop = Some(true);
+                self.drop = Some(sign);
                 self.answer(env, status, reason);
             }
         }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::machine::Exchange;
-use super::phase::{Env, Phase, Side, Step};
+use super::phase::{Env, Phase, Side, Sign, Step};
 use super::retry::Failure;
 use crate::http1::limits;
 use crate::http1::rewrite::Persistence;
@@ -155,26 +155,29 @@ impl Exchange {
             }
             Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
             Phase::Await if self.owes_body() => {
-                self.drop = Some(false);
+                self.drop = Some(Sign::Nothing);
                 self.dismiss(env, 408, "client-body-timeout");
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
             Phase::Relay if !self.response.is_flushed() => {
                 self.because("client-write-timeout");
                 self.phase = Phase::Over;
-                return Step::Close { reset: true, failed: false };
+                return Step::Close { reset: true, sign: Sign::Nothing };
             }
             // A server that has answered may well wait for the rest of the body before it goes on.
-            Phase::Relay if self.owes_body() => return self.cut(false, "client-body-timeout"),
-            Phase::Relay => return self.cut(true, "server-timeout"),
+            Phase::Relay if self.owes_body() => return self.cut(Sign::Nothing, "client-body-timeout"),
+            Phase::Relay => return self.cut(Sign::Doubt, "server-timeout"),
+            Phase::Tunnel { .. } => {
+                self.because("tunnel-timeout");
+                return self.close(Sign::Good);
+            }
             phase => {
                 self.because(match phase {
-                    Phase::Tunnel { .. } => "tunnel-timeout",
                     Phase::Linger { .. } => "linger",
                     Phase::Reply { .. } => "client-write-timeout",
                     _ => "client-header-timeout",
                 });
-                return self.close(false);
+                return self.close(Sign::Nothing);
             }
         }
         Step::Wait
@@ -187,10 +190,10 @@ impl Exchange {
         match self.phase {
             Phase::Head => self.dismiss(env, 503, "no-buffers"),
             Phase::Await => {
-                self.drop = Some(false);
+                self.drop = Some(Sign::Nothing);
                 self.answer(env, 503, "no-buffers");
             }
-            Phase::Relay if self.response.is_flushed() => return self.cut(false, "no-buffers"),
+            Phase::Relay if self.response.is_flushed() => return self.cut(Sign::Nothing, "no-buffers"),
             _ => return self.expired(env),
         }
         Step::Wait

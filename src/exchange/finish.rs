@@ -2,7 +2,7 @@
 //!
 //! It owns the decision, never its execution. Next: `machine` asks and acts.
 
-use super::phase::Fate;
+use super::phase::{Fate, Sign};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) struct End {
     pub server_keeps: bool,
     /// The server sent something behind its response, or its end of input.
     pub server_spoiled: bool,
+    /// The status of the response, which was read to its end.
+    pub status: u16,
 }
 
 /// The table: an exact end on both sides is what makes a connection usable.
@@ -29,6 +31,8 @@ pub(super) fn decide(end: End) -> Fate {
     Fate {
         keep_client: end.request_read && end.client_keeps && !end.client_ended,
         keep_server: end.request_read && end.request_sent && end.server_keeps && !end.server_spoiled,
+        // No other server could better it, but that does not make it good.
+        sign: if matches!(end.status, 500 | 504) { Sign::Nothing } else { Sign::Good },
     }
 }
 
@@ -45,6 +49,7 @@ mod tests {
             client_ended: false,
             server_keeps: true,
             server_spoiled: false,
+            status: 200,
         };
         for (end, keep_client, keep_server) in [
             (exact, true, true),
@@ -55,7 +60,12 @@ mod tests {
             (End { request_sent: false, ..exact }, true, false),
             (End { request_read: false, request_sent: false, ..exact }, false, false),
         ] {
-            assert_eq!(decide(end), Fate { keep_client, keep_server }, "{end:?}");
+            assert_eq!(decide(end), Fate { keep_client, keep_server, sign: Sign::Good }, "{end:?}");
+        }
+        for (status, sign) in
+            [(404, Sign::Good), (500, Sign::Nothing), (503, Sign::Good), (504, Sign::Nothing)]
+        {
+            assert_eq!(decide(End { status, ..exact }).sign, sign, "{status}");
         }
     }
 }

@@ -3,7 +3,7 @@
 //! It owns backpressure: what may be read is what can be held. It never decides where a request goes. Next: `machine`.
 
 use super::machine::Exchange;
-use super::phase::{Env, Fate, Phase, Side, Step};
+use super::phase::{Env, Fate, Phase, Side, Sign, Step};
 use crate::http1::buf::Buf;
 
 impl Exchange {
@@ -23,7 +23,11 @@ impl Exchange {
                 !self.request.ended && self.request.window.as_ref().is_none_or(|window| !window.is_full())
             }
             (Side::Client, Phase::Linger { .. }) => !self.request.ended,
-            (Side::Server, Phase::Await) => !self.response.ended,
+            (Side::Server, Phase::Await) => {
+                // What a tunnel brings before it may is not given more room than is there.
+                let held = self.switching && self.response.window.as_ref().is_some_and(Buf::is_full);
+                !self.response.ended && !held
+            }
             (Side::Server, Phase::Relay | Phase::Tunnel { .. }) => {
                 !self.response.done
                     && !self.response.ended
@@ -139,7 +143,7 @@ impl Exchange {
         if self.server_failed {
             // A reset stays one: only that tells the client that something may be missing.
             self.phase = Phase::Over;
-            return Step::Close { reset: true, failed: false };
+            return Step::Close { reset: true, sign: Sign::Good };
         }
         if self.request.ended && !told_server && self.request.is_flushed() {
             self.phase = Phase::Tunnel { told_server: true, told_client };
@@ -149,7 +153,7 @@ impl Exchange {
             self.phase = Phase::Tunnel { told_server, told_client: true };
             return Step::Shutdown(Side::Client);
         }
-        if told_server && told_client { self.close(false) } else { Step::Wait }
+        if told_server && told_client { self.close(Sign::Good) } else { Step::Wait }
     }
 
     pub(super) fn replying(&mut self, env: &Env, linger: bool) -> Step {
@@ -162,7 +166,8 @@ impl Exchange {
             return self.lingering(false, crate::http1::limits::LINGER);
         }
         self.phase = Phase::Over;
-        Step::Finished(Fate { keep_client: !linger && self.keeps(), keep_server: false })
+        let keep_client = !linger && self.keeps();
+        Step::Finished(Fate { keep_client, keep_server: false, sign: Sign::Nothing })
     }
 
     pub(super) fn lingering(&mut self, told: bool, left: u32) -> Step {
@@ -176,11 +181,11 @@ impl Exchange {
             window.clear();
         }
         if self.request.ended {
-            return self.close(false);
+            return self.close(Sign::Nothing);
         }
         if left == 0 {
             self.because("linger");
-            return self.close(false);
+            return self.close(Sign::Nothing);
         }
         self.phase = Phase::Linger { told, left };
         Step::Wait

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::deadline::Patience;
 use super::heads::Heads;
-use super::phase::{Env, Forward, Phase, RouteRequest, Side, Step};
+use super::phase::{Env, Forward, Phase, RouteRequest, Side, Sign, Step};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
 use super::retry::{self, Failure, Verdict};
@@ -38,8 +38,12 @@ pub struct Exchange {
     pub(super) continued: bool,
     client_failed: bool,
     pub(super) server_failed: bool,
-    /// The server connection is to be closed before anything else; the flag says whether the server is to blame.
-    pub(super) drop: Option<bool>,
+    /// The server connection is to be closed before anything else, and what that says about the server.
+    pub(super) drop: Option<Sign>,
+    /// An answer came that could not be accepted: one more server is asked, and no third.
+    pub(super) unacceptable: bool,
+    /// The server has switched protocols before the request's body was through: its answer waits for that.
+    pub(super) switching: bool,
     /// Something moved since the deadline was looked at.
     pub(super) moved: bool,
     /// Something happened that the next step may answer.
@@ -70,6 +74,8 @@ impl Exchange {
             client_failed: false,
             server_failed: false,
             drop: None,
+            unacceptable: false,
+            switching: false,
             moved: false,
             stirred: false,
             last_failure: None,
@@ -86,7 +92,8 @@ impl Exchange {
         self.deadline = env.now + env.policy.client_header_timeout;
         self.patience.rest();
         (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
-        (self.server_failed, self.drop, self.last_failure, self.reason) = (false, None, None, None);
+        (self.server_failed, self.unacceptable, self.switching) = (false, false, false);
+        (self.drop, self.last_failure, self.reason) = (None, None, None);
     }
 
     /// Ready for another client.
@@ -154,11 +161,11 @@ impl Exchange {
 
     fn transition(&mut self, env: &Env, heads: &mut Heads) -> Step {
         self.stirred = false;
-        if let Some(failed) = self.drop.take() {
-            return Step::Drop { failed };
+        if let Some(sign) = self.drop.take() {
+            return Step::Drop { sign };
         }
         if self.client_failed && self.phase != Phase::Over {
-            return self.close(false);
+            return self.close(Sign::Nothing);
         }
         let step = match self.phase {
             Phase::Head => self.head(env, heads),
@@ -172,7 +179,7 @@ impl Exchange {
         };
         // A transition may have asked for the server connection to go first.
         match (step, self.drop.take()) {
-            (Step::Wait, Some(failed)) => Step::Drop { failed },
+            (Step::Wait, Some(sign)) => Step::Drop { sign },
             (step, drop) => {
                 self.drop = drop;
                 step
@@ -183,7 +190,7 @@ impl Exchange {
     fn head(&mut self, env: &Env, heads: &mut Heads) -> Step {
         match self.request.find(&mut heads.asked, &mut self.scan, env.policy.max_head, env.policy.max_body) {
             Err(refusal) => self.refuse(env, refusal),
-            Ok(false) if self.request.ended => self.close(false),
+            Ok(false) if self.request.ended => self.close(Sign::Nothing),
             Ok(false) => Step::Wait,
             Ok(true) => {
                 let method = heads.asked.head.method.of(self.request.unread());
@@ -208,8 +215,11 @@ impl Exchange {
 
     fn awaiting(&mut self, env: &Env, heads: &mut Heads) -> Step {
         if let Err(refusal) = self.request.judge() {
-            self.drop = Some(false);
+            self.drop = Some(Sign::Nothing);
             return self.refuse(env, refusal);
+        }
+        if self.switching && !self.request.done {
+            return self.hold(env);
         }
         // A server that speaks before it was asked answers something else: on a connection from the pool, an earlier
         // request, which says nothing about what it would answer on a fresh one.
@@ -228,7 +238,7 @@ impl Exchange {
             }
             Ok(false) if self.request.ended && !self.request.done => {
                 self.because("request-cut");
-                return self.close(false);
+                return self.close(Sign::Nothing);
             }
             Ok(false) => {}
         }
@@ -240,7 +250,12 @@ impl Exchange {
         let old = self.request.version == Version::Http10;
         match heads.response.status {
             101 => {
-                if self.request.done && self.request.asked_for(self.response.protocol(heads)) {
+                if self.request.asked_for(self.response.protocol(heads)) {
+                    if !self.request.done {
+                        self.switching = true;
+                        self.scan.reset();
+                        return self.hold(env);
+                    }
                     self.response.switch(heads);
                     self.request.forfeit();
                     self.phase = Phase::Tunnel { told_server: false, told_client: false };
@@ -273,16 +288,29 @@ impl Exchange {
         }
     }
 
+    /// A switch of protocols that came before the request's body was through waits for that: what the client sends is its
+    /// body until then, and the server is told so by what it gets. An end that comes meanwhile is nobody's fault.
+    fn hold(&mut self, env: &Env) -> Step {
+        if self.response.ended || self.server_failed {
+            self.failed_attempt(env, Failure::Broken { invalid: true });
+        } else if self.request.ended {
+            self.because("request-cut");
+            return self.close(Sign::Nothing);
+        }
+        Step::Wait
+    }
+
     /// Another server will answer.
     pub(super) fn restart_response(&mut self) {
         self.response.restart();
         self.scan.reset();
+        self.switching = false;
     }
 
     /// The answer to [`Step::Others`]: whether an untried server is left.
     pub fn better(&mut self, env: &Env, heads: &mut Heads, others: bool) {
         if others {
-            self.drop = Some(true);
+            self.drop = Some(Sign::Doubt);
             self.phase = Phase::Connect { asked: false, same: false };
         } else {
             self.commit(env, heads);
@@ -294,9 +322,9 @@ impl Exchange {
         self.reason.get_or_insert(reason);
     }
 
-    pub(super) fn close(&mut self, failed: bool) -> Step {
+    pub(super) fn close(&mut self, sign: Sign) -> Step {
         self.phase = Phase::Over;
-        Step::Close { reset: false, failed }
+        Step::Close { reset: false, sign }
     }
 
     /// The client connection goes on after ELB's own answer.

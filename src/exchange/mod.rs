@@ -17,5 +17,5 @@ mod windows;
 
 pub use heads::Heads;
 pub use machine::Exchange;
-pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Step};
+pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Sign, Step};
 pub use windows::{BULK_WINDOW, FIRST_WINDOW, Need};

@@ -59,6 +59,20 @@ pub enum Phase {
     Over,
 }
 
+/// What an attempt, or a whole exchange, says about the health of its server. A client chooses the URL and the server the
+/// answer, so that little of what may go wrong says that the server is ill; `data::balancer` decides what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// Nothing: a pooled connection had died, an answer could not be accepted or broke off, the client went away.
+    Nothing,
+    /// It answers: a whole response came that no other server could better, or a switch of protocols.
+    Good,
+    /// Silence, 500 or 504: either the server is ill or what was asked of it is.
+    Doubt,
+    /// It cannot be connected to, or ended a fresh connection without an answer.
+    Fault,
+}
+
 /// What the shell must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -73,10 +87,10 @@ pub enum Step {
     },
     /// Say by `better` whether an untried server is left.
     Others,
-    /// Close the server connection; `failed` counts against the server.
+    /// Close the server connection.
     Drop {
-        /// Whether the server is to blame.
-        failed: bool,
+        /// What that says about the server.
+        sign: Sign,
     },
     /// Tell this side that nothing more will be sent to it.
     Shutdown(Side),
@@ -86,8 +100,8 @@ pub enum Step {
     Close {
         /// Reset instead of an orderly close.
         reset: bool,
-        /// Whether the server is to blame.
-        failed: bool,
+        /// What that says about the server.
+        sign: Sign,
     },
 }
 
@@ -98,6 +112,8 @@ pub struct Fate {
     pub keep_client: bool,
     /// The server connection may be pooled. Meaningless when there is none.
     pub keep_server: bool,
+    /// What the exchange says about its server.
+    pub sign: Sign,
 }
 
 /// Why a connection to a server did not come about.

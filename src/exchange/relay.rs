@@ -5,7 +5,7 @@
 use super::finish::{self, End};
 use super::heads::Heads;
 use super::machine::Exchange;
-use super::phase::{Env, Phase, Step};
+use super::phase::{Env, Phase, Sign, Step};
 use super::response::Client;
 use crate::http1::error::Refusal;
 use crate::http1::limits;
@@ -32,7 +32,7 @@ impl Exchange {
         }
         let refused = self.request.judge().err();
         if !self.response.done && (refused.is_some() || (self.request.ended && !self.request.done)) {
-            return self.cut(false, refused.map_or("request-cut", Refusal::reason));
+            return self.cut(Sign::Nothing, refused.map_or("request-cut", Refusal::reason));
         }
         if refused.is_some() {
             self.request.discard(); // The response is whole all the same.
@@ -53,9 +53,10 @@ impl Exchange {
             client_ended: self.request.ended && self.request.unread().is_empty(),
             server_keeps: self.response.keep_alive,
             server_spoiled: self.response.spoiled() || self.server_failed,
+            status: self.response.status,
         });
         if !self.request.done && !self.request.ended {
-            self.drop = Some(false);
+            self.drop = Some(fate.sign);
             self.request.discard();
             self.phase = Phase::Linger { told: false, left: limits::LINGER };
             self.deadline = env.now + env.policy.linger_timeout;
@@ -65,21 +66,22 @@ impl Exchange {
         Step::Finished(fate)
     }
 
-    /// The server cannot complete its response: a 502 as long as nothing of its head has left, and a cut after that.
+    /// The server does not complete its response: a 502 as long as nothing of its head has left, and a cut after that. A
+    /// server that begins an answer is there, whatever becomes of that answer; one that is gone refuses the next connection.
     fn broken(&mut self, env: &Env) -> Step {
         if self.response.head_left() {
-            return self.cut(true, "response-cut");
+            return self.cut(Sign::Nothing, "response-cut");
         }
         self.response.retract();
-        self.drop = Some(true);
+        self.drop = Some(Sign::Nothing);
         self.answer(env, 502, "bad-response");
         Step::Wait
     }
 
     /// The response ends before its end, and the client must see that.
-    pub(super) fn cut(&mut self, failed: bool, reason: &'static str) -> Step {
+    pub(super) fn cut(&mut self, sign: Sign, reason: &'static str) -> Step {
         self.because(reason);
         self.phase = Phase::Over;
-        Step::Close { reset: self.response.until_close, failed }
+        Step::Close { reset: self.response.until_close, sign }
     }
 }

@@ -3,6 +3,8 @@
 //! It owns the decision, never its execution. The rules are nginx's (`proxy_next_upstream error timeout invalid_header
 //! http_500 http_504`) with the first ELB's three tries. Next: `machine` asks and acts.
 
+use super::phase::Sign;
+
 /// What happened to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -35,6 +37,9 @@ pub(super) struct Attempt {
     pub replayable: bool,
     /// Servers that may still be tried.
     pub tries_left: bool,
+    /// An answer to the same request could not be accepted before. It is likely the request that is answered so: one more
+    /// server is asked, lest it was that server after all, and no third.
+    pub last: bool,
 }
 
 /// What to do about it.
@@ -52,16 +57,29 @@ pub(super) enum Verdict {
 #[must_use]
 pub(super) fn decide(failure: Failure, attempt: Attempt) -> Verdict {
     let safe = attempt.replayable && (!attempt.sent || attempt.idempotent);
+    let asked = attempt.last && !matches!(failure, Failure::Connect { .. });
     match failure {
         // A pooled connection that the server closed as the request went out says nothing about the server.
         Failure::Broken { invalid: false } if attempt.stale && safe => Verdict::Again,
-        _ if safe && attempt.tries_left => Verdict::Next,
+        _ if safe && attempt.tries_left && !asked => Verdict::Next,
         Failure::Connect { timeout: true } => Verdict::Give(504, "connect-timeout"),
         Failure::Connect { timeout: false } => Verdict::Give(502, "connect-failed"),
         Failure::Broken { invalid: true } => Verdict::Give(502, "bad-response"),
         Failure::Broken { invalid: false } => Verdict::Give(502, "server-closed"),
         Failure::Silence => Verdict::Give(504, "server-timeout"),
         Failure::Status => Verdict::Give(0, "server-status"),
+    }
+}
+
+/// What a failed attempt says about the health of its server. `reused` says that its connection came from the pool, where
+/// it may have died while nobody looked.
+#[must_use]
+pub(super) fn sign(failure: Failure, reused: bool) -> Sign {
+    match failure {
+        Failure::Connect { .. } => Sign::Fault,
+        Failure::Broken { invalid: false } if !reused => Sign::Fault,
+        Failure::Broken { .. } => Sign::Nothing,
+        Failure::Silence | Failure::Status => Sign::Doubt,
     }
 }
 
@@ -79,8 +97,14 @@ pub(super) fn idempotent(method: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    const FRESH: Attempt =
-        Attempt { sent: false, stale: false, idempotent: true, replayable: true, tries_left: true };
+    const FRESH: Attempt = Attempt {
+        sent: false,
+        stale: false,
+        idempotent: true,
+        replayable: true,
+        tries_left: true,
+        last: false,
+    };
 
     #[test]
     fn the_table_row_by_row() {

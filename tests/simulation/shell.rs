@@ -1,6 +1,6 @@
 //! The shell of the simulation: one turn of reading, stepping and writing, and the answers to steps.
 
-use elb::exchange::{Exchange, Fate, Forward, Heads, NoServer, Phase, Side, Step};
+use elb::exchange::{Exchange, Fate, Forward, Heads, NoServer, Phase, Side, Sign, Step};
 
 use crate::client::Closing;
 use crate::request::{Fault, PEER, RULED};
@@ -217,8 +217,8 @@ impl World {
                     let others = self.chance.one_in(2);
                     self.ask_with_heads(|exchange, heads, env| exchange.better(env, heads, others));
                 }
-                Step::Drop { failed } => {
-                    assert!(!failed || !self.fair || self.setbacks > 0, "a good server is blamed");
+                Step::Drop { sign } => {
+                    assert!(!blames(sign) || !self.fair || self.setbacks > 0, "a good server is blamed");
                     (self.server, self.connecting) = (None, None);
                 }
                 Step::Shutdown(Side::Client) => self.client_told = true,
@@ -233,8 +233,8 @@ impl World {
                         return false;
                     }
                 }
-                Step::Close { reset, failed } => {
-                    assert!(!failed || !self.fair, "a good server is blamed");
+                Step::Close { reset, sign } => {
+                    assert!(!blames(sign) || !self.fair, "a good server is blamed");
                     self.end(if reset { Closing::Reset } else { Closing::Orderly });
                     return false;
                 }
@@ -325,4 +325,9 @@ impl World {
         }
         (self.idle, self.idle_since) = (true, self.now);
     }
+}
+
+/// Whether this may put a server aside.
+fn blames(sign: Sign) -> bool {
+    matches!(sign, Sign::Doubt | Sign::Fault)
 }

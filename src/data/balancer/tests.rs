@@ -2,8 +2,12 @@
 
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::ServerSpec;
+
+mod health;
 
 /// A server as the tests write it: `a` is the first, its address follows from its name.
 fn server(name: char, parameters: impl FnOnce(&mut ServerSpec)) -> Server {
@@ -61,8 +65,12 @@ impl Scene {
     /// A whole exchange: the letter of its server, or `-`.
     fn exchange(&mut self, failed: bool) -> char {
         let Some((name, lease)) = self.take() else { return '-' };
-        self.balancer.done(lease, failed, self.now);
+        self.done(lease, if failed { Sign::Fault } else { Sign::Good });
         name
+    }
+
+    fn done(&mut self, lease: Lease, sign: Sign) {
+        self.balancer.done(lease, sign, self.now, self.now);
     }
 
     fn sequence(&mut self, length: usize) -> String {
@@ -73,7 +81,7 @@ impl Scene {
     fn fail(&mut self, name: char) {
         loop {
             let (picked, lease) = self.take().unwrap();
-            self.balancer.done(lease, picked == name, self.now);
+            self.done(lease, if picked == name { Sign::Fault } else { Sign::Good });
             if picked == name {
                 return;
             }
@@ -146,8 +154,7 @@ fn backups_wait_until_no_other_is_left() {
     scene.fail('b');
     assert_eq!(scene.sequence(4), "xyxy");
     scene.fail('x');
-    scene.fail('y');
-    assert_eq!(scene.exchange(false), '-', "all aside");
+    assert_eq!(scene.sequence(3), "yyy");
     scene.pass(10.1);
     let back = scene.sequence(6);
     assert!(back.contains('a') && back.contains('b') && !back.contains(['x', 'y']), "{back}");
@@ -176,10 +183,10 @@ fn one_exchange_is_let_through_to_see() {
         let (name, lease) = scene.take().unwrap();
         match name {
             'a' => assert!(probe.replace(lease).is_none(), "only one while the first is under way"),
-            _ => scene.balancer.done(lease, false, scene.now),
+            _ => scene.done(lease, Sign::Good),
         }
     }
-    scene.balancer.done(probe.take().unwrap(), true, scene.now);
+    scene.done(probe.take().unwrap(), Sign::Fault);
     assert_eq!(scene.sequence(3), "bbb", "it failed again");
     scene.pass(11.0);
     assert!(scene.sequence(4).contains('a'), "it is let through and succeeds");
@@ -216,14 +223,20 @@ fn max_fails_0_is_never_aside() {
 }
 
 #[test]
-fn an_only_server_is_never_aside_but_a_last_one_is() {
-    let mut scene = Scene::new(&weighted(&[1]));
-    for _ in 0..10 {
-        assert_eq!(scene.exchange(true), 'a');
+fn an_only_server_is_never_aside_also_beside_one_that_is_down() {
+    let beside = || upstream(vec![server('a', |_| ()), server('b', |spec| spec.down = true)]);
+    for only in [weighted(&[1]), beside()] {
+        let mut scene = Scene::new(&only);
+        for _ in 0..10 {
+            assert_eq!(scene.exchange(true), 'a');
+        }
+        assert!(!scene.balancer.take_opened() && !scene.balancer.is_open(), "that is no outage");
     }
-    let mut scene = Scene::new(&upstream(vec![server('a', |_| ()), server('b', |spec| spec.down = true)]));
+    let mut scene = Scene::new(&weighted(&[1, 1]));
     scene.fail('a');
-    assert_eq!(scene.exchange(false), '-', "nginx counts servers, not those in use");
+    scene.balancer.carry(&beside());
+    assert_eq!(scene.sequence(2), "aa", "it is the only one now");
+    assert!(!scene.balancer.take_opened());
 }
 
 #[test]
@@ -253,7 +266,7 @@ fn tried_servers_are_not_picked_again() {
         tried.add(&lease);
         order.push(name);
         assert_eq!(tried.len(), order.len());
-        scene.balancer.done(lease, false, scene.now);
+        scene.done(lease, Sign::Good);
     }
     assert_eq!(order, "abcdefg");
     tried.clear();
@@ -275,16 +288,16 @@ fn max_conns_is_a_bound_on_exchanges_at_once() {
     assert_eq!((scene.balancer.conns(0), scene.balancer.conns(1)), (2, 6));
     let (name, lease) = leases.remove(0);
     assert_eq!(name, 'a');
-    scene.balancer.done(lease, false, scene.now);
+    scene.done(lease, Sign::Good);
     assert!([0, 1].map(|_| scene.take().unwrap().0).contains(&'a'));
     assert_eq!(scene.balancer.conns(0), 2);
 
     let mut scene = Scene::new(&upstream(vec![narrow()]));
     let (first, second) = (scene.take().unwrap().1, scene.take().unwrap().1);
     assert_eq!(scene.take(), None, "an only server has its bound");
-    scene.balancer.done(first, true, scene.now);
+    scene.done(first, Sign::Fault);
     assert!(scene.take().is_some());
-    scene.balancer.done(second, false, scene.now);
+    scene.done(second, Sign::Good);
 }
 
 #[test]
@@ -302,7 +315,7 @@ fn a_new_definition_keeps_what_is_under_way_and_failures() {
     let seen = scene.sequence(12);
     assert!(!seen.contains('a'), "still aside: {seen}");
     assert!(['b', 'c', 'd'].iter().all(|name| seen.matches(*name).count() >= 3), "{seen}");
-    scene.balancer.done(lease, true, scene.now);
+    scene.done(lease, Sign::Fault);
     assert_eq!(scene.balancer.conns(0), 0);
     assert!(!scene.sequence(6).contains('c'), "the failure is its own, wherever it stands now");
 }
@@ -317,10 +330,10 @@ fn leases_outlive_their_server() {
     tried.add(&kept);
     let b = scene.balancer.upstream().servers[1].clone();
     scene.balancer.carry(&upstream(vec![server('c', |_| ()), b]));
-    scene.balancer.done(gone, true, scene.now);
+    scene.done(gone, Sign::Fault);
     assert_eq!((scene.balancer.conns(0), scene.balancer.conns(1)), (0, 1), "c is not a");
     assert_eq!(scene.take_other(&tried).unwrap().0, 'c', "b was tried, c was not");
-    scene.balancer.done(kept, false, scene.now);
+    scene.done(kept, Sign::Good);
     // A server that comes back is another one.
     scene.balancer.carry(&upstream(vec![]));
     assert_eq!(scene.take(), None);
@@ -343,11 +356,12 @@ struct Naive {
 
 const FAIL_TIMEOUT: i64 = 10;
 
-fn naive_pick(peers: &mut [Naive], now: i64) -> Option<usize> {
+/// `all` is ELB's own: as if nobody were aside.
+fn naive_pick(peers: &mut [Naive], all: bool, now: i64) -> Option<usize> {
     let (mut best, mut total) = (None::<usize>, 0);
     for index in 0..peers.len() {
         let peer = &mut peers[index];
-        if peer.max_fails != 0 && peer.fails >= peer.max_fails && now - peer.checked <= FAIL_TIMEOUT {
+        if !all && peer.max_fails != 0 && peer.fails >= peer.max_fails && now - peer.checked <= FAIL_TIMEOUT {
             continue;
         }
         peer.current_weight += peer.effective_weight;
@@ -361,7 +375,7 @@ fn naive_pick(peers: &mut [Naive], now: i64) -> Option<usize> {
     }
     let best = best?;
     peers[best].current_weight -= total;
-    if now - peers[best].checked > FAIL_TIMEOUT {
+    if all || now - peers[best].checked > FAIL_TIMEOUT {
         peers[best].checked = now;
     }
     Some(best)
@@ -422,12 +436,15 @@ proptest! {
             match event {
                 Event::Pick => {
                     let picked = scene.balancer.pick(&Tried::new(), scene.now);
-                    prop_assert_eq!(picked.as_ref().map(|(index, _)| *index), naive_pick(&mut naive, clock));
+                    let nginx = naive_pick(&mut naive, false, clock);
+                    prop_assert_eq!(scene.balancer.take_opened(), nginx.is_none());
+                    let expected = nginx.or_else(|| naive_pick(&mut naive, true, clock));
+                    prop_assert_eq!(picked.as_ref().map(|(index, _)| *index), expected);
                     leases.extend(picked);
                 }
                 Event::Done(which, failed) if !leases.is_empty() => {
                     let (index, lease) = leases.swap_remove(which.index(leases.len()));
-                    scene.balancer.done(lease, failed, scene.now);
+                    scene.done(lease, if failed { Sign::Fault } else { Sign::Good });
                     naive_done(&mut naive[index], failed, clock);
                 }
                 Event::Done(..) => {}
@@ -449,7 +466,7 @@ proptest! {
         for _ in 0..weights.iter().sum::<u32>() * rounds {
             let (index, lease) = balancer.pick(&Tried::new(), now).unwrap();
             picks[index] += 1;
-            balancer.done(lease, false, now);
+            balancer.done(lease, Sign::Good, now, now);
         }
         prop_assert_eq!(picks, weights.iter().map(|weight| weight * rounds).collect::<Vec<_>>());
     }

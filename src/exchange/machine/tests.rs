@@ -7,6 +7,7 @@ use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, Fate, Need, NoServer, Policy};
 use crate::http1::buf::Buf;
 
 mod faults;
+mod harm;
 mod progress;
 mod table;
 
@@ -195,6 +196,12 @@ impl Play {
         String::from_utf8(std::mem::take(&mut self.to_client)).unwrap()
     }
 
+    /// What was said about servers when their connections were dropped.
+    pub(super) fn signs(&self) -> Vec<Sign> {
+        let sign = |step: &Step| if let Step::Drop { sign } = step { Some(*sign) } else { None };
+        self.log.iter().filter_map(sign).collect()
+    }
+
     pub(super) fn last(&self) -> Step {
         *self.log.last().unwrap()
     }
@@ -203,7 +210,11 @@ impl Play {
 pub(super) const GET: &str = "GET /p HTTP/1.1\r\nHost: h\r\n\r\n";
 pub(super) const SEEN: &str = "GET /p HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1\r\nREMOTE-HOST: 1.1.1.1\r\n\r\n";
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-pub(super) const KEEP_BOTH: Step = Step::Finished(Fate { keep_client: true, keep_server: true });
+pub(super) const KEEP_BOTH: Step =
+    Step::Finished(Fate { keep_client: true, keep_server: true, sign: Sign::Good });
+/// After an answer of ELB's own.
+pub(super) const KEEP_CLIENT: Step =
+    Step::Finished(Fate { keep_client: true, keep_server: false, sign: Sign::Nothing });
 
 #[test]
 fn a_request_goes_and_its_response_comes() {
@@ -243,7 +254,7 @@ fn close_delimited_bodies_reach_the_client_in_chunks() {
         play.client_saw(),
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
     );
-    assert_eq!(play.last(), Step::Finished(Fate { keep_client: true, keep_server: false }));
+    assert_eq!(play.last(), Step::Finished(Fate { keep_client: true, keep_server: false, sign: Sign::Good }));
 }
 
 #[test]
@@ -254,7 +265,8 @@ fn chunks_are_unwrapped_for_an_old_client() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: r\r\n\r\n",
     );
     assert_eq!(play.client_saw(), "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcde");
-    assert_eq!(play.last(), Step::Finished(Fate { keep_client: false, keep_server: true }));
+    let fate = Fate { keep_client: false, keep_server: true, sign: Sign::Good };
+    assert_eq!(play.last(), Step::Finished(fate));
 }
 
 #[test]
@@ -262,7 +274,7 @@ fn a_cut_response_is_a_cut() {
     let mut play = Play::new();
     play.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").ends(Side::Server);
     assert!(play.client_saw().ends_with("half"));
-    assert_eq!(play.last(), Step::Close { reset: false, failed: true });
+    assert_eq!(play.last(), Step::Close { reset: false, sign: Sign::Nothing });
 }
 
 #[test]
@@ -272,7 +284,7 @@ fn a_dead_pooled_connection_is_replaced_without_a_word() {
     play.client(GET).ends(Side::Server);
     assert_eq!(
         play.log[1..],
-        [Step::Connect { same: false }, Step::Drop { failed: false }, Step::Connect { same: true }]
+        [Step::Connect { same: false }, Step::Drop { sign: Sign::Nothing }, Step::Connect { same: true }]
     );
     assert_eq!(play.server_saw(), SEEN);
     play.server(OK);
@@ -286,8 +298,8 @@ fn failures_go_to_the_next_server_and_then_to_the_client() {
     let text = play.client_saw();
     assert!(text.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{text}");
     assert!(text.contains("\r\nX-ELB-Reason: server-timeout\r\n"), "{text}");
-    let drops = play.log.iter().filter(|step| **step == Step::Drop { failed: true }).count();
-    assert_eq!((drops, play.last()), (3, Step::Finished(Fate { keep_client: true, keep_server: false })));
+    assert_eq!(play.signs(), [Sign::Fault, Sign::Nothing, Sign::Doubt]);
+    assert_eq!(play.last(), KEEP_CLIENT);
 }
 
 #[test]
@@ -337,7 +349,7 @@ fn an_upgrade_becomes_a_tunnel() {
     assert_eq!(play.last(), Step::Shutdown(Side::Server));
     assert_eq!(play.server("bye").client_saw(), "bye");
     play.ends(Side::Server);
-    assert_eq!(play.last(), Step::Close { reset: false, failed: false });
+    assert_eq!(play.last(), Step::Close { reset: false, sign: Sign::Good });
 }
 
 #[test]
@@ -348,7 +360,10 @@ fn a_refused_request_is_answered_and_the_rest_is_thrown_away() {
     assert!(text.contains("400 Bad Request") && text.contains("X-ELB-Reason: bad-header-name"), "{text}");
     assert_eq!(play.last(), Step::Shutdown(Side::Client));
     play.client("GET / HTTP/1.1\r\nHost: h\r\n\r\n").ends(Side::Client);
-    assert_eq!((play.client_saw().as_str(), play.last()), ("", Step::Close { reset: false, failed: false }));
+    assert_eq!(
+        (play.client_saw().as_str(), play.last()),
+        ("", Step::Close { reset: false, sign: Sign::Nothing })
+    );
 }
 
 #[test]
@@ -364,7 +379,7 @@ fn a_denied_request_keeps_the_connection() {
     let mut play = Play::new();
     play.deny = Some((404, "no-domain"));
     assert!(play.client(GET).client_saw().starts_with("HTTP/1.1 404 Not Found\r\n"));
-    assert_eq!(play.last(), Step::Finished(Fate { keep_client: true, keep_server: false }));
+    assert_eq!(play.last(), KEEP_CLIENT);
 }
 
 #[test]
@@ -373,7 +388,7 @@ fn an_early_answer_reaches_a_client_that_still_uploads() {
     play.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc");
     play.server("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
     assert!(play.client_saw().starts_with("HTTP/1.1 413"));
-    assert_eq!(play.log[2..], [Step::Drop { failed: false }, Step::Shutdown(Side::Client)]);
+    assert_eq!(play.log[2..], [Step::Drop { sign: Sign::Good }, Step::Shutdown(Side::Client)]);
 }
 
 #[test]
@@ -396,10 +411,10 @@ fn each_phase_has_its_deadline() {
     assert!(slow_body.client_saw().contains("X-ELB-Reason: client-body-timeout"));
     let mut silent_server = Play::new();
     silent_server.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").time_passes();
-    assert_eq!(silent_server.last(), Step::Close { reset: false, failed: true });
+    assert_eq!(silent_server.last(), Step::Close { reset: false, sign: Sign::Doubt });
     let mut nothing = Play::new();
     nothing.time_passes();
-    assert_eq!(nothing.last(), Step::Close { reset: false, failed: false });
+    assert_eq!(nothing.last(), Step::Close { reset: false, sign: Sign::Nothing });
 }
 
 /// The window that a server's side would be lent for its next read.

@@ -18,7 +18,7 @@ fn a_connection_that_comes_after_its_deadline_is_nobodys() {
         }
         play.hold = false;
         play.turn();
-        assert_eq!(play.log[2..], [Step::Drop { failed: true }, Step::Connect { same: false }]);
+        assert_eq!(play.log[2..], [Step::Drop { sign: Sign::Fault }, Step::Connect { same: false }]);
         assert_eq!(play.server_saw(), SEEN);
         assert_eq!(play.server(OK).client_saw(), OK);
     }
@@ -31,10 +31,10 @@ fn a_body_that_is_broken_before_its_head_left_is_a_502() {
     at_once.client(GET).server(&format!("{head}zz\r\n"));
     let text = at_once.client_saw();
     assert!(text.starts_with("HTTP/1.1 502") && text.contains("X-ELB-Reason: bad-response"), "{text}");
-    assert!(at_once.log.contains(&Step::Drop { failed: true }));
+    assert!(at_once.log.contains(&Step::Drop { sign: Sign::Nothing }));
     let mut later = Play::new();
     later.client(GET).server(head).server("zz\r\n");
-    assert_eq!(later.last(), Step::Close { reset: false, failed: true });
+    assert_eq!(later.last(), Step::Close { reset: false, sign: Sign::Nothing });
 }
 
 #[test]
@@ -44,11 +44,11 @@ fn a_client_that_breaks_off_is_not_the_servers_fault() {
     let mut gone = Play::new();
     gone.client(upload).server(early).ends(Side::Client);
     // Without the reset the client would take the half for the whole.
-    assert_eq!(gone.last(), Step::Close { reset: true, failed: false });
+    assert_eq!(gone.last(), Step::Close { reset: true, sign: Sign::Nothing });
     let mut bad = Play::new();
     bad.client("POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     bad.server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwork").client("zz\r\n");
-    assert_eq!(bad.last(), Step::Close { reset: false, failed: false });
+    assert_eq!(bad.last(), Step::Close { reset: false, sign: Sign::Nothing });
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_server_that_speaks_before_it_was_asked_is_not_believed() {
     play.exchange.connected(&env, false);
     play.hold = false;
     play.server("HTTP/1.1 200 OK\r\nContent-");
-    assert_eq!(play.log[2..], [Step::Drop { failed: true }, Step::Connect { same: false }]);
+    assert_eq!(play.log[2..], [Step::Drop { sign: Sign::Nothing }, Step::Connect { same: false }]);
     play.server(OK);
     assert_eq!((play.client_saw().as_str(), play.last()), (OK, KEEP_BOTH));
 }
@@ -77,7 +77,11 @@ fn what_a_pooled_connection_says_before_it_was_asked_belongs_to_nobody() {
         play.hold = false;
         play.server(said);
         // The same server again, on a fresh connection, and no fault of its own.
-        assert_eq!(play.log[2..], [Step::Drop { failed: false }, Step::Connect { same: true }], "{said}");
+        assert_eq!(
+            play.log[2..],
+            [Step::Drop { sign: Sign::Nothing }, Step::Connect { same: true }],
+            "{said}"
+        );
         play.server(OK);
         assert_eq!((play.client_saw().as_str(), play.last()), (OK, KEEP_BOTH));
     }
@@ -96,14 +100,17 @@ fn who_waits_for_a_window_until_the_deadline_is_told_so_and_no_peer_is_blamed() 
         let env = play.env.clone();
         let step = play.exchange.starved(&env);
         if !told {
-            assert_eq!(step, Step::Close { reset: false, failed: false }, "{server:?}");
+            assert_eq!(step, Step::Close { reset: false, sign: Sign::Nothing }, "{server:?}");
             continue;
         }
         assert_eq!(step, Step::Wait);
         play.turn();
         let text = play.client_saw();
         assert!(text.starts_with("HTTP/1.1 503") && text.contains("X-ELB-Reason: no-buffers"), "{text}");
-        assert!(!play.log.contains(&Step::Drop { failed: true }), "{client:?}");
+        assert!(
+            play.log.iter().all(|step| !matches!(step, Step::Drop { sign } if *sign != Sign::Nothing)),
+            "{client:?}"
+        );
     }
 }
 
@@ -150,11 +157,11 @@ fn a_bad_body_is_refused_while_there_is_no_server_yet() {
     bad.hold = true;
     bad.client(upload).client("zz\r\n");
     assert!(bad.client_saw().contains("X-ELB-Reason: bad-chunk-line"));
-    assert_eq!(bad.log[2..], [Step::Drop { failed: false }, Step::Shutdown(Side::Client)]);
+    assert_eq!(bad.log[2..], [Step::Drop { sign: Sign::Nothing }, Step::Shutdown(Side::Client)]);
     let mut gone = Play::new();
     gone.hold = true;
     gone.client(upload).ends(Side::Client);
-    assert_eq!(gone.last(), Step::Close { reset: false, failed: false });
+    assert_eq!(gone.last(), Step::Close { reset: false, sign: Sign::Nothing });
 }
 
 #[test]
@@ -190,7 +197,7 @@ fn a_reset_passes_through_a_tunnel() {
     play.server("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\nhi");
     play.exchange.failed(Side::Server);
     play.turn();
-    assert_eq!(play.last(), Step::Close { reset: true, failed: false });
+    assert_eq!(play.last(), Step::Close { reset: true, sign: Sign::Good });
 }
 
 #[test]

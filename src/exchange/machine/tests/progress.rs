@@ -91,5 +91,5 @@ fn a_server_that_waits_for_the_rest_of_a_body_is_not_to_blame() {
     play.seconds(60).client("x");
     assert_eq!(play.patience(), 61, "an exchange that goes both ways may be slow");
     play.time_passes();
-    assert_eq!(play.last(), Step::Close { reset: false, failed: false });
+    assert_eq!(play.last(), Step::Close { reset: false, sign: Sign::Nothing });
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Rows are phases, columns events; a cell says which steps the shell is asked for, the status of an answer, and the
-/// phase after that. `!` blames the server. `-` means that nothing comes of it: bytes and ends are not read then, and
+/// phase after that. What is said of the server: `+` it is good, `?` doubt, `!` a fault. `-` means that nothing comes of it: bytes and ends are not read then, and
 /// answers of the shell come too late.
 const TABLE: &str = "
 phase   | bytes               | end                | gone       | connected | refused
@@ -22,10 +22,10 @@ phase   | server bytes                | server end          | server gone       
 Head    | -                           | -                   | -                   | -           | shut-client 408 Linger
 Route   | -                           | -                   | -                   | -           | close Over
 Connect | -                           | -                   | -                   | -           | drop! connect Connect
-Await   | drop shut-client 200 Linger | drop! connect Await | drop! connect Await | -           | drop shut-client 408 Linger
+Await   | drop+ shut-client 200 Linger | drop! connect Await | drop! connect Await | -          | drop shut-client 408 Linger
 Better  | -                           | -                   | -                   | -           | close Over
-Relay   | drop shut-client Linger     | close! Over         | close! Over         | -           | close Over
-Tunnel  | 200 Tunnel                  | shut-client Tunnel  | reset Over          | -           | close Over
+Relay   | drop+ shut-client Linger    | close Over          | close Over          | -           | close Over
+Tunnel  | 200 Tunnel                  | shut-client Tunnel  | reset+ Over         | -           | close+ Over
 Reply   | -                           | -                   | -                   | -           | close Over
 Linger  | -                           | -                   | -                   | -           | close Over
 Over    | -                           | -                   | -                   | -           | close Over
@@ -151,18 +151,23 @@ fn outcome(play: &mut Play, event: Event) -> String {
 }
 
 fn word(step: Step) -> String {
-    let blame = |failed: bool| if failed { "!" } else { "" };
+    let blame = |sign: Sign| match sign {
+        Sign::Nothing => "",
+        Sign::Good => "+",
+        Sign::Doubt => "?",
+        Sign::Fault => "!",
+    };
     match step {
         Step::Wait => "wait".to_owned(),
         Step::Route => "route".to_owned(),
         Step::Connect { same } => if same { "again" } else { "connect" }.to_owned(),
         Step::Others => "others".to_owned(),
-        Step::Drop { failed } => format!("drop{}", blame(failed)),
+        Step::Drop { sign } => format!("drop{}", blame(sign)),
         Step::Shutdown(Side::Client) => "shut-client".to_owned(),
         Step::Shutdown(Side::Server) => "shut-server".to_owned(),
         Step::Finished(_) => "finished".to_owned(),
-        Step::Close { reset, failed } => {
-            format!("{}{}", if reset { "reset" } else { "close" }, blame(failed))
+        Step::Close { reset, sign } => {
+            format!("{}{}", if reset { "reset" } else { "close" }, blame(sign))
         }
     }
 }
@@ -206,6 +211,10 @@ fn a_drain_lets_the_exchange_finish_and_closes_after_it() {
         play.turn().client(if row == "Head" { "st: h\r\n\r\n" } else { "defghij" });
         let text = play.server(OK).client_saw();
         assert_eq!(text, OK.replacen("\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1), "{row}");
-        assert_eq!(play.last(), Step::Finished(Fate { keep_client: false, keep_server: true }), "{row}");
+        assert_eq!(
+            play.last(),
+            Step::Finished(Fate { keep_client: false, keep_server: true, sign: Sign::Good }),
+            "{row}"
+        );
     }
 }

@@ -1,0 +1,141 @@
+//! Which failures count, and what happens when everybody has failed.
+
+use super::*;
+
+impl Scene {
+    /// An exchange of the server `name` that began so many seconds ago; others are given back without a word.
+    fn exchange_of(&mut self, name: char, sign: Sign, seconds: u64) {
+        let since = self.now.checked_sub(Duration::from_secs(seconds)).unwrap();
+        loop {
+            let (picked, lease) = self.take().unwrap();
+            if picked == name {
+                return self.balancer.done(lease, sign, since, self.now);
+            }
+            self.done(lease, Sign::Nothing);
+        }
+    }
+
+    fn is_aside(&self, name: char) -> bool {
+        let servers = &self.balancer.upstream().servers;
+        let index = servers.iter().position(|server| server.spec.name == name.to_string());
+        !self.balancer.peers[index.unwrap()].is_usable(self.now)
+    }
+}
+
+#[test]
+fn doubts_count_while_a_server_answers_nobody_well() {
+    let servers = ('a'..='c').map(|name| server(name, |spec| spec.max_fails = 2));
+    let mut scene = Scene::new(&upstream(servers.collect()));
+    scene.exchange_of('a', Sign::Doubt, 0);
+    assert!(!scene.is_aside('a'));
+    scene.exchange_of('a', Sign::Doubt, 0);
+    assert!(scene.is_aside('a'), "max_fails of them, as nginx has it");
+    scene.pass(10.1);
+    scene.exchange_of('a', Sign::Doubt, 0);
+    assert!(scene.is_aside('a'), "it was let through, and nothing has changed");
+}
+
+#[test]
+fn a_server_that_answers_others_well_is_not_put_aside_for_what_was_asked() {
+    let mut scene = Scene::new(&weighted(&[1, 1]));
+    scene.exchange_of('a', Sign::Good, 0);
+    for _ in 0..100 {
+        scene.exchange_of('a', Sign::Doubt, 0);
+    }
+    assert!(!scene.is_aside('a'));
+    scene.pass(10.0);
+    scene.exchange_of('a', Sign::Doubt, 0);
+    assert!(!scene.is_aside('a'), "up to the timeout");
+    scene.pass(0.1);
+    scene.exchange_of('a', Sign::Doubt, 11);
+    assert!(!scene.is_aside('a'), "the answer came while this request was under way");
+    scene.exchange_of('a', Sign::Doubt, 1);
+    assert!(scene.is_aside('a'), "and a server that falls ill is found out");
+}
+
+#[test]
+fn a_good_answer_takes_doubts_back_but_no_faults() {
+    let mut scene = Scene::new(&weighted(&[1, 1, 1]));
+    let mut under_way = Vec::new();
+    while under_way.len() < 2 {
+        let (name, lease) = scene.take().unwrap();
+        match name {
+            'a' => under_way.push(lease),
+            _ => scene.done(lease, Sign::Nothing),
+        }
+    }
+    scene.exchange_of('a', Sign::Doubt, 0);
+    assert!(scene.is_aside('a'));
+    scene.done(under_way.pop().unwrap(), Sign::Good);
+    assert!(!scene.is_aside('a'), "that is another request's, which was under way meanwhile");
+    scene.exchange_of('a', Sign::Fault, 0);
+    assert!(scene.is_aside('a'), "no connection is no connection");
+    scene.done(under_way.pop().unwrap(), Sign::Good);
+    assert!(scene.is_aside('a'));
+}
+
+#[test]
+fn what_says_nothing_changes_nothing_and_lets_the_next_one_see() {
+    let mut scene = Scene::new(&weighted(&[1, 1]));
+    for _ in 0..10 {
+        scene.exchange_of('a', Sign::Nothing, 0);
+    }
+    assert!(!scene.is_aside('a'));
+    scene.exchange_of('a', Sign::Fault, 0);
+    scene.pass(10.1);
+    scene.exchange_of('a', Sign::Nothing, 0);
+    assert!(!scene.is_aside('a'), "the next one may see");
+    scene.exchange_of('a', Sign::Good, 0);
+    assert_eq!(scene.sequence(8).matches('a').count(), 4, "forgotten");
+}
+
+#[test]
+fn when_everybody_is_aside_nobody_is() {
+    let backup = server('x', |spec| spec.backup = true);
+    let down = server('d', |spec| spec.down = true);
+    let mut scene = Scene::new(&upstream(vec![server('a', |_| ()), backup, down, server('b', |_| ())]));
+    for name in ['a', 'b', 'x'] {
+        scene.fail(name);
+    }
+    assert!(!scene.balancer.take_opened());
+    let mut tried = Tried::new();
+    let mut asked = Vec::new();
+    while let Some((name, lease)) = scene.take_other(&tried) {
+        assert!(scene.balancer.take_opened() && !scene.balancer.take_opened());
+        tried.add(&lease);
+        asked.push(name);
+        scene.done(lease, Sign::Fault);
+    }
+    asked.sort_unstable();
+    assert_eq!(asked, ['a', 'b', 'x'], "backups too, those that are down not, nobody twice");
+    assert!(scene.balancer.is_open());
+    scene.pass(1.0);
+    let name = scene.exchange(false);
+    assert!(scene.balancer.take_opened(), "the first of them");
+    assert!(!scene.balancer.is_open() && !scene.is_aside(name), "one that answers ends it at once");
+    assert_eq!(scene.sequence(3), String::from(name).repeat(3));
+    assert!(!scene.balancer.take_opened(), "and none after it");
+}
+
+#[test]
+fn somebody_who_is_busy_is_no_reason_not_to_ask_those_who_are_aside() {
+    let narrow = server('a', |spec| spec.max_conns = 1);
+    let mut scene = Scene::new(&upstream(vec![narrow, server('b', |_| ())]));
+    scene.fail('b');
+    let (name, lease) = scene.take().unwrap();
+    assert_eq!(name, 'a');
+    assert_eq!(scene.exchange(true), 'b');
+    scene.done(lease, Sign::Good);
+    assert_eq!(scene.sequence(2), "aa");
+}
+
+#[test]
+fn somebody_who_can_be_used_and_was_tried_is_a_reason() {
+    let mut scene = Scene::new(&upstream(vec![server('a', |spec| spec.max_fails = 0), server('b', |_| ())]));
+    scene.fail('b');
+    let (name, lease) = scene.take().unwrap();
+    let mut tried = Tried::new();
+    tried.add(&lease);
+    scene.done(lease, Sign::Fault);
+    assert_eq!((name, scene.take_other(&tried)), ('a', None), "b is aside, and the upstream is not out");
+}
