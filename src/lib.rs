@@ -40,8 +40,9 @@
 //! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), and asks its shell
 //!    to route.
 //! 4. `data::answer` asks `data::view`, which calls [`model::route`]: the answer is a refusal with a status, or an
-//!    upstream with extra fields and perhaps a new path. The admin API is recognised here, and its connection is handed
-//!    to control with the bytes already read.
+//!    upstream with extra fields and perhaps a new path. What is ELB's own (`http1::reserved`) is recognised here:
+//!    `data::door` refuses strangers, and the connection of a call of the admin API is handed to control with the bytes
+//!    already read.
 //! 5. The exchange asks for a server. `data::balancer` chooses, `data::pool` lends an idle connection or makes one.
 //! 6. The rewritten head and what came of the body leave in one write.
 //! 7. The response's head arrives. Whether another server is tried (`exchange::retry`), the protocol is switched, or the
@@ -72,6 +73,7 @@
 //! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
+//! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | the form of the log, where it goes | `command/log/start.rs`, `command/log/writer.rs` | |

@@ -6,6 +6,7 @@
 use std::mem;
 
 pub mod reasons;
+pub mod seldom;
 
 /// Costs up to here, in milliseconds, are counted as they are.
 const EXACT: u32 = 1000;

@@ -24,6 +24,7 @@ use super::signals::Order;
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{Cut, Gauges, Report, ToWorker, WorkerEnd, bridge};
 use crate::model::{Contents, Edit, Snapshot};
+use crate::settings::AllowList;
 
 /// The longest wait for something that will happen.
 pub(super) const SOON: Duration = Duration::from_secs(5);
@@ -136,7 +137,7 @@ impl Rig {
         let (ends, end) = bridge(workers, true).unwrap();
         let first = hub.first(end.workers);
         let (handle, questions) = HubHandle::new(&hub);
-        let access = || Access::new(vec!["127.0.0.0/8".parse().unwrap()], None);
+        let access = || Access::new(AllowList::new(&["127.0.0.0/8".parse().unwrap()]), None);
         let control = Control {
             hub,
             desk: Desk::new(handle.clone(), access()),

@@ -5,13 +5,12 @@
 
 use std::io;
 
-use super::conn::{Active, Conn};
+use super::conn::{Active, Conn, PeerText};
 use super::ctx::Ctx;
+use super::door;
 use super::view::Routed;
 use crate::exchange::{Fate, Forward, NoServer, Side, Sign, Step};
-
-/// The prefix of the admin API on the data port; one word follows it (design, 15.11).
-const ADMIN: &[u8] = b"/__erulb__/";
+use crate::http1::reserved::{self, Reserved};
 
 /// What came of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
         match active.exchange.step(&ctx.env, &mut ctx.heads) {
             Step::Wait => return Driven::Waiting { stepped },
             Step::Route => {
-                if route(active, conn.peer.as_bytes(), ctx) {
+                if route(active, conn.peer, ctx) {
                     return Driven::Adopt;
                 }
             }
@@ -72,39 +71,31 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
 }
 
 /// Asks the rules; `true` when the connection goes to control.
-fn route(active: &mut Active, peer: &[u8], ctx: &mut Ctx) -> bool {
+fn route(active: &mut Active, peer: PeerText, ctx: &mut Ctx) -> bool {
     active.tried.clear();
     active.upstream = None;
     active.routed = ctx.env.now;
-    let request = active.exchange.route_request(&ctx.heads);
-    if is_admin(request.path)
-        && let Some(adoptions) = &ctx.adoptions
-    {
-        if adoptions.capacity() > 0 {
-            return true;
-        }
-        active.exchange.denied(&ctx.env, &ctx.heads, 503, "admin-busy");
-        return false;
+    match active.exchange.reserved(&ctx.heads) {
+        Reserved::No => {}
+        reserved => return door::answer(active, peer, reserved, ctx),
     }
+    let request = active.exchange.route_request(&ctx.heads);
     ctx.requests += 1;
     match ctx.view.route(&request, &mut ctx.pool) {
         Routed::Denied { status, reason } => active.exchange.denied(&ctx.env, &ctx.heads, status, reason),
+        // A rewrite leads to what is ELB's own no more than a client's spelling does.
+        Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
+            active.exchange.denied(&ctx.env, &ctx.heads, 404, "reserved-path");
+        }
         Routed::Forward { domain, upstream, backend, path } => {
             active.domain = Some(domain);
             active.upstream = upstream;
             let host = backend.host().map(str::as_bytes);
-            let forward = Forward { peer, path, host, extra: backend.headers() };
+            let forward = Forward { peer: peer.as_bytes(), path, host, extra: backend.headers() };
             active.exchange.forward(&ctx.env, &mut ctx.heads, &forward);
         }
     }
     false
-}
-
-/// `/__erulb__/` and one word; anything else is the user's own path.
-fn is_admin(path: &[u8]) -> bool {
-    path.strip_prefix(ADMIN).is_some_and(|word| {
-        !word.is_empty() && word.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
-    })
 }
 
 /// Finds a server and a connection to it.
@@ -277,16 +268,6 @@ mod tests {
             (113, None), // No route.
         ] {
             assert_eq!(exhausted(&io::Error::from_raw_os_error(code)), reason, "{code}");
-        }
-    }
-
-    #[test]
-    fn only_one_word_behind_the_prefix_is_the_api() {
-        for path in ["/__erulb__/domain", "/__erulb__/x", "/__erulb__/A_1"] {
-            assert!(is_admin(path.as_bytes()), "{path}");
-        }
-        for path in ["/__erulb__", "/__erulb__/", "/__erulb__/a/b", "/__erulb__/a-b", "/__ERULB__/x", "/x"] {
-            assert!(!is_admin(path.as_bytes()), "{path}");
         }
     }
 }

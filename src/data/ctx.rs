@@ -20,8 +20,10 @@ use super::token::Token;
 use super::view::View;
 use crate::exchange::{Env, Exchange, Heads};
 use crate::link::Adopted;
+use crate::settings::AllowList;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
+use crate::stats::seldom::Seldom;
 
 /// Finished exchanges that are kept to be used again; one for each connection that is busy at the same time.
 pub const SPARE_EXCHANGES: usize = 512;
@@ -59,6 +61,10 @@ pub struct Ctx {
     pub registry: mio::Registry,
     /// The way of admin connections, when the admin API is on the data port.
     pub adoptions: Option<mpsc::Sender<Adopted>>,
+    /// Who may use it.
+    pub admin_allow: AllowList,
+    /// When the log last told of somebody who may not.
+    pub strangers: Seldom,
     /// Connections that wait for a window, in the order in which they began to.
     pub starved: VecDeque<Token>,
     /// Timers that came due, for the moment in which they are looked at.

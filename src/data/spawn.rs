@@ -28,6 +28,7 @@ use crate::model::Snapshot;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
+use crate::stats::seldom::Seldom;
 
 /// Descriptors of the process that are no client's and no server's: stores, admin, logs, listeners.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -103,6 +104,8 @@ pub(super) fn build(
         keepalive: settings.keepalive_timeout,
         registry: end.poll.registry().try_clone()?,
         adoptions: end.adoptions,
+        admin_allow: settings.admin.allow.clone(),
+        strangers: Seldom::default(),
         starved: VecDeque::new(),
         // All of them may come due in one turn.
         due: Vec::with_capacity(prepared),

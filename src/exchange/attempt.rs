@@ -124,13 +124,24 @@ impl Exchange {
 
     /// Answers the client with an answer of ELB's own.
     pub(super) fn answer(&mut self, env: &Env, status: u16, reason: &'static str) {
+        let persistence = self.begin_answer(env, reason);
+        self.response.reply(status, reason, &env.date, persistence, self.head_request);
+    }
+
+    /// The same with an error in JSON.
+    pub(super) fn answer_error(&mut self, env: &Env, why: (u16, &'static str), error: [&[u8]; 2]) {
+        let persistence = self.begin_answer(env, why.1);
+        self.response.reply_error(why, error, &env.date, persistence, self.head_request);
+    }
+
+    /// Whatever of the request was not read is thrown away behind the answer.
+    fn begin_answer(&mut self, env: &Env, reason: &'static str) -> Persistence {
         self.because(reason);
         let whole = self.request.judge().is_ok() && self.request.done;
         self.request.discard();
         self.keep = whole && self.request.keep_alive && !env.draining;
-        let persistence = Persistence::of(self.request.version, self.keep);
-        self.response.reply(status, reason, &env.date, persistence, self.head_request);
         self.phase = Phase::Reply { linger: !whole };
         self.moved = true;
+        Persistence::of(self.request.version, self.keep)
     }
 }

@@ -9,6 +9,7 @@ use crate::http1::error::Refusal;
 use crate::http1::fields::Span;
 use crate::http1::framing::{Framing, Version};
 use crate::http1::request_head::{RequestHead, check_request_line};
+use crate::http1::reserved::{self, Reserved};
 use crate::http1::response_head::{ResponseHead, may_be_response};
 use crate::http1::rewrite::{self, ToServer};
 use crate::http1::scan::Scan;
@@ -112,12 +113,14 @@ impl Asked {
                 found.end
             }
         };
+        self.understand(bytes)?;
+        // What goes to ELB itself is bounded by who takes it there.
         if let Framing::Length(length) = self.head.framing
             && length > max_body
+            && self.reserved(bytes) != Reserved::Exact
         {
             return Err(Refusal::BodyTooLong);
         }
-        self.understand(bytes)?;
         Ok(true)
     }
 
@@ -167,6 +170,12 @@ impl Asked {
             path: text(bytes, self.path, &self.path_copy),
             user_agent: self.head.user_agent.map(|value| value.of(bytes)),
         }
+    }
+
+    /// Whose the path is.
+    #[inline]
+    pub(super) fn reserved(&self, bytes: &[u8]) -> Reserved {
+        reserved::judge(self.head.target.of(bytes), text(bytes, self.path, &self.path_copy))
     }
 
     /// Writes the head that goes out.

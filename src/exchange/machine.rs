@@ -14,6 +14,7 @@ use super::response::ResponseHalf;
 use super::retry::{self, Failure, Verdict};
 use crate::http1::framing::Version;
 use crate::http1::limits;
+use crate::http1::reserved::Reserved;
 use crate::http1::scan::Scan;
 
 /// One exchange, and after it the next on the same client connection.
@@ -144,6 +145,13 @@ impl Exchange {
         heads.asked.route_request(self.request.unread())
     }
 
+    /// Whose the path of the request is; valid while [`Step::Route`] waits for its answer.
+    #[inline]
+    #[must_use]
+    pub fn reserved(&self, heads: &Heads) -> Reserved {
+        heads.asked.reserved(self.request.unread())
+    }
+
     /// Bytes of the request that were read and not consumed; all of it while [`Step::Route`] waits for its answer.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
@@ -205,6 +213,13 @@ impl Exchange {
     pub fn denied(&mut self, env: &Env, heads: &Heads, status: u16, reason: &'static str) {
         self.request.skip_head(heads.asked.end);
         self.answer(env, status, reason);
+    }
+
+    /// The answer to [`Step::Route`]: no, with a sentence in JSON, as whoever speaks to the admin API expects it. See
+    /// [`crate::http1::reply::write_error`] for its pieces.
+    pub fn denied_error(&mut self, env: &Env, heads: &Heads, why: (u16, &'static str), error: [&[u8]; 2]) {
+        self.request.skip_head(heads.asked.end);
+        self.answer_error(env, why, error);
     }
 
     /// The answer to [`Step::Route`]: there.

@@ -244,6 +244,24 @@ impl ResponseHalf {
     ) {
         self.drop_sent_out();
         reply::write(&mut self.out, status, reason, date, persistence, bodiless);
+        self.replied(status);
+    }
+
+    /// The same with an error in JSON.
+    pub(super) fn reply_error(
+        &mut self,
+        (status, reason): (u16, &str),
+        error: [&[u8]; 2],
+        date: &reply::Date,
+        persistence: Persistence,
+        bodiless: bool,
+    ) {
+        self.drop_sent_out();
+        reply::write_error(&mut self.out, status, reason, error, date, persistence, bodiless);
+        self.replied(status);
+    }
+
+    fn replied(&mut self, status: u16) {
         if let Some(window) = &mut self.window {
             window.clear();
         }

@@ -9,6 +9,7 @@ pub mod limits;
 mod lines;
 pub mod reply;
 pub mod request_head;
+pub mod reserved;
 pub mod response_head;
 pub mod rewrite;
 pub mod scan;

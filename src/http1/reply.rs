@@ -21,16 +21,53 @@ pub fn write(
     persistence: Persistence,
     bodiless: bool,
 ) {
-    let phrase = phrase(status);
+    // "404 Not Found: no-domain" and a newline.
+    let text = [&digits(status)[..], b" ", phrase(status).as_bytes(), b": ", reason.as_bytes(), b"\n"];
+    head(out, status, reason, (b"text/plain", &text), date, persistence);
+    if !bodiless {
+        text.iter().for_each(|piece| out.extend_from_slice(piece));
+    }
+}
+
+/// The same with a JSON object that holds an `error`, as the admin API words its refusals. The pieces of the sentence are
+/// ELB's own words and addresses: nothing in them needs an escape.
+pub fn write_error(
+    out: &mut Vec<u8>,
+    status: u16,
+    reason: &str,
+    error: [&[u8]; 2],
+    date: &Date,
+    persistence: Persistence,
+    bodiless: bool,
+) {
+    let plain =
+        |piece: &[u8]| piece.iter().all(|byte| (b' '..=b'~').contains(byte) && !b"\"\\".contains(byte));
+    debug_assert!(error.iter().all(|piece| plain(piece)), "{error:?} needs an escape");
+    let text = [b"{\"error\":\"", error[0], error[1], b"\"}\n"];
+    head(out, status, reason, (b"application/json", &text), date, persistence);
+    if !bodiless {
+        text.iter().for_each(|piece| out.extend_from_slice(piece));
+    }
+}
+
+fn head(
+    out: &mut Vec<u8>,
+    status: u16,
+    reason: &str,
+    (kind, text): (&[u8], &[&[u8]]),
+    date: &Date,
+    persistence: Persistence,
+) {
     out.extend_from_slice(b"HTTP/1.1 ");
-    decimal(out, u64::from(status));
+    out.extend_from_slice(&digits(status));
     out.push(b' ');
-    out.extend_from_slice(phrase.as_bytes());
+    out.extend_from_slice(phrase(status).as_bytes());
     out.extend_from_slice(b"\r\nDate: ");
     out.extend_from_slice(date);
-    out.extend_from_slice(b"\r\nContent-Type: text/plain\r\nContent-Length: ");
-    // "404 Not Found: no-domain" and a newline.
-    decimal(out, (3 + 1 + phrase.len() + 2 + reason.len() + 1) as u64);
+    out.extend_from_slice(b"\r\nContent-Type: ");
+    out.extend_from_slice(kind);
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    decimal(out, text.iter().map(|piece| piece.len() as u64).sum());
     out.extend_from_slice(b"\r\nX-ELB-Reason: ");
     out.extend_from_slice(reason.as_bytes());
     out.extend_from_slice(b"\r\n");
@@ -42,14 +79,11 @@ pub fn write(
     }
     out.extend_from_slice(persistence.field());
     out.extend_from_slice(b"\r\n");
-    if !bodiless {
-        decimal(out, u64::from(status));
-        out.push(b' ');
-        out.extend_from_slice(phrase.as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(reason.as_bytes());
-        out.push(b'\n');
-    }
+}
+
+/// The three digits of a status.
+fn digits(status: u16) -> [u8; 3] {
+    [100, 10, 1].map(|place| b'0' + u8::try_from(status / place % 10).unwrap_or_default())
 }
 
 /// The reason phrase of the statuses that ELB answers with (RFC 9110, section 15).
@@ -113,6 +147,21 @@ mod tests {
     fn whoever_finds_elb_short_of_something_is_told_when_to_come_again() {
         assert!(reply(503, false).0.contains("\r\nRetry-After: 1\r\n"));
         assert!(!reply(502, false).0.contains("Retry-After"));
+    }
+
+    #[test]
+    fn an_error_in_json_has_the_length_of_its_text() {
+        let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+        for bodiless in [false, true] {
+            let mut out = Vec::new();
+            let error: [&[u8]; 2] = [b"192.0.2.1", b" may not"];
+            write_error(&mut out, 403, "some-reason", error, date, Persistence::Keep, bodiless);
+            let text = String::from_utf8(out).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{head}");
+            assert!(head.contains("\r\nContent-Type: application/json\r\nContent-Length: 30\r\n"), "{head}");
+            assert_eq!(body, if bodiless { "" } else { "{\"error\":\"192.0.2.1 may not\"}\n" });
+        }
     }
 
     #[test]

@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use super::addresses;
+use super::allow::AllowList;
 use super::args::{HostHeader, RunArgs};
 use super::invocation::{Fault, Invocation, Surroundings, parse};
 use super::secret::Secret;
@@ -104,7 +103,7 @@ pub struct AdminSettings {
     /// Its own address; `None` for the data port.
     pub listen: Option<SocketAddr>,
     /// The networks it answers.
-    pub allow: Vec<IpNet>,
+    pub allow: AllowList,
     /// The bearer token it asks for.
     pub token: Option<Secret>,
 }
@@ -143,7 +142,7 @@ impl Settings {
             statsd: args.statsd.clone(),
             admin: AdminSettings {
                 listen: args.admin_listen,
-                allow: args.admin_allow.clone(),
+                allow: AllowList::new(&args.admin_allow),
                 token: admin_token(args, around)?,
             },
             host_as_received: args.host_header == HostHeader::AsReceived,
@@ -302,7 +301,7 @@ impl Settings {
             format!("workers: {}, {pinning}{steering}", self.workers),
             format!("name: {}", self.name),
             format!("store: {store}; last good copy: {state}"),
-            format!("admin API {admin}, for {}{token}", list(&self.admin.allow)),
+            format!("admin API {admin}, for {}{token}", self.admin.allow),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
             format!(
                 "Host header to servers: {}",

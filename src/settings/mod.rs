@@ -4,12 +4,14 @@
 //! the caller hands both in as [`Surroundings`]. Flags, help texts and defaults stand in `args`; what they come to in `effective`.
 
 mod addresses;
+mod allow;
 mod args;
 mod effective;
 mod invocation;
 mod secret;
 mod units;
 
+pub use allow::AllowList;
 pub use args::{CheckArgs, DemoArgs};
 pub use effective::{AdminSettings, EtcdSettings, Settings, StoreKind};
 pub use invocation::{Fault, Invocation, Surroundings, parse};

@@ -6,9 +6,10 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Every reason for which something is refused, cut or closed, by the alphabet.
-pub const REASONS: [&str; 59] = [
+pub const REASONS: [&str; 61] = [
     "accept-failed",
     "admin-busy",
+    "admin-refused",
     "bad-chunk-end",
     "bad-chunk-line",
     "bad-content-length",
@@ -49,6 +50,7 @@ pub const REASONS: [&str; 59] = [
     "no-ports",
     "no-server",
     "request-cut",
+    "reserved-path",
     "response-cut",
     "rule-denied",
     "server-closed",

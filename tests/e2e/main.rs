@@ -20,6 +20,7 @@ mod bodies;
 mod client_py;
 mod command;
 mod demo;
+mod door;
 mod download;
 mod drain;
 mod exact_bodies;

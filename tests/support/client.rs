@@ -4,7 +4,7 @@
 //! begin with `try`, for tests whose subject is the surprise.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::message::{Head, Message};
@@ -24,6 +24,16 @@ impl Client {
 
     pub(crate) fn try_connect(to: SocketAddr) -> io::Result<Client> {
         Ok(Client { wire: Wire::new(TcpStream::connect_timeout(&to, PATIENCE)?)? })
+    }
+
+    /// A client of another address of this machine, such as 127.0.0.2: a stranger to lists that hold 127.0.0.1 alone.
+    #[track_caller]
+    pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> Client {
+        let kind = socket2::Domain::for_address(to);
+        let socket = socket2::Socket::new(kind, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::new(from, 0).into()).expect("an address of this machine");
+        socket.connect(&to.into()).unwrap_or_else(|error| panic!("connecting to {to}: {error}"));
+        Client { wire: Wire::new(socket.into()).expect("a connection") }
     }
 
     /// The address that the server knows this client by.

@@ -5,61 +5,47 @@
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::{HeaderMap, header};
-use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 use tracing::warn;
 
-use crate::settings::Secret;
+use crate::settings::{AllowList, Secret};
+use crate::stats::seldom::Seldom;
 
 /// Headers that a proxy adds. With one of them the peer is not the one who speaks, so its address proves nothing.
 const FORWARDING: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
 
-/// How often refusals are told in the log. Anyone who reaches the data port can cause one.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
-
 /// What the operator allowed.
 #[derive(Debug, Default)]
 pub(in crate::control) struct Access {
-    allow: Vec<IpNet>,
+    allow: AllowList,
     token: Option<Secret>,
-    refusals: Mutex<Refusals>,
-}
-
-/// Refusals since the log last told of any.
-#[derive(Debug, Default)]
-struct Refusals {
-    told: Option<Instant>,
-    untold: u64,
+    refusals: Mutex<Seldom>,
 }
 
 impl Access {
     /// Peers in `allow`, and only with `token` if there is one. An empty list allows nobody.
-    pub(in crate::control) fn new(allow: Vec<IpNet>, token: Option<Secret>) -> Self {
+    pub(in crate::control) fn new(allow: AllowList, token: Option<Secret>) -> Self {
         Self { allow, token, refusals: Mutex::default() }
     }
 
     /// Tells the log of a refusal, unless it was told of one just now.
     pub(super) fn tell(&self, why: &str, now: Instant) {
-        // A lock that a panic poisoned still holds two numbers.
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.untold += 1;
-        if refusals.told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY) {
-            let count = std::mem::take(&mut refusals.untold);
-            refusals.told = Some(now);
+        // A lock that a panic poisoned still holds a count and a time.
+        let due = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).due(now);
+        if let Some(count) = due {
             warn!("admin request refused: {why} ({count} since the last such line)");
         }
     }
 
     /// Says why this request may not administer, or that it may.
     pub(super) fn check(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), String> {
-        // A dual-stack listener shows IPv4 peers as ::ffff:a.b.c.d; the operator lists them as a.b.c.d.
         let Some(peer) = peer.map(|ip| ip.to_canonical()) else {
             return Err("the peer's address is unknown".to_owned());
         };
-        if !self.allow.iter().any(|net| net.contains(&peer)) {
+        if !self.allow.holds(peer) {
             return Err(format!("{peer} is not in --admin-allow"));
         }
         if let Some(name) = FORWARDING.iter().find(|name| headers.contains_key(**name)) {
@@ -97,7 +83,10 @@ mod tests {
     }
 
     fn access(token: Option<&str>) -> Access {
-        Access::new(vec!["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()], token.map(Secret::new))
+        Access::new(
+            AllowList::new(&["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]),
+            token.map(Secret::new),
+        )
     }
 
     #[test]
@@ -137,17 +126,5 @@ mod tests {
         two.append("authorization", "Bearer s3cret".parse().unwrap());
         assert!(access(Some("s3cret")).check(Some("127.0.0.1".parse().unwrap()), &two).is_err());
         assert!(access(None).check(None, &HeaderMap::new()).is_err());
-    }
-
-    #[test]
-    fn a_flood_of_refusals_is_a_line_every_ten_seconds() {
-        let (access, begin) = (access(None), Instant::now());
-        let untold = |access: &Access| access.refusals.lock().unwrap().untold;
-        access.tell("why", begin);
-        assert_eq!(untold(&access), 0);
-        (0..1000).for_each(|_| access.tell("why", begin + TOLD_EVERY / 2));
-        assert_eq!(untold(&access), 1000);
-        access.tell("why", begin + TOLD_EVERY);
-        assert_eq!(untold(&access), 0);
     }
 }

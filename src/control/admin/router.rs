@@ -9,14 +9,10 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, put};
-use percent_encoding::percent_decode_str;
-use tower::Layer;
-use tower::util::{MapRequest, MapRequestLayer};
 
 use super::access::Access;
 use super::answer::{Answer, Failure, warn};
@@ -32,11 +28,11 @@ use crate::control::handle::HubHandle;
 pub(in crate::control) struct Peer(pub(in crate::control) IpAddr);
 
 /// The whole API as a service.
-pub(in crate::control) type Api = MapRequest<Router, fn(Request) -> Request>;
+pub(in crate::control) type Api = Router;
 
-/// Builds the API around the hub.
+/// Builds the API around the hub. It looks at the path as it came: another spelling of an endpoint is none.
 pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
-    let router = Router::new()
+    Router::new()
         .route(
             "/__erulb__/domain",
             only("GET, PUT, DELETE", &[Dump], get(domain::get).put(domain::put).delete(domain::delete)),
@@ -52,9 +48,7 @@ pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
         .layer(middleware::from_fn_with_state(Arc::new(access), guard))
-        .with_state(hub);
-    // The router looks at the path as it came; so it is made canonical around the router, not inside.
-    MapRequestLayer::new(canonical as fn(Request) -> Request).layer(router)
+        .with_state(hub)
 }
 
 /// `endpoint` with every other method refused (axum would answer HEAD by GET), and every word in the query of a change
@@ -81,6 +75,8 @@ async fn unknown() -> Failure {
 async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     match access.check(peer, request.headers()) {
+        // Whoever speaks as to a forward proxy asks for another place, by the same path.
+        Ok(()) if request.uri().authority().is_some() => unknown().await.into_response(),
         Ok(()) => next.run(request).await,
         Err(why) => {
             access.tell(&why, Instant::now());
@@ -101,62 +97,4 @@ async fn stamp(State(hub): State<HubHandle>, request: Request, next: Next) -> Re
     }
     warn(headers, &status.alarms);
     response
-}
-
-/// Replaces the path by its decoded, normalised form if that is one the table could hold.
-fn canonical(mut request: Request) -> Request {
-    if let Some(path) = word_path(request.uri().path()) {
-        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
-        let mut parts = request.uri().clone().into_parts();
-        parts.path_and_query = PathAndQuery::try_from(path + &query).ok();
-        if let Ok(uri) = Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
-        }
-    }
-    request
-}
-
-/// `path` decoded once and without `//`, `.` and `..`; nothing if it climbs above the root, ends in a slash or holds
-/// more than words.
-fn word_path(path: &str) -> Option<String> {
-    let decoded = percent_decode_str(path).decode_utf8().ok()?;
-    let mut kept = Vec::new();
-    let mut open = true;
-    for segment in decoded.split('/') {
-        open = matches!(segment, "" | "." | "..");
-        match segment {
-            ".." => drop(kept.pop()?),
-            _ if open => {}
-            word => kept.push(word),
-        }
-    }
-    let words = kept.iter().all(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()));
-    (words && !open).then(|| format!("/{}", kept.join("/")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_decoded_and_normalised_once() {
-        let rows = [
-            ("/__erulb__/dump", Some("/__erulb__/dump")),
-            ("//__erulb__//dump", Some("/__erulb__/dump")),
-            ("/x/../__erulb__/dump", Some("/__erulb__/dump")),
-            ("/__erulb__/./dump", Some("/__erulb__/dump")),
-            ("/__erulb__/%64ump", Some("/__erulb__/dump")),
-            ("/__erulb__%2fdump", Some("/__erulb__/dump")),
-            ("/__erulb__/%2564ump", None),
-            ("/__erulb__/dump/", None),
-            ("/__erulb__/dump/.", None),
-            ("/__erulb__/x/..", None),
-            ("/../__erulb__/dump", None),
-            ("/__erulb__/a-b", None),
-            ("/__erulb__/%ff", None),
-        ];
-        for (path, canonical) in rows {
-            assert_eq!(word_path(path).as_deref(), canonical, "{path}");
-        }
-    }
 }

@@ -10,11 +10,12 @@ use super::Desk;
 use crate::control::admin::Access;
 use crate::control::tests::{Rig, SOON};
 use crate::link::Adopted;
+use crate::settings::AllowList;
 
 const GET: &[u8] = b"GET /__erulb__/domain HTTP/1.1\r\nHost: a\r\n\r\n";
 
 fn desk(rig: &Rig) -> Desk {
-    Desk::new(rig.hub.clone(), Access::new(vec!["127.0.0.0/8".parse().unwrap()], None))
+    Desk::new(rig.hub.clone(), Access::new(AllowList::new(&["127.0.0.0/8".parse().unwrap()]), None))
 }
 
 /// A client, and its connection as a worker hands it over after it read `bytes`.
@@ -101,10 +102,16 @@ async fn a_listener_of_its_own_serves_until_it_is_closed() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     desk.listen(listener).unwrap();
-    for path in ["/__erulb__/domain", "//__erulb__/%64omain"] {
+    for (path, status) in [
+        ("/__erulb__/domain", "200 OK"),
+        ("//__erulb__/domain", "404 Not Found"),
+        ("/__erulb__/%64omain", "404 Not Found"),
+        ("http://127.0.0.1/__erulb__/domain", "404 Not Found"),
+    ] {
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
-        assert!(heard(client).await.ends_with("\r\n\r\n{}\n"));
+        let answer = heard(client).await;
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status}\r\n")), "{path}: {answer}");
     }
     desk.close();
     timeout(SOON, async { while TcpStream::connect(address).await.is_ok() {} }).await.unwrap();

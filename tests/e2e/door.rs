@@ -1,0 +1,199 @@
+//! Who may speak to the admin API, by which spelling of its path, and what everybody else is told.
+
+use std::net::IpAddr;
+
+use serde_json::json;
+
+use super::admin::refused;
+use crate::support::client::{Client, get};
+use crate::support::elb::{Elb, Launch};
+use crate::support::rules::{self, SITE};
+use crate::support::server::{Server, ok};
+use crate::support::wait;
+
+/// A peer that is on no list which holds 127.0.0.1 alone.
+const STRANGER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+
+#[test]
+fn only_the_spelling_itself_reaches_the_api_and_no_other_reaches_a_server() {
+    let server = Server::named("proxied");
+    let elb = Elb::before(&[&server]);
+    let answer = elb.client().ask(get("127.0.0.1", "/__erulb__/domain?q"));
+    assert_eq!(answer.json(), json!({SITE: rules::to("up")}));
+    for path in [
+        "/__erulb__",
+        "/__erulb__/",
+        "/__erulb__?x",
+        "/__erulb__;x/domain",
+        "/__erulb__/domain;x",
+        "/__erulb__/upstream/up1",
+        "/__erulb__/a-b",
+        "/__erulb__//domain",
+        "/__erulb__/%64omain",
+        "//__erulb__/domain",
+        "//__erulb__//domain",
+        "/./__erulb__/domain",
+        "/x/../__erulb__/domain",
+        "/x/%2e%2e/__erulb__/domain",
+        "/%5f_erulb__/domain",
+        "/%5F%5Ferulb__/domain",
+        "/__erulb__%2fdomain",
+        "http://site.test/__erulb__/domain",
+        "http://127.0.0.1/__erulb__/domain",
+        "http://site.test/x/../__erulb__",
+    ] {
+        refused(&elb.client().ask(get("127.0.0.1", path)), 404);
+    }
+    assert_eq!(server.connections(), 0, "nothing of it is a server's");
+    for path in ["/__ERULB__/domain", "/__erulb__x/domain", "/x/__erulb__/domain"] {
+        assert_eq!(elb.client().ask(get(SITE, path)).text(), "proxied", "{path}");
+    }
+}
+
+#[test]
+fn a_call_with_a_mistake_in_its_path_keeps_its_token_and_body_to_itself() {
+    let server = Server::named("proxied");
+    let elb = Launch::serving(&rules::site(&[&server])).variable("ELB_ADMIN_TOKEN", "hunter2").start();
+    let admin = elb.admin().with("Authorization: Bearer hunter2");
+    for word in ["upstream/up1", "domains", "upstream/", "", "a-b", "%64omain", "../__erulb__/domain"] {
+        refused(&admin.call("PUT", word, Some("{}")), 404);
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn no_rule_leads_a_request_to_what_is_elbs_own() {
+    let server = Server::answering(|request| ok(request.head.target()));
+    let rewriting = json!({"init": "r", "rules": {
+        "r": {"type": "path", "args": {
+            "regex": true, "pattern": "^/open(.*)$", "rewrite": true, "succ": "b", "fail": "b"}},
+        "b": {"type": "backend", "args": {"servername": "up"}}}});
+    let document =
+        json!({"domains": {SITE: rewriting}, "upstreams": {"up": rules::upstream(&[&server], "")}});
+    let elb = Launch::serving(&document).start();
+    for path in [
+        "/open/__erulb__/domain",
+        "/open__erulb__/domain",
+        "/open/__erulb__",
+        "/open/%5f_erulb__/x",
+        "/open/__erulb__;x/y",
+    ] {
+        let answer = elb.client().ask(get(SITE, path));
+        assert_eq!(
+            (answer.status(), answer.head.get("X-ELB-Reason")),
+            (404, Some("reserved-path")),
+            "{path}"
+        );
+    }
+    assert_eq!(server.connections(), 0);
+    assert_eq!(elb.client().ask(get(SITE, "/open/x/__erulb__/domain")).text(), "/x/__erulb__/domain");
+}
+
+#[test]
+fn a_stranger_is_refused_by_the_worker_and_keeps_the_operator_from_nothing() {
+    let server = Server::named("proxied");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--admin-allow=127.0.0.1").start();
+    // As many as control and its queue have places for, twice over; each owes a body, so its connection lingers.
+    let mut strangers: Vec<Client> =
+        (0..256).map(|_| Client::connect_from(STRANGER, elb.address())).collect();
+    for (at, stranger) in strangers.iter_mut().enumerate() {
+        stranger.send("PUT /__erulb__/domain HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{");
+        if at % 16 == 0 {
+            assert_eq!(elb.admin().get("domain"), json!({SITE: rules::to("up")}), "after {at} strangers");
+        }
+    }
+    for stranger in &mut strangers {
+        let answer = stranger.response();
+        assert_eq!(refused(&answer, 403), json!({"error": "127.0.0.2 is not in --admin-allow"}));
+        assert_eq!(answer.head.get("X-ELB-Reason"), Some("admin-refused"));
+    }
+    assert_eq!(server.connections(), 0);
+    let told = "admin request refused: 127.0.0.2 is not in --admin-allow";
+    wait::until("a line in the log", || elb.log().contains(told).then_some(()));
+    assert!(elb.log().matches(told).count() <= 4, "a line for each worker every ten seconds:\n{}", elb.log());
+}
+
+#[test]
+fn the_largest_body_of_the_data_plane_says_nothing_about_the_api() {
+    let server = Server::named("proxied");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--max-body=1k").start();
+    let many: serde_json::Map<_, _> = (0..200).map(|n| (format!("{n}.test"), rules::to("up"))).collect();
+    elb.admin().put("domain", &many.into());
+    let chunked = format!(
+        "PUT /__erulb__/upstream HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+        {:x}\r\n{}\r\n0\r\n\r\n",
+        5000,
+        format_args!("{:5000}", r#"{"other": {"127.0.0.1:1": ""}}"#)
+    );
+    assert_eq!(elb.client().ask(chunked).json(), json!({"msg": "OK"}));
+
+    let head = |path: &str, length: u64| {
+        format!(
+            "PUT {path} HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+        )
+    };
+    let answer = elb.client().ask(head("/", 1025));
+    assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (413, Some("body-too-long")));
+    let local = |path, length| head(path, length).replace(SITE, "127.0.0.1");
+    let mut client = elb.client();
+    client.send(local("/__erulb__/domain", 60 << 20));
+    assert_eq!(client.head().line, "HTTP/1.1 100 Continue");
+    refused(&elb.client().ask(local("/__erulb__/domain", (64 << 20) + 1)), 413);
+    let answer = elb.client().ask(local("/__erulb__", 1025));
+    assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (413, Some("body-too-long")));
+}
+
+#[test]
+fn a_proxy_in_between_does_not_speak_for_the_operator() {
+    let server = Server::named("proxied");
+    let elb = Elb::before(&[&server]);
+    for field in
+        ["X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Real-IP: 127.0.0.1", "Via: 1.1 edge"]
+    {
+        for (method, word) in [("GET", "domain"), ("PUT", "dump"), ("GET", "nothing")] {
+            refused(&elb.admin().with(field).call(method, word, Some("")), 403);
+        }
+    }
+    assert_eq!(server.connections(), 0, "a refused request is never forwarded");
+}
+
+#[test]
+fn only_listed_peers_may_speak() {
+    let server = Server::named("proxied");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--admin-allow=192.0.2.0/24").start();
+    refused(&elb.admin().call("GET", "domain", None), 403);
+    assert_eq!(server.connections(), 0);
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "proxied");
+}
+
+#[test]
+fn with_a_token_only_its_bearer_may_speak() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("token");
+    std::fs::write(&file, "hunter2\n").expect("a file");
+    let empty = json!({"domains": {}, "upstreams": {}});
+    let by_file = Launch::serving(&empty).flag(&format!("--admin-token-file={}", file.display()));
+    for elb in [by_file.start(), Launch::serving(&empty).variable("ELB_ADMIN_TOKEN", "hunter2").start()] {
+        refused(&elb.admin().call("GET", "domain", None), 403);
+        for field in
+            ["Authorization: Bearer hunter", "Authorization: Bearer hunter22", "Authorization: Basic hunter2"]
+        {
+            refused(&elb.admin().with(field).call("GET", "domain", None), 403);
+        }
+        assert_eq!(elb.admin().with("Authorization: Bearer hunter2").get("domain"), json!({}));
+    }
+}
+
+#[test]
+fn a_listener_of_its_own_takes_the_api_off_the_data_port() {
+    let server = Server::named("proxied");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--admin-listen=127.0.0.1:0").start();
+
+    assert_eq!(elb.admin().get("domain"), json!({SITE: rules::to("up")}));
+    for path in ["/__erulb__/domain", "/__erulb__/upstream/up1", "/__erulb__", "/%5f_erulb__/domain"] {
+        refused(&elb.client().ask(get(SITE, path)), 404);
+    }
+    assert_eq!(server.connections(), 0, "nothing under /__erulb__/ is ever proxied");
+    elb.admin().put("domain", &json!({"more.test": rules::to("up")}));
+    assert_eq!(elb.client().ask(get("more.test", "/")).text(), "proxied");
+}
