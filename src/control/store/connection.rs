@@ -5,12 +5,15 @@
 //! `etcd` and `dump` use it.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{
     Client, Compare, CompareOp, ConnectOptions, Error, GetOptions, KeyValue, KvClient, PutOptions, Txn,
     TxnOp, WatchOptions, WatchRequestSender, WatchResponseStream,
 };
+
+use tokio::task::JoinSet;
 
 use super::diff::Operation;
 use super::options::EtcdOptions;
@@ -19,6 +22,10 @@ use super::options::EtcdOptions;
 const PAGE_KEYS: i64 = 500;
 /// The largest message that is accepted. The default of 4 MiB is less than three values of the largest size.
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+/// How much earlier each endpoint is asked than the next one. One that hangs costs so much and no more.
+const HEAD_START: Duration = Duration::from_millis(100);
+/// Reasons of endpoints that are told when none answers.
+const REASONS: usize = 4;
 /// HTTP/2 pings, for a link that died before the watch was open. etcd ends connections that ping more often than
 /// every 5 s; a watch that lives is asked for progress before a ping is due.
 const PING: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(3));
@@ -64,6 +71,52 @@ impl Connection {
         let client = answer(patience, Client::connect([endpoint], Some(connect))).await?.map_err(plain)?;
         let kv = client.kv_client().max_decoding_message_size(MESSAGE_BYTES);
         Ok(Connection { client, kv, patience })
+    }
+
+    /// Asks the endpoints side by side, beginning with the one whose number is `first`, and gives the first that answers:
+    /// one small read below `prefix`, which takes a leader and the right to read.
+    ///
+    /// # Errors
+    /// When none does, why not, each by name.
+    pub(super) async fn first_to_answer(
+        options: &Arc<EtcdOptions>,
+        prefix: &str,
+        first: usize,
+    ) -> Result<(usize, Connection), String> {
+        let count = options.endpoints.len();
+        let mut turns = (0..count).map(|turn| (first + turn) % count);
+        let mut asked = JoinSet::new();
+        let mut reasons = Vec::new();
+        loop {
+            if let Some(at) = turns.next() {
+                let (options, prefix) = (Arc::clone(options), prefix.to_owned());
+                asked.spawn(async move { (at, Connection::proven(&options, at, &prefix).await) });
+            }
+            let wait = if turns.len() > 0 { HEAD_START } else { Duration::MAX };
+            let Ok(answer) = tokio::time::timeout(wait, asked.join_next()).await else { continue };
+            match answer {
+                Some(Ok((at, Ok(connection)))) => return Ok((at, connection)),
+                Some(Ok((_, Err(reason)))) => reasons.push(reason),
+                Some(Err(ended)) => reasons.push(ended.to_string()),
+                None if turns.len() > 0 => {}
+                None if reasons.is_empty() => return Err("no endpoint of etcd is given".into()),
+                None => {
+                    reasons.truncate(REASONS);
+                    return Err(reasons.join("; "));
+                }
+            }
+        }
+    }
+
+    /// A connection to this endpoint that has answered.
+    async fn proven(options: &EtcdOptions, at: usize, prefix: &str) -> Result<Connection, String> {
+        let address = options.endpoints.get(at).map_or("", String::as_str);
+        let named = |reason: String| format!("{address}: {reason}");
+        let mut connection = Connection::open(address, options).await.map_err(named)?;
+        let one = GetOptions::new().with_range(end_of(prefix)).with_limit(1).with_keys_only();
+        let read = answer(connection.patience, connection.kv.get(prefix, Some(one))).await;
+        read.and_then(|read| read.map_err(plain)).map_err(named)?;
+        Ok(connection)
     }
 
     /// Reads every key below `prefix`, in pages that all show the revision of the first.

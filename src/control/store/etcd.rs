@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use etcd_client::{KeyValue, WatchRequestSender, WatchResponse, WatchResponseStream};
 use tokio::sync::{Notify, mpsc};
@@ -25,6 +25,9 @@ use crate::model::Contents;
 
 /// Stray keys that are told by name; a store that holds more of them has been told enough.
 const STRAYS: usize = 100;
+
+/// How much later than asked for this thread may be woken before the rest counts as time in which nobody listened.
+const LATE: Duration = Duration::from_millis(100);
 
 /// Starts the store on the current tokio runtime. It runs until the command channel of the handle closes.
 #[must_use]
@@ -93,9 +96,11 @@ impl Follower {
         loop {
             match core.step() {
                 Step::Report(event) => {
+                    let began = Instant::now();
                     if self.events.send(event).await.is_err() {
                         return;
                     }
+                    core.missed(began.elapsed());
                 }
                 Step::Say(note) => self.say(&note),
                 Step::Rest(until) => tokio::select! {
@@ -103,7 +108,7 @@ impl Follower {
                     () = self.shared.resync.notified() => core.resync(),
                 },
                 Step::List(endpoint) => match self.list(endpoint).await {
-                    Ok((contents, revision)) => core.listed(contents, revision),
+                    Ok((at, contents, revision)) => core.listed(at, contents, revision),
                     Err(reason) => core.failed(reason, Instant::now(), self.chance()),
                 },
                 Step::Watch(from) => match self.open_watch(from).await {
@@ -120,16 +125,18 @@ impl Follower {
         }
     }
 
-    async fn list(&mut self, endpoint: usize) -> Result<(Contents, i64), String> {
+    async fn list(&mut self, first: usize) -> Result<(usize, Contents, i64), String> {
         self.watch = None;
         self.connection = None;
-        self.shared.endpoint.store(endpoint, Ordering::Relaxed);
-        let address = self.options.endpoints.get(endpoint).ok_or("no endpoint of etcd is given")?;
-        let named = |reason: String| format!("{address}: {reason}");
-        let mut connection = Connection::open(address, &self.options).await.map_err(named)?;
-        let Listing { keys, revision } = connection.list(self.keys.prefix()).await.map_err(named)?;
+        let prefix = self.keys.prefix();
+        let (at, mut connection) = Connection::first_to_answer(&self.options, prefix, first).await?;
+        self.shared.endpoint.store(at, Ordering::Relaxed);
+        let Listing { keys, revision } = connection.list(prefix).await.map_err(|reason| {
+            let address = self.options.endpoints.get(at).map_or("", String::as_str);
+            format!("{address}: {reason}")
+        })?;
         self.connection = Some(connection);
-        Ok((self.contents(keys), revision))
+        Ok((at, self.contents(keys), revision))
     }
 
     async fn open_watch(&mut self, from: i64) -> Result<(), String> {
@@ -153,7 +160,10 @@ impl Follower {
         };
         let (now, chance) = (Instant::now(), self.chance());
         match message {
-            Err(_) => core.quiet(now, chance),
+            Err(_) => {
+                core.missed(now.saturating_duration_since(until).saturating_sub(LATE));
+                core.quiet(now, chance);
+            }
             Ok(Ok(Some(message))) => {
                 let message = self.read(&message);
                 core.heard(message, now, chance);
@@ -206,7 +216,8 @@ impl Follower {
         let key = self.keys.read(written);
         let stray = key.is_none() && self.stray.len() < STRAYS && self.keys.is_stray(written);
         if stray && self.stray.insert(written.to_vec()) {
-            warn!(key = %String::from_utf8_lossy(written), "an etcd key names neither a domain nor a server; ignored");
+            let written = String::from_utf8_lossy(written);
+            warn!("{written:?} names neither a domain nor a server; ignored");
         }
         key
     }

@@ -80,7 +80,7 @@ impl Keeper {
                         Ok(())
                     }
                     Some(StoreCommand::Resync) => {
-                        (self.known, self.stamp) = (None, None);
+                        (self.known, self.stamp, self.fault) = (None, None, None);
                         self.look().await
                     }
                     None => Err(Gone),
@@ -94,7 +94,7 @@ impl Keeper {
 
     async fn look(&mut self) -> Result<(), Gone> {
         let (path, stamp) = (self.path.clone(), self.stamp.clone());
-        match blocking(move || look(&path, stamp.as_ref())).await {
+        match blocking(move || look(&path, stamp.as_ref(), SystemTime::now())).await {
             Ok(Look::Same) => Ok(()),
             Ok(Look::Read(contents, stamp)) => {
                 self.stamp = stamp;
@@ -166,23 +166,41 @@ enum Look {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
     modified: SystemTime,
+    /// When its inode was changed last, in seconds and nanoseconds since 1970: whoever writes and puts the old time of
+    /// modification back (`rsync --inplace --times`) cannot put this one back.
+    changed: (i64, i64),
     bytes: u64,
     inode: u64,
 }
 
-fn look(path: &Path, known: Option<&Stamp>) -> Result<Look, String> {
+impl Stamp {
+    fn of(found: &fs::Metadata) -> io::Result<Stamp> {
+        let changed = (found.ctime(), found.ctime_nsec());
+        Ok(Stamp { modified: found.modified()?, changed, bytes: found.len(), inode: found.ino() })
+    }
+
+    /// Whether both times are so old that a later write would bear another.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let since = u64::try_from(seconds).ok().zip(u32::try_from(nanoseconds).ok());
+        let changed = since
+            .and_then(|(seconds, more)| SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, more)));
+        [Some(self.modified), changed]
+            .into_iter()
+            .all(|time| time.is_some_and(|time| now.duration_since(time).is_ok_and(|age| age >= SETTLED)))
+    }
+}
+
+fn look(path: &Path, known: Option<&Stamp>, now: SystemTime) -> Result<Look, String> {
     let stamp = match fs::metadata(path) {
-        Ok(found) => {
-            let modified = found.modified().map_err(|error| error.to_string())?;
-            Stamp { modified, bytes: found.len(), inode: found.ino() }
-        }
+        Ok(found) => Stamp::of(&found).map_err(|error| error.to_string())?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
         Err(error) => return Err(error.to_string()),
     };
     if known == Some(&stamp) {
         return Ok(Look::Same);
     }
-    let settled = stamp.modified.elapsed().is_ok_and(|age| age >= SETTLED);
+    let settled = stamp.is_settled(now);
     let contents = match fs::read(path) {
         Ok(text) => document::read(&text)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
@@ -193,7 +211,7 @@ fn look(path: &Path, known: Option<&Stamp>) -> Result<Look, String> {
 
 /// Writes `wanted` unless it is there already, and says whether it wrote.
 fn dump(path: &Path, known: Option<Digest>, wanted: &Contents) -> Result<bool, String> {
-    let there = match look(path, None) {
+    let there = match look(path, None, SystemTime::now()) {
         Ok(Look::Read(contents, _)) => contents,
         Ok(_) => Contents::default(),
         Err(fault) => return Err(format!("not overwritten, because what is there cannot be read: {fault}")),

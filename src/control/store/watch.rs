@@ -24,8 +24,9 @@ const GROUP_QUIET: Duration = Duration::from_millis(5);
 const GROUP_LONGEST: Duration = Duration::from_millis(50);
 /// The first rest after a failure; it doubles up to [`REST_LONGEST`].
 const REST_FIRST: Duration = Duration::from_millis(100);
-/// The longest rest between two attempts.
-const REST_LONGEST: Duration = Duration::from_secs(30);
+/// The longest rest between two attempts: after an outage nobody waits longer for etcd's changes than this and an
+/// attempt, and an attempt that meets nobody is one small question to each endpoint.
+const REST_LONGEST: Duration = Duration::from_secs(2);
 /// A watch that lasted this long worked: when it breaks, the next attempt is made at once.
 const STEADY: Duration = Duration::from_secs(1);
 
@@ -47,7 +48,8 @@ pub(super) enum Step {
     Say(Note),
     /// Do nothing until then, and call [`Core::rested`]; [`Core::resync`] may end it early.
     Rest(Instant),
-    /// Read everything from this endpoint, and call [`Core::listed`] or [`Core::failed`].
+    /// Read everything from the first endpoint that answers, beginning to ask with this one, and call [`Core::listed`]; or
+    /// [`Core::failed`] when none has.
     List(usize),
     /// Watch from this revision on at the same endpoint, and call [`Core::opened`] or [`Core::failed`].
     Watch(i64),
@@ -76,7 +78,7 @@ pub(super) enum Note {
         /// What it is.
         to: i64,
     },
-    /// No endpoint answers.
+    /// No endpoint answers; a round of all of them has failed.
     Down(String),
 }
 
@@ -132,6 +134,8 @@ pub(super) struct Core {
     endpoint: usize,
     /// Lists that failed since one succeeded.
     failures: u32,
+    /// Somebody asked for a list and has not heard what came of it.
+    wanted: bool,
     /// Watches that broke before they were steady, since one was.
     unsteady: u32,
     /// What the control loop was told last.
@@ -153,6 +157,7 @@ impl Core {
             endpoints: endpoints.max(1),
             endpoint: 0,
             failures: 0,
+            wanted: false,
             unsteady: 0,
             up: false,
             revision: 0,
@@ -182,8 +187,9 @@ impl Core {
         }
     }
 
-    /// Everything was read, at `revision`.
-    pub(super) fn listed(&mut self, contents: Contents, revision: i64) {
+    /// Everything was read from this endpoint, at `revision`.
+    pub(super) fn listed(&mut self, endpoint: usize, contents: Contents, revision: i64) {
+        self.endpoint = endpoint;
         if revision < self.revision {
             self.say(Note::Backwards { from: self.revision, to: revision });
         }
@@ -191,6 +197,7 @@ impl Core {
             self.say(Note::Connected { endpoint: self.endpoint, revision });
         }
         self.up = true;
+        self.wanted = false;
         self.failures = 0;
         self.revision = revision;
         self.floor = revision;
@@ -229,6 +236,14 @@ impl Core {
         }
     }
 
+    /// For so long nobody could listen, whatever was said meanwhile: the control loop did not take what was reported, or
+    /// the machine let this thread wait. That is no silence of etcd's.
+    pub(super) fn missed(&mut self, time: Duration) {
+        if let Phase::Follow(Follow { asked: Some(asked), .. }) = &mut self.phase {
+            *asked += time;
+        }
+    }
+
     /// The time of a [`Step::Listen`] has come and no message has.
     pub(super) fn quiet(&mut self, now: Instant, chance: f64) {
         let Phase::Follow(follow) = &mut self.phase else { return };
@@ -257,26 +272,24 @@ impl Core {
         }
     }
 
-    /// Read everything again, as soon as possible.
+    /// Read everything again, as soon as possible, and report what comes of it.
     pub(super) fn resync(&mut self) {
         self.publish();
+        self.wanted = true;
         self.phase = Phase::List;
     }
 
-    /// Once every endpoint has failed the store is down, and the next round waits.
+    /// Every endpoint was asked, so the store is down, and the next round waits.
     fn list_failed(&mut self, reason: String, now: Instant, chance: f64) {
         self.failures = self.failures.saturating_add(1);
-        let endpoints = u32::try_from(self.endpoints).unwrap_or(u32::MAX);
-        if !self.failures.is_multiple_of(endpoints) {
-            return;
-        }
-        let first = self.failures == endpoints;
-        if self.up || first {
-            self.up = false;
+        if self.up || self.failures == 1 {
             self.say(Note::Down(reason.clone()));
+        }
+        if self.up || self.failures == 1 || self.wanted {
             self.out.push_back(Step::Report(StoreEvent::Down { reason }));
         }
-        self.phase = Phase::Rest(now + rest(self.failures / endpoints, chance));
+        (self.up, self.wanted) = (false, false);
+        self.phase = Phase::Rest(now + rest(self.failures, chance));
     }
 
     /// The watch is over; what it had brought is published, and everything is listed anew.

@@ -1,6 +1,7 @@
 //! The file store over real files: loads, edits by hand, mistakes, dumps, and two writers.
 
 use super::*;
+use std::io::Write;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -140,16 +141,57 @@ async fn the_store_ends_with_its_handle() {
     assert!(end.is_none());
 }
 
+/// A moment when what was written just now is old enough.
+fn later() -> SystemTime {
+    SystemTime::now() + SETTLED + Duration::from_secs(1)
+}
+
 #[test]
 fn only_a_file_that_is_old_enough_is_known_by_its_times() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("elb.json");
     fs::write(&path, ONE).unwrap();
-    let Ok(Look::Read(_, None)) = look(&path, None) else { panic!("a fresh file has no stamp") };
-    let past = SystemTime::now() - SETTLED - Duration::from_secs(1);
-    fs::File::options().write(true).open(&path).unwrap().set_modified(past).unwrap();
-    let Ok(Look::Read(_, Some(stamp))) = look(&path, None) else { panic!("an old file has one") };
-    assert!(matches!(look(&path, Some(&stamp)), Ok(Look::Same)));
+    let Ok(Look::Read(_, None)) = look(&path, None, SystemTime::now()) else {
+        panic!("a fresh file has no stamp")
+    };
+    let Ok(Look::Read(_, Some(stamp))) = look(&path, None, later()) else { panic!("an old file has one") };
+    assert!(matches!(look(&path, Some(&stamp), later()), Ok(Look::Same)));
     fs::write(&path, TWO).unwrap();
-    assert!(matches!(look(&path, Some(&stamp)), Ok(Look::Read(..))));
+    assert!(matches!(look(&path, Some(&stamp), later()), Ok(Look::Read(..))));
+}
+
+/// As `rsync --inplace --times` writes: as many bytes, the same inode, and the old time of modification.
+#[test]
+fn a_change_of_equal_size_and_time_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("elb.json");
+    let text = |host: &str| ONE.replace("one.com", host);
+    fs::write(&path, text("six.com")).unwrap();
+    let before = fs::metadata(&path).unwrap();
+    let Ok(Look::Read(_, Some(stamp))) = look(&path, None, later()) else { panic!("an old file") };
+    // The kernel's clock for it has to move on first; it is coarse.
+    while fs::metadata(&path).unwrap().ctime_nsec() == before.ctime_nsec() {
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        (&file).write_all(text("ten.com").as_bytes()).unwrap();
+        file.set_modified(before.modified().unwrap()).unwrap();
+    }
+    let after = fs::metadata(&path).unwrap();
+    assert_eq!(
+        (after.len(), after.modified().unwrap(), after.ino()),
+        (before.len(), before.modified().unwrap(), before.ino())
+    );
+    assert!(matches!(look(&path, Some(&stamp), later()), Ok(Look::Read(..))));
+    // And a file that was given the time of long ago is not trusted by it.
+    fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    assert!(matches!(look(&path, None, SystemTime::now()), Ok(Look::Read(_, None))));
+}
+
+#[tokio::test]
+async fn a_resync_of_a_broken_file_says_again_what_is_wrong() {
+    let mut bench = Bench::start(Some(ONE));
+    bench.loaded().await;
+    bench.write("{");
+    assert!(matches!(bench.event().await, StoreEvent::Down { .. }));
+    bench.handle.commands.send(StoreCommand::Resync).await.unwrap();
+    assert!(matches!(bench.event().await, StoreEvent::Down { reason } if reason.contains("EOF")));
 }

@@ -37,7 +37,7 @@ impl Run {
 
     fn list(&mut self, revision: i64) {
         self.expect_list(0);
-        self.core.listed(Contents::default(), revision);
+        self.core.listed(0, Contents::default(), revision);
         self.told();
     }
 
@@ -109,7 +109,7 @@ impl Run {
 fn the_watch_begins_right_behind_the_list() {
     let mut run = Run::new(1);
     run.expect_list(0);
-    run.core.listed(Contents::default(), 41);
+    run.core.listed(0, Contents::default(), 41);
     assert_eq!(run.told(), ["connected 0 41", "loaded 41"]);
     assert!(matches!(run.core.step(), Step::Watch(42)));
 }
@@ -165,7 +165,7 @@ fn a_canceled_watch_is_listed_again_at_once() {
     run.hear(Heard::Canceled("compacted".into()));
     assert_eq!(run.told(), ["again the watch was canceled: compacted"]);
     run.expect_list(0);
-    run.core.listed(Contents::default(), 9);
+    run.core.listed(0, Contents::default(), 9);
     assert_eq!(run.told(), ["loaded 9"]);
 }
 
@@ -228,7 +228,7 @@ fn a_smaller_revision_means_another_etcd() {
     run.hear(Heard::Progress(7));
     assert_eq!(run.told(), ["again the revision went from 50 back to 7"]);
     run.expect_list(0);
-    run.core.listed(Contents::default(), 7);
+    run.core.listed(0, Contents::default(), 7);
     assert_eq!(run.told(), ["backwards 50 7", "loaded 7"]);
     assert!(matches!(run.core.step(), Step::Watch(8)));
 }
@@ -258,37 +258,73 @@ fn down_is_told_once_and_up_again_once() {
         run.core.rested();
     }
     run.expect_list(0);
-    run.core.listed(Contents::default(), 5);
+    run.core.listed(0, Contents::default(), 5);
     assert_eq!(run.told(), ["connected 0 5", "loaded 5"]);
 }
 
 #[test]
-fn rests_double_from_a_tenth_of_a_second_to_thirty() {
+fn rests_double_from_a_tenth_of_a_second_to_two_seconds() {
     let mut run = Run::new(1);
     let mut rests = Vec::new();
-    for _ in 0..11 {
+    for _ in 0..7 {
         run.expect_list(0);
         run.fail("refused");
         run.told();
         rests.push(run.rest().as_millis());
         run.core.rested();
     }
-    assert_eq!(rests, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
+    assert_eq!(rests, [100, 200, 400, 800, 1600, 2000, 2000]);
     assert_eq!(rest(1, 0.0), 50 * MS, "chance takes up to a half");
     assert_eq!(rest(u32::MAX, 1.0), REST_LONGEST);
 }
 
 #[test]
-fn all_endpoints_are_tried_before_a_rest_and_before_down() {
+fn a_round_of_all_endpoints_is_one_attempt_and_another_begins_the_next() {
     let mut run = Run::new(3);
-    for (attempt, endpoint) in [0, 1, 2].into_iter().enumerate() {
-        run.expect_list(endpoint);
-        run.fail("refused");
-        assert_eq!(run.told().len(), if attempt == 2 { 2 } else { 0 });
-    }
+    run.expect_list(0);
+    run.fail("refused");
+    assert_eq!(run.told(), ["said down", "down refused"]);
     assert_eq!(run.rest(), REST_FIRST);
     run.core.rested();
-    run.expect_list(0);
+    run.expect_list(1);
+    run.core.listed(2, Contents::default(), 5);
+    assert_eq!(run.told(), ["connected 2 5", "loaded 5"]);
+}
+
+/// Whoever asked for it waits for a word, although the log has heard it all before.
+#[test]
+fn what_comes_of_a_resync_is_reported_each_time() {
+    let mut run = Run::new(1);
+    run.fail("refused");
+    run.told();
+    for _ in 0..2 {
+        run.core.resync();
+        run.expect_list(0);
+        run.fail("bad password");
+        assert_eq!(run.told(), ["down bad password"]);
+        run.rest();
+        run.core.rested();
+        run.expect_list(0);
+        run.fail("bad password");
+        assert_eq!(run.told(), [""; 0], "this one nobody asked for");
+    }
+}
+
+/// The control loop took nothing for a while, or the machine was busy: what etcd said meanwhile waits to be read.
+#[test]
+fn time_in_which_nobody_listened_is_no_silence() {
+    let mut run = Run::following(5);
+    run.now += PULSE.every;
+    run.quiet();
+    assert_eq!(run.told(), ["ask"]);
+    run.now += 10 * PULSE.silence;
+    run.core.missed(10 * PULSE.silence);
+    run.quiet();
+    assert_eq!(run.told(), ["ask"], "it is asked again, not given up");
+    assert_eq!(run.listen(), PULSE.every);
+    run.now += PULSE.silence;
+    run.quiet();
+    assert_eq!(run.told(), ["again no sign of life for 3000 ms"]);
 }
 
 #[test]
@@ -300,7 +336,7 @@ fn a_member_that_dies_is_replaced_by_the_next_without_a_word_of_down() {
     run.fail("reset");
     assert_eq!(run.told(), ["again reset"]);
     run.expect_list(1);
-    run.core.listed(Contents::default(), 5);
+    run.core.listed(0, Contents::default(), 5);
     assert_eq!(run.told(), ["loaded 5"]);
 }
 
