@@ -16,8 +16,17 @@ use crate::model::{Contents, UpstreamSpec};
 pub(super) struct Progress {
     /// The version each worker serves.
     pub(super) applied: Vec<u64>,
-    /// Loads that came from the store.
+    /// What came from the store.
+    pub(super) heard: Heard,
+}
+
+/// What came from the store since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Heard {
+    /// Loads, those that are held back too.
     pub(super) loads: u64,
+    /// Reasons why it could not be read.
+    pub(super) failures: u64,
 }
 
 /// A change that was accepted.
@@ -104,8 +113,8 @@ pub(super) enum DumpError {
 pub(super) enum Resync {
     /// What was held back is applied.
     Confirmed(Accepted),
-    /// The store is asked; there were so many loads before.
-    Asked(u64),
+    /// The store is asked; this is what had come before.
+    Asked(Heard),
     /// The store does not take the question.
     Busy,
 }

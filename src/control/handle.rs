@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::answers::{Accepted, BegunDump, DumpError, Progress};
+use super::answers::{Accepted, BegunDump, DumpError, Heard, Progress};
 use super::hub::Hub;
 use crate::model::{Edit, Fault, Library, Prepared};
 
@@ -96,11 +96,11 @@ impl HubHandle {
         (now.applied.iter().filter(|applied| **applied >= version).count(), now.applied.len())
     }
 
-    /// Waits until more than `loads` loads came from the store. False when they did not come in time.
-    pub(super) async fn loaded(&self, loads: u64, within: Duration) -> bool {
+    /// Waits until the store has said more than `before`. False when that was no load, or did not come in time.
+    pub(super) async fn loaded(&self, before: Heard, within: Duration) -> bool {
         let mut progress = self.progress.clone();
-        let more = progress.wait_for(|now| now.loads > loads);
-        matches!(timeout(within, more).await, Ok(Ok(_)))
+        let more = progress.wait_for(|now| now.heard != before);
+        matches!(timeout(within, more).await, Ok(Ok(now)) if now.heard.loads > before.loads)
     }
 
     /// Has the store write what is served, and waits for its word. Gives the revision.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info};
 
+use super::alarms::{Alarms, Subject};
 use super::answers::{Accepted, BegunDump, DumpError, Listed, Progress, Resync, Status, Working};
 use super::fleet::Fleet;
 use super::intake::Intake;
@@ -40,6 +41,7 @@ pub(super) struct Hub {
     resolver: Resolver,
     fleet: Fleet,
     intake: Intake,
+    alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
     /// Dumps whose outcome is not known yet.
     dumps: usize,
@@ -60,6 +62,7 @@ impl Hub {
             resolver,
             fleet: Fleet::new(Vec::new(), 0),
             intake: Intake::default(),
+            alarms: Alarms::default(),
             store,
             dumps: 0,
             unheard: Vec::new(),
@@ -117,7 +120,7 @@ impl Hub {
     }
 
     fn tell(&self) {
-        let progress = Progress { applied: self.fleet.versions().collect(), loads: self.intake.loads() };
+        let progress = Progress { applied: self.fleet.versions().collect(), heard: self.intake.heard() };
         self.progress.send_if_modified(|old| {
             let differs = *old != progress;
             *old = progress;
@@ -212,7 +215,7 @@ impl Hub {
     }
 
     fn alarms(&self) -> Vec<String> {
-        let mut alarms = self.intake.alarms();
+        let mut alarms: Vec<String> = self.alarms.texts().map(str::to_owned).collect();
         let more = self.resolver.unresolved().len().saturating_sub(NAMED);
         let lost: Vec<&str> = self.resolver.unresolved().take(NAMED).collect();
         if !lost.is_empty() {
@@ -224,19 +227,24 @@ impl Hub {
 
     /// Reads the store again; with `confirm`, applies what is held back instead.
     pub(super) fn resync(&mut self, confirm: bool) -> Resync {
-        if confirm && let Some(changed) = self.intake.confirm(&mut self.state) {
+        if confirm && let Some(changed) = self.intake.confirm(&mut self.state, &mut self.alarms) {
             self.stored(changed);
             return Resync::Confirmed(self.accepted());
         }
         match self.store.try_send(StoreCommand::Resync) {
-            Ok(()) => Resync::Asked(self.intake.loads()),
+            Ok(()) => Resync::Asked(self.intake.heard()),
             Err(_) => Resync::Busy,
         }
     }
 
     /// What is held back, as a sentence.
     pub(super) fn held(&self) -> Option<String> {
-        self.intake.held()
+        self.alarms.of(Subject::Held).map(str::to_owned)
+    }
+
+    /// Why the store cannot be read, if that is known.
+    pub(super) fn store_fault(&self) -> Option<String> {
+        self.intake.down().map(str::to_owned)
     }
 
     /// Has the store write what is served. Until `end_dump`, what the store says is put aside: it echoes the dump, and an
@@ -258,7 +266,7 @@ impl Hub {
         self.dumps = self.dumps.saturating_sub(1);
         if let Some(contents) = contents {
             self.state.dumped(contents);
-            self.intake.dumped();
+            self.intake.dumped(&mut self.alarms);
             self.unsaved = true;
             info!("dumped; {} edits since", self.state.pending_edits());
         }
@@ -276,7 +284,7 @@ impl Hub {
             return self.unheard.push(event);
         }
         let is_news = !matches!(event, StoreEvent::Down { .. });
-        let changed = self.intake.event(&mut self.state, event);
+        let changed = self.intake.event(&mut self.state, &mut self.alarms, event);
         if is_news {
             self.stored(changed);
         }
@@ -289,13 +297,28 @@ impl Hub {
         }
     }
 
+    /// A second has passed.
+    pub(super) fn tick(&mut self) {
+        if self.intake.tick(&mut self.state, &mut self.alarms) {
+            self.stored(true);
+        }
+    }
+
+    /// The state file cannot be written, for this reason; or it can.
+    pub(super) fn state_file(&mut self, fault: Option<String>) {
+        match fault {
+            Some(fault) => self.alarms.raise(Subject::StateFile, fault),
+            None => self.alarms.clear(Subject::StateFile, "the state file is written again"),
+        }
+    }
+
     /// The store did not answer in time, and `saved` is what a state file kept.
     pub(super) fn begin_without_store(&mut self, reason: &str, saved: Option<Saved>) {
         if let Some(saved) = saved {
-            self.intake.remember(&mut self.state, saved);
+            self.intake.remember(&mut self.state, &mut self.alarms, saved);
             self.changed();
         }
-        self.intake.lost(reason);
+        self.intake.lost(&mut self.alarms, reason);
     }
 
     /// The store layer and its revision, if a state file does not hold it yet.

@@ -1,12 +1,16 @@
 //! The control plane: one tokio thread that owns the configuration and everything that is not a request.
 
 mod admin;
+mod alarms;
 mod answers;
 mod fleet;
 mod handle;
+mod held;
 mod hub;
 mod intake;
 mod outages;
+mod rejections;
+mod removals;
 mod replace;
 mod resolve;
 mod run;

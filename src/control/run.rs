@@ -19,7 +19,8 @@ use super::statsd::Statsd;
 use super::store::StoreEvent;
 use crate::link::{Adopted, Cut, Report, ToWorker};
 
-/// The slow pulse: what the store said goes to the state file, and a worker whose mailbox was full is tried again.
+/// The slow pulse: what the store said goes to the state file, what is held back is looked at, and a worker whose mailbox
+/// was full is tried again.
 const TICK: Duration = Duration::from_secs(1);
 /// How often names are looked up again, and how often those that could not be: a server's name often comes to DNS a
 /// moment after it came here.
@@ -91,7 +92,7 @@ impl Control {
                 Some(order) = self.orders.recv() => self.order(order),
                 _ = names.tick() => self.hub.refresh_names(true),
                 _ = failed_names.tick() => self.hub.refresh_names(false),
-                _ = tick.tick() => self.save(),
+                _ = tick.tick() => self.tick(),
                 () = sleep_until(due.into()) => {}
             }
         }
@@ -172,6 +173,14 @@ impl Control {
         };
         let latest = Instant::now() + TICK;
         [self.hub.due(), phase].into_iter().flatten().fold(latest, Instant::min)
+    }
+
+    fn tick(&mut self) {
+        self.hub.tick();
+        if let Some(saver) = &self.saver {
+            self.hub.state_file(saver.fault());
+        }
+        self.save();
     }
 
     fn save(&mut self) {

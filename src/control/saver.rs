@@ -1,6 +1,6 @@
 //! Keeps the state file up to date without anyone waiting for the disk: one write at a time, and then the newest.
 //!
-//! It owns when the file is written and what the log says of a disk that refuses; never the form of the file. Next:
+//! It owns when the file is written and what is said of a disk that refuses; never the form of the file. Next:
 //! `state_file` writes it, `hub` says what is worth keeping.
 
 use std::time::Duration;
@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing::{info, warn};
 
 use super::state_file::StateFile;
 use crate::model::Contents;
@@ -23,6 +22,8 @@ type Kept = (Contents, i64);
 #[derive(Debug)]
 pub(super) struct Saver {
     newest: watch::Sender<Option<Kept>>,
+    /// Why the last write failed.
+    fault: watch::Receiver<Option<String>>,
     writer: JoinHandle<()>,
 }
 
@@ -30,7 +31,13 @@ impl Saver {
     /// Starts the task on the current tokio runtime.
     pub(super) fn new(file: StateFile) -> Self {
         let (newest, to_write) = watch::channel(None);
-        Self { newest, writer: tokio::spawn(write(file, to_write)) }
+        let (faults, fault) = watch::channel(None);
+        Self { newest, fault, writer: tokio::spawn(write(file, to_write, faults)) }
+    }
+
+    /// Why the file could not be written when that was last tried, as a sentence.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.borrow().clone()
     }
 
     /// Has this written, instead of anything that still waits.
@@ -46,20 +53,22 @@ impl Saver {
     }
 }
 
-async fn write(file: StateFile, mut newest: watch::Receiver<Option<Kept>>) {
-    let mut failing = false;
+async fn write(
+    file: StateFile,
+    mut newest: watch::Receiver<Option<Kept>>,
+    faults: watch::Sender<Option<String>>,
+) {
     while newest.changed().await.is_ok() {
         loop {
             let Some((contents, revision)) = newest.borrow_and_update().clone() else { break };
             let Err(error) = file.write(contents, revision).await else {
-                if std::mem::take(&mut failing) {
-                    info!("{} is written again", file.path().display());
-                }
+                faults.send_replace(None);
                 break;
             };
-            if !std::mem::replace(&mut failing, true) {
-                warn!("{} cannot be written: {error}; trying on", file.path().display());
-            }
+            faults.send_replace(Some(format!(
+                "{} cannot be written: {error}; a restart would serve what it held before; trying on",
+                file.path().display()
+            )));
             // Nobody will wait for a disk that refuses when the process ends.
             if let Ok(Err(_)) = timeout(AGAIN, newest.changed()).await {
                 return;
@@ -106,7 +115,10 @@ mod tests {
         let file = StateFile::new(folder.path().join("later/state"), "ELB");
         let saver = Saver::new(file.clone());
         saver.save(kept(1));
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        while saver.fault().is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(saver.fault().unwrap().contains("later/state cannot be written: No such file"));
         std::fs::create_dir(folder.path().join("later")).unwrap();
         saver.save(kept(2));
         saver.finish().await;

@@ -173,6 +173,16 @@ impl Domains {
         (dropped, self.texts.len())
     }
 
+    /// How many the store has.
+    pub(crate) fn stored_count(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether the store has this one.
+    pub(crate) fn stores(&self, domain: &str) -> bool {
+        self.texts.contains_key(domain)
+    }
+
     /// The quarantine.
     pub(crate) fn rejected(&self) -> impl Iterator<Item = Rejected> {
         self.faults.iter().map(|(domain, fault)| Rejected {

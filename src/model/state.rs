@@ -138,6 +138,16 @@ impl State {
         Dropped { domains, of_domains, upstreams, of_upstreams }
     }
 
+    /// How many domains and upstreams the store layer has.
+    pub fn stored(&self) -> (usize, usize) {
+        (self.domains.stored_count(), self.upstreams.stored_count())
+    }
+
+    /// Whether the store layer has this domain.
+    pub fn stores(&self, domain: &str) -> bool {
+        self.domains.stores(domain)
+    }
+
     /// How many domains and upstreams have an edit that no dump has written: what a restart would lose.
     pub fn pending_edits(&self) -> usize {
         self.domains.layers().edits() + self.upstreams.layers().edits()

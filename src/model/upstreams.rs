@@ -242,6 +242,11 @@ impl Upstreams {
         (dropped, self.store.len())
     }
 
+    /// How many the store has.
+    pub(crate) fn stored_count(&self) -> usize {
+        self.store.len()
+    }
+
     /// The quarantine.
     pub(crate) fn rejected(&self) -> impl Iterator<Item = Rejected> {
         self.servers().filter_map(|(key, stored)| {

@@ -15,6 +15,7 @@
 mod support;
 
 mod admin;
+mod alarms;
 mod blame;
 mod bodies;
 mod client_py;

@@ -17,9 +17,12 @@ pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags) -> Answer {
     let accepted = match hub.ask(move |hub| hub.resync(confirm)).await? {
         Resync::Confirmed(accepted) => accepted,
         Resync::Busy => return Err(unavailable("the store does not take commands")),
-        Resync::Asked(loads) => {
-            if !hub.loaded(loads, STORE).await {
-                return Err(unavailable("the store has not answered yet; its answer is taken when it comes"));
+        Resync::Asked(before) => {
+            if !hub.loaded(before, STORE).await {
+                return Err(unavailable(&match hub.ask(|hub| hub.store_fault()).await? {
+                    Some(fault) => format!("the store cannot be read: {fault}"),
+                    None => "the store has not answered yet; its answer is taken when it comes".to_owned(),
+                }));
             }
             if let Some(held) = hub.ask(|hub| hub.held()).await? {
                 return Err(Failure::new(StatusCode::CONFLICT, held));

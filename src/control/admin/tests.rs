@@ -360,6 +360,21 @@ async fn a_resync_answers_with_what_came_of_it() {
 }
 
 #[tokio::test]
+async fn a_resync_says_why_the_store_cannot_be_read() {
+    let mut rig = Rig::obedient();
+    rig.load(stored(&["a", "b", "c"])).await;
+    for reason in ["authentication failed", "elb.json: EOF at line 1"] {
+        let api = rig.api.clone();
+        let asking = tokio::spawn(async move { ask(&api, "PUT", "/__erulb__/resync", "").await });
+        assert!(matches!(timeout(SOON, rig.commands.recv()).await.unwrap(), Some(StoreCommand::Resync)));
+        rig.store.send(StoreEvent::Down { reason: reason.to_owned() }).await.unwrap();
+        let told = asking.await.unwrap();
+        is_failure(&told, 503, None);
+        assert_eq!(told.json()["error"], format!("the store cannot be read: {reason}"));
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_is_down_shows_in_every_answer() {
     let rig = Rig::obedient();
     rig.load(stored(&["a"])).await;

@@ -197,6 +197,99 @@ async fn a_load_that_is_whole_again_ends_the_alarm() {
     rig.workers[0].is_left_alone().await;
 }
 
+/// Asks until the alarms are as they should be.
+async fn until_alarms(rig: &Rig, right: impl Fn(&[String]) -> bool) {
+    let asked = Instant::now();
+    while asked.elapsed() < SOON {
+        let alarms = rig.hub.ask(|hub| hub.status()).await.unwrap().alarms;
+        if right(&alarms) {
+            return;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{:?}", rig.hub.ask(|hub| hub.status()).await.unwrap().alarms);
+}
+
+fn rules(domains: &[&str], text: impl Fn(&str) -> Option<String>) -> Vec<KeyChange> {
+    let rule = |domain: &&str| KeyChange::Rule { domain: (*domain).to_owned(), text: text(domain) };
+    domains.iter().map(rule).collect()
+}
+
+#[tokio::test]
+async fn a_hold_ends_by_itself_when_what_was_lacking_is_back() {
+    let mut rig = Rig::new(1, no_names());
+    let (all, contents) = (["a", "b", "c", "d", "e", "f"], stored(&["a", "b", "c", "d", "e", "f"]));
+    rig.load(contents.clone()).await;
+    rig.workers[0].follow().await;
+    rig.load(Contents::default()).await;
+    until_alarms(&rig, |alarms| alarms.len() == 1 && alarms[0].contains("lacks 6 of 6 domains")).await;
+    let mut changes = rules(&all, |domain| contents.rules.get(domain).cloned());
+    let server = contents.upstreams["up"].clone().pop_first().unwrap();
+    changes.push(KeyChange::Server { upstream: "up".to_owned(), server: server.0, text: Some(server.1) });
+    rig.store.send(StoreEvent::Changed { changes, revision: 9 }).await.unwrap();
+    until_alarms(&rig, <[String]>::is_empty).await;
+    rig.workers[0].is_left_alone().await;
+    // And a deletion after it is one of a store that holds everything.
+    let changes = rules(&["a"], |_| None);
+    rig.store.send(StoreEvent::Changed { changes, revision: 10 }).await.unwrap();
+    rig.workers[0].follow().await;
+    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().alarms, [""; 0]);
+}
+
+#[tokio::test]
+async fn most_domains_removed_key_by_key_are_an_alarm_until_they_are_back_or_confirmed() {
+    let mut rig = Rig::new(1, no_names());
+    let (most, contents) = (["a", "b", "c", "d"], stored(&["a", "b", "c", "d", "e"]));
+    rig.load(contents.clone()).await;
+    rig.workers[0].follow().await;
+    let gone = || StoreEvent::Changed { changes: rules(&most, |_| None), revision: 2 };
+    rig.store.send(gone()).await.unwrap();
+    rig.workers[0].follow().await;
+    assert_eq!(rig.workers[0].serves().domain_count(), 1, "it is done, and told");
+    until_alarms(&rig, |alarms| {
+        alarms.len() == 1 && alarms[0].starts_with("4 of 5 domains and 0 of 1 upstreams were removed")
+    })
+    .await;
+    let back = rules(&most, |domain| contents.rules.get(domain).cloned());
+    rig.store.send(StoreEvent::Changed { changes: back, revision: 3 }).await.unwrap();
+    rig.workers[0].follow().await;
+    until_alarms(&rig, <[String]>::is_empty).await;
+
+    rig.store.send(gone()).await.unwrap();
+    rig.workers[0].follow().await;
+    until_alarms(&rig, |alarms| alarms.len() == 1).await;
+    rig.hub.ask(|hub| hub.resync(true)).await.unwrap();
+    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().alarms, [""; 0]);
+}
+
+#[tokio::test]
+async fn rejected_keys_are_counted_in_every_answer_and_not_their_events() {
+    let mut rig = Rig::new(1, no_names());
+    rig.load(stored(&["a", "b"])).await;
+    rig.workers[0].follow().await;
+    for (nth, domain) in (0..).zip(["a", "b", "a", "a"]) {
+        let changes = rules(&[domain], |_| Some(format!("{{ {nth}")));
+        rig.store.send(StoreEvent::Changed { changes, revision: 2 + nth }).await.unwrap();
+    }
+    until_alarms(&rig, |alarms| {
+        alarms == ["2 keys of the store are rejected; GET /__erulb__/rejected says why"]
+    })
+    .await;
+    let contents = stored(&["a", "b"]);
+    let changes = rules(&["a", "b"], |domain| contents.rules.get(domain).cloned());
+    rig.store.send(StoreEvent::Changed { changes, revision: 9 }).await.unwrap();
+    until_alarms(&rig, <[String]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn a_state_file_that_cannot_be_written_is_an_alarm() {
+    let rig = Rig::new(1, no_names());
+    rig.hub.ask(|hub| hub.state_file(Some("no space".to_owned()))).await.unwrap();
+    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().alarms, ["no space"]);
+    rig.hub.ask(|hub| hub.state_file(None)).await.unwrap();
+    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().alarms, [""; 0]);
+}
+
 async fn told_to_dump(rig: &mut Rig) -> (Contents, tokio::sync::oneshot::Sender<Result<i64, String>>) {
     match timeout(SOON, rig.commands.recv()).await.unwrap() {
         Some(StoreCommand::Dump { contents, reply }) => (contents, reply),

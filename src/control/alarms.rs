@@ -1,0 +1,79 @@
+//! What an operator should know with every answer of the API, until it is over.
+//!
+//! It owns that an alarm is one sentence a subject, one WARN when it begins and one line when it ends, however often it
+//! is raised; never the judgement of what is alarming. Next: `intake`, `run` and the hub raise them, `admin` shows them.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+/// What an alarm is about. They are shown in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// The store is not there.
+    Store,
+    /// A load that would take too much away waits for a person.
+    Held,
+    /// Most of what was served was removed from the store, key by key.
+    Removed,
+    /// Keys of the store that are not served as they stand there.
+    Rejected,
+    /// The state file cannot be written.
+    StateFile,
+}
+
+/// The alarms that stand.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    standing: BTreeMap<Subject, String>,
+}
+
+impl Alarms {
+    /// Says this of a subject. It is logged when nothing stood there; a newer text takes the place of an older in silence,
+    /// so that what only counts up is one line.
+    pub(super) fn raise(&mut self, subject: Subject, text: String) {
+        if !self.standing.contains_key(&subject) {
+            warn!("{text}");
+        }
+        self.standing.insert(subject, text);
+    }
+
+    /// The same of what the log was told in words of its own.
+    pub(super) fn note(&mut self, subject: Subject, text: String) {
+        self.standing.insert(subject, text);
+    }
+
+    /// It is over: `words` are logged if anything stood there.
+    pub(super) fn clear(&mut self, subject: Subject, words: &str) {
+        if self.standing.remove(&subject).is_some() {
+            info!("{words}");
+        }
+    }
+
+    /// What is said of a subject.
+    pub(super) fn of(&self, subject: Subject) -> Option<&str> {
+        self.standing.get(&subject).map(String::as_str)
+    }
+
+    /// All that is said.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.standing.values().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_has_one_sentence_and_an_order() {
+        let mut alarms = Alarms::default();
+        alarms.raise(Subject::Held, "2 of 6".to_owned());
+        alarms.raise(Subject::Store, "down".to_owned());
+        alarms.raise(Subject::Held, "4 of 6".to_owned());
+        assert_eq!(alarms.texts().collect::<Vec<_>>(), ["down", "4 of 6"]);
+        alarms.clear(Subject::Store, "back");
+        alarms.clear(Subject::Store, "back");
+        assert_eq!((alarms.of(Subject::Store), alarms.of(Subject::Held)), (None, Some("4 of 6")));
+    }
+}

@@ -1,0 +1,175 @@
+//! A load of the store that would take too much away, while it waits: for a person, or for what it lacks to come back.
+//!
+//! It owns the bound and the waiting, never the state. Next: `intake` holds and releases.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::model::{Contents, Dropped, KeyChange, State};
+
+/// Fewer domains than this may always go in one load.
+const FEW_DOMAINS: usize = 3;
+/// A hold whose load lacks little by now ends when nothing has come for so long: somebody who puts everything back key
+/// by key is not to lose the second half of it at the middle.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// What is held back.
+#[derive(Debug)]
+pub(super) struct Held {
+    contents: Contents,
+    dropped: Dropped,
+    changed: Instant,
+}
+
+impl Held {
+    /// Holds `contents` back if `state` would lose too much by them; gives them back if not.
+    pub(super) fn judge(contents: Contents, state: &State, now: Instant) -> Result<Held, Contents> {
+        let dropped = state.would_drop(&contents);
+        if is_suspicious(&dropped) { Ok(Held { contents, dropped, changed: now }) } else { Err(contents) }
+    }
+
+    /// The store has changed after the load.
+    pub(super) fn apply(&mut self, changes: &[KeyChange], now: Instant) {
+        apply(&mut self.contents, changes);
+        self.changed = now;
+    }
+
+    /// Looks again at what is lacking, after `state` took the same changes. True when the hold is over: at once when
+    /// nothing is lacking any more, and after a while when it is little.
+    pub(super) fn is_over(&mut self, state: &State, now: Instant) -> bool {
+        self.dropped = state.would_drop(&self.contents);
+        let Dropped { domains, upstreams, .. } = self.dropped;
+        let nothing = domains == 0 && upstreams == 0;
+        nothing || (!is_suspicious(&self.dropped) && now >= self.changed + QUIET)
+    }
+
+    /// What is lacking, as of the last look.
+    #[cfg(test)]
+    fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// What the store holds.
+    pub(super) fn peek(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The same, when the hold has ended.
+    pub(super) fn contents(self) -> Contents {
+        self.contents
+    }
+}
+
+/// After an etcd that was wiped, restored or opened with the wrong rights, everything seems to be gone. Deletions that
+/// are meant come as events one by one; a whole listing that lacks most of what serves is asked about first.
+pub(super) fn is_suspicious(dropped: &Dropped) -> bool {
+    let most_domains = dropped.domains >= FEW_DOMAINS && dropped.domains > dropped.of_domains / 2;
+    let all_upstreams = dropped.upstreams > 0 && dropped.upstreams == dropped.of_upstreams;
+    most_domains || all_upstreams
+}
+
+/// Brings `contents` up to date with changes that came after it.
+fn apply(contents: &mut Contents, changes: &[KeyChange]) {
+    for change in changes.iter().cloned() {
+        match change {
+            KeyChange::Rule { domain, text: Some(text) } => drop(contents.rules.insert(domain, text)),
+            KeyChange::Rule { domain, text: None } => drop(contents.rules.remove(&domain)),
+            KeyChange::Server { upstream, server, text: Some(text) } => {
+                contents.upstreams.entry(upstream).or_default().insert(server, text);
+            }
+            KeyChange::Server { upstream, server, text: None } => {
+                if let Some(servers) = contents.upstreams.get_mut(&upstream) {
+                    servers.remove(&server);
+                    if servers.is_empty() {
+                        contents.upstreams.remove(&upstream);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Dropped { domains, of_domains, upstreams, of_upstreams } = self.dropped;
+        write!(
+            f,
+            "the store now lacks {domains} of {of_domains} domains and {upstreams} of {of_upstreams} upstreams; that is \
+             held back until PUT /__erulb__/resync?confirm=1"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::tests::stored;
+
+    #[test]
+    fn a_load_is_held_when_most_domains_or_all_upstreams_go() {
+        let rows = [
+            (0, 0, 0, 0, false),
+            (2, 2, 0, 0, false),
+            (3, 3, 0, 0, true),
+            (3, 5, 0, 0, true),
+            (3, 6, 0, 0, false),
+            (50, 100, 0, 0, false),
+            (51, 100, 0, 0, true),
+            (0, 9, 1, 1, true),
+            (0, 9, 4, 5, false),
+        ];
+        for (domains, of_domains, upstreams, of_upstreams, held) in rows {
+            let dropped = Dropped { domains, of_domains, upstreams, of_upstreams };
+            assert_eq!(is_suspicious(&dropped), held, "{dropped:?}");
+        }
+    }
+
+    fn changes(contents: &Contents, domains: &[&str]) -> Vec<KeyChange> {
+        let rule = |domain: &&str| KeyChange::Rule {
+            domain: (*domain).to_owned(),
+            text: contents.rules.get(*domain).cloned(),
+        };
+        let server =
+            KeyChange::Server { upstream: "up".into(), server: "127.0.0.1:81".into(), text: Some("".into()) };
+        domains.iter().map(rule).chain([server]).collect()
+    }
+
+    #[test]
+    fn a_hold_ends_at_once_when_all_is_back_and_after_a_while_when_most_is() {
+        let (mut state, now) = (State::new(), Instant::now());
+        let contents = stored(&["a", "b", "c", "d", "e", "f"]);
+        state.load(contents.clone());
+        let begin = || Held::judge(Contents::default(), &state, now).unwrap();
+
+        let mut held = begin();
+        held.apply(&changes(&contents, &["a", "b"]), now);
+        assert!(!held.is_over(&state, now + 100 * QUIET), "4 of 6 are lacking");
+        held.apply(&changes(&contents, &["c", "d"]), now + QUIET);
+        assert!(!held.is_over(&state, now + QUIET), "2 of 6, and more may be on their way");
+        assert_eq!(held.dropped().domains, 2);
+        assert!(held.is_over(&state, now + 2 * QUIET));
+
+        let mut held = begin();
+        held.apply(&changes(&contents, &["a", "b", "c", "d", "e", "f"]), now);
+        assert!(held.is_over(&state, now), "nothing is lacking");
+        assert_eq!(held.contents(), contents);
+    }
+
+    #[test]
+    fn changes_reach_contents_that_wait() {
+        let rule = |domain: &str, text: Option<&str>| KeyChange::Rule {
+            domain: domain.to_owned(),
+            text: text.map(str::to_owned),
+        };
+        let server = |server: &str, text: Option<&str>| KeyChange::Server {
+            upstream: "up".to_owned(),
+            server: server.to_owned(),
+            text: text.map(str::to_owned),
+        };
+        let mut contents = Contents::default();
+        apply(&mut contents, &[rule("a", Some("1")), rule("b", Some("2")), server("s", Some(""))]);
+        apply(&mut contents, &[rule("a", None), rule("b", Some("3")), server("s", None), server("t", None)]);
+        assert_eq!(contents.rules.into_iter().collect::<Vec<_>>(), [("b".to_owned(), "3".to_owned())]);
+        assert!(contents.upstreams.is_empty());
+    }
+}

@@ -1,0 +1,139 @@
+//! What an operator has to know of the store: told once in the log, and with every answer of the API until it is over.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::support::client::get;
+use crate::support::elb::{Elb, Launch};
+use crate::support::etcd::Etcd;
+use crate::support::etcdctl::{Writer, etcd};
+use crate::support::rules;
+use crate::support::server::Server;
+use crate::support::wait;
+
+const SITES: [&str; 6] = ["a.test", "b.test", "c.test", "d.test", "e.test", "f.test"];
+
+/// Six domains that one server serves, as an operator would write them.
+fn write(etcd: &Etcd, server: &Server) {
+    let rules = rules::to("up").to_string();
+    let mut keys = vec![(format!("/ELB/upstreams/up/{}", server.address()), Some(String::new()))];
+    keys.extend(SITES.iter().map(|site| (format!("/ELB/rules/{site}"), Some(rules.clone()))));
+    Writer::to(etcd).write(&keys);
+}
+
+/// The alarm that any answer carries; nothing when there is none.
+fn alarm(elb: &Elb) -> String {
+    let answer = elb.admin().call("GET", "rejected", None);
+    answer.head.get("X-ELB-Warning").unwrap_or_default().to_owned()
+}
+
+fn statuses(elb: &Elb) -> Vec<u16> {
+    SITES.iter().map(|site| elb.client().ask(get(site, "/")).status()).collect()
+}
+
+/// The warnings of the log that hold these words.
+fn warnings(elb: &Elb, words: &str) -> Vec<String> {
+    let told = elb.log().lines().filter(|line| line.contains("WARN") && line.contains(words)).count();
+    elb.log().lines().filter(|line| line.contains(words)).take(told).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
+    let (server, etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    let elb = Launch::storing(&etcd.address()).start();
+    assert_eq!((statuses(&elb), alarm(&elb)), (vec![200; 6], String::new()));
+
+    etcd.ctl(&["del", "--prefix", "/ELB/"]);
+    wait::until("the alarm", || alarm(&elb).contains("6 of 6 domains and 1 of 1 upstreams").then_some(()));
+    assert_eq!(statuses(&elb), [404; 6], "deletions one by one are done");
+    assert_eq!(warnings(&elb, "were removed from the store").len(), 1, "{}", elb.log());
+
+    write(&etcd, &server);
+    wait::until("its end", || alarm(&elb).is_empty().then_some(()));
+    assert_eq!(statuses(&elb), [200; 6]);
+
+    etcd.ctl(&["del", "--prefix", "/ELB/rules/"]);
+    wait::until("the alarm", || alarm(&elb).contains("6 of 6 domains").then_some(()));
+    elb.admin().call("PUT", "resync?confirm=1", Some(""));
+    assert_eq!(alarm(&elb), "", "it was meant");
+}
+
+#[test]
+fn a_hold_ends_when_everything_was_put_back() {
+    let (server, mut etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    let elb = Launch::storing(&etcd.address()).start();
+
+    etcd.wipe();
+    wait::until("the hold", || alarm(&elb).contains("lacks 6 of 6 domains").then_some(()));
+    assert_eq!(statuses(&elb), [200; 6]);
+
+    write(&etcd, &server);
+    wait::until("its end", || alarm(&elb).is_empty().then_some(()));
+    etcd.delete("/ELB/rules/d.test");
+    let mut client = elb.client();
+    wait::until("a deletion", || (client.ask(get("d.test", "/")).status() == 404).then_some(()));
+    assert_eq!(alarm(&elb), "", "which is nothing to hold back");
+}
+
+#[test]
+fn a_bad_value_that_is_written_a_hundred_times_is_one_line_with_its_revision() {
+    let (server, etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    let elb = Launch::storing(&etcd.address()).start();
+
+    let mut writer = Writer::to(&etcd);
+    for number in 0..100 {
+        // The same fault in another text each time.
+        let text = json!({"init": "nobody", "rules": {}, "number": number}).to_string();
+        writer.write(&[("/ELB/rules/a.test".to_owned(), Some(text))]);
+    }
+    writer.write(&[("/ELB/upstreams/up/x:1\nWARN forged".to_owned(), Some("weight=heavy".to_owned()))]);
+    wait::until("both keys", || alarm(&elb).starts_with("2 keys of the store are rejected").then_some(()));
+    let told = warnings(&elb, r#""rules/a.test" of the store is rejected at revision "#);
+    assert_eq!(told.len(), 1, "{}", elb.log());
+    assert!(told[0].ends_with("its last good value serves on"), "{}", told[0]);
+    assert_eq!(elb.log().lines().filter(|line| line.starts_with("WARN forged")).count(), 0, "{}", elb.log());
+    assert_eq!(statuses(&elb), [200; 6]);
+}
+
+#[test]
+fn a_state_file_that_cannot_be_written_is_one_warning_and_an_alarm() {
+    let (server, etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("missing/state.json");
+    let elb = Launch::storing(&etcd.address()).flag(&format!("--state-file={}", path.display())).start();
+
+    wait::until("the alarm", || alarm(&elb).contains("state.json cannot be written").then_some(()));
+    assert_eq!(warnings(&elb, "cannot be written").len(), 1, "{}", elb.log());
+    std::fs::create_dir(folder.path().join("missing")).expect("a folder");
+    etcd.put("/ELB/rules/a.test", &rules::to("up").to_string());
+    etcd.delete("/ELB/rules/b.test");
+    wait::until("its end", || alarm(&elb).is_empty().then_some(()));
+    assert!(path.exists());
+}
+
+#[test]
+fn endpoints_of_etcd_that_hang_cost_no_request_at_the_start() {
+    let (server, etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    // They take connections and never say a word.
+    let hung: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    let mut endpoints: Vec<String> =
+        hung.iter().map(|one| one.local_addr().expect("an address").to_string()).collect();
+    endpoints.push(etcd.address());
+    let elb = Launch::storing(&endpoints.join(",")).start();
+    assert_eq!(statuses(&elb), [200; 6]);
+}
+
+#[test]
+fn a_resync_says_what_is_wrong_with_the_store() {
+    let elb = Elb::empty();
+    std::fs::write(elb.folder().join("elb.json"), "{\n  \"domains\": {,}\n}").expect("a file");
+    let answer = elb.admin().call("PUT", "resync", Some(""));
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    assert!(answer.text().contains("line 2 column 15"), "{}", answer.text());
+}
