@@ -82,6 +82,12 @@ fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
     })
 }
 
+/// What this machine calls itself, where the kernel says so.
+fn machine() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim_ascii().to_owned())
+}
+
 /// Everything up to the first snapshot. Gives the exit code if it does not come to that.
 async fn begin(
     settings: &Settings,
@@ -99,7 +105,7 @@ async fn begin(
         () = told_to_end(&mut orders) => return Err(DONE),
     }
     let (handle, questions) = HubHandle::new(&hub);
-    let access = Access::new(settings.admin.allow.clone(), settings.admin.token.clone());
+    let access = Access::new(&settings.admin, machine().as_deref());
     let mut desk = Desk::new(handle, access);
     if let Some(listener) = listener {
         let address = listener.local_addr();

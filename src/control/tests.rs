@@ -24,7 +24,7 @@ use super::signals::Order;
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{Cut, Gauges, Report, ToWorker, WorkerEnd, bridge};
 use crate::model::{Contents, Edit, Snapshot};
-use crate::settings::AllowList;
+use crate::settings::{AdminSettings, AllowList};
 
 /// The longest wait for something that will happen.
 pub(super) const SOON: Duration = Duration::from_secs(5);
@@ -137,7 +137,7 @@ impl Rig {
         let (ends, end) = bridge(workers, true).unwrap();
         let first = hub.first(end.workers);
         let (handle, questions) = HubHandle::new(&hub);
-        let access = || Access::new(AllowList::new(&["127.0.0.0/8".parse().unwrap()]), None);
+        let access = || Access::new(&local(), None);
         let control = Control {
             hub,
             desk: Desk::new(handle.clone(), access()),
@@ -219,6 +219,12 @@ pub(super) async fn ask(api: &Api, method: &str, path: &str, body: impl Into<Bod
     let (parts, body) = response.into_parts();
     let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
     Told { status: parts.status, headers: parts.headers, text }
+}
+
+/// The settings of an API that answers this machine.
+pub(super) fn local() -> AdminSettings {
+    let allow = AllowList::new(&["127.0.0.0/8".parse().unwrap()]);
+    AdminSettings { listen: None, allow, token: None, hosts: Vec::new() }
 }
 
 /// No name has an address.

@@ -25,6 +25,16 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
         .map_err(|_| "need a network or an address, like 10.0.0.0/8 or ::1".to_owned())
 }
 
+/// Reads a host name without a port; gives it in lower case, without the dot that marks a full name.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    if is_host(name) && !name.starts_with('[') {
+        Ok(name.to_ascii_lowercase())
+    } else {
+        Err("need a host name without a port, like elb.example.com".to_owned())
+    }
+}
+
 /// Reads `host:port` and gives it back as it was: the host may be a name.
 pub(super) fn host_port(text: &str) -> Result<String, String> {
     match split_host(text)? {
@@ -205,6 +215,14 @@ mod tests {
         assert_eq!(network("::1").unwrap().to_string(), "::1/128");
         assert!(network("localhost").is_err());
         assert!(network("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn a_host_name_has_no_port() {
+        assert_eq!(host_name("Elb.Example.com."), Ok("elb.example.com".to_owned()));
+        for text in ["", ".", "a:80", "[::1]", "http://a", "a/b", "*.a"] {
+            assert!(host_name(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -135,6 +135,11 @@ pub(super) struct RunArgs {
     #[arg(value_parser = addresses::network)]
     pub(super) admin_allow: Vec<IpNet>,
 
+    /// Name of this machine by which the admin API may be asked without a token, beside addresses, localhost and what the
+    /// machine calls itself; repeat it, or separate with commas, for several [default: none]
+    #[arg(long, env = "ELB_ADMIN_HOST", value_name = "NAME", value_delimiter = ',', value_parser = addresses::host_name)]
+    pub(super) admin_host: Vec<String>,
+
     /// File with the bearer token that the admin API asks for; beats the variable ELB_ADMIN_TOKEN [default: no token]
     #[arg(long, env = "ELB_ADMIN_TOKEN_FILE", value_name = "PATH")]
     pub(super) admin_token_file: Option<PathBuf>,

@@ -106,6 +106,8 @@ pub struct AdminSettings {
     pub allow: AllowList,
     /// The bearer token it asks for.
     pub token: Option<Secret>,
+    /// Names of this machine that it may be asked by without a token, in lower case, beside those it has anyway.
+    pub hosts: Vec<String>,
 }
 
 impl Settings {
@@ -144,6 +146,7 @@ impl Settings {
                 listen: args.admin_listen,
                 allow: AllowList::new(&args.admin_allow),
                 token: admin_token(args, around)?,
+                hosts: args.admin_host.clone(),
             },
             host_as_received: args.host_header == HostHeader::AsReceived,
             log_level: args.log_level.clone(),
@@ -287,7 +290,11 @@ impl Settings {
         let state = self.state_file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
         let admin =
             self.admin.listen.map_or("on the data port".to_owned(), |address| format!("on {address}"));
-        let token = if self.admin.token.is_some() { ", with a token" } else { "" };
+        let token = match (&self.admin.token, &self.admin.hosts[..]) {
+            (Some(_), _) => ", with a token".to_owned(),
+            (None, []) => String::new(),
+            (None, hosts) => format!(", also as {}", list(hosts)),
+        };
         let body = if self.max_body == u64::MAX { "any".to_owned() } else { Size(self.max_body).to_string() };
         let [head, buffers] =
             [self.max_head, self.max_buffers].map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));

@@ -229,9 +229,11 @@ fn bodies_may_be_large_chunked_and_in_any_pieces() {
 
     let body = json!({"small.test": rules::to("127.0.0.1:1")}).to_string();
     let mut client = elb.client();
-    for piece in
-        ["PUT /__erulb__/domain HTTP/1.1\r\nHo", "st: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r", "\n"]
-    {
+    for piece in [
+        "PUT /__erulb__/domain HTTP/1.1\r\nHo",
+        "st: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r",
+        "\n",
+    ] {
         client.send(piece);
     }
     client.send(format!("{}\r\n{:x}\r\n{}\r\n0\r\n\r\n", &body[..5], body.len() - 5, &body[5..]));

@@ -147,9 +147,14 @@ fn the_largest_body_of_the_data_plane_says_nothing_about_the_api() {
 fn a_proxy_in_between_does_not_speak_for_the_operator() {
     let server = Server::named("proxied");
     let elb = Elb::before(&[&server]);
-    for field in
-        ["X-Forwarded-For: 127.0.0.1", "Forwarded: for=127.0.0.1", "X-Real-IP: 127.0.0.1", "Via: 1.1 edge"]
-    {
+    for field in [
+        "X-Forwarded-For: 127.0.0.1",
+        "Forwarded: for=127.0.0.1",
+        "X-Real-IP: 127.0.0.1",
+        "Via: 1.1 edge",
+        "X-Forwarded-Proto: https",
+        "CF-Connecting-IP: 127.0.0.1",
+    ] {
         for (method, word) in [("GET", "domain"), ("PUT", "dump"), ("GET", "nothing")] {
             refused(&elb.admin().with(field).call(method, word, Some("")), 403);
         }
@@ -174,14 +179,79 @@ fn with_a_token_only_its_bearer_may_speak() {
     let empty = json!({"domains": {}, "upstreams": {}});
     let by_file = Launch::serving(&empty).flag(&format!("--admin-token-file={}", file.display()));
     for elb in [by_file.start(), Launch::serving(&empty).variable("ELB_ADMIN_TOKEN", "hunter2").start()] {
-        refused(&elb.admin().call("GET", "domain", None), 403);
-        for field in
-            ["Authorization: Bearer hunter", "Authorization: Bearer hunter22", "Authorization: Basic hunter2"]
-        {
-            refused(&elb.admin().with(field).call("GET", "domain", None), 403);
+        for field in [
+            "Accept: */*",
+            "Authorization: Bearer hunter",
+            "Authorization: Bearer hunter22",
+            "Authorization: Basic hunter2",
+        ] {
+            let answer = elb.admin().with(field).call("GET", "domain", None);
+            refused(&answer, 401);
+            assert_eq!(answer.head.get("WWW-Authenticate"), Some("Bearer"), "{field}");
         }
         assert_eq!(elb.admin().with("Authorization: Bearer hunter2").get("domain"), json!({}));
+        let told = "admin request of 127.0.0.1 refused: the bearer token is missing";
+        wait::until("a line in the log", || elb.log().contains(told).then_some(()));
+        assert_eq!(elb.log().matches("admin request of").count(), 1, "one in ten seconds:\n{}", elb.log());
+        // Who has the token is no page that a browser was lured to.
+        let elsewhere = get("elb.example.com", "/__erulb__/domain")
+            .replace("\r\n\r\n", "\r\nAuthorization: Bearer hunter2\r\n\r\n");
+        assert_eq!(elb.client().ask(elsewhere).json(), json!({}));
     }
+}
+
+#[test]
+fn without_a_token_no_page_speaks_for_the_operator() {
+    let server = Server::named("proxied");
+    let document = rules::site(&[&server]);
+    let mut machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or("localhost".to_owned());
+    machine.truncate(machine.trim_end().len());
+    for elb in [
+        Launch::serving(&document)
+            .flag("--admin-host=Elb.example.com")
+            .flag("--admin-host=other.test")
+            .start(),
+        Launch::serving(&document)
+            .variable("ELB_ADMIN_HOST", "elb.example.com,other.test")
+            .flag("--admin-listen=127.0.0.1:0")
+            .start(),
+    ] {
+        let ask = |method: &str, host: &str, fields: &str| {
+            let length = if method == "PUT" { "Content-Length: 2\r\n" } else { "" };
+            let body = if method == "PUT" { "{}" } else { "" };
+            elb.admin().client().ask(format!(
+                "{method} /__erulb__/domain HTTP/1.1\r\nHost: {host}\r\n{length}{fields}\r\n{body}"
+            ))
+        };
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "LocalHost:8080",
+            machine.as_str(),
+            "elb.example.com:80",
+            "OTHER.test",
+        ] {
+            assert_eq!(ask("GET", host, "").status(), 200, "{host}");
+            let own = format!("Origin: http://{host}\r\n");
+            assert_eq!(ask("PUT", host, &own).json(), json!({"msg": "OK"}), "{host}");
+        }
+        for host in
+            ["evil.example:8080", SITE, "example.com", "127.0.0.1.evil.example", "localhost.evil.example"]
+        {
+            let told = refused(&ask("PUT", host, ""), 403);
+            let error = told["error"].as_str().unwrap_or_default();
+            assert!(error.contains(host) && error.contains("--admin-host"), "{told}");
+            refused(&ask("PUT", host, &format!("Origin: http://{host}\r\n")), 403);
+            refused(&ask("GET", host, ""), 403);
+        }
+        for origin in ["http://evil.example:8080", "http://localhost:3000", "https://localhost:8443", "null"]
+        {
+            let told = refused(&ask("PUT", "localhost", &format!("Origin: {origin}\r\n")), 403);
+            assert!(told["error"].as_str().is_some_and(|error| error.contains(origin)), "{told}");
+        }
+    }
+    assert_eq!(server.connections(), 0);
 }
 
 #[test]

@@ -26,6 +26,12 @@ impl Admin {
         Admin { address: self.address, fields: format!("{}{field}\r\n", self.fields) }
     }
 
+    /// A connection to it, for those who say something else than a call.
+    #[track_caller]
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+
     /// A call whose answer is judged by the caller.
     #[track_caller]
     pub(crate) fn call(&self, method: &str, word: &str, body: Option<&str>) -> Message {

@@ -1,4 +1,5 @@
-//! Who may administer: a peer on the list, speaking for itself, with the token if there is one.
+//! Who may administer: a peer on the list, speaking for itself, with the token if there is one, else by a name that is
+//! this machine's.
 //!
 //! It owns that decision and the sentence that explains a refusal; it never looks at the path, the method or the body,
 //! so no endpoint can be forgotten. Next: `router` asks it before anything else.
@@ -7,57 +8,88 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use subtle::ConstantTimeEq;
 use tracing::warn;
 
-use crate::settings::{AllowList, Secret};
+use super::names::Names;
+use crate::settings::{AdminSettings, AllowList, Secret};
 use crate::stats::seldom::Seldom;
 
-/// Headers that a proxy adds. With one of them the peer is not the one who speaks, so its address proves nothing.
-const FORWARDING: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
+/// Headers that a proxy adds, and how others of them begin. With one of them the peer is not the one who speaks, so its
+/// address proves nothing.
+const FORWARDING: [&str; 8] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-original-forwarded-for",
+];
+const FORWARDED: &str = "x-forwarded-";
 
 /// What the operator allowed.
 #[derive(Debug, Default)]
 pub(in crate::control) struct Access {
     allow: AllowList,
     token: Option<Secret>,
+    names: Names,
     refusals: Mutex<Seldom>,
 }
 
+/// A request that may not administer.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// 401 when a token would help, else 403.
+    pub(super) status: StatusCode,
+    /// What is wrong, and what to do.
+    pub(super) why: String,
+}
+
 impl Access {
-    /// Peers in `allow`, and only with `token` if there is one. An empty list allows nobody.
-    pub(in crate::control) fn new(allow: AllowList, token: Option<Secret>) -> Self {
-        Self { allow, token, refusals: Mutex::default() }
+    /// Peers on the list, with the token if there is one. Without one, this machine is spoken to by an address or by one
+    /// of its names, of which `machine` is what it calls itself. An empty list allows nobody.
+    pub(in crate::control) fn new(settings: &AdminSettings, machine: Option<&str>) -> Self {
+        let AdminSettings { allow, token, hosts, .. } = settings;
+        let names = Names::new(machine, hosts);
+        Self { allow: allow.clone(), token: token.clone(), names, refusals: Mutex::default() }
     }
 
     /// Tells the log of a refusal, unless it was told of one just now.
-    pub(super) fn tell(&self, why: &str, now: Instant) {
+    pub(super) fn tell(&self, peer: Option<IpAddr>, why: &str, now: Instant) {
         // A lock that a panic poisoned still holds a count and a time.
         let due = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).due(now);
         if let Some(count) = due {
-            warn!("admin request refused: {why} ({count} since the last such line)");
+            let peer = peer.map_or("an unknown peer".to_owned(), |peer| peer.to_canonical().to_string());
+            warn!("admin request of {peer} refused: {why} ({count} since the last such line)");
         }
     }
 
     /// Says why this request may not administer, or that it may.
-    pub(super) fn check(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), String> {
+    pub(super) fn check(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Refusal> {
+        let refuse = |status, why| Err(Refusal { status, why });
         let Some(peer) = peer.map(|ip| ip.to_canonical()) else {
-            return Err("the peer's address is unknown".to_owned());
+            return refuse(StatusCode::FORBIDDEN, "the peer's address is unknown".to_owned());
         };
         if !self.allow.holds(peer) {
-            return Err(format!("{peer} is not in --admin-allow"));
+            return refuse(StatusCode::FORBIDDEN, format!("{peer} is not in --admin-allow"));
         }
-        if let Some(name) = FORWARDING.iter().find(|name| headers.contains_key(**name)) {
-            return Err(format!("the request came through a proxy (it has {name})"));
+        let forwarding =
+            |name: &&HeaderName| FORWARDING.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
+        if let Some(name) = headers.keys().find(forwarding) {
+            let why = format!("the request came through a proxy (it has {name})");
+            return refuse(StatusCode::FORBIDDEN, why);
         }
-        match &self.token {
-            Some(token)
-                if !bearer(headers).is_some_and(|given| token.expose().as_bytes().ct_eq(given).into()) =>
-            {
-                Err("the bearer token is missing or wrong".to_owned())
-            }
-            _ => Ok(()),
+        match (&self.token, bearer(headers)) {
+            (None, _) => self.names.check(headers).or_else(|why| refuse(StatusCode::FORBIDDEN, why)),
+            (Some(token), Some(given)) if token.expose().as_bytes().ct_eq(given).into() => Ok(()),
+            (_, Some(_)) => refuse(StatusCode::UNAUTHORIZED, "the bearer token is wrong".to_owned()),
+            (_, None) => refuse(
+                StatusCode::UNAUTHORIZED,
+                "the bearer token is missing: send one Authorization: Bearer TOKEN".to_owned(),
+            ),
         }
     }
 }
@@ -73,7 +105,6 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderName;
 
     fn headers(lines: &[(&str, &str)]) -> HeaderMap {
         let parse = |(name, value): &(&str, &str)| -> (HeaderName, _) {
@@ -83,40 +114,47 @@ mod tests {
     }
 
     fn access(token: Option<&str>) -> Access {
-        Access::new(
-            AllowList::new(&["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]),
-            token.map(Secret::new),
-        )
+        let allow = AllowList::new(&["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+        let token = token.map(Secret::new);
+        Access::new(&AdminSettings { listen: None, allow, token, hosts: Vec::new() }, None)
     }
 
     #[test]
     fn the_table() {
-        type Row<'a> = (Option<&'a str>, &'a str, &'a [(&'a str, &'a str)], bool);
+        type Row<'a> = (Option<&'a str>, &'a str, &'a [(&'a str, &'a str)], u16);
         let rows: &[Row<'_>] = &[
-            (None, "127.0.0.1", &[], true),
-            (None, "127.9.9.9", &[], true),
-            (None, "::ffff:127.0.0.1", &[], true),
-            (None, "fd00::1", &[], true),
-            (None, "::1", &[], false),
-            (None, "10.0.0.1", &[], false),
-            (None, "127.0.0.1", &[("x-forwarded-for", "127.0.0.1")], false),
-            (None, "127.0.0.1", &[("Forwarded", "for=127.0.0.1")], false),
-            (None, "127.0.0.1", &[("X-Real-IP", "")], false),
-            (None, "127.0.0.1", &[("Via", "1.1 a")], false),
-            (None, "127.0.0.1", &[("authorization", "Bearer any")], true),
-            (Some("s3cret"), "127.0.0.1", &[], false),
-            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer s3cret")], true),
-            (Some("s3cret"), "127.0.0.1", &[("authorization", "bearer  s3cret ")], true),
-            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer s3cre")], false),
-            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer S3cret")], false),
-            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer ")], false),
-            (Some("s3cret"), "127.0.0.1", &[("authorization", "Basic s3cret")], false),
-            (Some("s3cret"), "10.0.0.1", &[("authorization", "Bearer s3cret")], false),
-            (Some("s3cret"), "127.0.0.1", &[("via", "a"), ("authorization", "Bearer s3cret")], false),
+            (None, "127.0.0.1", &[], 0),
+            (None, "127.9.9.9", &[], 0),
+            (None, "::ffff:127.0.0.1", &[], 0),
+            (None, "fd00::1", &[], 0),
+            (None, "::1", &[], 403),
+            (None, "10.0.0.1", &[], 403),
+            (None, "127.0.0.1", &[("x-forwarded-for", "127.0.0.1")], 403),
+            (None, "127.0.0.1", &[("Forwarded", "for=127.0.0.1")], 403),
+            (None, "127.0.0.1", &[("X-Real-IP", "")], 403),
+            (None, "127.0.0.1", &[("Via", "1.1 a")], 403),
+            (None, "127.0.0.1", &[("X-Forwarded-Proto", "https")], 403),
+            (None, "127.0.0.1", &[("X-Forwarded-Host", "a")], 403),
+            (None, "127.0.0.1", &[("CF-Connecting-IP", "127.0.0.1")], 403),
+            (None, "127.0.0.1", &[("host", "127.0.0.1:8080")], 0),
+            (None, "127.0.0.1", &[("host", "evil.example")], 403),
+            (None, "127.0.0.1", &[("host", "localhost"), ("origin", "http://evil.example")], 403),
+            (Some("s3cret"), "127.0.0.1", &[("host", "evil.example"), ("authorization", "Bearer s3cret")], 0),
+            (None, "127.0.0.1", &[("authorization", "Bearer any")], 0),
+            (Some("s3cret"), "127.0.0.1", &[], 401),
+            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer s3cret")], 0),
+            (Some("s3cret"), "127.0.0.1", &[("authorization", "bearer  s3cret ")], 0),
+            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer s3cre")], 401),
+            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer S3cret")], 401),
+            (Some("s3cret"), "127.0.0.1", &[("authorization", "Bearer ")], 401),
+            (Some("s3cret"), "127.0.0.1", &[("authorization", "Basic s3cret")], 401),
+            (Some("s3cret"), "10.0.0.1", &[("authorization", "Bearer s3cret")], 403),
+            (Some("s3cret"), "127.0.0.1", &[("via", "a"), ("authorization", "Bearer s3cret")], 403),
         ];
-        for (token, peer, lines, allowed) in rows {
+        for (token, peer, lines, refused) in rows {
             let given = access(*token).check(Some(peer.parse().unwrap()), &headers(lines));
-            assert_eq!(given.is_ok(), *allowed, "{token:?} {peer} {lines:?}: {given:?}");
+            let status = given.as_ref().err().map_or(0, |refusal| refusal.status.as_u16());
+            assert_eq!(status, *refused, "{token:?} {peer} {lines:?}: {given:?}");
         }
     }
 

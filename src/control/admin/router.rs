@@ -14,7 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, put};
 
-use super::access::Access;
+use super::access::{Access, Refusal};
 use super::answer::{Answer, Failure, warn};
 use super::query::{
     self, Word,
@@ -78,9 +78,9 @@ async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) 
         // Whoever speaks as to a forward proxy asks for another place, by the same path.
         Ok(()) if request.uri().authority().is_some() => unknown().await.into_response(),
         Ok(()) => next.run(request).await,
-        Err(why) => {
-            access.tell(&why, Instant::now());
-            Failure::new(StatusCode::FORBIDDEN, why).into_response()
+        Err(Refusal { status, why }) => {
+            access.tell(peer, &why, Instant::now());
+            Failure::new(status, why).into_response()
         }
     }
 }

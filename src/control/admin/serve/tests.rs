@@ -8,14 +8,13 @@ use tokio::time::timeout;
 
 use super::Desk;
 use crate::control::admin::Access;
-use crate::control::tests::{Rig, SOON};
+use crate::control::tests::{Rig, SOON, local};
 use crate::link::Adopted;
-use crate::settings::AllowList;
 
-const GET: &[u8] = b"GET /__erulb__/domain HTTP/1.1\r\nHost: a\r\n\r\n";
+const GET: &[u8] = b"GET /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn desk(rig: &Rig) -> Desk {
-    Desk::new(rig.hub.clone(), Access::new(AllowList::new(&["127.0.0.0/8".parse().unwrap()]), None))
+    Desk::new(rig.hub.clone(), Access::new(&local(), None))
 }
 
 /// A client, and its connection as a worker hands it over after it read `bytes`.
@@ -69,7 +68,7 @@ async fn a_client_that_is_done_sending_is_answered() {
 #[tokio::test]
 async fn an_answer_arrives_even_if_the_body_was_refused_unread() {
     let rig = Rig::obedient();
-    let head = b"POST /__erulb__/dump HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+    let head = b"POST /__erulb__/dump HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
     let (mut client, adopted) = handed_over(head).await;
     desk(&rig).adopt(adopted);
     client.write_all(&[b'x'; 100_000]).await.unwrap();
