@@ -59,6 +59,10 @@ pub struct Gauges {
     pub timers: usize,
     /// Exchanges that are kept ready, mostly finished ones.
     pub spare: usize,
+    /// 1 if it had as many connections as it may have, within the last minute.
+    pub short_of_connections: usize,
+    /// 1 if the process had no descriptor left for one, within the last minute.
+    pub short_of_descriptors: usize,
     /// Connections of clients that were accepted since the start.
     pub accepted: u64,
     /// Requests that were put to the rules since the start; those that none can be, and the admin API's, are not among them.
@@ -80,6 +84,8 @@ impl std::ops::AddAssign for Gauges {
         self.leases += other.leases;
         self.timers += other.timers;
         self.spare += other.spare;
+        self.short_of_connections += other.short_of_connections;
+        self.short_of_descriptors += other.short_of_descriptors;
         self.accepted += other.accepted;
         self.requests += other.requests;
         self.fail_open += other.fail_open;

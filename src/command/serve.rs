@@ -35,9 +35,10 @@ pub(super) fn start(settings: Settings) -> io::Result<Serving> {
     let control = control::start(Arc::clone(&settings), control_end, ready)?;
     // Without a first snapshot control has ended, and its exit code says how.
     let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control }) };
+    let clients = data::Clients::new(settings.max_connections_per_client);
     for (end, listeners) in ends.into_iter().zip(listeners) {
         let index = end.index;
-        data::spawn(end, listeners, &settings, Arc::clone(&snapshot))
+        data::spawn(end, listeners, &settings, Arc::clone(&snapshot), &clients)
             .map_err(|error| named(&format!("cannot start worker {index}"), &error))?;
     }
     Ok(Serving { addresses, control })

@@ -20,6 +20,10 @@ pub(super) enum Subject {
     Rejected,
     /// The state file cannot be written.
     StateFile,
+    /// Workers have as many connections as they may.
+    Connections,
+    /// The process has no descriptor left.
+    Descriptors,
 }
 
 /// The alarms that stand.

@@ -70,6 +70,13 @@ impl Fleet {
         }
     }
 
+    /// What all of them hold together.
+    pub(super) fn all(&self) -> Gauges {
+        let mut all = Gauges::default();
+        self.members.iter().for_each(|member| all += member.gauges);
+        all
+    }
+
     /// A worker has ended, and holds nothing any more.
     pub(super) fn ended(&mut self, worker: usize) {
         self.applied(worker, ENDED);

@@ -15,6 +15,7 @@ use super::answers::{Accepted, BegunDump, DumpError, Listed, Progress, Resync, S
 use super::fleet::Fleet;
 use super::intake::Intake;
 use super::resolve::Resolver;
+use super::shortages;
 use super::state_file::Saved;
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{Gauges, ToWorker, WorkerHandle};
@@ -353,6 +354,7 @@ impl Hub {
     /// A worker reports what it holds.
     pub(super) fn measured(&mut self, worker: usize, gauges: Gauges) {
         self.fleet.measured(worker, gauges, Instant::now());
+        shortages::judge(&mut self.alarms, &self.fleet.all());
     }
 
     /// A worker has ended.

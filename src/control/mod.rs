@@ -15,6 +15,7 @@ mod replace;
 mod resolve;
 mod run;
 mod saver;
+mod shortages;
 mod signals;
 mod start;
 pub mod state_file;

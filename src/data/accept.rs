@@ -1,15 +1,18 @@
 //! How connections come in: a few a turn, as long as there is room, and not at all while descriptors are short.
 //!
 //! It owns when a listener is asked, never what becomes of a connection. A queue that is not asked waits in the kernel.
-//! Next: `worker` for the turn, `listen` for the sockets.
+//! Next: `places` for who makes room, `listen` for the sockets.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use mio::net::TcpStream;
 
 use super::answer::exhausted;
+use super::clients::Client;
 use super::conn::{Conn, PeerText};
+use super::places::Short;
 use super::socket::Socket;
 use super::timers::Alarm;
 use super::token::{Kind, Token};
@@ -21,11 +24,17 @@ pub(super) const ACCEPTS: usize = 64;
 /// closes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-impl Worker {
-    pub(super) fn has_room(&self) -> bool {
-        self.conns.len() < self.max_connections
-    }
+/// What came of asking a listener.
+enum Asked {
+    /// A connection, or one that is gone again.
+    Came,
+    /// Nobody waits.
+    Nobody,
+    /// There is no place now.
+    Later,
+}
 
+impl Worker {
     /// Takes waiting connections, and pumps each at once: its first bytes are often there already, and one that is gone
     /// gives its descriptor back before the next one needs it.
     pub(super) fn accept(&mut self) {
@@ -39,19 +48,15 @@ impl Worker {
         let mut more = false;
         for at in 0..self.listeners.len() {
             loop {
-                if budget == 0 || !self.has_room() {
+                if budget == 0 {
                     more = true;
                     break;
                 }
                 budget -= 1;
-                match self.listeners[at].accept() {
-                    Ok((stream, address)) => self.admit(stream, PeerText::new(address.ip())),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if gone(&error) => {}
-                    Err(error) => {
-                        // No descriptors, no memory: what runs goes on, and the queue waits in the kernel.
-                        tracing::debug!(worker = self.index, %error, "accepting pauses");
-                        self.ctx.refused.count(exhausted(&error).unwrap_or("accept-failed"));
+                match if self.is_full() { self.ask_full(at) } else { self.ask(at) } {
+                    Asked::Came => {}
+                    Asked::Nobody => break,
+                    Asked::Later => {
                         self.paused = Some(self.ctx.env.now + ACCEPT_PAUSE);
                         return;
                     }
@@ -61,21 +66,109 @@ impl Worker {
         self.acceptable = more;
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: PeerText) {
+    /// Takes a connection for which there is a place.
+    fn ask(&mut self, at: usize) -> Asked {
+        match self.listeners[at].accept() {
+            Ok((stream, address)) => {
+                self.places.is_well();
+                self.admit(stream, address.ip());
+                Asked::Came
+            }
+            Err(error) => self.not_taken(&error, at),
+        }
+    }
+
+    /// Takes a connection when there is no place: who has rested longest goes for it.
+    fn ask_full(&mut self, at: usize) -> Asked {
+        let Some(idle) = self.longest_idle() else {
+            self.places.short_of(Short::Connections, self.ctx.env.now);
+            return self.seek(at);
+        };
+        match self.listeners[at].accept() {
+            Ok((stream, address)) => {
+                self.places.short_of(Short::Connections, self.ctx.env.now);
+                self.close_idle(idle);
+                self.places.is_well();
+                self.admit(stream, address.ip());
+                Asked::Came
+            }
+            Err(error) => self.not_taken(&error, at),
+        }
+    }
+
+    /// Looks in the queue for peers that have places of their own, if it has come to that.
+    fn seek(&mut self, at: usize) -> Asked {
+        let now = self.ctx.env.now;
+        self.places.is_stuck(now);
+        if !self.places.seeks_admins(now) {
+            return Asked::Later;
+        }
+        match self.listeners[at].accept() {
+            Ok((stream, address)) => {
+                if self.conns.len() < self.places.all() && self.places.admits(address.ip()) {
+                    self.admit(stream, address.ip());
+                } else {
+                    self.ctx.refused.count("no-places");
+                }
+                Asked::Came
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Asked::Nobody,
+            Err(error) if gone(&error) => Asked::Came,
+            Err(_) => Asked::Later,
+        }
+    }
+
+    /// A listener gave no connection.
+    fn not_taken(&mut self, error: &io::Error, at: usize) -> Asked {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return Asked::Nobody;
+        }
+        if gone(error) {
+            return Asked::Came;
+        }
+        // What runs goes on, and the queue waits in the kernel.
+        let reason = exhausted(error).unwrap_or("accept-failed");
+        tracing::debug!(worker = self.index, %error, "accepting pauses");
+        self.ctx.refused.count(reason);
+        if reason != "no-descriptors" {
+            return Asked::Later;
+        }
+        self.places.short_of(Short::Descriptors, self.ctx.env.now);
+        let Some(idle) = self.longest_idle() else {
+            let asked = if self.places.spend() { self.seek(at) } else { Asked::Later };
+            self.places.keep(&self.ctx.registry);
+            return asked;
+        };
+        self.close_idle(idle);
+        // The new one wants a server as well.
+        if let Some(another) = self.longest_idle() {
+            self.close_idle(another);
+        }
+        Asked::Came
+    }
+
+    fn close_idle(&mut self, slot: u32) {
+        self.ctx.refused.count("idle-closed");
+        self.close(slot);
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: IpAddr) {
         let entry = self.conns.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
         self.ctx.accepted += 1;
         let socket = Socket::accepted(stream);
-        if !self.ctx.clients.enter(peer) {
+        let client = Client::of(peer);
+        if !self.ctx.clients.enter(client) {
             return self.ctx.refused.count("too-many-connections");
         }
         let deadline = self.ctx.env.now + self.ctx.env.policy.client_header_timeout;
         entry.insert(Conn {
             socket,
             token,
-            peer,
+            client,
+            peer: PeerText::new(peer),
             queued: false,
             starved: false,
             fresh: true,

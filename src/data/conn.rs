@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::balancer::{Lease, Tried};
+use super::clients::Client;
 use super::socket::Socket;
 use super::timers::Alarm;
 use super::token::Token;
@@ -96,6 +97,8 @@ pub struct Conn {
     pub socket: Socket,
     /// Its name in the worker.
     pub token: Token,
+    /// Whose it is.
+    pub client: Client,
     /// Its address, as text.
     pub peer: PeerText,
     /// It waits in the worker's queue of runnable connections.

@@ -28,7 +28,7 @@ impl Worker {
         self.paused = None;
         // No more than the kernel keeps waiting: clients that go on coming would hold the worker here.
         for _ in 0..self.listeners.len() * usize::from(BACKLOG).div_ceil(ACCEPTS) {
-            if !self.acceptable || self.paused.is_some() || !self.has_room() {
+            if !self.acceptable || self.paused.is_some() {
                 break;
             }
             self.accept();

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::conn::{Active, Conn};
 use super::ctx::Ctx;
+use super::places::Short;
 use super::token::Token;
 use super::worker::Worker;
 use crate::exchange::Phase;
@@ -41,6 +42,7 @@ impl Worker {
             outages,
             ..
         } = &self.ctx;
+        let short = |what| usize::from(self.places.was_short_of(what, self.ctx.env.now));
         Gauges {
             clients: self.conns.len(),
             exchanges: *exchanges,
@@ -51,6 +53,8 @@ impl Worker {
             leases: view.leases(),
             timers: timers.armed(),
             spare: spare.len(),
+            short_of_connections: short(Short::Connections),
+            short_of_descriptors: short(Short::Descriptors),
             accepted: *accepted,
             requests: *requests,
             fail_open: outages.picks,

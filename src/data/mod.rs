@@ -13,6 +13,7 @@ mod drain;
 pub mod gauges;
 pub mod listen;
 mod outages;
+pub mod places;
 pub mod pool;
 pub mod pump;
 mod rounds;
@@ -26,5 +27,6 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use clients::Clients;
 pub use listen::Listeners;
 pub use spawn::{bind, spawn};

@@ -16,6 +16,7 @@ use super::cores;
 use super::ctx::{Ctx, SPARE_EXCHANGES};
 use super::listen::{self, Listeners};
 use super::outages::Outages;
+use super::places::{ADMIN_PLACES, Places};
 use super::pool::Pool;
 use super::rounds::GROUP;
 use super::timers::Timers;
@@ -51,7 +52,7 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
     listen::bind(&settings.listen, &cores)
 }
 
-/// Listens, and starts the worker's thread.
+/// Listens, and starts the worker's thread. All workers are given the same `clients`.
 ///
 /// # Errors
 /// What the kernel says to a new listener or thread.
@@ -60,10 +61,11 @@ pub fn spawn(
     listeners: Listeners,
     settings: &Settings,
     snapshot: Arc<Snapshot>,
+    clients: &Clients,
 ) -> io::Result<JoinHandle<()>> {
     let core = cores::of_workers(settings).get(end.index).copied().flatten();
     let index = end.index;
-    let mut worker = build(end, listeners, settings, snapshot)?;
+    let mut worker = build(end, listeners, settings, snapshot, clients)?;
     worker.register()?;
     std::thread::Builder::new().name(format!("elb-worker-{index}")).spawn(move || {
         if let Some(core) = core
@@ -81,10 +83,12 @@ pub(super) fn build(
     listeners: Listeners,
     settings: &Settings,
     snapshot: Arc<Snapshot>,
+    clients: &Clients,
 ) -> io::Result<Worker> {
     let now = Instant::now();
-    let max_connections = max_connections(settings);
-    let prepared = max_connections.min(PREPARED);
+    let admins = end.adoptions.as_ref().map(|_| settings.admin.allow.clone());
+    let places = Places::new(max_connections(settings), admins, end.poll.registry());
+    let prepared = places.all().min(PREPARED);
     let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_slots()));
     let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     let env = Env { now, policy: policy(settings), date, draining: false };
@@ -93,7 +97,7 @@ pub(super) fn build(
         view: View::new(snapshot, end.index as u64),
         timers: Timers::new(now, prepared),
         buffers: Buffers::new(settings.max_buffers),
-        clients: Clients::new(settings.max_connections_per_client),
+        clients: clients.clone(),
         stats,
         accepted: 0,
         requests: 0,
@@ -127,7 +131,7 @@ pub(super) fn build(
         answered: Vec::with_capacity(EVENTS),
         later: Vec::with_capacity(EVENTS),
         generation: 0,
-        max_connections,
+        places,
         acceptable: true,
         paused: None,
         flush_at: now,
@@ -154,11 +158,13 @@ fn policy(settings: &Settings) -> Policy {
     }
 }
 
-/// A client needs its own descriptor and one for a server; each worker gets its share of what the process may open.
+/// A client needs its own descriptor and one for a server; each worker gets its share of what the process may open, of
+/// which it keeps some for those who administer and for their places.
 fn max_connections(settings: &Settings) -> usize {
     settings.max_connections.unwrap_or_else(|| {
         let (soft, _) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
-        let share = soft.saturating_sub(RESERVED_DESCRIPTORS) / 2 / settings.workers.max(1) as u64;
-        usize::try_from(share.max(1)).unwrap_or(usize::MAX)
+        let share = soft.saturating_sub(RESERVED_DESCRIPTORS) / settings.workers.max(1) as u64;
+        let places = share.saturating_sub(2 * ADMIN_PLACES as u64) / 2;
+        usize::try_from(places.max(1)).unwrap_or(usize::MAX)
     })
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::Events;
+use socket2::{Domain, Socket, Type};
 
+use super::clients::Clients;
 use super::pump::REQUESTS;
 use super::spawn::{bind, build};
 use super::worker::{EVENTS, Worker};
@@ -34,7 +36,7 @@ impl Turned {
         let address = listeners.addresses()[0];
         let (mut ends, control) = bridge(1, true).unwrap();
         let snapshot = Arc::new(State::new().snapshot(1));
-        let mut worker = build(ends.remove(0), listeners, &settings, snapshot).unwrap();
+        let mut worker = build(ends.remove(0), listeners, &settings, snapshot, &Clients::new(0)).unwrap();
         worker.register().unwrap();
         Self { worker, address, events: Events::with_capacity(EVENTS), queue: Vec::new(), _control: control }
     }
@@ -54,14 +56,34 @@ impl Turned {
         }
     }
 
-    /// A client that has said this, and was accepted.
-    pub(super) fn client(&mut self, says: &[u8]) -> TcpStream {
-        let mut client = TcpStream::connect(self.address).unwrap();
+    /// A client at this address that has said this.
+    pub(super) fn call(&self, from: &str, says: &[u8]) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(from.parse().unwrap(), 0).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        let mut client = TcpStream::from(socket);
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.write_all(says).unwrap();
+        client
+    }
+
+    /// A client that has said this, and was accepted.
+    pub(super) fn client(&mut self, says: &[u8]) -> TcpStream {
+        let client = self.call("127.0.0.1", says);
         let before = self.worker.ctx.accepted;
         self.until("a connection", |worker| worker.ctx.accepted > before);
         client
+    }
+}
+
+/// Whether the client's connection was closed.
+pub(super) fn is_closed(client: &mut TcpStream) -> bool {
+    client.set_nonblocking(true).unwrap();
+    let said = client.read(&mut [0]);
+    client.set_nonblocking(false).unwrap();
+    match said {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
     }
 }
 

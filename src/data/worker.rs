@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::answer;
 use super::conn::Conn;
 use super::ctx::Ctx;
+use super::places::Places;
 use super::pump::watch;
 use super::token::{Kind, Token};
 use crate::exchange::Step;
@@ -43,7 +44,7 @@ pub struct Worker {
     /// Connections that had their share of a turn and could go on. They come last in the next one.
     pub(super) later: Vec<u32>,
     pub(super) generation: u32,
-    pub(super) max_connections: usize,
+    pub(super) places: Places,
     /// A listener may have more connections.
     pub(super) acceptable: bool,
     /// Accepting pauses until then.
@@ -109,10 +110,7 @@ impl Worker {
     }
 
     fn timeout(&self) -> Duration {
-        if !self.later.is_empty()
-            || !self.runnable.is_empty()
-            || (self.acceptable && self.paused.is_none() && self.has_room())
-        {
+        if !self.later.is_empty() || !self.runnable.is_empty() || (self.acceptable && self.paused.is_none()) {
             return Duration::ZERO;
         }
         let now = self.ctx.env.now;
@@ -214,7 +212,7 @@ impl Worker {
 
     pub(super) fn close(&mut self, slot: u32) {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
-            self.ctx.clients.leave(conn.peer);
+            self.ctx.clients.leave(conn.client);
             answer::release(&mut conn, &mut self.ctx);
             self.ctx.timers.disarm(conn.token);
             self.paused = None;
@@ -245,7 +243,7 @@ impl Worker {
     /// Gives a connection to control, with what was read of its request.
     pub(super) fn hand_over(&mut self, slot: u32) {
         let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
-        self.ctx.clients.leave(conn.peer);
+        self.ctx.clients.leave(conn.client);
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
         answer::release(&mut conn, &mut self.ctx);
         self.ctx.timers.disarm(conn.token);
@@ -324,6 +322,7 @@ impl Worker {
         self.send_stats();
         let Ctx { view, pool, .. } = &mut self.ctx;
         view.sweep(pool);
+        self.places.keep(&self.ctx.registry);
         let conns = &self.conns;
         self.ctx
             .starved

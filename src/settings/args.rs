@@ -219,11 +219,13 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "ELB_MAX_BUFFERS", value_name = "SIZE", default_value = "1g", value_parser = buffers_size)]
     pub(super) max_buffers: usize,
 
-    /// Client connections of each worker [default: as many as the limit of open files allows]
+    /// Client connections of each worker, above which idle ones are closed for new ones, and new ones wait while none is
+    /// idle [default: as many as the limit of open files allows]
     #[arg(long, env = "ELB_MAX_CONNECTIONS", value_name = "N", value_parser = value_parser!(u32).range(1..))]
     pub(super) max_connections: Option<u32>,
 
-    /// Connections of each client address to each worker, above which new ones are closed; 0 for any
+    /// Connections of each client address (of IPv6: each /64 network) to all workers, above which new ones are closed; 0
+    /// for any
     #[arg(long, env = "ELB_MAX_CONNECTIONS_PER_CLIENT", value_name = "N", default_value = "0")]
     pub(super) max_connections_per_client: u32,
 

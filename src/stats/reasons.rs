@@ -6,7 +6,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Every reason for which something is refused, cut or closed, by the alphabet.
-pub const REASONS: [&str; 61] = [
+pub const REASONS: [&str; 63] = [
     "accept-failed",
     "admin-busy",
     "admin-refused",
@@ -39,6 +39,7 @@ pub const REASONS: [&str; 61] = [
     "connect-refused",
     "connect-timeout",
     "head-too-long",
+    "idle-closed",
     "keepalive-timeout",
     "linger",
     "no-address",
@@ -47,6 +48,7 @@ pub const REASONS: [&str; 61] = [
     "no-domain",
     "no-host",
     "no-memory",
+    "no-places",
     "no-ports",
     "no-server",
     "request-cut",

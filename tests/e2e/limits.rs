@@ -136,3 +136,24 @@ fn what_is_refused_cut_or_closed_is_counted_by_its_reason() {
     until_all(&elb, "those above the bound", |all| all["refused"]["too-many-connections"] == 10);
     drop((clients, crowd));
 }
+
+#[test]
+fn the_connections_of_a_client_are_counted_over_all_workers() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server]))
+        .workers(4)
+        .flag("--admin-listen=127.0.0.1:0")
+        .flag("--max-connections-per-client=10")
+        .start();
+    let crowd: Vec<Client> = (0..100).map(|_| elb.client()).collect();
+    let all = until_all(&elb, "all to come", |all| all["accepted"] == 100);
+    assert_eq!((&all["clients"], &all["refused"]["too-many-connections"]), (&json!(10), &json!(90)));
+    assert_eq!(
+        Client::connect_from([127, 0, 0, 2].into(), elb.address()).ask(get(SITE, "/")).text(),
+        "a",
+        "another client"
+    );
+    drop(crowd);
+    until_all(&elb, "all to go", |all| all["clients"] == 0);
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+}

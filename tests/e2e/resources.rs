@@ -91,23 +91,81 @@ fn without_a_descriptor_for_a_server_the_client_is_told_and_no_server_is_blamed(
         "upstreams": {"up": rules::upstream(&[&servers[0], &servers[1]], "max_fails=1 fail_timeout=1h")},
     });
     let elb = Launch::serving(&document).descriptors(64).workers(1).flag("--max-connections=1000").start();
-    let mut client = elb.client();
-    assert_eq!(client.ask(get("other.test", "/")).status(), 404, "it is taken on");
-
-    let crowd = mute(elb.address(), 100);
+    let (begun, rest) = ("GET / HTTP/1.1\r\n", format!("Host: {SITE}\r\n\r\n"));
+    let mut clients: Vec<Client> = (0..4).map(|_| elb.client()).collect();
+    for client in &mut clients {
+        client.send(begun);
+    }
+    let mut crowd = mute(elb.address(), 100);
+    for client in &mut crowd {
+        client.send(begun);
+    }
     // It has inherited some, so there may be more.
     wait::until("all descriptors to be taken", || (elb.descriptors() >= 64).then_some(()));
-    for _ in 0..4 {
-        let answer = client.ask(get(SITE, "/"));
+    for client in &mut clients {
+        let answer = client.ask(&rest);
         assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (503, Some("no-descriptors")));
     }
 
     drop(crowd);
+    let mut client = elb.client();
     wait::until("the first answer", || (client.ask(get(SITE, "/")).status() == 200).then_some(()));
     let answers: Vec<String> = (0..4).map(|_| client.ask(get(SITE, "/")).text()).collect();
     until_all(&elb, "all to be counted", |all| all["refused"]["no-descriptors"].as_u64() >= Some(4));
     for server in ["a", "b"] {
         assert_eq!(answers.iter().filter(|name| *name == server).count(), 2, "{answers:?}");
+    }
+}
+
+/// A GET that asks the admin API of the data port, and whether it was answered.
+fn administers(elb: &Elb, from: &str) -> bool {
+    let mut client = Client::connect_from(from.parse().unwrap(), elb.address());
+    client.ask("GET /__erulb__/upstream HTTP/1.1\r\nHost: localhost\r\n\r\n").status() == 200
+}
+
+#[test]
+fn clients_that_rest_make_room_for_new_ones() {
+    let server = Server::named("a");
+    for flags in [&[][..], &["--max-connections=1000"]] {
+        let launch = Launch::serving(&rules::site(&[&server])).descriptors(64).workers(1);
+        let elb = flags.iter().fold(launch, |launch, flag| launch.flag(flag)).start();
+        let mut crowd = mute(elb.address(), 200);
+        for client in &mut crowd {
+            client.send(get(SITE, "/"));
+        }
+        // The last of them too, though all would rest for more than a minute. A few may be told that there was no
+        // descriptor for a server.
+        for client in &mut crowd {
+            assert!(matches!(client.try_response(), Ok(Some(_))));
+        }
+        assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+        assert!(administers(&elb, "127.0.0.1"));
+        let all =
+            until_all(&elb, "some to be closed", |all| all["refused"]["idle-closed"].as_u64() > Some(100));
+        let short = ["short_of_connections", "short_of_descriptors"].map(|name| all[name].as_u64().unwrap());
+        assert_eq!(short, if flags.is_empty() { [1, 0] } else { [0, 1] });
+        let word = if flags.is_empty() { "--max-connections, or" } else { "no descriptor left" };
+        let head = elb.client().ask("GET /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\n\r\n").head;
+        assert!(String::from_utf8_lossy(&head.bytes).contains(word), "{head:?}");
+        assert_eq!(elb.log().matches(word).count(), 1, "one line for all of it:\n{}", elb.log());
+    }
+}
+
+#[test]
+fn who_administers_is_heard_when_no_place_becomes_free() {
+    let server = Server::named("a");
+    for flags in [&[][..], &["--max-connections=1000"]] {
+        let launch = Launch::serving(&rules::site(&[&server])).descriptors(64).workers(1);
+        let launch = launch.flag("--admin-allow=127.0.0.2");
+        let elb = flags.iter().fold(launch, |launch, flag| launch.flag(flag)).start();
+        let mut crowd = mute(elb.address(), 100);
+        for client in &mut crowd {
+            // Under way, each for a minute.
+            client.send("GET / HTTP/1.1\r\nX-Unfinished: ");
+        }
+        for _ in 0..3 {
+            assert!(administers(&elb, "127.0.0.2"));
+        }
     }
 }
 

@@ -67,7 +67,9 @@ impl Stage {
             state.edit(edit).expect("good rules");
         }
         let snapshot = Arc::new(state.snapshot(1));
-        let worker = elb::data::spawn(ends.remove(0), listeners, &settings, snapshot).expect("a worker");
+        let clients = elb::data::Clients::new(settings.max_connections_per_client);
+        let worker =
+            elb::data::spawn(ends.remove(0), listeners, &settings, snapshot, &clients).expect("a worker");
         let clients = (0..case.connections).map(|_| connect(address)).collect();
         Stage { control, worker, origin, address, clients, room: vec![0; ROOM] }
     }
