@@ -63,7 +63,7 @@
 //! | change | file | and |
 //! |---|---|---|
 //! | a rule type | `model/rule/<type>.rs` | one variant in `model/rule/kind.rs` |
-//! | the dialect of patterns | `model/pattern.rs`, `model/dialect.rs` | |
+//! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | a server parameter | `model/server.rs` | `data/balancer.rs` reads it |
 //! | a balancing method | `data/balancer.rs` | |
 //! | a header added or dropped | `http1/rewrite.rs`, `http1/fields.rs` | |

@@ -69,6 +69,8 @@ pub struct Gauges {
     pub requests: u64,
     /// Requests that were put to a server although all were aside, as there was no other, since the start.
     pub fail_open: u64,
+    /// Searches of backtracking patterns that were given up since the start, as they took too long; each is no match.
+    pub searches_given_up: u64,
     /// What was refused, cut or closed since the start, by reason.
     pub refused: Refused,
 }
@@ -89,6 +91,7 @@ impl std::ops::AddAssign for Gauges {
         self.accepted += other.accepted;
         self.requests += other.requests;
         self.fail_open += other.fail_open;
+        self.searches_given_up += other.searches_given_up;
         self.refused += other.refused;
     }
 }

@@ -55,9 +55,9 @@ pub(super) struct Hub {
 
 impl Hub {
     /// A hub with nothing in it and nobody to serve. `store` takes commands for the store.
-    pub(super) fn new(resolver: Resolver, store: mpsc::Sender<StoreCommand>) -> Self {
+    pub(super) fn new(library: Library, resolver: Resolver, store: mpsc::Sender<StoreCommand>) -> Self {
         Self {
-            state: State::new(),
+            state: State::reading_with(library),
             current: Arc::new(Snapshot::empty()),
             behind: None,
             resolver,

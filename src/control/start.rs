@@ -26,7 +26,7 @@ use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
 use crate::link::{ControlEnd, Cut};
-use crate::model::Snapshot;
+use crate::model::{Library, Snapshot};
 use crate::settings::{Settings, StoreKind};
 
 /// Exit code when the process ended because it was told to.
@@ -97,7 +97,7 @@ async fn begin(
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
     let StoreHandle { mut events, commands } = open(settings);
-    let mut hub = Hub::new(Resolver::system(), commands);
+    let mut hub = Hub::new(Library::new(settings.max_patterns), Resolver::system(), commands);
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {

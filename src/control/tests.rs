@@ -23,7 +23,7 @@ use super::run::{Control, Phase};
 use super::signals::Order;
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{Cut, Gauges, Report, ToWorker, WorkerEnd, bridge};
-use crate::model::{Contents, Edit, Snapshot};
+use crate::model::{Contents, Edit, Library, Snapshot};
 use crate::settings::{AdminSettings, AllowList};
 
 /// The longest wait for something that will happen.
@@ -133,7 +133,7 @@ impl Rig {
         let (commands_in, commands) = mpsc::channel(8);
         let (store, events) = mpsc::channel(8);
         let (orders, orders_in) = mpsc::channel(4);
-        let mut hub = Hub::new(names, commands_in);
+        let mut hub = Hub::new(Library::default(), names, commands_in);
         let (ends, end) = bridge(workers, true).unwrap();
         let first = hub.first(end.workers);
         let (handle, questions) = HubHandle::new(&hub);

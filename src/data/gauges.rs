@@ -58,6 +58,7 @@ impl Worker {
             accepted: *accepted,
             requests: *requests,
             fail_open: outages.picks,
+            searches_given_up: view.searches_given_up(),
             refused: *refused,
         }
     }

@@ -123,9 +123,17 @@ impl View {
         self.locals.iter().flatten().map(|local| local.balancer.leases()).sum()
     }
 
+    /// Searches that were given up, see [`Scratch::searches_given_up`].
+    #[must_use]
+    pub fn searches_given_up(&self) -> u64 {
+        self.scratch.searches_given_up()
+    }
+
     /// Forgets upstreams that are in no snapshot any more and whose servers nobody holds a lease on: a lease that
     /// outlived them would be taken for one of the upstream that gets the slot next.
     pub fn sweep(&mut self, pool: &mut Pool) {
+        // Patterns live as long as anyone holds a snapshot that has them, which may be another worker.
+        self.scratch.sweep();
         if self.swept == self.snapshot.version {
             return;
         }

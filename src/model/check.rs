@@ -34,7 +34,7 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
         let mut inner = Report::default();
         match (name.as_str(), value) {
             ("domains", Value::Object(given)) => {
-                rules = domains(given.clone(), &Library::new(), &mut inner);
+                rules = domains(given.clone(), &Library::default(), &mut inner);
             }
             ("upstreams", Value::Object(given)) => {
                 upstreams(given, &mut inner);

@@ -1,67 +1,100 @@
 //! Matching, with what one worker needs for it.
 //!
-//! It owns a worker's own copies of the compiled patterns it met lately: a copy shares the program but not the search
-//! memory, for which threads would otherwise queue. It never compiles. Next: `scratch` holds it, the rules use it.
+//! It owns a worker's own search memory of the patterns it met lately, for which threads would otherwise queue, and what
+//! backtracking searches of one request may take together. It never compiles, and keeps no pattern alive. Next: `scratch`
+//! holds it, the rules use it.
 
 use std::ops::Range;
+use std::sync::Weak;
 
-use regex::bytes::{CaptureLocations, Regex};
+use regex_automata::Input;
+use regex_automata::meta::{Cache, Regex};
+use regex_automata::util::primitives::NonMaxUsize;
 
-use super::pattern::{Engine, Pattern};
+use super::backtrack::{GivenUp, Memory, Program};
+use super::pattern::{Compiled, Engine, Pattern};
 
-/// Places for copies; a pattern's place follows from its number, so it is found without a search. Of two patterns with
-/// the same place the one asked last has it: numbers are given in order, so that begins with the 1,025th pattern.
+/// Places for search memories; a pattern's place follows from its number, so it is found without a search. Of two patterns
+/// with the same place the one asked last has it: numbers are given in order, so that begins with the 1,025th pattern.
 const PLACES: usize = 1024;
+/// Steps that the backtracking searches of one request may take together, whatever the rules. A step looks at one byte, or
+/// at up to eight of a run, so this is bytes × steps at once: a millisecond or two. `(?=.*android)(?=.*mobile)` takes 7,000
+/// to say no to an ordinary user agent of 150 bytes.
+pub(crate) const STEPS: u32 = 256 * 1024;
+/// Longest text, in bytes, that a backtracking pattern is asked about. Half of it would be another text, in which other
+/// things match; so a longer one is not searched at all, which counts as given up.
+pub(crate) const SEEN: usize = 4 * 1024;
 
-/// One worker's copies of patterns.
+/// One worker's search memory.
 #[derive(Debug, Default)]
 pub(crate) struct Engines {
     /// As many as were needed so far.
     places: Vec<Option<Box<Local>>>,
-    /// Searches given up at [`super::pattern::BACKTRACKS`], which count as no match.
+    memory: Memory,
+    /// Steps that are left to the request at hand.
+    steps: u32,
+    /// Searches given up, which count as no match.
     pub(crate) given_up: u64,
 }
 
 #[derive(Debug)]
 struct Local {
     id: u64,
-    regex: Regex,
-    groups: CaptureLocations,
+    pattern: Weak<Compiled>,
+    cache: Cache,
 }
 
 impl Engines {
+    /// Another request begins.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.steps = STEPS;
+    }
+
     /// Whether the pattern matches anywhere in `text`.
     pub(crate) fn is_match(&mut self, pattern: &Pattern, text: &[u8]) -> bool {
         match pattern.engine() {
-            Engine::Linear(regex) => self.local(pattern.id(), regex).regex.is_match(text),
-            Engine::Backtracking(regex) => regex.is_match(text).unwrap_or_else(|_| {
-                self.given_up += 1;
-                false
-            }),
+            Engine::Linear(regex) => {
+                let input = Input::new(text).earliest(true);
+                regex.search_half_with(&mut self.local(pattern, regex).cache, &input).is_some()
+            }
+            Engine::Backtracking(program) => self.try_match(program, text),
         }
     }
 
     /// Where the first group of the first match lies: `None` for no match, `Some(None)` for a match in which no first
-    /// group took part.
+    /// group took part. The pattern was compiled for that.
     pub(crate) fn first_group(&mut self, pattern: &Pattern, text: &[u8]) -> Option<Option<Range<usize>>> {
         match pattern.engine() {
             Engine::Linear(regex) => {
-                let local = self.local(pattern.id(), regex);
-                local.regex.captures_read(&mut local.groups, text)?;
-                Some(local.groups.get(1).map(|(start, end)| start..end))
+                let mut slots: [Option<NonMaxUsize>; 4] = [None; 4];
+                let cache = &mut self.local(pattern, regex).cache;
+                regex.search_slots_with(cache, &Input::new(text), &mut slots)?;
+                let [_, _, begin, end] = slots;
+                Some(begin.zip(end).map(|(begin, end)| begin.get()..end.get()))
             }
-            Engine::Backtracking(regex) => match regex.captures(text) {
-                Ok(found) => found.map(|groups| groups.get(1).map(|group| group.range())),
-                Err(_) => {
-                    self.given_up += 1;
-                    None
-                }
-            },
+            Engine::Backtracking(program) => {
+                self.try_match(program, text).then(|| self.memory.group(program, 1))
+            }
         }
     }
 
+    #[cold]
+    fn try_match(&mut self, program: &Program, text: &[u8]) -> bool {
+        let outcome = if text.len() > SEEN {
+            Err(GivenUp)
+        } else {
+            program.search(text, &mut self.memory, &mut self.steps)
+        };
+        outcome.unwrap_or_else(|GivenUp| {
+            self.given_up += 1;
+            false
+        })
+    }
+
     #[inline]
-    fn local(&mut self, id: u64, shared: &Regex) -> &mut Local {
+    fn local(&mut self, pattern: &Pattern, regex: &Regex) -> &mut Local {
+        let id = pattern.id();
         let place = id as usize % PLACES;
         if self.places.len() <= place {
             self.places.resize_with(place + 1, || None);
@@ -71,23 +104,38 @@ impl Engines {
             *known = None;
         }
         known.get_or_insert_with(|| {
-            Box::new(Local { id, regex: shared.clone(), groups: shared.capture_locations() })
+            Box::new(Local { id, pattern: pattern.weak(), cache: regex.create_cache() })
         })
+    }
+
+    /// Gives back the memory of patterns that are gone.
+    pub(crate) fn sweep(&mut self) {
+        for place in &mut self.places {
+            if place.as_ref().is_some_and(|local| local.pattern.strong_count() == 0) {
+                *place = None;
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::pattern::{BACKTRACKS, Patterns};
+    use crate::model::Library;
 
     fn pattern(text: &str) -> Pattern {
-        Patterns::default().get(text).unwrap()
+        Library::default().pattern(text, true).unwrap()
+    }
+
+    fn engines() -> Engines {
+        let mut engines = Engines::default();
+        engines.begin();
+        engines
     }
 
     #[test]
     fn both_engines_find_the_first_group_in_bytes() {
-        let mut engines = Engines::default();
+        let mut engines = engines();
         for text in [r"^/a/(.+)$", r"^/a/(?!x)(.+)$"] {
             let pattern = pattern(text);
             assert_eq!(engines.first_group(&pattern, b"/a/\xff\x80"), Some(Some(3..5)), "{text}");
@@ -102,19 +150,77 @@ mod tests {
 
     #[test]
     fn a_search_that_backtracks_for_ever_is_given_up_and_counted() {
-        let mut engines = Engines::default();
+        let mut engines = engines();
         let pattern = pattern(r"^(a|aa)+(?=c)\1$");
-        assert!(!engines.is_match(&pattern, &[b'a'; BACKTRACKS]));
+        assert!(!engines.is_match(&pattern, &[b'a'; SEEN]));
         assert_eq!(engines.given_up, 1);
+        assert_eq!(engines.steps, 0);
+        engines.begin();
         assert_eq!(engines.first_group(&pattern, &[b'a'; 64]), None);
         assert_eq!(engines.given_up, 2);
     }
 
+    /// What a worker spends on one request, in steps, is bounded whatever the pattern, the text and the number of rules.
     #[test]
-    fn copies_are_bounded_and_each_pattern_has_its_own() {
+    fn all_searches_of_a_request_have_one_budget() {
         let mut engines = Engines::default();
-        let mut patterns = Patterns::default();
-        let all: Vec<_> = (0..2 * PLACES + 2).map(|n| patterns.get(&format!("x{n}$")).unwrap()).collect();
+        let text: Vec<u8> = b"mozilla/5.0 (android; tablet) ".iter().copied().cycle().take(SEEN).collect();
+        for each in [
+            "(?=.*android)(?=.*mobile)",
+            r"(?!x)\w+!",
+            r"(?=(\w+))\1:",
+            "(?:(?=.*x).)*y",
+            "(?:(?:(?=.*x|).)*y?)*z",
+            "(?<=.*q)r",
+        ] {
+            engines.begin();
+            let patterns: Vec<_> = (0..100).map(|number| pattern(&format!("{each}|never{number}"))).collect();
+            let (mut spent, before) = (0, engines.given_up);
+            for pattern in &patterns {
+                let left = engines.steps;
+                assert!(!engines.is_match(pattern, &text), "{each}");
+                spent += left - engines.steps;
+            }
+            assert_eq!(spent + engines.steps, STEPS, "{each}");
+            assert!(engines.given_up > before, "{each}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_not_searched_in_part() {
+        let mut engines = engines();
+        let pattern = pattern(r"^(?!.*bot)");
+        assert!(engines.is_match(&pattern, &[b'x'; SEEN]));
+        let mut text = vec![b'x'; SEEN];
+        text.extend(b"bot");
+        assert!(!engines.is_match(&pattern, &text), "it would match the part");
+        assert_eq!(engines.given_up, 1);
+    }
+
+    #[test]
+    fn ordinary_patterns_of_that_kind_take_little() {
+        let agent = b"mozilla/5.0 (linux; android 14; pixel 8) applewebkit/537.36 (khtml, like gecko) chrome/124.0.0.0 \
+                      mobile safari/537.36";
+        for (text, matches, most) in [
+            ("(?=.*android)(?=.*mobile)", true, 100),
+            ("^(?!.*bot).*chrome", true, 100),
+            ("(?<!google)bot", false, 50),
+            ("(?=.*android)(?=.*tablet)", false, 8000),
+            ("^(?:(?!bot).)*$", true, 3000),
+        ] {
+            let mut engines = engines();
+            assert_eq!(engines.is_match(&pattern(text), agent), matches, "{text}");
+            let spent = STEPS - engines.steps;
+            assert!(spent <= most, "{text} took {spent}");
+        }
+    }
+
+    #[test]
+    fn search_memories_are_bounded_and_go_with_their_patterns() {
+        let mut engines = engines();
+        let library = Library::default();
+        let all: Vec<_> =
+            (0..2 * PLACES + 2).map(|n| library.pattern(&format!("x{n}$"), false).unwrap()).collect();
         for _ in 0..2 {
             for pattern in &all {
                 assert!(engines.is_match(pattern, pattern.text().trim_end_matches('$').as_bytes()));
@@ -122,5 +228,10 @@ mod tests {
             }
             assert!(engines.places.len() <= PLACES);
         }
+        engines.sweep();
+        assert!(engines.places.iter().flatten().count() > PLACES / 2, "they are in use");
+        drop(all);
+        engines.sweep();
+        assert_eq!(engines.places.iter().flatten().count(), 0);
     }
 }

@@ -91,7 +91,7 @@ impl Servernames {
 mod tests {
     use super::*;
     use crate::model::fault::Report;
-    use crate::model::library::Shelves;
+    use crate::model::library::Library;
     use serde_json::json;
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
                 }))
                 .collect();
             let given = json!({"init": "f0", "rules": rules});
-            RuleSet::read(&given, "", &mut Shelves::default(), &mut Report::default()).unwrap()
+            RuleSet::read(&given, "", &Library::default(), &mut Report::default()).unwrap()
         };
         let (a, b) = (rules(&["Up1", "up2"]), rules(&["up1"]));
         let mut names = Servernames::default();

@@ -10,47 +10,63 @@ use serde_json::Value;
 
 use super::fault::Report;
 use super::intern::Interner;
-use super::pattern::Patterns;
+use super::pattern::{Account, Compiled, Pattern, compile};
 use super::ruleset::{RuleSet, Shape};
 use super::upstream_name::{UpstreamName, UpstreamNames};
 
 /// Everything that was read and is still in use.
-#[derive(Debug, Clone, Default)]
-pub struct Library(Arc<Mutex<Shelves>>);
+#[derive(Debug, Clone)]
+pub struct Library(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shelves: Mutex<Shelves>,
+    account: Arc<Account>,
+}
 
 /// What a library holds.
 #[derive(Debug, Default)]
-pub(crate) struct Shelves {
-    pub(crate) patterns: Patterns,
-    pub(crate) names: UpstreamNames,
+struct Shelves {
+    patterns: Interner<Compiled>,
+    names: UpstreamNames,
     shapes: Interner<Shape>,
     sets: Interner<RuleSet>,
 }
 
+impl Default for Library {
+    fn default() -> Library {
+        Library::new(Library::PATTERNS)
+    }
+}
+
 impl Library {
-    /// An empty one.
-    pub fn new() -> Library {
-        Library::default()
+    /// Most memory, in bytes, that all compiled patterns take together, unless it is said otherwise: some 15,000 ordinary
+    /// ones of 17 KiB.
+    pub const PATTERNS: usize = 256 * 1024 * 1024;
+
+    /// An empty one, whose compiled patterns may take so many bytes together.
+    pub fn new(patterns: usize) -> Library {
+        let (shelves, account) = (Mutex::default(), Arc::new(Account::new(patterns)));
+        Library(Arc::new(Inner { shelves, account }))
     }
 
-    /// One at a time, for the length of one rule set: whoever reads ten thousand holds nobody up for longer than that.
-    fn with<T>(&self, work: impl FnOnce(&mut Shelves) -> T) -> T {
+    /// For the length of one look: nothing that takes long is done meanwhile, so that whoever compiles thousands of
+    /// patterns holds nobody up.
+    fn with<T>(&self, look: impl FnOnce(&mut Shelves) -> T) -> T {
         // All that a panic could leave behind is an entry less.
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.shelves.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads and checks a rule set. `None` when anything is at fault; all of it is then in `report`.
     pub(crate) fn read(&self, given: &Value, report: &mut Report) -> Option<Arc<RuleSet>> {
         let text = given.to_string();
-        self.with(|shelves| {
-            // One with something to tell is read again for that.
-            let known = shelves.set(&text);
-            if let Some(known) = known.as_ref().filter(|known| !known.is_noteworthy()) {
-                return Some(Arc::clone(known));
-            }
-            let read = RuleSet::read(given, &text, shelves, report)?;
-            Some(known.unwrap_or_else(|| shelves.sets.add(text.as_str(), read)))
-        })
+        // One with something to tell is read again for that.
+        let known = self.known(&text);
+        if let Some(known) = known.as_ref().filter(|known| !known.is_noteworthy()) {
+            return Some(Arc::clone(known));
+        }
+        let read = RuleSet::read(given, &text, self, report)?;
+        known.or_else(|| Some(self.with(|shelves| shelves.put_set(read))))
     }
 
     /// The rule set of that very text, if one is in use: then it need not be read.
@@ -62,6 +78,30 @@ impl Library {
     pub(crate) fn name(&self, key: &str) -> Arc<UpstreamName> {
         self.with(|shelves| shelves.names.get(key))
     }
+
+    /// The pattern of that text, compiled or found. `grouped`: where its first group lies will be asked.
+    ///
+    /// # Errors
+    /// What is wrong with it and, where known, at which byte.
+    pub(crate) fn pattern(&self, text: &str, grouped: bool) -> Result<Pattern, String> {
+        let find = |shelves: &mut Shelves| shelves.patterns.get(text, |known| known.is(text, grouped));
+        if let Some(known) = self.with(find) {
+            return Ok(known.into());
+        }
+        let compiled = compile(text, grouped, &self.0.account)?;
+        // Another thread may have been faster.
+        let pattern =
+            self.with(|shelves| find(shelves).unwrap_or_else(|| shelves.patterns.add(text, compiled)));
+        Ok(pattern.into())
+    }
+
+    /// The same shape, shared with all rule sets that have it.
+    pub(crate) fn shape(&self, shape: Shape) -> Arc<Shape> {
+        self.with(|shelves| {
+            let known = shelves.shapes.get(&shape, |known| *known == shape);
+            known.unwrap_or_else(|| shelves.shapes.add(&shape.clone(), shape))
+        })
+    }
 }
 
 impl Shelves {
@@ -69,10 +109,9 @@ impl Shelves {
         self.sets.get(text, |set| &**set.text() == text)
     }
 
-    /// The same shape, shared with all rule sets that have it.
-    pub(crate) fn shape(&mut self, shape: Shape) -> Arc<Shape> {
-        let known = self.shapes.get(&shape, |known| *known == shape);
-        known.unwrap_or_else(|| self.shapes.add(&shape.clone(), shape))
+    fn put_set(&mut self, read: RuleSet) -> Arc<RuleSet> {
+        let text = Arc::clone(read.text());
+        self.set(&text).unwrap_or_else(|| self.sets.add(&*text, read))
     }
 }
 
@@ -89,7 +128,7 @@ mod tests {
 
     #[test]
     fn equal_rule_sets_are_one_and_those_alike_share_their_shape() {
-        let library = Library::new();
+        let library = Library::default();
         let read = |given: &Value| library.read(given, &mut Report::default()).unwrap();
         let first = read(&rules("x", "up1"));
         assert!(Arc::ptr_eq(&first, &read(&rules("x", "up1"))));
@@ -104,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_is_to_be_known_is_told_each_time() {
-        let library = Library::new();
+        let library = Library::default();
         for _ in 0..2 {
             let mut report = Report::default();
             let held = library.read(&rules("(?=x)", "up1"), &mut report).unwrap();

@@ -12,9 +12,12 @@
 //!     │
 //!   implicit ──► targets, hosts ──► snapshot                            what workers hold
 //!                                       │
-//!   request ──► route ──► ruleset ──► pattern, engines, scratch         what becomes of a request
+//!   request ──► route ──► ruleset ──► engines, scratch                  what becomes of a request
+//!                                        │
+//!                          pattern ──► dialect, backtrack               what a pattern means, and its engines
 //! ```
 
+mod backtrack;
 mod change;
 mod check;
 mod contents;
@@ -49,7 +52,7 @@ pub use check::{check, check_all};
 pub use contents::{Contents, KeyChange, Servers};
 pub use fault::Fault;
 pub use library::Library;
-pub use pattern::{Pattern, Patterns};
+pub use pattern::Pattern;
 pub use request::Request;
 pub use route::{Decision, Recorder, Silent, route};
 pub use rule::Backend;

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_no_object_or_says_something_twice_is_left_to_others() {
         for json in ["", "[]", "5", "{", "{} 1", r#"{"a": {}, "a": {}, "b": 1}"#] {
-            assert!(Library::new().prepare_domains(json.as_bytes()).is_none(), "{json}");
+            assert!(Library::default().prepare_domains(json.as_bytes()).is_none(), "{json}");
         }
         let [whole, piecewise] = both(&format!(r#"{{"a": {RULES}, "b": {{}}, "": 5}}"#));
         assert_eq!(whole, piecewise);

@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(ask("h.test", "/shop"), "Some(0) 403 rule-denied");
         assert_eq!(ask("a.test", "/shop"), "Some(1) 403 rule-denied");
         assert_eq!(ask("b.test", "/blog"), "None 404 no-domain");
-        assert_eq!(ask("h.test", "/blog/\r\n"), "Some(0) 403 rule-denied", "a dot takes no line end");
+        assert_eq!(ask("h.test", "/blog/\n\n"), "Some(0) 403 rule-denied", "a dot takes no line end");
+        assert_eq!(ask("h.test", "/blog/a\n"), r#"0 Up Some("/a")"#, "a $ stands before the last one");
         assert_eq!(ask("h.test", "/blog/\u{1}"), "Some(0) 400 bad-rewrite");
         assert_eq!(ask("h.test", "/blog../secret"), "Some(0) 400 bad-rewrite");
         assert_eq!(ask("h.test", "/blog/a"), r#"0 Up Some("/a")"#, "nothing is left of the request before");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::fault::{Report, step};
-use super::library::Shelves;
+use super::library::Library;
 use super::request::Request;
 use super::route::Recorder;
 use super::rule::{Backend, Filter, Rule, RuleArgs};
@@ -83,14 +83,9 @@ const BRANCHES: [&str; 2] = ["fail", "succ"];
 impl RuleSet {
     /// Reads and checks a rule set, of which `text` is the JSON. `None` when anything is at fault; all of it is then in
     /// `report`.
-    pub(crate) fn read(
-        given: &Value,
-        text: &str,
-        shelves: &mut Shelves,
-        report: &mut Report,
-    ) -> Option<RuleSet> {
+    pub(crate) fn read(given: &Value, text: &str, library: &Library, report: &mut Report) -> Option<RuleSet> {
         let (faults, warnings) = (report.faults.len(), report.warnings.len());
-        let (init, mut drafts) = Self::drafts(given, shelves, report)?;
+        let (init, mut drafts) = Self::drafts(given, library, report)?;
         if report.faults.len() > faults {
             return None;
         }
@@ -105,7 +100,7 @@ impl RuleSet {
         let (shape, backends) = shape(&mut drafts, &order);
         Some(RuleSet {
             text: text.into(),
-            shape: shelves.shape(shape),
+            shape: library.shape(shape),
             backends,
             noteworthy: report.warnings.len() > warnings,
         })
@@ -114,7 +109,7 @@ impl RuleSet {
     /// Every rule by itself, and the number of the first one.
     fn drafts<'v>(
         given: &'v Value,
-        shelves: &mut Shelves,
+        library: &Library,
         report: &mut Report,
     ) -> Option<(usize, Vec<Draft<'v>>)> {
         let Value::Object(object) = given else {
@@ -137,7 +132,7 @@ impl RuleSet {
             }
         };
         let numbers: HashMap<&str, usize> = rules.keys().map(String::as_str).zip(0..).collect();
-        let drafts = rules.iter().map(|(name, rule)| draft(name, rule, &numbers, shelves, report)).collect();
+        let drafts = rules.iter().map(|(name, rule)| draft(name, rule, &numbers, library, report)).collect();
         let init = match object.get("init") {
             None => {
                 report.fault("", "has no init");
@@ -241,7 +236,7 @@ fn draft<'v>(
     name: &'v str,
     rule: &Value,
     numbers: &HashMap<&str, usize>,
-    shelves: &mut Shelves,
+    library: &Library,
     report: &mut Report,
 ) -> Draft<'v> {
     let at = format!("/rules{}", step(name));
@@ -265,7 +260,7 @@ fn draft<'v>(
     if Rule::is_filter(kind) {
         draft.links = links(given, &at, numbers, report);
     }
-    draft.rule = Rule::read(kind, &mut RuleArgs { given, at, shelves, report });
+    draft.rule = Rule::read(kind, &mut RuleArgs { given, at, library, report });
     draft
 }
 

@@ -26,13 +26,19 @@ impl Scratch {
         Scratch::default()
     }
 
-    /// Searches that were given up at the backtrack limit since this was made; each counted as no match.
+    /// Searches that were given up since this was made, as they took too long; each counted as no match.
     pub fn searches_given_up(&self) -> u64 {
         self.engines.given_up
     }
 
+    /// Gives back the memory that patterns took which are in no snapshot any more.
+    pub fn sweep(&mut self) {
+        self.engines.sweep();
+    }
+
     /// Forgets the request before.
     pub(crate) fn begin(&mut self) {
+        self.engines.begin();
         self.agent_is_set = false;
         self.path_is_set = false;
     }

@@ -40,6 +40,11 @@ impl State {
         State::default()
     }
 
+    /// A state of nothing, whose rules are read with this library.
+    pub fn reading_with(library: Library) -> State {
+        State { library, ..State::default() }
+    }
+
     /// Where rules are read: a change may be prepared with it before it is applied.
     pub fn library(&self) -> &Library {
         &self.library

@@ -215,8 +215,12 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "ELB_MAX_HEAD", value_name = "SIZE", default_value = "64k", value_parser = head_size)]
     pub(super) max_head: usize,
 
+    /// Memory of all compiled patterns together in bytes, from 1m; rules that would take more are refused
+    #[arg(long, env = "ELB_MAX_PATTERNS", value_name = "SIZE", default_value = "256m", value_parser = mebibytes)]
+    pub(super) max_patterns: usize,
+
     /// Buffers of each worker in bytes, from 1m; when they are used up, reading waits
-    #[arg(long, env = "ELB_MAX_BUFFERS", value_name = "SIZE", default_value = "1g", value_parser = buffers_size)]
+    #[arg(long, env = "ELB_MAX_BUFFERS", value_name = "SIZE", default_value = "1g", value_parser = mebibytes)]
     pub(super) max_buffers: usize,
 
     /// Client connections of each worker, above which idle ones are closed for new ones, and new ones wait while none is
@@ -244,8 +248,8 @@ fn name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Room for a large head, what it is answered with, and a few others beside it.
-fn buffers_size(text: &str) -> Result<usize, String> {
+/// Of buffers that is room for a large head, what it is answered with, and a few others beside it.
+fn mebibytes(text: &str) -> Result<usize, String> {
     let bytes = units::size(text)?;
     usize::try_from(bytes)
         .ok()

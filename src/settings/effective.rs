@@ -69,6 +69,8 @@ pub struct Settings {
     pub max_head: usize,
     /// Bytes of buffers that each worker uses at once.
     pub max_buffers: usize,
+    /// Bytes that all compiled patterns take together.
+    pub max_patterns: usize,
     /// Client connections of each worker; `None` follows the limit of open files.
     pub max_connections: Option<usize>,
     /// Connections of each client address to each worker; zero for any.
@@ -163,6 +165,7 @@ impl Settings {
             max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
             max_head: args.limits.max_head,
             max_buffers: args.limits.max_buffers,
+            max_patterns: args.limits.max_patterns,
             max_connections: args.limits.max_connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             max_connections_per_client: args.limits.max_connections_per_client,
             retries: args.limits.retries,
@@ -296,8 +299,8 @@ impl Settings {
             (None, hosts) => format!(", also as {}", list(hosts)),
         };
         let body = if self.max_body == u64::MAX { "any".to_owned() } else { Size(self.max_body).to_string() };
-        let [head, buffers] =
-            [self.max_head, self.max_buffers].map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));
+        let [head, buffers, patterns] = [self.max_head, self.max_buffers, self.max_patterns]
+            .map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));
         let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
         let of_client = match self.max_connections_per_client {
             0 => "any".to_owned(),
@@ -330,7 +333,7 @@ impl Settings {
                 Span(self.drain_timeout)
             ),
             format!(
-                "limits: body {body}, head {head}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, servers tried {}, idle for each server {}",
+                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, servers tried {}, idle for each server {}",
                 self.retries, self.server_idle_max
             ),
             format!("log level: {}", self.log_level),

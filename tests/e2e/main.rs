@@ -35,6 +35,7 @@ mod leaks;
 mod limits;
 mod live;
 mod log;
+mod patterns;
 mod ports;
 mod proxy;
 mod refusals;

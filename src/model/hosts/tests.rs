@@ -11,7 +11,7 @@ use serde_json::json;
 
 fn rules() -> Arc<RuleSet> {
     let given = json!({"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "u"}}}});
-    Library::new().read(&given, &mut Report::default()).unwrap()
+    Library::default().read(&given, &mut Report::default()).unwrap()
 }
 
 fn find_in(hosts: &Hosts, host: &str) -> Option<String> {

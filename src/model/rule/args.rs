@@ -4,9 +4,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::model::engines::{SEEN, STEPS};
 use crate::model::fault::{Report, step};
-use crate::model::library::Shelves;
-use crate::model::pattern::{BACKTRACKS, Pattern};
+use crate::model::library::Library;
+use crate::model::pattern::Pattern;
 
 /// The `args` of one rule.
 pub(crate) struct Args<'a> {
@@ -15,7 +16,7 @@ pub(crate) struct Args<'a> {
     /// The pointer of `given` in the rule set.
     pub(crate) at: String,
     /// Where patterns are compiled and names get their slots.
-    pub(crate) shelves: &'a mut Shelves,
+    pub(crate) library: &'a Library,
     /// Where faults go.
     pub(crate) report: &'a mut Report,
 }
@@ -48,17 +49,18 @@ impl Args<'_> {
         }
     }
 
-    /// A pattern that must be there, compiled.
-    pub(crate) fn pattern(&mut self, name: &str) -> Option<Pattern> {
+    /// A pattern that must be there, compiled. `grouped`: where its first group lies will be asked.
+    pub(crate) fn pattern(&mut self, name: &str, grouped: bool) -> Option<Pattern> {
         let text = self.text(name)?;
-        match self.shelves.patterns.get(&text) {
+        match self.library.pattern(&text, grouped) {
             Ok(pattern) => {
                 if pattern.backtracks() {
-                    self.report.warn(
-                        format!("{}{}", self.at, step(name)),
+                    self.warn(
+                        name,
                         format!(
-                            "the pattern needs backtracking (look-around, back-references and the like): slower, and \
-                             after {BACKTRACKS} steps back it counts as no match"
+                            "the pattern needs backtracking (look-around, back-references and the like): slower, and it \
+                             counts as no match in more than {SEEN} bytes, or once the patterns of that kind have taken \
+                             {STEPS} steps for one request; searches_given_up of GET /__erulb__/workers counts these"
                         ),
                     );
                 }
@@ -66,5 +68,10 @@ impl Args<'_> {
             }
             Err(problem) => self.fault(name, format!("the pattern does not compile: {problem}")),
         }
+    }
+
+    /// Notes what is to be known of the argument `name`.
+    pub(crate) fn warn(&mut self, name: &str, message: impl Into<String>) {
+        self.report.warn(format!("{}{}", self.at, step(name)), message);
     }
 }

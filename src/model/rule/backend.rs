@@ -108,7 +108,7 @@ impl Backend {
         }
         let servername = servername?;
         let key = servername.to_ascii_lowercase();
-        let name = args.shelves.names.get(&key);
+        let name = args.library.name(&key);
         headers.shrink_to_fit();
         let more = More { spelling: (key != servername).then(|| servername.into()), headers, host };
         let more = (more != More::default()).then(|| Box::new(more));

@@ -67,7 +67,7 @@ impl Filter {
 pub(super) mod testing {
     use super::*;
     use crate::model::fault::{Fault, Report};
-    use crate::model::library::Shelves;
+    use crate::model::library::Library;
     use serde_json::Value;
 
     pub(crate) fn read(kind: &str, args: Value) -> Result<Rule, Vec<Fault>> {
@@ -75,7 +75,7 @@ pub(super) mod testing {
         let mut args = Args {
             given: args.as_object().expect("an object"),
             at: "/args".to_owned(),
-            shelves: &mut Shelves::default(),
+            library: &Library::default(),
             report: &mut report,
         };
         let rule = Rule::read(kind, &mut args);

@@ -25,8 +25,8 @@ impl Path {
         Some(match (regex?, rewrite?) {
             // A prefix is never rewritten, whatever `rewrite` says: so it was in the first ELB.
             (false, _) => Path::Prefix(args.text("pattern")?.into_bytes().into()),
-            (true, false) => Path::Regex(args.pattern("pattern")?),
-            (true, true) => Path::Rewrite(args.pattern("pattern")?),
+            (true, false) => Path::Regex(args.pattern("pattern", false)?),
+            (true, true) => Path::Rewrite(args.pattern("pattern", true)?),
         })
     }
 

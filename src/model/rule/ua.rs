@@ -1,7 +1,7 @@
 //! Rule type `ua`: does a pattern match the user agent?
 //!
 //! It owns that question. The user agent is put into lower case and the pattern is not, so a capital in a pattern never
-//! matches unless it says `(?i)`: stored patterns are written for it. Next: `kind` asks, `ruleset` follows the answer.
+//! matches unless it says `(?i)`: stored patterns are written for it, and whoever writes another is warned. Next: `kind` asks, `ruleset` follows the answer.
 
 use super::args::Args;
 use crate::model::pattern::Pattern;
@@ -16,7 +16,15 @@ pub(crate) struct Ua {
 
 impl Ua {
     pub(crate) fn read(args: &mut Args<'_>) -> Option<Ua> {
-        Some(Ua { pattern: args.pattern("pattern")? })
+        let pattern = args.pattern("pattern", false)?;
+        if let Some((letter, place)) = pattern.capital() {
+            let message = format!(
+                "the user agent is put into lower case before it is compared, so the capital {letter} (at byte {place}) \
+                 matches nothing: write it small, or (?i) before it"
+            );
+            args.warn("pattern", message);
+        }
+        Some(Ua { pattern })
     }
 
     /// A request without a user agent never matches, not even the empty pattern.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 fn read(given: Value) -> Result<RuleSet, Vec<String>> {
     let mut report = Report::default();
-    let rules = RuleSet::read(&given, &given.to_string(), &mut Shelves::default(), &mut report);
+    let rules = RuleSet::read(&given, &given.to_string(), &Library::default(), &mut report);
     assert_eq!(rules.is_none(), !report.faults.is_empty(), "{:?}", report.faults);
     rules.ok_or_else(|| report.faults.iter().map(ToString::to_string).collect())
 }
@@ -215,7 +215,7 @@ proptest! {
     #[test]
     fn pointers_lead_into_what_was_given(given in any_json()) {
         let mut report = Report::default();
-        RuleSet::read(&given, "", &mut Shelves::default(), &mut report);
+        RuleSet::read(&given, "", &Library::default(), &mut report);
         for fault in report.faults {
             prop_assert!(given.pointer(&fault.pointer).is_some(), "{} in {}", fault, given);
         }

@@ -428,3 +428,27 @@ proptest! {
         prop_assert!(offline.rejected().is_empty(), "a state file holds nothing that was rejected");
     }
 }
+
+#[test]
+fn a_stored_pattern_for_which_there_is_no_room_is_rejected_and_has_room_later() {
+    let wide = |number: usize| {
+        json!({"init": "a", "rules": {
+            "a": {"type": "ua", "args": {"pattern": format!("\\w{{2000}}{number}"), "succ": "b", "fail": "b"}},
+            "b": {"type": "backend", "args": {"servername": "up"}}}})
+    };
+    let mut state = State::reading_with(Library::new(1024 * 1024));
+    let changes =
+        (0..10).map(|number| rule(&format!("d{number}"), Some(&wide(number).to_string()))).collect();
+    let outcome = state.store_changed(changes);
+    let served = state.domains().len();
+    assert!((1..10).contains(&served) && outcome.rejected.len() == 10 - served, "{served}");
+    for rejected in &outcome.rejected {
+        assert_eq!(rejected.pointer, "/rules/a/args/pattern");
+        assert!(rejected.message.contains("--max-patterns"), "{}", rejected.message);
+    }
+    let fault = put_domains(&mut state, json!({"new": to("up"), "wide": wide(10)})).unwrap_err();
+    assert_eq!(fault.pointer, "/wide/rules/a/args/pattern");
+    assert!(!state.domains().contains_key("new"), "nothing of it is applied");
+    state.store_changed(vec![rule("d0", None)]);
+    put_domains(&mut state, json!({"wide": wide(10)})).unwrap();
+}

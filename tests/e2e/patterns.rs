@@ -1,0 +1,81 @@
+//! What patterns may cost, and what the operator is told of them.
+
+use serde_json::{Map, Value, json};
+
+use crate::support::client::get;
+use crate::support::elb::{Elb, Launch};
+use crate::support::rules::{self, SITE};
+use crate::support::server::Server;
+use crate::support::wait;
+
+/// A chain of rules, one after the other as none matches; in the end everything goes to `up`.
+fn chain(patterns: impl IntoIterator<Item = String>) -> Value {
+    let mut rules = Map::new();
+    rules.insert("last".to_owned(), json!({"type": "backend", "args": {"servername": "up"}}));
+    let patterns: Vec<String> = patterns.into_iter().collect();
+    for (at, pattern) in patterns.iter().enumerate() {
+        let next = if at + 1 < patterns.len() { format!("r{}", at + 1) } else { "last".to_owned() };
+        let args = json!({"pattern": pattern, "succ": "last", "fail": next});
+        rules.insert(format!("r{at}"), json!({"type": "ua", "args": args}));
+    }
+    json!({"init": "r0", "rules": rules})
+}
+
+fn given_up(elb: &Elb) -> u64 {
+    elb.admin().get("workers")["all"]["searches_given_up"].as_u64().unwrap()
+}
+
+/// A hundred rules of the worst kind: each would take most of a second for one such request by itself. What a request may
+/// spend is counted in steps (`model/engines`), so the number of searches that were given up is known beforehand.
+#[test]
+fn patterns_that_try_for_ever_end_with_the_requests_budget_and_are_counted() {
+    let server = Server::named("a");
+    let patterns = (0..100).map(|at| format!("(?=.*android)(?=.*mobile{at})"));
+    let document = json!({
+        "domains": {"worst.test": chain(patterns), SITE: rules::to("up")},
+        "upstreams": {"up": rules::upstream(&[&server], "")},
+    });
+    let elb = Launch::serving(&document).workers(1).start();
+    let worst = |bytes: usize| {
+        let agent = "android ".repeat(bytes / 8);
+        format!("GET / HTTP/1.1\r\nHost: worst.test\r\nUser-Agent: {agent}\r\n\r\n")
+    };
+
+    // Longer than such patterns see: not one is asked, and each counts.
+    assert_eq!(elb.client().ask(worst(60 << 10)).text(), "a", "giving up is no match");
+    wait::until("all to be counted", || (given_up(&elb) == 100).then_some(()));
+
+    // As long as they see: the first takes all there is, and nothing is left for the others.
+    assert_eq!(elb.client().ask(worst(4 << 10)).text(), "a");
+    wait::until("all to be counted", || (given_up(&elb) == 200).then_some(()));
+
+    // Many of them, while others are served.
+    let mut crowd: Vec<_> = (0..3).map(|_| elb.client()).collect();
+    for client in &mut crowd {
+        client.send(worst(4 << 10).repeat(20));
+    }
+    let mut other = elb.client();
+    for _ in 0..50 {
+        assert_eq!(other.ask(get(SITE, "/")).text(), "a");
+    }
+    for client in &mut crowd {
+        for _ in 0..20 {
+            assert_eq!(client.response().text(), "a");
+        }
+    }
+    wait::until("all to be counted", || (given_up(&elb) == 200 + 60 * 100).then_some(()));
+    assert_eq!(elb.client().ask(worst(80)).text(), "a");
+    assert!(given_up(&elb) < 200 + 61 * 100, "ordinary ones are searched");
+}
+
+#[test]
+fn a_capital_that_matches_no_user_agent_is_a_warning() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).start();
+    let put = |pattern: &str| elb.admin().put("domain", &json!({"a.test": chain([pattern.to_owned()])}));
+    let answer = put("bot|Chrome");
+    let warning = answer["warnings"][0].as_str().unwrap();
+    assert!(warning.starts_with("/a.test/rules/r0/args/pattern: "), "{warning}");
+    assert!(warning.contains("the capital C (at byte 4)"), "{warning}");
+    assert_eq!(put("(?i)Chrome"), json!({"msg": "OK"}));
+}
