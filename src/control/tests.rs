@@ -155,7 +155,7 @@ impl Rig {
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {
-            api: api(handle.clone(), access()),
+            api: api(handle.clone(), Arc::new(access())),
             hub: handle,
             store,
             commands,

@@ -1,6 +1,7 @@
 //! Who may speak to the admin API, by which spelling of its path, and what everybody else is told.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -111,6 +112,34 @@ fn a_stranger_is_refused_by_the_worker_and_keeps_the_operator_from_nothing() {
     let told = "admin request refused: 127.0.0.2 is not in --admin-allow";
     wait::until("a line in the log", || elb.log().contains(told).then_some(()));
     assert!(elb.log().matches(told).count() <= 4, "a line for each worker every ten seconds:\n{}", elb.log());
+}
+
+#[test]
+fn idle_connections_and_half_sent_changes_keep_the_operator_from_nothing() {
+    let document = rules::site(&[&Server::named("proxied")]);
+    let apart = Launch::serving(&document).flag("--admin-listen=127.0.0.1:0");
+    for elb in [Launch::serving(&document).start(), apart.start()] {
+        let admin = elb.admin();
+        let mut drips: Vec<Client> = (0..200).map(|_| admin.client()).collect();
+        for (at, drip) in drips.iter_mut().enumerate() {
+            match at % 4 {
+                0 => {}
+                1 => drip.send("PUT /__erulb__/dom"),
+                _ => drip
+                    .send("PUT /__erulb__/domain HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{"),
+            }
+        }
+        // Two hundred at once may find the way to control full for a moment, and so may the operator.
+        let change = json!({SITE: rules::to("up")}).to_string();
+        for (method, body) in [("GET", None), ("PUT", Some(change.as_str()))].repeat(10) {
+            wait::until("an answer", || (admin.call(method, "domain", body).status() == 200).then_some(()));
+        }
+        let told = drips.iter_mut().skip(2).step_by(4).find_map(|drip| {
+            drip.hurry(Duration::from_millis(100));
+            drip.try_response().ok().flatten()
+        });
+        refused(&told.expect("the slowest had to go, and were told so"), 408);
+    }
 }
 
 #[test]

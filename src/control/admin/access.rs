@@ -67,14 +67,20 @@ impl Access {
         }
     }
 
+    /// Says why nobody at this address may administer, whatever it asks; or that somebody there may.
+    pub(super) fn admits(&self, peer: IpAddr) -> Result<(), String> {
+        let peer = peer.to_canonical();
+        if self.allow.holds(peer) { Ok(()) } else { Err(format!("{peer} is not in --admin-allow")) }
+    }
+
     /// Says why this request may not administer, or that it may.
     pub(super) fn check(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Refusal> {
         let refuse = |status, why| Err(Refusal { status, why });
         let Some(peer) = peer.map(|ip| ip.to_canonical()) else {
             return refuse(StatusCode::FORBIDDEN, "the peer's address is unknown".to_owned());
         };
-        if !self.allow.holds(peer) {
-            return refuse(StatusCode::FORBIDDEN, format!("{peer} is not in --admin-allow"));
+        if let Err(why) = self.admits(peer) {
+            return refuse(StatusCode::FORBIDDEN, why);
         }
         let forwarding =
             |name: &&HeaderName| FORWARDING.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);

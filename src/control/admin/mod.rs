@@ -11,9 +11,11 @@ mod prefixed;
 mod query;
 mod rejected;
 mod resync;
+mod room;
 mod router;
 mod serve;
 mod upstream;
+mod watched;
 mod workers;
 mod write;
 

@@ -31,7 +31,7 @@ pub(in crate::control) struct Peer(pub(in crate::control) IpAddr);
 pub(in crate::control) type Api = Router;
 
 /// Builds the API around the hub. It looks at the path as it came: another spelling of an endpoint is none.
-pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
+pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>) -> Api {
     Router::new()
         .route(
             "/__erulb__/domain",
@@ -47,7 +47,7 @@ pub(in crate::control) fn api(hub: HubHandle, access: Access) -> Api {
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
-        .layer(middleware::from_fn_with_state(Arc::new(access), guard))
+        .layer(middleware::from_fn_with_state(access, guard))
         .with_state(hub)
 }
 

@@ -1,20 +1,21 @@
 //! Serves admin connections: those that workers hand over, and those of a listener of its own.
 //!
-//! It owns sockets, their deadlines and how many there may be; never a path or a decision about who may ask. Next:
-//! `router` answers the requests.
+//! It owns sockets and their deadlines; never a path or a decision about who may ask. A client that does not get on loses
+//! its connection, and when places are short the slowest does. Next: `room` for the places, `router` answers the requests.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
+use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
@@ -22,27 +23,34 @@ use tracing::{debug, warn};
 
 use super::access::Access;
 use super::prefixed::Prefixed;
+use super::room::{Room, Seat};
 use super::router::{Api, Peer, api};
+use super::watched::{Stage, Watched, WatchedBody};
 use crate::control::handle::HubHandle;
 use crate::link::Adopted;
 
-/// Admin connections at a time; the others wait in front of the door.
-const CONNECTIONS: usize = 64;
 /// From the first byte of a head to its last.
 const HEAD: Duration = Duration::from_secs(5);
+/// In each such time a client must have sent, or taken, so many bytes of what is still missing. The same rate as on the data
+/// port would let 64 idle clients sit for minutes; an operator's script has no reason to pause that long.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LEAST: u64 = 1024;
 /// A whole request and its answer; the largest body comes in it even over a slow line.
 const REQUEST: Duration = Duration::from_secs(60);
 /// How long, and how much, is read and thrown away after the answer. Closing a socket with unread bytes resets it, and a
 /// reset takes the answer away from a client that is still sending what was refused.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 256 << 10;
+/// Strangers at the listener that are told why they are refused, at a time; more are closed without a word.
+const STRANGERS: usize = 64;
 /// The pause after an accept that failed: out of descriptors, most likely, and that passes by itself or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where admin connections are answered, one request each.
 pub(in crate::control) struct Desk {
     clerk: Clerk,
-    seats: Arc<Semaphore>,
+    room: Arc<Room>,
+    access: Arc<Access>,
     listener: Option<AbortHandle>,
 }
 
@@ -51,30 +59,42 @@ pub(in crate::control) struct Desk {
 struct Clerk {
     api: Api,
     head_timeout: Duration,
+    patience: Duration,
+}
+
+/// Why a connection ends before its answer has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It did not get on.
+    Slow,
+    /// Its place was given to another.
+    Dismissed,
 }
 
 impl Desk {
     /// A desk that answers with this hub's configuration.
     pub(in crate::control) fn new(hub: HubHandle, access: Access) -> Self {
-        let clerk = Clerk { api: api(hub, access), head_timeout: HEAD };
-        Self { clerk, seats: Arc::new(Semaphore::new(CONNECTIONS)), listener: None }
+        let access = Arc::new(access);
+        let api = api(hub, Arc::clone(&access));
+        let clerk = Clerk { api, head_timeout: HEAD, patience: PATIENCE };
+        Self { clerk, room: Arc::default(), access, listener: None }
     }
 
     /// May another connection be adopted?
     pub(in crate::control) fn has_room(&self) -> bool {
-        self.seats.available_permits() > 0
+        self.room.has_room(Instant::now())
     }
 
     /// Is nothing being answered?
     pub(in crate::control) fn is_idle(&self) -> bool {
-        self.seats.available_permits() == CONNECTIONS
+        self.room.is_empty()
     }
 
     /// Serves a connection that a worker handed over.
     pub(in crate::control) fn adopt(&self, adopted: Adopted) {
         let Adopted { stream, peer, bytes } = adopted;
-        let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
-            return warn!("an admin connection of {peer} is dropped: {CONNECTIONS} are open");
+        let Some(seat) = self.room.enter(Instant::now()) else {
+            return warn!("an admin connection of {peer} is dropped: too many requests are being answered");
         };
         match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
             Ok(stream) => self.clerk.clone().serve(seat, Prefixed::new(bytes, stream), peer),
@@ -86,15 +106,26 @@ impl Desk {
     pub(in crate::control) fn listen(&mut self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let (clerk, seats) = (self.clerk.clone(), Arc::clone(&self.seats));
+        let (clerk, room, access) = (self.clerk.clone(), Arc::clone(&self.room), Arc::clone(&self.access));
+        let strangers = Arc::new(Semaphore::new(STRANGERS));
         let accepting = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
-                    Ok((stream, peer)) => {
-                        // The semaphore is never closed, so this waits for a seat and nothing else.
-                        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else { return };
-                        clerk.clone().serve(seat, Prefixed::new(Vec::new(), stream), peer);
-                    }
+                    // Strangers never get a place.
+                    Ok((stream, peer)) => match access.admits(peer.ip()) {
+                        Ok(()) => {
+                            let seat = enter(&room).await;
+                            clerk.clone().serve(seat, Prefixed::new(Vec::new(), stream), peer);
+                        }
+                        Err(why) => {
+                            access.tell(Some(peer.ip()), &why, Instant::now());
+                            let Ok(permit) = Arc::clone(&strangers).try_acquire_owned() else { continue };
+                            tokio::spawn(async move {
+                                refuse(stream, &why).await;
+                                drop(permit);
+                            });
+                        }
+                    },
                     Err(error) => {
                         warn!("the admin listener cannot accept: {error}");
                         sleep(ACCEPT_PAUSE).await;
@@ -114,14 +145,46 @@ impl Desk {
     }
 }
 
+/// Waits for a place.
+async fn enter(room: &Arc<Room>) -> Seat {
+    loop {
+        match room.enter(Instant::now()) {
+            Some(seat) => return seat,
+            None => room.left().await,
+        }
+    }
+}
+
+/// Tells a stranger why, without a look at what it sends.
+async fn refuse(mut stream: TcpStream, why: &str) {
+    let words = words(StatusCode::FORBIDDEN, why);
+    let said = async {
+        stream.write_all(&words).await?;
+        stream.shutdown().await?;
+        let mut rest = stream.take(LINGER_BYTES);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
+    };
+    // Whoever does not listen need not know.
+    let _ = timeout(LINGER, said).await;
+}
+
+/// A whole answer for those whose request was not, or will not be, understood.
+fn words(status: StatusCode, why: &str) -> Vec<u8> {
+    let body = serde_json::json!({"error": why}).to_string() + "\n";
+    let (date, length) = (httpdate::fmt_http_date(SystemTime::now()), body.len());
+    format!(
+        "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 impl Clerk {
-    /// Serves a connection to its end, on a task that keeps its seat.
-    fn serve(self, seat: OwnedSemaphorePermit, stream: Prefixed<TcpStream>, peer: SocketAddr) {
+    /// Serves a connection to its end, on a task that keeps its place.
+    fn serve(self, seat: Seat, stream: Prefixed<TcpStream>, peer: SocketAddr) {
         tokio::spawn(async move {
-            match timeout(REQUEST, self.answer(stream, peer)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => debug!("admin connection of {peer}: {error}"),
-                Err(_) => debug!("admin connection of {peer}: not done within {REQUEST:?}"),
+            if let Err(error) = self.answer(&seat, stream, peer).await {
+                debug!("admin connection of {peer}: {error}");
             }
             drop(seat);
         });
@@ -129,24 +192,98 @@ impl Clerk {
 
     /// Answers one request. A second one on the same connection is not taken: its path may be a proxied one, and the
     /// worker that would know is out of the game.
-    async fn answer(self, stream: Prefixed<TcpStream>, peer: SocketAddr) -> Result<(), hyper::Error> {
+    async fn answer(self, seat: &Seat, stream: Prefixed<TcpStream>, peer: SocketAddr) -> Result<(), String> {
+        let progress = Arc::clone(&seat.progress);
         let answer = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(Peer(peer.ip()));
-            self.api.clone().oneshot(request.map(Body::new))
+            let request = request.map(|body| Body::new(WatchedBody::new(body, Arc::clone(&progress))));
+            let (api, progress) = (self.api.clone(), Arc::clone(&progress));
+            async move {
+                let response = api.oneshot(request).await;
+                progress.enters(Stage::Writing);
+                response
+            }
         });
-        let mut io = TokioIo::new(stream);
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.head_timeout)
-            .keep_alive(false)
-            // A client that has said everything may still listen.
-            .half_close(true)
-            .serve_connection(&mut io, answer)
-            .await?;
-        // The answer is out and the writing side shut; whatever goes wrong from here on is the client's affair.
-        let mut rest = io.into_inner().take(LINGER_BYTES);
-        let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
-        Ok(())
+        let mut io = TokioIo::new(Watched::new(stream, Arc::clone(&progress)));
+        let ended = {
+            let serving = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(self.head_timeout)
+                .keep_alive(false)
+                // A client that has said everything may still listen.
+                .half_close(true)
+                .serve_connection(&mut io, answer);
+            tokio::select! {
+                done = serving => done.map_err(|error| (error.is_timeout().then_some(Why::Slow), error.to_string())),
+                why = self.overdue(seat) => Err((Some(why), format!("{why:?} at {:?}", progress.stage()))),
+            }
+        };
+        let Watched { mut stream, .. } = io.into_inner();
+        match ended {
+            // The answer is out and the writing side shut; whatever goes wrong from here on is the client's affair.
+            Ok(()) => {
+                progress.enters(Stage::Lingering);
+                let mut rest = stream.take(LINGER_BYTES);
+                let mut sink = tokio::io::sink();
+                tokio::select! {
+                    _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut sink)) => {}
+                    () = seat.dismissed() => {}
+                }
+                Ok(())
+            }
+            Err((why, error)) => {
+                if let Some(why) = why
+                    && progress.stage() == Stage::Reading
+                {
+                    // A fresh socket takes so few bytes at once, and waiting for it is what must not be.
+                    let _ = timeout(Duration::ZERO, stream.write_all(&why.words())).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until the connection must end: it does not get on, or another needs its place more.
+    async fn overdue(&self, seat: &Seat) -> Why {
+        let slow = async {
+            let whole = Instant::now() + REQUEST;
+            let mut before = (Stage::Reading, 0);
+            while Instant::now() < whole {
+                sleep(self.patience).await;
+                let now = (seat.progress.stage(), seat.progress.moved());
+                if gets_on(before, now) {
+                    before = now;
+                } else {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = slow => Why::Slow,
+            () = seat.dismissed() => Why::Dismissed,
+        }
+    }
+}
+
+/// Whether enough has happened between two looks. While ELB makes the answer, the client has nothing to do.
+fn gets_on(before: (Stage, u64), now: (Stage, u64)) -> bool {
+    now.0 != before.0 || now.0 == Stage::Answering || now.1.saturating_sub(before.1) >= LEAST
+}
+
+impl Why {
+    /// What its client is told.
+    fn words(self) -> Vec<u8> {
+        match self {
+            Self::Slow => words(
+                StatusCode::REQUEST_TIMEOUT,
+                "the request has not come whole: its head must be there within 5 seconds, and 1 KiB of its body every 10",
+            ),
+            Self::Dismissed => words(
+                StatusCode::REQUEST_TIMEOUT,
+                "the request has not come whole, and others need its place: all places of the admin API are taken, and \
+                 the slowest goes first",
+            ),
+        }
     }
 }
 

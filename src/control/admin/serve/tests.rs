@@ -6,10 +6,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::Desk;
+use super::{Desk, Stage, gets_on};
 use crate::control::admin::Access;
+use crate::control::admin::room::PLACES;
 use crate::control::tests::{Rig, SOON, local};
 use crate::link::Adopted;
+use crate::settings::AllowList;
 
 const GET: &[u8] = b"GET /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -85,13 +87,118 @@ async fn a_head_that_does_not_end_costs_its_client_the_connection_only() {
     desk.adopt(adopted);
     assert!(!desk.is_idle());
     assert!(!heard(client).await.contains("200"));
-    timeout(SOON, async {
+    is_idle(&desk).await;
+}
+
+async fn is_idle(desk: &Desk) {
+    timeout(SOON * 4, async {
         while !desk.is_idle() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
     .await
     .unwrap();
+}
+
+/// A change that owes a byte of its body.
+const HALF: &[u8] = b"PUT /__erulb__/upstream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n{}";
+
+#[tokio::test]
+async fn whoever_has_sent_a_whole_request_is_served_before_those_who_drip() {
+    let rig = Rig::obedient();
+    let desk = desk(&rig);
+    let mut drips = Vec::new();
+    for round in 0..3 {
+        for _ in 0..PLACES {
+            let (client, adopted) = handed_over(HALF).await;
+            desk.adopt(adopted);
+            drips.push(client);
+        }
+        assert!(desk.has_room(), "round {round}");
+        let (client, adopted) = handed_over(GET).await;
+        desk.adopt(adopted);
+        assert!(heard(client).await.starts_with("HTTP/1.1 200 OK\r\n"), "round {round}");
+    }
+    let gone = heard(drips.swap_remove(0)).await;
+    assert!(
+        gone.starts_with("HTTP/1.1 408 Request Timeout\r\n") && gone.contains("the slowest goes first"),
+        "{gone}"
+    );
+    // Whoever is there still and sends the rest is answered.
+    let mut last = drips.pop().unwrap();
+    last.write_all(b" ").await.unwrap();
+    assert!(heard(last).await.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_get_on_is_told_so_and_gives_its_place_back() {
+    let rig = Rig::obedient();
+    let mut desk = desk(&rig);
+    (desk.clerk.patience, desk.clerk.head_timeout) = (Duration::from_millis(100), Duration::from_millis(100));
+    for begun in [HALF, &HALF[..HALF.len() - 20], &HALF[..10]] {
+        let (client, adopted) = handed_over(begun).await;
+        desk.adopt(adopted);
+        let told = heard(client).await;
+        assert!(told.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{told}");
+        assert!(
+            told.contains("\r\nContent-Type: application/json\r\n") && told.contains("1 KiB of its body")
+        );
+    }
+    // One that says nothing.
+    let (client, adopted) = handed_over(b"").await;
+    desk.adopt(adopted);
+    heard(client).await;
+    // One that takes nothing of an answer that no socket can hold.
+    let body = format!("{{\"{}\": 5}}", "x".repeat(16 << 20));
+    let (mut client, adopted) = handed_over(
+        format!(
+            "PUT /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .as_bytes(),
+    )
+    .await;
+    desk.adopt(adopted);
+    client.write_all(body.as_bytes()).await.unwrap();
+    is_idle(&desk).await;
+}
+
+#[test]
+fn a_client_gets_on_when_a_kibibyte_moved_or_it_is_not_its_turn() {
+    use Stage::{Answering, Reading, Writing};
+    for (before, now, on) in [
+        ((Reading, 0), (Reading, 0), false),
+        ((Reading, 0), (Reading, 1023), false),
+        ((Reading, 5000), (Reading, 6024), true),
+        ((Reading, 5000), (Answering, 5000), true),
+        ((Answering, 5000), (Answering, 5000), true),
+        ((Answering, 5000), (Writing, 5000), true),
+        ((Writing, 5000), (Writing, 5001), false),
+        ((Writing, 5000), (Writing, 9000), true),
+    ] {
+        assert_eq!(gets_on(before, now), on, "{before:?} {now:?}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_at_the_listener_are_told_so_and_get_no_place() {
+    let rig = Rig::obedient();
+    let mut nobody = local();
+    nobody.allow = AllowList::default();
+    let mut desk = Desk::new(rig.hub.clone(), Access::new(&nobody, None));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    desk.listen(listener).unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(GET).await.unwrap();
+        let told = heard(client).await;
+        assert!(told.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{told}");
+        assert!(told.ends_with("{\"error\":\"127.0.0.1 is not in --admin-allow\"}\n"), "{told}");
+        assert!(desk.is_idle());
+    }
 }
 
 #[tokio::test]
