@@ -294,6 +294,9 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
             // A hopeful read found nothing: the connection is as idle as before, and its deadline the same.
             answer::release(conn, ctx);
         } else {
+            if conn.socket.has_ended() {
+                active.exchange.half_closed(&ctx.env);
+            }
             conn.deadline = active.exchange.deadline(&ctx.env);
         }
     }

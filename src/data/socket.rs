@@ -114,6 +114,13 @@ impl Socket {
         }
     }
 
+    /// The peer's end of input is known to be there, be it behind bytes that were not read.
+    #[inline]
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     fn fd(&self) -> BorrowedFd<'_> {
         match &self.stream {
             Stream::Tcp(stream) => stream.as_fd(),

@@ -149,7 +149,9 @@ fn policy(settings: &Settings) -> Policy {
         connect_timeout: settings.connect_timeout,
         server_timeout: settings.server_timeout,
         tunnel_timeout: settings.tunnel_timeout,
-        linger_timeout: limits::LINGER_TIME,
+        half_close_timeout: settings.half_close_timeout,
+        linger_timeout: limits::LINGER_TIMEOUT,
+        linger_time: limits::LINGER_TIME,
         max_body: settings.max_body,
         // A head is read into one window.
         max_head: settings.max_head.min(CLASSES[CLASSES.len() - 1]),

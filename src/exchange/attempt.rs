@@ -58,7 +58,7 @@ impl Exchange {
             _ if !self.is_connecting() => {}
             NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),
             NoServer::NoneLeft { status, reason } => {
-                let (status, reason) = self.last_failure.unwrap_or((status, reason));
+                let (status, reason) = self.last_failure.map_or((status, reason), retry::answer);
                 self.answer(env, status, reason);
             }
         }
@@ -91,10 +91,7 @@ impl Exchange {
                 self.phase = Phase::Connect { asked: false, same: true };
             }
             Verdict::Next => {
-                let last = Attempt { tries_left: false, ..attempt };
-                if let Verdict::Give(status, reason) = retry::decide(failure, last) {
-                    self.last_failure = Some((status, reason));
-                }
+                self.last_failure = Some(failure);
                 self.drop = Some(sign);
                 self.phase = Phase::Connect { asked: false, same: false };
             }
@@ -140,7 +137,7 @@ impl Exchange {
         let whole = self.request.judge().is_ok() && self.request.done;
         self.request.discard();
         self.keep = whole && self.request.keep_alive && !env.draining;
-        self.phase = Phase::Reply { linger: !whole };
+        (self.phase, self.latest) = (Phase::Reply { linger: !whole }, None);
         self.moved = true;
         Persistence::of(self.request.version, self.keep)
     }

@@ -71,6 +71,15 @@ impl Patience {
         self.awaited = Awaited::Phase;
     }
 
+    /// A client whose bytes are thrown away has sent enough of them since that was asked last to be waited for again.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let enough = self.came >= limits::PROGRESS;
+        if enough {
+            self.came = 0;
+        }
+        enough
+    }
+
     /// Everybody has all the time there is: an attempt begins.
     pub(super) fn renew(&mut self, env: &Env) {
         (self.awaited, self.came, self.left) = (Awaited::Phase, 0, env.policy.client_body_timeout);
@@ -88,7 +97,17 @@ impl Exchange {
         if std::mem::take(&mut self.moved) {
             self.set_deadline(env);
         }
-        self.deadline
+        self.latest.map_or(self.deadline, |latest| latest.min(self.deadline))
+    }
+
+    /// The client has sent its end of input behind all of its request. It may wait for the answer, and it may be gone, as one is
+    /// whose user has pressed a key: that cannot be told apart, so the answer has some time to begin, and its server is let
+    /// go then. To be told whenever the exchange rests.
+    pub fn half_closed(&mut self, env: &Env) {
+        let waits = matches!(self.phase, Phase::Connect { .. } | Phase::Await) && self.request.done;
+        if waits && self.latest.is_none() {
+            self.latest = Some(env.now + env.policy.half_close_timeout);
+        }
     }
 
     /// A head that is not whole has so much time and no more; gives the deadline.
@@ -150,6 +169,10 @@ impl Exchange {
     pub fn expired(&mut self, env: &Env) -> Step {
         self.stirred = true;
         match self.phase {
+            Phase::Connect { .. } | Phase::Await if self.latest.is_some_and(|latest| latest <= env.now) => {
+                self.because("half-close-timeout");
+                return self.close(Sign::Nothing);
+            }
             Phase::Head if self.scan.begun(self.request.unread()) => {
                 self.dismiss(env, 408, "client-header-timeout")
             }

@@ -21,6 +21,9 @@ pub(super) struct End {
     pub server_keeps: bool,
     /// The server sent something behind its response, or its end of input.
     pub server_spoiled: bool,
+    /// The server may have taken the request's body for another request, or may still send a body that it announced and that
+    /// is none by rule. Neither shows before the next exchange is under way.
+    pub blurred: bool,
     /// The status of the response, which was read to its end.
     pub status: u16,
 }
@@ -30,7 +33,11 @@ pub(super) struct End {
 pub(super) fn decide(end: End) -> Fate {
     Fate {
         keep_client: end.request_read && end.client_keeps && !end.client_ended,
-        keep_server: end.request_read && end.request_sent && end.server_keeps && !end.server_spoiled,
+        keep_server: end.request_read
+            && end.request_sent
+            && end.server_keeps
+            && !end.server_spoiled
+            && !end.blurred,
         // No other server could better it, but that does not make it good.
         sign: if matches!(end.status, 500 | 504) { Sign::Nothing } else { Sign::Good },
     }
@@ -49,12 +56,14 @@ mod tests {
             client_ended: false,
             server_keeps: true,
             server_spoiled: false,
+            blurred: false,
             status: 200,
         };
         for (end, keep_client, keep_server) in [
             (exact, true, true),
             (End { server_keeps: false, ..exact }, true, false),
             (End { server_spoiled: true, ..exact }, true, false),
+            (End { blurred: true, ..exact }, true, false),
             (End { client_keeps: false, ..exact }, false, true),
             (End { client_ended: true, ..exact }, false, true),
             (End { request_sent: false, ..exact }, true, false),

@@ -161,33 +161,40 @@ impl Exchange {
             return Step::Wait;
         }
         if linger && !self.request.ended {
-            self.phase = Phase::Linger { told: false, left: crate::http1::limits::LINGER };
-            self.deadline = env.now + env.policy.linger_timeout;
-            return self.lingering(false, crate::http1::limits::LINGER);
+            self.linger(env);
+            return self.lingering(env, false);
         }
         self.phase = Phase::Over;
         let keep_client = !linger && self.keeps();
         Step::Finished(Fate { keep_client, keep_server: false, sign: Sign::Nothing })
     }
 
-    pub(super) fn lingering(&mut self, told: bool, left: u32) -> Step {
+    /// What still comes is thrown away from now on, so that the answer reaches a client that sends first and reads then: a
+    /// close over unread bytes is a reset, which may overtake it. How much comes does not matter, how long it takes does.
+    pub(super) fn linger(&mut self, env: &Env) {
+        self.phase = Phase::Linger { told: false };
+        self.deadline = env.now + env.policy.linger_timeout;
+        self.latest = Some(env.now + env.policy.linger_time);
+    }
+
+    pub(super) fn lingering(&mut self, env: &Env, told: bool) -> Step {
         if !told {
-            self.phase = Phase::Linger { told: true, left };
+            self.phase = Phase::Linger { told: true };
             return Step::Shutdown(Side::Client);
         }
-        let thrown = self.request.window.as_ref().map_or(0, |window| window.all().len());
-        let left = u32::try_from(thrown).map_or(0, |thrown| left.saturating_sub(thrown));
-        if let Some(window) = &mut self.request.window {
+        if let Some(window) = self.request.window.as_mut().filter(|window| !window.is_empty()) {
             window.clear();
+            if self.patience.goes_on() {
+                self.deadline = env.now + env.policy.linger_timeout;
+            }
         }
         if self.request.ended {
             return self.close(Sign::Nothing);
         }
-        if left == 0 {
+        if self.latest.is_some_and(|latest| env.now >= latest) {
             self.because("linger");
             return self.close(Sign::Nothing);
         }
-        self.phase = Phase::Linger { told, left };
         Step::Wait
     }
 }

@@ -61,6 +61,12 @@ impl Heads {
         Self::default()
     }
 
+    /// Bytes of the response head, which is bounded.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn response_len(&self) -> u32 {
+        self.response_end as u32
+    }
+
     /// Looks for the end of the response head that `bytes` begin with; `true` when it was found and is understood.
     ///
     /// # Errors

@@ -13,7 +13,6 @@ use super::request::RequestHalf;
 use super::response::ResponseHalf;
 use super::retry::{self, Failure, Verdict};
 use crate::http1::framing::Version;
-use crate::http1::limits;
 use crate::http1::reserved::Reserved;
 use crate::http1::scan::Scan;
 
@@ -27,6 +26,8 @@ pub struct Exchange {
     /// Of the head that is awaited: the request's, then the response's.
     pub(super) scan: Scan,
     pub(super) deadline: Instant,
+    /// The deadline is no later than this, whatever moves.
+    pub(super) latest: Option<Instant>,
     pub(super) patience: Patience,
     /// Servers tried, the present one included.
     pub(super) tries: u32,
@@ -34,6 +35,8 @@ pub struct Exchange {
     pub(super) reused: bool,
     pub(super) idempotent: bool,
     pub(super) head_request: bool,
+    /// Where the exchange ends on the server's connection is not certain ([`retry::unexpected_body`]).
+    pub(super) blurred: bool,
     /// The client was promised that its connection goes on.
     pub(super) keep: bool,
     pub(super) continued: bool,
@@ -49,8 +52,8 @@ pub struct Exchange {
     pub(super) moved: bool,
     /// Something happened that the next step may answer.
     pub(super) stirred: bool,
-    /// The status that another server may better, and the answer if none can.
-    pub(super) last_failure: Option<(u16, &'static str)>,
+    /// What another server may better, and the answer if none can.
+    pub(super) last_failure: Option<Failure>,
     /// Why ELB answered itself, or cut.
     reason: Option<&'static str>,
 }
@@ -65,11 +68,13 @@ impl Exchange {
             response: ResponseHalf::new(),
             scan: Scan::default(),
             deadline: env.now + env.policy.client_header_timeout,
+            latest: None,
             patience: Patience::new(),
             tries: 0,
             reused: false,
             idempotent: false,
             head_request: false,
+            blurred: false,
             keep: false,
             continued: false,
             client_failed: false,
@@ -94,7 +99,7 @@ impl Exchange {
         self.patience.rest();
         (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
         (self.server_failed, self.unacceptable, self.switching) = (false, false, false);
-        (self.drop, self.last_failure, self.reason) = (None, None, None);
+        (self.drop, self.last_failure, self.reason, self.latest) = (None, None, None, None);
     }
 
     /// Ready for another client.
@@ -183,7 +188,7 @@ impl Exchange {
             Phase::Relay => self.relay(env),
             Phase::Tunnel { .. } => self.tunnel(),
             Phase::Reply { linger } => self.replying(env, linger),
-            Phase::Linger { told, left } => self.lingering(told, left),
+            Phase::Linger { told } => self.lingering(env, told),
         };
         // A transition may have asked for the server connection to go first.
         match (step, self.drop.take()) {
@@ -203,6 +208,7 @@ impl Exchange {
             Ok(true) => {
                 let method = heads.asked.head.method.of(self.request.unread());
                 (self.idempotent, self.head_request) = (retry::idempotent(method), method == b"HEAD");
+                self.blurred = !self.request.done && retry::unexpected_body(method);
                 self.phase = Phase::Route;
                 Step::Route
             }
@@ -272,6 +278,7 @@ impl Exchange {
                         return self.hold(env);
                     }
                     self.response.switch(heads);
+                    self.latest = None;
                     self.request.forfeit();
                     self.phase = Phase::Tunnel { told_server: false, told_client: false };
                     return self.tunnel();
@@ -280,7 +287,7 @@ impl Exchange {
                 Step::Wait
             }
             status @ 100..200 => {
-                if self.response.interim >= limits::INTERIM_RESPONSES {
+                if self.response.has_said_enough(heads) {
                     self.failed_attempt(env, Failure::Broken { invalid: true });
                     return Step::Wait;
                 }

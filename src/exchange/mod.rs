@@ -5,6 +5,7 @@ mod deadline;
 mod finish;
 mod flow;
 mod heads;
+mod interim;
 mod invariants;
 mod machine;
 mod phase;

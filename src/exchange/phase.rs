@@ -48,12 +48,10 @@ pub enum Phase {
         /// The request was not read to its end.
         linger: bool,
     },
-    /// The answer is out; what still comes is thrown away, up to a limit.
+    /// The answer is out; what still comes is thrown away, for a time.
     Linger {
         /// The client was told that nothing follows.
         told: bool,
-        /// Bytes that may still be thrown away.
-        left: u32,
     },
     /// Nothing more happens.
     Over,
@@ -171,8 +169,12 @@ pub struct Policy {
     pub server_timeout: Duration,
     /// Silence of both ends of a tunnel.
     pub tunnel_timeout: Duration,
-    /// Longest wait for the rest of a refused request.
+    /// Longest wait for the head of an answer once the client has sent its end of input.
+    pub half_close_timeout: Duration,
+    /// Longest wait for more of a request that was answered before it was read.
     pub linger_timeout: Duration,
+    /// How long it is read on at most, however much comes.
+    pub linger_time: Duration,
     /// Longest request body, in bytes.
     pub max_body: u64,
     /// Longest request head, in bytes.

@@ -8,15 +8,17 @@ use super::machine::Exchange;
 use super::phase::{Env, Phase, Sign, Step};
 use super::response::Client;
 use crate::http1::error::Refusal;
-use crate::http1::limits;
 
 impl Exchange {
     /// The response that was found is the client's.
     pub(super) fn commit(&mut self, env: &Env, heads: &mut Heads) {
         let request = &mut self.request;
         let client = Client { version: request.version, takes_trailers: request.takes_trailers };
-        let keep = request.keep_alive && !env.draining;
+        // What is not read of the request would have to be, before the next could be: nobody knows how long that takes.
+        let keep = request.keep_alive && request.done && !env.draining;
         request.forfeit();
+        self.blurred |= heads.response.withheld;
+        self.latest = None;
         self.keep = self.response.commit(heads, client, keep);
         self.phase = Phase::Relay;
     }
@@ -53,13 +55,13 @@ impl Exchange {
             client_ended: self.request.ended && self.request.unread().is_empty(),
             server_keeps: self.response.keep_alive,
             server_spoiled: self.response.spoiled() || self.server_failed,
+            blurred: self.blurred,
             status: self.response.status,
         });
         if !self.request.done && !self.request.ended {
             self.drop = Some(fate.sign);
             self.request.discard();
-            self.phase = Phase::Linger { told: false, left: limits::LINGER };
-            self.deadline = env.now + env.policy.linger_timeout;
+            self.linger(env);
             return Step::Wait;
         }
         self.phase = Phase::Over;

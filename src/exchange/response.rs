@@ -11,9 +11,9 @@ use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
 use crate::http1::framing::{Framing, Version};
+use crate::http1::reply;
 use crate::http1::rewrite::{self, Persistence};
 use crate::http1::scan::Scan;
-use crate::http1::{limits, reply};
 
 /// How the body goes to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) struct Client {
 pub(super) struct ResponseHalf {
     pub(super) window: Option<Buf>,
     /// What leaves before the window: heads that did not go into it, sizes of chunks, ELB's own answers.
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     out_sent: usize,
     /// Where in `out` the final head begins, until something of it has left.
     final_at: Option<usize>,
@@ -52,8 +52,9 @@ pub(super) struct ResponseHalf {
     wrapped: bool,
     /// The server would like to use its connection again.
     pub(super) keep_alive: bool,
-    /// Interim responses seen.
+    /// Interim responses seen, and their bytes.
     pub(super) interim: u8,
+    pub(super) interim_bytes: u32,
     /// The status of the final head, or of a switch, that the client gets; 0 before that.
     pub(super) status: u16,
     /// The body has been read to its end.
@@ -83,6 +84,7 @@ impl ResponseHalf {
             wrapped: false,
             keep_alive: false,
             interim: 0,
+            interim_bytes: 0,
             status: 0,
             done: false,
             begun: false,
@@ -96,7 +98,7 @@ impl ResponseHalf {
         self.restart();
         self.out.clear();
         self.out.shrink_to(FIRST_WINDOW);
-        (self.out_sent, self.tail, self.interim) = (0, Tail::new(End::Own), 0);
+        (self.out_sent, self.tail, self.interim, self.interim_bytes) = (0, Tail::new(End::Own), 0, 0);
         (self.until_close, self.wrapped, self.status, self.joined) = (false, false, 0, false);
     }
 
@@ -136,27 +138,10 @@ impl ResponseHalf {
         heads.response.upgrade.map_or(&[], |protocol| protocol.of(self.unjudged()))
     }
 
-    fn skip_head(&mut self, heads: &Heads) {
+    pub(super) fn skip_head(&mut self, heads: &Heads) {
         if let Some(window) = &mut self.window {
             window.remove(heads.response_end);
         }
-    }
-
-    /// An interim response was found; it goes on to the client, or ends here.
-    pub(super) fn interim(&mut self, heads: &Heads, pass: bool) {
-        self.interim += 1;
-        if pass && self.out.len() < limits::INTERIM_BACKLOG {
-            self.drop_sent_out();
-            let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
-            rewrite::interim(&mut self.out, bytes, &heads.response);
-        }
-        self.skip_head(heads);
-    }
-
-    /// Tells the client to go on with its body.
-    pub(super) fn say_continue(&mut self) {
-        self.drop_sent_out();
-        self.out.extend_from_slice(reply::CONTINUE);
     }
 
     /// The protocol is switched: the 101 goes to the client, and all that follows is not HTTP.
@@ -269,7 +254,7 @@ impl ResponseHalf {
         (self.tail, self.done, self.until_close) = (Tail::new(End::Own), true, false);
     }
 
-    fn drop_sent_out(&mut self) {
+    pub(super) fn drop_sent_out(&mut self) {
         if self.out_sent == self.out.len() {
             self.out.clear();
             (self.out_sent, self.final_at) = (0, None);

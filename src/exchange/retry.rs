@@ -62,12 +62,23 @@ pub(super) fn decide(failure: Failure, attempt: Attempt) -> Verdict {
         // A pooled connection that the server closed as the request went out says nothing about the server.
         Failure::Broken { invalid: false } if attempt.stale && safe => Verdict::Again,
         _ if safe && attempt.tries_left && !asked => Verdict::Next,
-        Failure::Connect { timeout: true } => Verdict::Give(504, "connect-timeout"),
-        Failure::Connect { timeout: false } => Verdict::Give(502, "connect-failed"),
-        Failure::Broken { invalid: true } => Verdict::Give(502, "bad-response"),
-        Failure::Broken { invalid: false } => Verdict::Give(502, "server-closed"),
-        Failure::Silence => Verdict::Give(504, "server-timeout"),
-        Failure::Status => Verdict::Give(0, "server-status"),
+        _ => {
+            let (status, reason) = answer(failure);
+            Verdict::Give(status, reason)
+        }
+    }
+}
+
+/// The answer when no other server is asked: a status and a word.
+#[must_use]
+pub(super) fn answer(failure: Failure) -> (u16, &'static str) {
+    match failure {
+        Failure::Connect { timeout: true } => (504, "connect-timeout"),
+        Failure::Connect { timeout: false } => (502, "connect-failed"),
+        Failure::Broken { invalid: true } => (502, "bad-response"),
+        Failure::Broken { invalid: false } => (502, "server-closed"),
+        Failure::Silence => (504, "server-timeout"),
+        Failure::Status => (0, "server-status"),
     }
 }
 
@@ -91,6 +102,13 @@ pub(super) fn idempotent(method: &[u8]) -> bool {
         method,
         b"GET" | b"HEAD" | b"PUT" | b"DELETE" | b"OPTIONS" | b"TRACE" | b"PROPFIND" | b"REPORT" | b"SEARCH"
     )
+}
+
+/// Whether a body is nothing that servers expect with this method, so that some do not read it: they take it for the next
+/// request then, and their answer to that would be the next client's.
+#[must_use]
+pub(super) fn unexpected_body(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"DELETE" | b"OPTIONS")
 }
 
 #[cfg(test)]

@@ -118,6 +118,12 @@ impl Declared {
         })
     }
 
+    /// Whether bytes of a body are announced.
+    #[must_use]
+    pub fn announces(self) -> bool {
+        self.chunked || self.length.is_some_and(|length| length > 0)
+    }
+
     fn consistent(self, version: Version) -> Result<(), Refusal> {
         if self.chunked && self.length.is_some() {
             return Err(Refusal::TwoFramings);

@@ -27,15 +27,18 @@ pub const CHUNK_DIGITS: usize = 16;
 pub const TRAILERS: usize = 8 * 1024;
 /// Most trailer fields.
 pub const TRAILER_FIELDS: usize = 32;
-/// Interim (1xx) responses to one request.
-pub const INTERIM_RESPONSES: u8 = 16;
+/// Interim (1xx) responses to one request: a page has a few dozen things to hint at, and some servers hint one by one.
+pub const INTERIM_RESPONSES: u8 = 64;
+/// Bytes of them together; a final head may be as long.
+pub const INTERIM_BYTES: u32 = 256 * 1024;
 /// Bytes of interim responses that wait for a client; it may not read before it has sent its body, and need not wait for
 /// them. What comes above is dropped.
 pub const INTERIM_BACKLOG: usize = 64 * 1024;
 /// Bytes that move a deadline: of a request body, to a client that reads, to a server or of its response head. A peer
 /// that offers less, byte by byte, holds a connection and means nothing by it; the slowest modem has it in a second.
 pub const PROGRESS: u32 = 1024;
-/// Bytes thrown away after an early answer, so that the client can read it before the reset.
-pub const LINGER: u32 = 256 * 1024;
-/// How long what still comes is thrown away for that (nginx's `lingering_timeout`).
-pub const LINGER_TIME: Duration = Duration::from_secs(5);
+/// How long more of a request is waited for that was answered before it was read, so that the client can read the answer
+/// before the reset (nginx's `lingering_timeout`).
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long such a request is read on at most, however much comes (nginx's `lingering_time`).
+pub const LINGER_TIME: Duration = Duration::from_secs(30);

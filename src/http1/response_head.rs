@@ -28,6 +28,8 @@ pub struct ResponseHead {
     pub upgrade: Option<Span>,
     /// It announced trailers.
     pub announces_trailers: bool,
+    /// It announced a body that is none by rule, as HEAD, 204 and 304 have none.
+    pub withheld: bool,
     /// Stretches of whole lines that pass on.
     pub runs: Vec<Span>,
 }
@@ -42,6 +44,7 @@ impl Default for ResponseHead {
             keep_alive: false,
             upgrade: None,
             announces_trailers: false,
+            withheld: false,
             runs: Vec::new(),
         }
     }
@@ -114,6 +117,7 @@ impl ResponseHead {
         run.end(end - 2, &mut self.runs);
         let bodiless = head_request || lengthless || self.status == 304;
         self.framing = declared.of_response(self.version, bodiless)?;
+        self.withheld = bodiless && declared.announces();
         self.upgrade = self.upgrade.filter(|_| connection.upgrade);
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
         if connection.names_fields()? {

@@ -195,6 +195,10 @@ pub(super) struct TimeoutArgs {
     #[arg(long, env = "ELB_TUNNEL_TIMEOUT", value_name = "TIME", default_value = "1h", value_parser = units::duration)]
     pub(super) tunnel_timeout: Duration,
 
+    /// How long the answer may take to begin once its client has sent its end of input; 0 cancels at once
+    #[arg(long, env = "ELB_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = units::duration_or_zero)]
+    pub(super) half_close_timeout: Duration,
+
     /// From the signal to stop until what still runs is cut
     #[arg(long, env = "ELB_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = units::duration_or_zero)]
     pub(super) drain_timeout: Duration,

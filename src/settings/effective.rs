@@ -59,6 +59,8 @@ pub struct Settings {
     pub server_keepalive_timeout: Duration,
     /// Silence both ways on an upgraded connection.
     pub tunnel_timeout: Duration,
+    /// How long an answer may take to begin once its client has sent its end of input; nothing cancels at once.
+    pub half_close_timeout: Duration,
     /// From the order to drain until what still runs is cut; zero cuts at once.
     pub drain_timeout: Duration,
     /// Idle connections kept for each server by each worker; zero keeps none.
@@ -160,6 +162,7 @@ impl Settings {
             server_timeout: args.timeouts.server_timeout,
             server_keepalive_timeout: args.timeouts.server_keepalive_timeout,
             tunnel_timeout: args.timeouts.tunnel_timeout,
+            half_close_timeout: args.timeouts.half_close_timeout,
             drain_timeout: args.timeouts.drain_timeout,
             server_idle_max: usize::try_from(args.limits.server_idle_max).unwrap_or(usize::MAX),
             max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
@@ -318,11 +321,12 @@ impl Settings {
                 if self.host_as_received { "as received" } else { "normalized" }
             ),
             format!(
-                "client timeouts: keep-alive {}, head {}, body {}, write {}",
+                "client timeouts: keep-alive {}, head {}, body {}, write {}, half-close {}",
                 Span(self.keepalive_timeout),
                 Span(self.client_header_timeout),
                 Span(self.client_body_timeout),
-                Span(self.client_write_timeout)
+                Span(self.client_write_timeout),
+                Span(self.half_close_timeout)
             ),
             format!(
                 "server timeouts: connect {}, silence {}, keep-alive {}; tunnels {}; drain {}",

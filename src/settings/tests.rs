@@ -74,6 +74,7 @@ const ROWS: &[Row] = &[
     }),
     ("--server-idle-max", "ELB_SERVER_IDLE_MAX", "0", |s| s.server_idle_max.to_string()),
     ("--tunnel-timeout", "ELB_TUNNEL_TIMEOUT", "8s", |s| whole_seconds(s.tunnel_timeout)),
+    ("--half-close-timeout", "ELB_HALF_CLOSE_TIMEOUT", "0s", |s| whole_seconds(s.half_close_timeout)),
     ("--drain-timeout", "ELB_DRAIN_TIMEOUT", "9s", |s| whole_seconds(s.drain_timeout)),
     ("--max-body", "ELB_MAX_BODY", "1234", |s| s.max_body.to_string()),
     ("--max-head", "ELB_MAX_HEAD", "4321", |s| s.max_head.to_string()),
@@ -121,6 +122,7 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!((s.connect_timeout, s.server_timeout), (seconds(3), seconds(30)));
     assert_eq!((s.server_keepalive_timeout, s.server_idle_max), (seconds(60), 64));
     assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
+    assert_eq!(s.half_close_timeout, seconds(5));
     assert_eq!((s.max_body, s.max_head, s.max_buffers), (50 << 20, 64 << 10, 1 << 30));
     assert_eq!((s.max_connections, s.max_connections_per_client, s.retries), (None, 0, 3));
 }

@@ -6,7 +6,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Every reason for which something is refused, cut or closed, by the alphabet.
-pub const REASONS: [&str; 63] = [
+pub const REASONS: [&str; 64] = [
     "accept-failed",
     "admin-busy",
     "admin-refused",
@@ -38,6 +38,7 @@ pub const REASONS: [&str; 63] = [
     "connect-failed",
     "connect-refused",
     "connect-timeout",
+    "half-close-timeout",
     "head-too-long",
     "idle-closed",
     "keepalive-timeout",

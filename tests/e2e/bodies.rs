@@ -205,3 +205,28 @@ fn a_body_that_is_cut_short_never_looks_whole_to_the_server() {
     }
     assert_eq!(server.requests().len(), 0);
 }
+
+#[test]
+fn what_comes_behind_an_early_answer_is_read_for_a_time_however_much_it_is() {
+    // 404 is ELB's own answer, the other a server's.
+    let server = Server::start(|talk| {
+        talk.head()?;
+        talk.send("HTTP/1.1 403 No\r\nContent-Length: 4\r\n\r\nstop")?;
+        while !talk.some()?.is_empty() {}
+        Ok(())
+    });
+    let elb = Elb::before(&[&server]);
+    for (host, status) in [(SITE, 403), ("nobody.test", 404)] {
+        let mut client = elb.client();
+        client.send(format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 30000000\r\n\r\n"));
+        // A client that sends all before it reads: a reset would take the answer from it.
+        let piece = vec![b'x'; 1_000_000];
+        for _ in 0..30 {
+            client.send(&piece);
+        }
+        let answer = client.response();
+        assert_eq!((answer.status(), answer.head.get("Connection")), (status, Some("close")));
+        client.finish();
+        client.ended();
+    }
+}

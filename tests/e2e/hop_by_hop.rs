@@ -191,3 +191,49 @@ fn a_server_is_asked_again_on_its_connection_when_both_messages_ended_exactly() 
         assert_eq!(server.connections(), if stays { 1 } else { 3 }, "{head:?}");
     }
 }
+
+#[test]
+fn a_server_is_not_asked_again_on_a_connection_that_may_still_have_something_to_say() {
+    let length = "Content-Length: 2\r\n\r\nhi";
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let answers = [
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\n\r\n",
+    ];
+    for (request, line, stays) in [
+        ("HEAD /0", "\r\n", true),
+        ("HEAD /1", "\r\n", false),
+        ("HEAD /2", "\r\n", false),
+        ("GET /3", "\r\n", true),
+        ("GET /4", "\r\n", false),
+        ("GET /5", "\r\n", false),
+        ("GET /6", "\r\n", true),
+        ("GET /0", length, false),
+        ("GET /0", chunks, false),
+        ("GET /0", "Content-Length: 0\r\n\r\n", true),
+        ("HEAD /0", length, false),
+        ("DELETE /0", length, false),
+        ("DELETE /0", chunks, false),
+        ("DELETE /0", "\r\n", true),
+        ("OPTIONS /0", length, false),
+        ("PUT /0", length, true),
+        ("POST /0", chunks, true),
+        ("PROPFIND /0", length, true),
+    ]
+    .map(|(line, rest, stays)| (format!("{line} HTTP/1.1\r\nHost: {SITE}\r\n{rest}"), line, stays))
+    {
+        let says: Vec<_> = answers.iter().map(|says| (says.as_bytes(), Waits)).collect();
+        let server = actor(&says);
+        let elb = Launch::serving(&rules::site(&[&server])).workers(1).start();
+        let mut client = elb.client();
+        for _ in 0..3 {
+            assert!(client.ask(&request).status() < 400);
+        }
+        assert_eq!(server.connections(), if stays { 1 } else { 3 }, "{line} {request:?}");
+    }
+}

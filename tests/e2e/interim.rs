@@ -47,7 +47,7 @@ fn interim_responses_reach_http_1_1_and_never_1_0() {
 #[test]
 fn interim_responses_are_counted() {
     let flood = |count: usize| [&b"HTTP/1.1 103 Early\r\n\r\n".repeat(count)[..], FINAL].concat();
-    let (most, more, endless) = (flood(16), flood(17), flood(1000));
+    let (most, more, endless) = (flood(64), flood(65), flood(1000));
     let (_server, elb) = stage(&[(&most, Waits), (&more, Closes), (&endless, Closes)]);
     assert_eq!(hear(&elb, "GET /0 HTTP/1.1", "").0, most);
     for path in ["/1", "/2"] {
@@ -152,6 +152,7 @@ fn an_early_answer_arrives_while_the_upload_still_runs() {
     client.send(format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 100000\r\n\r\nbegin"));
     let answer = client.response();
     assert_eq!((answer.status(), answer.text().as_str()), (413, "stop"));
+    assert_eq!(answer.head.get("Connection"), Some("close"), "the next request would meet the end");
     let _ = client.try_send(get(SITE, "/smuggled"));
     go.send(()).expect("a server that waits");
     client.finish();

@@ -245,3 +245,70 @@ fn a_client_that_goes_away_while_waiting_frees_the_server() {
 
     assert!(endings.recv_timeout(PATIENCE).expect("the server to be let go"));
 }
+
+/// A server that answers `/N` N milliseconds after it was asked, unless it is let go; says each time whether it was.
+fn slow() -> (Server, mpsc::Receiver<bool>) {
+    let (told, tells) = mpsc::channel();
+    let server = Server::start(move |talk| {
+        while let Some(request) = talk.request()? {
+            let pause = request.head.target()[1..].parse().unwrap_or(0);
+            talk.hurry(std::time::Duration::from_millis(pause))?;
+            let let_go = talk.some().is_ok_and(|bytes| bytes.is_empty());
+            talk.hurry(PATIENCE)?;
+            told.send(let_go).expect("a test that listens");
+            if let_go {
+                return Ok(());
+            }
+            talk.send(ok("late"))?;
+        }
+        Ok(())
+    });
+    (server, tells)
+}
+
+#[test]
+fn a_client_that_has_said_all_is_answered_if_the_answer_begins_in_time() {
+    let (server, tells) = slow();
+    let elb = Elb::before(&[&server]);
+    let mut client = elb.client();
+    client.send(get(SITE, "/400"));
+    client.finish();
+    assert_eq!(client.response().text(), "late");
+    client.ended();
+    assert!(!tells.recv_timeout(PATIENCE).expect("an answer"));
+}
+
+#[test]
+fn the_server_of_a_client_that_has_said_all_is_let_go_when_the_answer_does_not_begin_in_time() {
+    let (server, tells) = slow();
+    for time in ["300ms", "0"] {
+        let elb = Launch::serving(&rules::site(&[&server]))
+            .flag(&format!("--half-close-timeout={time}"))
+            .flag("--server-timeout=1h")
+            .start();
+        let mut client = elb.client();
+        client.send(get(SITE, "/20000"));
+        client.finish();
+        client.ended();
+        assert!(tells.recv_timeout(PATIENCE).expect("the server to be let go"), "{time}");
+        let counted = || elb.admin().get("workers")["all"]["refused"]["half-close-timeout"] == 1;
+        wait::until("the number", || counted().then_some(()));
+        // A body and a tunnel end by themselves, and a client that is there is waited for.
+        let mut patient = elb.client();
+        assert_eq!(patient.ask(get(SITE, "/700")).text(), "late");
+        assert!(!tells.recv_timeout(PATIENCE).expect("an answer"));
+    }
+}
+
+#[test]
+fn requests_behind_each_other_and_then_the_end_are_all_answered() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--half-close-timeout=1s").start();
+    let mut client = elb.client();
+    client.send(get(SITE, "/").repeat(200));
+    client.finish();
+    for _ in 0..200 {
+        assert_eq!(client.response().text(), "a");
+    }
+    client.ended();
+}

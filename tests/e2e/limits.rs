@@ -24,7 +24,7 @@ fn faulty(talk: &mut Conversation) -> io::Result<()> {
             "/short" => return talk.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
             "/closes" => return Ok(()),
             "/garbage" => return talk.send("garbage\r\n\r\n"),
-            "/hints" => return talk.send("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(17)),
+            "/hints" => return talk.send("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(65)),
             "/large" => {
                 talk.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")?;
                 let piece = vec![b'x'; 64 << 10];

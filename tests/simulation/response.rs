@@ -258,7 +258,7 @@ pub(crate) fn spoil(response: &mut Response, request: &Request, chance: &mut Cha
         }
         (4, ..) => {
             let hints = format!("HTTP/1.1 103 Hints\r\nX-Interim: {}\r\n\r\n", response.request);
-            response.wire = [hints.repeat(20).into_bytes(), std::mem::take(&mut response.wire)].concat();
+            response.wire = [hints.repeat(65).into_bytes(), std::mem::take(&mut response.wire)].concat();
             (response.whole, response.sound, response.keeps) = (never, false, false);
         }
         _ => {}

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use elb::exchange::{Env, Exchange, Heads, Need, Policy, Side, Step};
+use elb::exchange::{Env, Exchange, Heads, Need, Phase, Policy, Side, Step};
 use elb::http1::buf::Buf;
 
 use crate::chance::Chance;
@@ -22,6 +22,8 @@ const TURNS: usize = 400_000;
 const WAITS: usize = 2_000;
 /// How long a connection rests between requests.
 pub(crate) const KEEP_ALIVE: u64 = 65_000;
+/// How long an answer may take to begin when its client has said all.
+const HALF_CLOSED: Duration = Duration::from_secs(5);
 
 /// Everything there is.
 pub(crate) struct World {
@@ -75,6 +77,8 @@ pub(crate) struct World {
     /// The client was told that nothing more will come.
     pub(crate) client_told: bool,
     pub(crate) expirations: usize,
+    /// The client had said all and was not waited for any longer.
+    pub(crate) let_go: bool,
     lent: [usize; 2],
     pub(crate) log: Option<Vec<String>>,
 }
@@ -87,7 +91,9 @@ fn policy() -> Policy {
         connect_timeout: Duration::from_secs(3),
         server_timeout: Duration::from_secs(30),
         tunnel_timeout: FARTHEST,
+        half_close_timeout: HALF_CLOSED,
         linger_timeout: Duration::from_secs(5),
+        linger_time: Duration::from_secs(30),
         max_body: MAX_BODY as u64,
         max_head: MAX_HEAD,
         tries: 3,
@@ -145,6 +151,7 @@ impl World {
             connections: 0,
             client_told: false,
             expirations: 0,
+            let_go: false,
             lent: [0; 2],
             log: log.then(Vec::new),
         }
@@ -197,11 +204,27 @@ impl World {
 
     /// When the exchange's time is over, which is never far.
     fn deadline(&mut self) -> u64 {
+        if self.client.ended {
+            self.ask(Exchange::half_closed);
+        }
         let deadline = self.ask(Exchange::deadline);
         let ahead = deadline.saturating_duration_since(self.start + Duration::from_millis(self.now));
+        let waits = matches!(self.exchange.phase(), Phase::Connect { .. } | Phase::Await);
+        if self.client.ended && waits && !self.exchange.wants(Side::Client) && !self.starved {
+            assert!(
+                ahead <= HALF_CLOSED || self.is_unread(),
+                "a server is kept for a client that may be gone"
+            );
+        }
         assert!(ahead <= FARTHEST, "the deadline is {ahead:?} ahead");
         let at = deadline.saturating_duration_since(self.start);
         u64::try_from(at.as_millis()).expect("a time within the run")
+    }
+
+    /// Bytes of the request that is under way are still to be read.
+    fn is_unread(&self) -> bool {
+        let request = &self.client.requests[self.current()];
+        !self.client.inbound.is_empty() && request.wire.len() > request.head
     }
 
     /// The peers do what they do by themselves.
@@ -258,6 +281,10 @@ impl World {
         self.note(|| format!("the deadline passes in {phase:?}"));
         let call = if self.starved { Exchange::starved } else { Exchange::expired };
         if let Step::Close { reset, .. } = self.ask(call) {
+            if self.exchange.take_reason() == Some("half-close-timeout") {
+                assert!(self.client.ended, "let go, and the client had not said all");
+                self.let_go = true;
+            }
             self.end(if reset { Closing::Reset } else { Closing::Orderly });
         } else {
             self.turn();

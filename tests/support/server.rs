@@ -254,6 +254,11 @@ impl Conversation {
         self.wire.send(bytes.as_ref())
     }
 
+    /// How long reading may take from now on.
+    pub(crate) fn hurry(&mut self, patience: Duration) -> io::Result<()> {
+        self.wire.stream().set_read_timeout(Some(patience.max(Duration::from_millis(1))))
+    }
+
     /// Keeps this end's kernel buffers small: in the world they are another machine's, here they are of the same stock.
     pub(crate) fn narrow(&self) -> io::Result<()> {
         socket2::SockRef::from(self.wire.stream()).set_send_buffer_size(16 << 10)

@@ -1,6 +1,7 @@
 //! What servers and clients do wrong, late, or halfway.
 
 use super::*;
+use crate::http1::limits;
 
 #[test]
 fn a_connection_that_comes_after_its_deadline_is_nobodys() {
@@ -205,13 +206,30 @@ fn interim_responses_do_not_pile_up() {
     let mut play = Play::new();
     play.client(GET);
     play.deaf = true;
-    for _ in 0..limits::INTERIM_RESPONSES {
+    for _ in 0..16 {
         play.server(&format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(15_000)));
     }
     let waiting: usize = play.exchange.out(Side::Client).iter().map(|slice| slice.len()).sum();
     assert!(waiting < limits::INTERIM_BACKLOG + 16_000, "{waiting}");
     play.deaf = false;
     assert!(play.server(OK).client_saw().ends_with(OK));
+}
+
+#[test]
+fn interim_responses_are_bounded_in_number_and_in_bytes() {
+    let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
+    let most = usize::from(limits::INTERIM_RESPONSES);
+    let long = format!("HTTP/1.1 103 Early Hints\r\nLink: {}\r\n\r\n", "x".repeat(15_000));
+    let few = limits::INTERIM_BYTES as usize / long.len();
+    for (said, most) in [(hint, most), (&long, few)] {
+        let mut play = Play::new();
+        let text = play.client(GET).server(&said.repeat(most)).server(OK).client_saw();
+        assert!(text.ends_with(OK) && text.len() == most * said.len() + OK.len());
+        let mut play = Play::new();
+        play.servers = 1;
+        let text = play.client(GET).server(&said.repeat(most + 1)).client_saw();
+        assert!(text.contains("\r\nX-ELB-Reason: bad-response\r\n"), "{most}");
+    }
 }
 
 #[test]

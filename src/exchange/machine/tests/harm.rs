@@ -124,3 +124,78 @@ fn what_a_held_tunnel_brings_gets_no_more_room_than_is_there() {
     play.client("abcde").client_saw();
     assert!(play.exchange.wants(Side::Server));
 }
+
+#[test]
+fn an_answer_to_a_client_that_has_said_all_has_some_time_to_begin() {
+    let told = |play: &mut Play| {
+        let env = play.env.clone();
+        play.exchange.half_closed(&env);
+    };
+    let mut late = Play::new();
+    late.client(GET);
+    told(&mut late);
+    assert_eq!(late.patience(), 6);
+    late.seconds(2);
+    told(&mut late);
+    assert_eq!(late.patience(), 4, "from when it was known");
+    late.time_passes();
+    assert_eq!(
+        (late.client_saw().as_str(), late.last()),
+        ("", Step::Close { reset: false, sign: Sign::Nothing })
+    );
+
+    let mut connecting = Play::new();
+    connecting.hold = true;
+    connecting.client(GET);
+    told(&mut connecting);
+    assert_eq!(connecting.patience(), 3, "nobody waits longer than else");
+
+    let mut begun = Play::new();
+    begun.client(GET);
+    told(&mut begun);
+    begun.server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    assert_eq!(begun.patience(), 30);
+
+    let mut next = Play::new();
+    next.client(&GET.repeat(2));
+    told(&mut next);
+    next.seconds(5).server(OK);
+    told(&mut next);
+    assert_eq!(next.patience(), 6, "each answer has its own time");
+
+    let mut body = Play::new();
+    body.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab");
+    told(&mut body);
+    assert_eq!(body.patience(), 61, "its end is still in the kernel, and so may be the rest");
+
+    let mut tunnel = Play::new();
+    tunnel.client("GET /p HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n");
+    told(&mut tunnel);
+    tunnel.server(SWITCH);
+    assert_eq!(tunnel.patience(), 3600);
+}
+
+#[test]
+fn what_comes_behind_an_answer_is_read_for_a_time() {
+    let early = || {
+        let mut play = Play::new();
+        play.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc").server(OK);
+        assert!(play.client_saw().contains("\r\nConnection: close\r\n"));
+        assert_eq!((play.exchange.phase(), play.patience()), (Phase::Linger { told: true }, 5));
+        play
+    };
+    let mut silent = early();
+    silent.seconds(4).client("abc");
+    assert_eq!(silent.patience(), 1, "a few bytes are nothing");
+    assert!(matches!(silent.time_passes().last(), Step::Close { .. }));
+    let mut busy = early();
+    for _ in 0..6 {
+        busy.seconds(4).client(&"x".repeat(100_000));
+        assert_eq!(busy.patience(), 5);
+    }
+    busy.seconds(4).client(&"x".repeat(100_000));
+    assert_eq!(busy.patience(), 2, "that is all the time there is");
+    assert!(matches!(busy.time_passes().last(), Step::Close { .. }));
+    let mut ended = early();
+    assert!(matches!(ended.client("abc").ends(Side::Client).last(), Step::Close { .. }));
+}
