@@ -13,7 +13,7 @@ use super::answers::{Accepted, BegunDump, DumpError, Heard, Progress};
 use super::hub::Hub;
 use crate::model::{Edit, Fault, Library, Prepared};
 
-/// Domains or upstreams that are read on the control thread: some milliseconds at most, and mostly one.
+/// Upstreams that are read on the control thread: a millisecond.
 const AT_ONCE: usize = 32;
 /// Bytes of JSON that are parsed on the control thread: a millisecond.
 pub(super) const BYTES_AT_ONCE: usize = 64 << 10;
@@ -62,12 +62,13 @@ impl HubHandle {
         answer.await.map_err(|_| Gone)
     }
 
-    /// Reads and checks a change before the hub sees it; a large one where nobody waits for the thread.
+    /// Reads and checks a change before the hub sees it; a large one where nobody waits for the thread, and so is any that
+    /// brings patterns, for a few bytes of them can take milliseconds to compile.
     ///
     /// # Errors
     /// What is wrong with it; or that the process is ending.
     pub(super) async fn prepare(&self, edit: Edit) -> Result<Result<Prepared, Fault>, Gone> {
-        if edit.size() <= AT_ONCE {
+        if edit.size() <= AT_ONCE && !matches!(edit, Edit::PutDomains(_)) {
             return Ok(self.library.prepare(edit));
         }
         let library = self.library.clone();
@@ -79,9 +80,6 @@ impl HubHandle {
     /// # Errors
     /// As [`Self::prepare`].
     pub(super) async fn prepare_domains(&self, json: Bytes) -> Result<Option<Result<Prepared, Fault>>, Gone> {
-        if json.len() <= BYTES_AT_ONCE {
-            return Ok(self.library.prepare_domains(&json));
-        }
         let library = self.library.clone();
         tokio::task::spawn_blocking(move || library.prepare_domains(&json)).await.map_err(|_| Gone)
     }
@@ -120,5 +118,44 @@ impl HubHandle {
         let written = outcome.is_ok().then_some(contents);
         self.ask(move |hub| hub.end_dump(written)).await?;
         outcome.map_err(DumpError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Reading on this thread would be done at the first look: there is nothing to wait for.
+    #[tokio::test]
+    async fn a_change_that_brings_patterns_is_read_on_another_thread() {
+        let (questions, _arrive) = mpsc::channel(1);
+        let (_progress, progress) = watch::channel(Progress::default());
+        let handle = HubHandle { questions, progress, library: Library::default() };
+        let rules = json!({"init": "a", "rules": {
+            "a": {"type": "ua", "args": {"pattern": r"\p{L}{5}", "succ": "b", "fail": "b"}},
+            "b": {"type": "backend", "args": {"servername": "up"}}}});
+        let given = json!({"a.test": rules}).as_object().cloned().unwrap();
+        let mut nobody = Context::from_waker(Waker::noop());
+
+        let mut whole = pin!(handle.prepare(Edit::PutDomains(given.clone())));
+        assert!(whole.as_mut().poll(&mut nobody).is_pending());
+        assert!(whole.await.unwrap().is_ok());
+
+        let text = Bytes::from(json!(given).to_string());
+        let mut piecewise = pin!(handle.prepare_domains(text));
+        assert!(piecewise.as_mut().poll(&mut nobody).is_pending());
+        assert!(piecewise.await.unwrap().unwrap().is_ok());
+
+        let names = Edit::DeleteDomains(vec!["a.test".to_owned()]);
+        assert!(
+            matches!(pin!(handle.prepare(names)).poll(&mut nobody), Poll::Ready(_)),
+            "that takes no time"
+        );
     }
 }

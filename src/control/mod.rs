@@ -1,6 +1,7 @@
 //! The control plane: one tokio thread that owns the configuration and everything that is not a request.
 
 mod admin;
+mod ahead;
 mod alarms;
 mod answers;
 mod fleet;

@@ -10,13 +10,13 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until, timeou
 use tracing::{info, warn};
 
 use super::admin::Desk;
+use super::ahead::Ahead;
 use super::handle::Question;
 use super::hub::Hub;
 use super::outages::Outages;
 use super::saver::Saver;
 use super::signals::Order;
 use super::statsd::Statsd;
-use super::store::StoreEvent;
 use crate::link::{Adopted, Cut, Report, ToWorker};
 
 /// The slow pulse: what the store said goes to the state file, what is held back is looked at, and a worker whose mailbox
@@ -38,7 +38,7 @@ pub(super) struct Control {
     pub(super) hub: Hub,
     pub(super) desk: Desk,
     pub(super) questions: mpsc::Receiver<Question>,
-    pub(super) events: mpsc::Receiver<StoreEvent>,
+    pub(super) events: mpsc::Receiver<Ahead>,
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) adoptions: mpsc::Receiver<Adopted>,
     pub(super) orders: mpsc::Receiver<Order>,
@@ -87,7 +87,7 @@ impl Control {
                 Some(report) = self.reports.recv() => self.report(report),
                 Some(question) = self.questions.recv() => self.answer(question),
                 Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => self.desk.adopt(adopted),
-                Some(event) = self.events.recv() => self.hub.store_event(event),
+                Some((event, _foreseen)) = self.events.recv() => self.hub.store_event(event),
                 () = self.hub.resolved() => {}
                 Some(order) = self.orders.recv() => self.order(order),
                 _ = names.tick() => self.hub.refresh_names(true),

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::admin::{Access, Desk};
+use super::ahead::read_ahead;
 use super::handle::HubHandle;
 use super::hub::Hub;
 use super::outages::Outages;
@@ -104,6 +105,7 @@ async fn begin(
         read = load(&mut hub, &mut events, state_file.as_ref(), is_file) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),
     }
+    let events = read_ahead(events, hub.library());
     let (handle, questions) = HubHandle::new(&hub);
     let access = Access::new(&settings.admin, machine().as_deref());
     let mut desk = Desk::new(handle, access);

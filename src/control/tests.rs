@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
 use super::admin::{Access, Api, Desk, Peer, api};
+use super::ahead::read_ahead;
 use super::handle::HubHandle;
 use super::hub::Hub;
 use super::resolve::Resolver;
@@ -133,7 +134,8 @@ impl Rig {
         let (commands_in, commands) = mpsc::channel(8);
         let (store, events) = mpsc::channel(8);
         let (orders, orders_in) = mpsc::channel(4);
-        let mut hub = Hub::new(Library::default(), names, commands_in);
+        let library = Library::default();
+        let mut hub = Hub::new(library.clone(), names, commands_in);
         let (ends, end) = bridge(workers, true).unwrap();
         let first = hub.first(end.workers);
         let (handle, questions) = HubHandle::new(&hub);
@@ -142,7 +144,7 @@ impl Rig {
             hub,
             desk: Desk::new(handle.clone(), access()),
             questions,
-            events,
+            events: read_ahead(events, library),
             reports: end.reports,
             adoptions: end.adoptions,
             orders: orders_in,
@@ -184,11 +186,10 @@ impl Rig {
 
     /// The store lists `contents`.
     pub(super) async fn load(&self, contents: Contents) {
+        let mut progress = self.hub.ask(|hub| hub.watch()).await.unwrap();
+        let before = progress.borrow().heard;
         self.store.send(StoreEvent::Loaded { contents, revision: 1 }).await.unwrap();
-        // The next question is answered after the event only if it is asked after it was taken.
-        while self.store.capacity() < self.store.max_capacity() {
-            sleep(Duration::from_millis(1)).await;
-        }
+        timeout(SOON, progress.wait_for(|now| now.heard != before)).await.unwrap().unwrap();
     }
 }
 

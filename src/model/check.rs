@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::domains::check_name;
 use super::fault::{Fault, Report, step};
+use super::host;
 use super::implicit;
 use super::library::Library;
 use super::prepare::told;
@@ -73,7 +73,7 @@ pub(crate) fn domain(
     library: &Library,
     report: &mut Report,
 ) -> Option<Arc<RuleSet>> {
-    if let Err(message) = check_name(name) {
+    if let Err(message) = host::check_domain(name) {
         report.fault(step(name), message);
         return None;
     }
@@ -137,7 +137,7 @@ mod tests {
         let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
         let expected = [
             "/domains/",
-            "/domains/a~1b/init",
+            "/domains/a~1b",
             "/upstreams/UP1",
             "/upstreams/up3/h:0",
             "/upstreams/up3/h:1",

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Rejected, StoreOutcome};
-use super::fault::{Fault, Report};
+use super::fault::Fault;
+use super::host;
 use super::hosts::{EditableHosts, Hosts};
 use super::implicit::Servernames;
 use super::layers::{Change, Layered, Layers, Stored};
@@ -30,11 +31,6 @@ pub(crate) struct Domains {
     faults: BTreeMap<Arc<str>, Fault>,
     servernames: Servernames,
     hosts: EditableHosts,
-}
-
-/// Checks what may be a domain's name.
-pub(crate) fn check_name(domain: &str) -> Result<(), &'static str> {
-    if domain.is_empty() { Err("a domain needs a name") } else { Ok(()) }
 }
 
 impl Domains {
@@ -130,14 +126,8 @@ impl Domains {
     }
 
     fn read(&self, domain: &str, text: &str, library: &Library) -> Result<Arc<RuleSet>, Fault> {
-        check_name(domain).map_err(|message| Fault::new("", message))?;
-        if let Some(known) = library.known(text) {
-            return Ok(known);
-        }
-        let given =
-            serde_json::from_str(text).map_err(|error| Fault::new("", format!("is not JSON: {error}")))?;
-        let mut report = Report::default();
-        library.read(&given, &mut report).ok_or_else(|| report.first())
+        host::check_domain(domain).map_err(|message| Fault::new("", message))?;
+        library.read_text(text)
     }
 
     fn note(&mut self, domain: &str, change: Change<Arc<RuleSet>>) -> bool {

@@ -4,11 +4,12 @@
 //! thread that has time can read a large change while the control thread goes on. Next: `check` and `domains` read
 //! with it.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::fault::Report;
+use super::fault::{Fault, Report};
 use super::intern::Interner;
 use super::pattern::{Account, Compiled, Pattern, compile};
 use super::ruleset::{RuleSet, Shape};
@@ -31,6 +32,8 @@ struct Shelves {
     names: UpstreamNames,
     shapes: Interner<Shape>,
     sets: Interner<RuleSet>,
+    /// Texts of a store that were read already, and what is wrong with them.
+    faults: HashMap<Box<str>, Fault>,
 }
 
 impl Default for Library {
@@ -67,6 +70,37 @@ impl Library {
         }
         let read = RuleSet::read(given, &text, self, report)?;
         known.or_else(|| Some(self.with(|shelves| shelves.put_set(read))))
+    }
+
+    /// Reads and checks the text of a rule set, unless that was done already.
+    ///
+    /// # Errors
+    /// The first fault.
+    pub(crate) fn read_text(&self, text: &str) -> Result<Arc<RuleSet>, Fault> {
+        if let Some(known) = self.known(text) {
+            return Ok(known);
+        }
+        if let Some(fault) = self.with(|shelves| shelves.faults.get(text).cloned()) {
+            return Err(fault);
+        }
+        let given =
+            serde_json::from_str(text).map_err(|error| Fault::new("", format!("is not JSON: {error}")))?;
+        let mut report = Report::default();
+        self.read(&given, &mut report).ok_or_else(|| report.first())
+    }
+
+    /// Keeps what is wrong with a text, so that it need not be read again.
+    pub(super) fn keep_fault(&self, text: &str, fault: Fault) {
+        self.with(|shelves| shelves.faults.insert(text.into(), fault));
+    }
+
+    pub(super) fn forget_fault(&self, text: &str) {
+        self.with(|shelves| shelves.faults.remove(text));
+    }
+
+    /// Whether the rule set of that very text need not be read, as it is in use.
+    pub fn is_known(&self, text: &str) -> bool {
+        self.known(text).is_some()
     }
 
     /// The rule set of that very text, if one is in use: then it need not be read.

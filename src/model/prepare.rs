@@ -9,11 +9,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::change::{Change, Edit, Prepared};
-use super::check::{domain, domains, upstreams};
+use super::check::{domain, upstreams};
 use super::fault::{Fault, Report};
+use super::json::{Once, Place};
 use super::library::Library;
 use super::ruleset::RuleSet;
 
@@ -26,12 +27,24 @@ impl Library {
     pub fn prepare(&self, edit: Edit) -> Result<Prepared, Fault> {
         let mut report = Report::default();
         let change = match edit {
-            Edit::PutDomains(given) => Change::PutDomains(domains(given, self, &mut report)),
+            Edit::PutDomains(given) => Change::PutDomains(self.prepare_each(given, &mut report)),
             Edit::PutUpstreams(given) => Change::PutUpstreams(upstreams(&given, &mut report)),
             Edit::DeleteDomains(names) => Change::DeleteDomains(names),
             Edit::DeleteUpstreams(names) => Change::DeleteUpstreams(names),
         };
         prepared(change, report)
+    }
+
+    /// Rule sets up to the first fault, which is what is told.
+    fn prepare_each(&self, given: Map<String, Value>, report: &mut Report) -> Vec<(String, Arc<RuleSet>)> {
+        let mut read = Vec::with_capacity(given.len());
+        for (name, rules) in given {
+            match domain(&name, &rules, self, report) {
+                Some(rules) => read.push((name, rules)),
+                None => break,
+            }
+        }
+        read
     }
 
     /// The same as to prepare [`Edit::PutDomains`] with the object that `json` is, in a fraction of the memory. `None`
@@ -79,7 +92,11 @@ impl<'de> Visitor<'de> for &mut Reading<'_> {
                 while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 return Ok(false);
             }
-            let rules = entries.next_value::<Value>()?;
+            let rules = entries.next_value_seed(Once(&mut Place::default()))?;
+            // The first fault is what is told, so what comes behind it is only checked to be JSON.
+            if !self.report.faults.is_empty() {
+                continue;
+            }
             let read = domain(&name, &rules, self.library, &mut self.report);
             self.read.extend(read.map(|rules| (name, rules)));
         }
@@ -121,7 +138,9 @@ mod tests {
 
     #[test]
     fn what_is_no_object_or_says_something_twice_is_left_to_others() {
-        for json in ["", "[]", "5", "{", "{} 1", r#"{"a": {}, "a": {}, "b": 1}"#] {
+        for json in
+            ["", "[]", "5", "{", "{} 1", r#"{"a": {}, "a": {}, "b": 1}"#, r#"{"a": {"b": 1, "b": 2}}"#]
+        {
             assert!(Library::default().prepare_domains(json.as_bytes()).is_none(), "{json}");
         }
         let [whole, piecewise] = both(&format!(r#"{{"a": {RULES}, "b": {{}}, "": 5}}"#));

@@ -18,6 +18,10 @@ use super::scratch::Scratch;
 /// Most rules of one domain, and so most steps of one walk.
 pub(crate) const RULES: usize = 1024;
 
+/// Faults of one rule set after which no more are looked for: each may be a pattern that took ten milliseconds to find too
+/// large.
+const FAULTS: usize = 64;
+
 /// A checked rule set, and the JSON that it was read from. Domains with the same rules share one, and domains whose
 /// rules differ only in where they lead share the shape: what is read for each request stays in cache.
 #[derive(Debug)]
@@ -241,6 +245,9 @@ fn draft<'v>(
 ) -> Draft<'v> {
     let at = format!("/rules{}", step(name));
     let mut draft = Draft { name, rule: None, links: [None; 2] };
+    if report.faults.len() >= FAULTS {
+        return draft;
+    }
     let kind = match rule.get("type") {
         Some(Value::String(kind)) if Rule::knows(kind) => kind,
         Some(_) => {

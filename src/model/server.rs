@@ -160,13 +160,13 @@ impl ServerSpec {
     }
 
     fn set(&mut self, param: &str) -> Result<(), String> {
-        let number = |digits: &str| {
-            number(digits).ok_or_else(|| format!("{param}: must be a number from 0 to {}", u32::MAX))
+        let number = |digits: &str, least: u32| {
+            number(digits).ok_or_else(|| format!("{param}: must be a number from {least} to {}", u32::MAX))
         };
         match param.split_once('=') {
             None if param == "backup" => self.backup = true,
             None if param == "down" => self.down = true,
-            Some(("weight", value)) => match number(value)? {
+            Some(("weight", value)) => match number(value, 1)? {
                 0 => {
                     return Err(
                         "weight=0: must be 1 or more; use down for a server that gets nothing".to_owned()
@@ -174,8 +174,8 @@ impl ServerSpec {
                 }
                 weight => self.weight = weight,
             },
-            Some(("max_fails", value)) => self.max_fails = number(value)?,
-            Some(("max_conns", value)) => self.max_conns = number(value)?,
+            Some(("max_fails", value)) => self.max_fails = number(value, 0)?,
+            Some(("max_conns", value)) => self.max_conns = number(value, 0)?,
             Some(("fail_timeout", value)) => {
                 self.fail_timeout = seconds(value).ok_or_else(|| {
                     format!("{param}: must be a time in whole seconds, as 30, 30s, 1m or 1h30m")

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::support::client::get;
-use crate::support::elb::Elb;
+use crate::support::elb::{Elb, Launch};
 use crate::support::message::Message;
 use crate::support::rules::{self, SITE};
+use crate::support::server::Server;
 
 /// A refusal of the API: its status, and an error in JSON.
 #[track_caller]
@@ -24,10 +25,10 @@ fn rule_sets_come_back_exactly_as_they_were_given() {
         "init": "r", "note": [], "big": 1_234_567_890_123_456_789_u64, "slash": "/",
         "rules": {"r": {"type": "backend", "args": {"servername": {"up": ""}}}}});
     elb.admin().put("upstream", &json!({"up": {"127.0.0.1:1": ""}}));
-    elb.admin().put("domain", &json!({"a/b.test": odd, "z.test": odd, "m.test": odd}));
+    elb.admin().put("domain", &json!({"a~b.test": odd, "z.test": odd, "m.test": odd}));
 
     let body = elb.admin().call("GET", "domain", None);
-    assert_eq!(body.json(), json!({"a/b.test": odd, "z.test": odd, "m.test": odd}));
+    assert_eq!(body.json(), json!({"a~b.test": odd, "z.test": odd, "m.test": odd}));
     assert!(body.body.ends_with(b"\n"));
     assert!(body.text().contains("1234567890123456789"));
 }
@@ -120,6 +121,58 @@ fn a_put_with_a_fault_is_refused_with_a_pointer_and_changes_nothing() {
         assert!(named.starts_with(pointer), "{body}: {answer}");
     }
     assert_eq!((admin.get("domain"), admin.get("upstream")), (json!({}), json!({})));
+}
+
+#[test]
+fn a_member_that_is_there_twice_is_refused_at_its_place() {
+    let elb = Elb::empty();
+    let rules = rules::to("up").to_string();
+    let twice = rules.replace(r#""rules":{"#, r#""rules":{"r1":{},"#);
+    for (word, body, pointer) in [
+        ("domain", format!(r#"{{"a.test":{rules},"b.test":{rules},"a.test":{rules}}}"#), "/a.test"),
+        ("domain", format!(r#"{{"a.test":{rules},"b.test":{twice}}}"#), "/b.test/rules/r1"),
+        ("upstream", r#"{"up":{"127.0.0.1:1":"down","127.0.0.1:1":""}}"#.to_owned(), "/up/127.0.0.1:1"),
+        ("upstream", r#"{"up":{"127.0.0.1:1":""},"up":{"127.0.0.1:2":""}}"#.to_owned(), "/up"),
+    ] {
+        let answer = refused(&elb.admin().call("PUT", word, Some(&body)), 400);
+        assert_eq!(answer["pointer"], *pointer, "{body}: {answer}");
+        assert!(answer["error"].as_str().unwrap().contains("is there twice"), "{answer}");
+    }
+    assert_eq!((elb.admin().get("domain"), elb.admin().get("upstream")), (json!({}), json!({})));
+}
+
+/// Names that a request can ask for are found by it; others are refused, and rejected where a store has them.
+#[test]
+fn a_domain_is_a_name_that_a_request_can_ask_for() {
+    let server = Server::named("a");
+    let strays = ["x.test/", " ", "b\nc.test", "%62.test", "b\u{fc}cher.test", "*.x.test:80", "c..test"];
+    let mut document = rules::site(&[&server]);
+    for stray in strays {
+        document["domains"][stray] = rules::to("up");
+    }
+    let elb = Launch::serving(&document).start();
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    let rejected = elb.admin().get("rejected");
+    for stray in strays {
+        let mut keys = rejected["rejected"].as_array().unwrap().iter().map(|one| &one["key"]);
+        assert!(keys.any(|key| *key == format!("rules/{stray}")), "{rejected}");
+        let body = json!({"fine.test": rules::to("up"), stray: rules::to("up")});
+        let answer = refused(&elb.admin().call("PUT", "domain", Some(&body.to_string())), 400);
+        assert_eq!(answer["pointer"], json!(format!("/{}", stray.replace('/', "~1"))), "{answer}");
+    }
+    assert!(elb.admin().get("domain").get("fine.test").is_none());
+    for (name, host) in [
+        ("C.Test", "C.Test"),
+        ("d.test.", "d.test."),
+        ("e.test:8080", "e.test:8080"),
+        ("[::1]", "[::1]:80"),
+        ("*.f.test", "www.f.test:81"),
+        ("a_b", "a_b"),
+        ("xn--bcher-kva.test", "xn--bcher-kva.test"),
+    ] {
+        elb.admin().put("domain", &json!({name: rules::to("up")}));
+        assert_eq!(elb.client().ask(get(host, "/")).text(), "a", "{name}");
+    }
 }
 
 #[test]

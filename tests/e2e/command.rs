@@ -41,14 +41,14 @@ fn check_points_to_each_fault_and_exits_1() {
         r#"{"domains": {
             "a.test": {"rules": {}},
             "b.test": {"init": "r1", "rules": {"r1": {"type": "ua", "args": {"pattern": "(", "succ": "r1"}}}},
-            "c/d.test": {"init": "r1", "rules": {"r1": {"type": "novel", "args": {}}}}},
+            "c~d.test": {"init": "r1", "rules": {"r1": {"type": "novel", "args": {}}}}},
            "upstreams": {"up": {"127.0.0.1:1": "wait=10", "127.0.0.1:2": "weight=0"}}}"#,
     );
     assert_eq!(code, Some(1), "{said}");
     for pointer in [
         "/domains/a.test",
         "/domains/b.test/rules/r1",
-        "/domains/c~1d.test/rules/r1/type",
+        "/domains/c~0d.test/rules/r1/type",
         "/upstreams/up/127.0.0.1:1",
         "/upstreams/up/127.0.0.1:2",
     ] {

@@ -79,3 +79,48 @@ fn a_capital_that_matches_no_user_agent_is_a_warning() {
     assert!(warning.contains("the capital C (at byte 4)"), "{warning}");
     assert_eq!(put("(?i)Chrome"), json!({"msg": "OK"}));
 }
+
+/// A pattern that takes some 480 KiB.
+fn wide(number: usize) -> String {
+    format!(r"\p{{L}}{{10}}x{number}")
+}
+
+#[test]
+fn patterns_that_take_too_much_together_are_refused_at_the_first_for_which_there_is_no_room() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--max-patterns=2m").start();
+    let body = json!({"fine.test": rules::to("up"), "wide.test": chain((0..900).map(wide))});
+    let answer = elb.admin().call("PUT", "domain", Some(&body.to_string()));
+    let said = answer.json();
+    let pointer = said["pointer"].as_str().unwrap();
+    assert_eq!(answer.status(), 400, "{said}");
+    let number =
+        pointer.strip_prefix("/wide.test/rules/r").and_then(|rest| rest.strip_suffix("/args/pattern"));
+    assert!(number.unwrap().parse::<usize>().unwrap() < 100, "{said}");
+    assert!(said["error"].as_str().unwrap().contains("--max-patterns"), "{said}");
+    assert_eq!(elb.client().ask(get("fine.test", "/")).status(), 404, "nothing of it is served");
+
+    // What was compiled for it has given its room back: as much as fits can be put, taken away, and put again.
+    for round in 0..3 {
+        elb.admin().put("domain", &json!({"wide.test": chain((0..2).map(|at| wide(10 * round + at)))}));
+        elb.admin().delete("domain", &json!(["wide.test"]));
+        wait::until("the old ones to be gone", || {
+            let body = json!({"wide.test": chain((0..2).map(|at| wide(10 * round + 5 + at)))});
+            (elb.admin().call("PUT", "domain", Some(&body.to_string())).status() == 200).then_some(())
+        });
+    }
+}
+
+#[test]
+fn stored_patterns_for_which_there_is_no_room_are_rejected_and_the_rest_is_served() {
+    let server = Server::named("a");
+    let document = json!({
+        "domains": {SITE: rules::to("up"), "wide.test": chain((0..50).map(wide))},
+        "upstreams": {"up": rules::upstream(&[&server], "")},
+    });
+    let elb = Launch::serving(&document).flag("--max-patterns=2m").start();
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    assert_eq!(elb.client().ask(get("wide.test", "/")).status(), 404);
+    let rejected = elb.admin().get("rejected").to_string();
+    assert!(rejected.contains("rules/wide.test") && rejected.contains("/args/pattern"), "{rejected}");
+}

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::answer::Failure;
 use crate::control::handle::{BYTES_AT_ONCE, Gone};
+use crate::model::{Fault, read_json};
 
 /// The largest body. Ten thousand rule sets of a kilobyte are 10 MiB; this leaves room and still ends somewhere.
 pub(super) const LIMIT: usize = 64 << 20;
@@ -48,12 +49,15 @@ impl Text {
         let Self(bytes) = self;
         // serde_json bounds the nesting (128) by itself, so a body of brackets cannot exhaust the stack.
         let parsed = if bytes.len() <= BYTES_AT_ONCE {
-            serde_json::from_slice(&bytes)
+            read_json(&bytes)
         } else {
-            let parse = move || serde_json::from_slice(&bytes);
+            let parse = move || read_json(&bytes);
             tokio::task::spawn_blocking(parse).await.map_err(|_| Gone)?
         };
-        parsed.map(Json).map_err(|error| Failure::body("", format!("the body is not JSON: {error}")))
+        parsed.map(Json).map_err(|Fault { pointer, message }| {
+            let message = if pointer.is_empty() { format!("the body {message}") } else { message };
+            Failure::body(pointer, message)
+        })
     }
 }
 

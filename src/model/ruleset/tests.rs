@@ -231,3 +231,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nobody_waits_for_all_faults_of_a_rule_set_without_end() {
+    let rules: serde_json::Map<_, _> = (0..RULES)
+        .map(|number| (number.to_string(), json!({"type": "ua", "args": {"pattern": format!("({number}")}})))
+        .collect();
+    let mut report = Report::default();
+    let given = json!({"init": "0", "rules": rules});
+    assert!(RuleSet::read(&given, "", &Library::default(), &mut report).is_none());
+    assert_eq!(report.faults.len(), FAULTS);
+}
