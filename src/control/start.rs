@@ -41,19 +41,20 @@ const NAMES: Duration = Duration::from_secs(3);
 /// Threads that may be stuck in the system's resolver at a time; a lookup that timed out here still holds one there.
 const BLOCKING: usize = 64;
 
-/// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
+/// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one. `listener` is that of
+/// the admin API if it has one: bound, and not listening before there is something to ask about.
 ///
 /// The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
 /// (the log says what), and 1 if it could not begin. If it ends before the first snapshot, `ready` is closed.
 ///
 /// # Errors
-/// The admin listener cannot be bound, or the kernel refuses a signal handler or a thread.
+/// The kernel refuses a signal handler or a thread.
 pub fn start(
     settings: Arc<Settings>,
+    listener: Option<TcpListener>,
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> io::Result<JoinHandle<u8>> {
-    let listener = settings.admin.listen.map(bind).transpose()?;
     let runtime =
         runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
     let orders = {
@@ -74,12 +75,6 @@ pub fn start(
         // A lookup that hangs in the system's resolver must not keep the process alive.
         runtime.shutdown_background();
         code
-    })
-}
-
-fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address} for the admin API: {error}"))
     })
 }
 

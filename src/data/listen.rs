@@ -31,12 +31,7 @@ pub fn bind(addresses: &[SocketAddr], cores: &[Option<usize>]) -> io::Result<Vec
     let mut all: Vec<Listeners> = cores.iter().map(|_| Listeners { sockets: Vec::new() }).collect();
     for address in addresses {
         let mut address = *address;
-        if is_taken(address) {
-            tracing::warn!(
-                "another process listens on {address} already; if it shares the port, as another ELB does, each gets a \
-                 part of the connections until one of the two ends"
-            );
-        }
+        tell_if_taken(address);
         for (listeners, core) in all.iter_mut().zip(cores) {
             let socket = bind_one(address, *core).map_err(|error| {
                 io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
@@ -48,6 +43,28 @@ pub fn bind(addresses: &[SocketAddr], cores: &[Option<usize>]) -> io::Result<Vec
         }
     }
     Ok(all)
+}
+
+/// Binds the address of the admin API, as the others are bound: a process that follows another listens beside it until that
+/// one ends. Whoever takes its connections makes it listen.
+///
+/// # Errors
+/// The address and what the kernel says of it.
+pub fn bind_admin(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    tell_if_taken(address);
+    let bound = bind_one(address, None).map_err(|error| {
+        io::Error::new(error.kind(), format!("cannot listen on {address} for the admin API: {error}"))
+    });
+    Ok(bound?.into())
+}
+
+fn tell_if_taken(address: SocketAddr) {
+    if is_taken(address) {
+        tracing::warn!(
+            "another process listens on {address} already; if it shares the port, as another ELB does, each gets a \
+             part of the connections until one of the two ends"
+        );
+    }
 }
 
 /// Does anyone listen there? Sharing a port hides it: whoever forgot to end an old process would wonder at answers by

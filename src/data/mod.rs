@@ -28,5 +28,5 @@ pub mod worker;
 mod tests;
 
 pub use clients::Clients;
-pub use listen::Listeners;
+pub use listen::{Listeners, bind_admin};
 pub use spawn::{bind, spawn};

@@ -296,3 +296,21 @@ fn a_listener_of_its_own_takes_the_api_off_the_data_port() {
     elb.admin().put("domain", &json!({"more.test": rules::to("up")}));
     assert_eq!(elb.client().ask(get("more.test", "/")).text(), "proxied");
 }
+
+#[test]
+fn an_elb_that_follows_another_answers_the_api_beside_it_and_alone_afterwards() {
+    let server = Server::named("proxied");
+    let document = rules::site(&[&server]);
+    let mut first = Launch::serving(&document).flag("--admin-listen=127.0.0.1:0").start();
+    let admin = first.admin();
+    let second = Launch::serving(&document).flag(&format!("--admin-listen={}", admin.address())).start();
+    assert_eq!(second.admin().address(), admin.address());
+    assert!(second.log().contains("another process listens on"), "it says so:\n{}", second.log());
+    for _ in 0..20 {
+        assert_eq!(admin.get("domain"), json!({SITE: rules::to("up")}));
+    }
+    first.signal("TERM");
+    assert!(first.exit().success());
+    admin.put("domain", &json!({"more.test": rules::to("up")}));
+    assert_eq!(second.client().ask(get("more.test", "/")).text(), "proxied");
+}

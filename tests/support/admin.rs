@@ -21,6 +21,10 @@ impl Admin {
         Admin { address, fields: String::new() }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same calls with one more header field.
     pub(crate) fn with(&self, field: &str) -> Admin {
         Admin { address: self.address, fields: format!("{}{field}\r\n", self.fields) }

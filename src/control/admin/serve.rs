@@ -43,6 +43,8 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 256 << 10;
 /// Strangers at the listener that are told why they are refused, at a time; more are closed without a word.
 const STRANGERS: usize = 64;
+/// Connections that may wait in the listener's queue.
+const BACKLOG: i32 = 1024;
 /// The pause after an accept that failed: out of descriptors, most likely, and that passes by itself or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -102,9 +104,10 @@ impl Desk {
         }
     }
 
-    /// Accepts connections of its own until [`Desk::close`].
+    /// Accepts connections of its own until [`Desk::close`]. The listener need only be bound.
     pub(in crate::control) fn listen(&mut self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
+        socket2::SockRef::from(&listener).listen(BACKLOG)?;
         let listener = TcpListener::from_std(listener)?;
         let (clerk, room, access) = (self.clerk.clone(), Arc::clone(&self.room), Arc::clone(&self.access));
         let strangers = Arc::new(Semaphore::new(STRANGERS));
