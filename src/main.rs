@@ -6,14 +6,17 @@
 use std::process::ExitCode;
 use std::{env, fs, thread};
 
-use elb::command;
 use elb::settings::{Invocation, Surroundings, parse};
+use elb::{command, data};
 
 fn main() -> ExitCode {
+    let names: Vec<_> = env::vars_os().map(|(name, _)| name).collect();
     let around = Surroundings {
         variable: &|name| env::var_os(name),
         read: &|path| fs::read_to_string(path),
+        names: &names,
         cores: thread::available_parallelism().map_or(1, usize::from),
+        core_numbers: &data::available_cores(),
     };
     match parse(env::args_os(), &around) {
         Ok(Invocation::Run(settings)) => command::run(*settings),

@@ -32,6 +32,9 @@ fn run_with_log(settings: Settings) -> ExitCode {
     for line in settings.describe() {
         info!("{line}");
     }
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
     raise_open_files();
     match serve::start(settings) {
         Ok(serving) => {

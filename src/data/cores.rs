@@ -13,7 +13,7 @@ const STEERING_KERNEL: (u32, u32) = (6, 2);
 
 /// The core of each worker: the operator's choice, or the cores that the process may use, in order.
 pub(super) fn of_workers(settings: &Settings) -> Vec<Option<usize>> {
-    let available = available();
+    let available = available_cores();
     let core = |index: usize| match &settings.cpus {
         _ if !settings.pin => None,
         Some(cpus) => cpus.get(index).copied(),
@@ -22,15 +22,16 @@ pub(super) fn of_workers(settings: &Settings) -> Vec<Option<usize>> {
     (0..settings.workers).map(core).collect()
 }
 
-/// The cores that the process may use, in order.
-fn available() -> Vec<usize> {
+/// The cores that the process may use, in order; none when the kernel does not say.
+#[must_use]
+pub fn available_cores() -> Vec<usize> {
     core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
 }
 
 /// Says where steering does not do what it is meant to.
 pub(super) fn warn_of_steering(cores: &[Option<usize>]) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    for warning in warnings(cores, &available(), release.trim()) {
+    for warning in warnings(cores, &available_cores(), release.trim()) {
         tracing::warn!("{warning}");
     }
 }
@@ -70,8 +71,8 @@ mod tests {
         assert_eq!(cores(&["--cpus=3,1"]), [Some(3), Some(1)]);
         assert_eq!(cores(&["--workers=2", "--no-pin"]), [None, None]);
         let many = cores(&["--workers=1000"]);
-        assert!(many.len() == 1000 && many[0] == available().first().copied());
-        assert_eq!(many.iter().collect::<BTreeSet<_>>().len(), available().len().clamp(1, 1000));
+        assert!(many.len() == 1000 && many[0] == available_cores().first().copied());
+        assert_eq!(many.iter().collect::<BTreeSet<_>>().len(), available_cores().len().clamp(1, 1000));
     }
 
     #[test]

@@ -28,5 +28,6 @@ pub mod worker;
 mod tests;
 
 pub use clients::Clients;
+pub use cores::available_cores;
 pub use listen::{Listeners, bind_admin};
 pub use spawn::{bind, spawn};

@@ -3,7 +3,7 @@
 //! It owns reading and normalising the text, never a lookup: a host name stays a name. Next: `effective` puts the
 //! results into the settings.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -12,9 +12,30 @@ const ETCD_PORT: u16 = 2379;
 /// Cores above this number do not fit into the kernel's fixed-size set, which is all that pinning takes.
 const MOST_CORES: usize = 1024;
 
-/// Reads one `ADDRESS:PORT` to listen on.
+/// Reads one `ADDRESS:PORT` to listen on. Without an address it is every one of IPv4, as for nginx and HAProxy; IPv6 is
+/// always asked for by `[::]`, so that nobody listens there who did not know.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "need an address with a port, like 0.0.0.0:8080 or [::]:8080".to_owned())
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let port = port.parse::<u16>().ok();
+    match (host, port) {
+        ("" | "*", Some(port)) if text.len() > 1 && text.contains(':') => {
+            Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+        }
+        ("", Some(port)) => Err(format!("need an address with a port, like :{port} for all of IPv4")),
+        ("localhost", Some(port)) => {
+            Err(format!("need an address instead of the name: 127.0.0.1:{port}, [::1]:{port}, or both"))
+        }
+        (host, Some(port)) if host.parse::<Ipv6Addr>().is_ok() => {
+            Err(format!("an IPv6 address needs brackets: [{host}]:{port}"))
+        }
+        (host, Some(port)) if is_host(host) && host.parse::<IpAddr>().is_err() => {
+            Err(format!("need an address of this machine instead of a name, like 127.0.0.1:{port}"))
+        }
+        _ => Err("need an address with a port, like :8080, 127.0.0.1:8080 or [::]:8080".to_owned()),
+    }
 }
 
 /// Reads a network (`10.0.0.0/8`) or a single address (`::1`).
@@ -139,9 +160,66 @@ pub(super) fn cores(text: &str) -> Result<Vec<usize>, String> {
     Ok(cores)
 }
 
+/// The same list in the other direction, in order.
+pub(super) fn core_list(cores: &[usize]) -> String {
+    let mut sorted = cores.to_vec();
+    sorted.sort_unstable();
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for core in sorted {
+        match ranges.last_mut() {
+            Some((_, last)) if core <= *last + 1 => *last = core,
+            _ => ranges.push((core, core)),
+        }
+    }
+    let written = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    written.collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_alone_is_all_of_ipv4_and_brackets_are_all_of_ipv6_alone() {
+        for (text, address) in [
+            (":8080", "0.0.0.0:8080"),
+            ("*:8080", "0.0.0.0:8080"),
+            (":0", "0.0.0.0:0"),
+            ("[::]:8080", "[::]:8080"),
+            ("127.0.0.1:1", "127.0.0.1:1"),
+        ] {
+            assert_eq!(listen(text), Ok(address.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_listened_on_is_told_with_what_can() {
+        for (text, hint) in [
+            ("localhost:8080", "127.0.0.1:8080, [::1]:8080"),
+            ("elb.local:80", "an address of this machine instead of a name, like 127.0.0.1:80"),
+            ("8080", "like :8080 for all of IPv4"),
+            ("::1:8080", "[::1]:8080"),
+            ("", "like :8080"),
+            (":", "like :8080"),
+            ("*", "like :8080"),
+            (":65536", "like :8080"),
+            ("127.0.0.1", "like :8080"),
+            ("256.0.0.1:http", "like :8080"),
+        ] {
+            let told = listen(text).unwrap_err();
+            assert!(told.contains(hint), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn cores_are_listed_as_they_are_read() {
+        for (cores_there, text) in [(&[0][..], "0"), (&[1, 0, 2, 5, 7, 8], "0-2,5,7-8"), (&[], "")] {
+            assert_eq!(core_list(cores_there), text);
+        }
+    }
 
     #[test]
     fn etcd_addresses_come_with_or_without_scheme_port_and_slash() {

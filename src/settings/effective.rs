@@ -79,6 +79,8 @@ pub struct Settings {
     pub max_connections_per_client: u32,
     /// Servers tried for one request, the first included.
     pub retries: u32,
+    /// What is odd about the surroundings, in words for the log.
+    pub warnings: Vec<String>,
 }
 
 /// Where rules and upstreams are kept.
@@ -123,7 +125,9 @@ impl Settings {
         let around = Surroundings {
             variable: &|_| None,
             read: &|_| Err(std::io::ErrorKind::NotFound.into()),
+            names: &[],
             cores: 1,
+            core_numbers: &[],
         };
         match parse(std::iter::once(&"elb").chain(flags), &around)? {
             Invocation::Run(settings) => Ok(*settings),
@@ -172,6 +176,7 @@ impl Settings {
             max_connections: args.limits.max_connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             max_connections_per_client: args.limits.max_connections_per_client,
             retries: args.limits.retries,
+            warnings: Vec::new(),
         })
     }
 }
@@ -190,6 +195,14 @@ fn workers(args: &RunArgs, cpus: Option<&[usize]>, around: &Surroundings<'_>) ->
     if args.no_pin {
         return Err(Fault::usage("--cpus and --no-pin (or ELB_CPUS and ELB_NO_PIN) exclude each other"));
     }
+    let there = around.core_numbers;
+    if let Some(missing) = cpus.iter().find(|core| !there.is_empty() && !there.contains(core)) {
+        let message = format!(
+            "--cpus (or ELB_CPUS) names core {missing}, where ELB may not run; it may on {}",
+            addresses::core_list(there)
+        );
+        return Err(Fault::usage(message));
+    }
     match wanted {
         Some(wanted) if wanted > cpus.len() => {
             let message = format!("{wanted} workers need as many cores, --cpus names {}", cpus.len());
@@ -203,6 +216,8 @@ fn store(text: &str) -> Result<StoreKind, Fault> {
     match text.strip_prefix("file:") {
         Some(path) if !path.is_empty() => Ok(StoreKind::File(path.into())),
         None if text == "etcd" => Ok(StoreKind::Etcd),
+        // An address of etcd would belong elsewhere, and may hold a password.
+        _ if text.contains('@') => Err(Fault::usage("invalid value for --store: need etcd or file:PATH")),
         _ => Err(Fault::usage(format!("invalid value '{text}' for --store: need etcd or file:PATH"))),
     }
 }

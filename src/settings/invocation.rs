@@ -13,6 +13,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Action, CheckArgs, CommandLine, DemoArgs};
 use super::effective::Settings;
+use super::unknown;
+
+/// Variables that stand for no flag of their own; `effective` reads them.
+const SINGLE: [&str; 6] =
+    ["ELB_ADMIN_TOKEN", "ELB_ETCD_PASSWORD", "ETCD_URL", "ETCD", "ETCD_HOST", "ETCD_PORT"];
 
 /// What a command line may refer to, handed in by the caller.
 #[derive(Clone, Copy)]
@@ -21,8 +26,12 @@ pub struct Surroundings<'a> {
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// The text of a file, for secrets.
     pub read: &'a dyn Fn(&Path) -> io::Result<String>,
-    /// How many cores this process may use.
+    /// The names of all variables.
+    pub names: &'a [OsString],
+    /// How many cores this process may use at once.
     pub cores: usize,
+    /// Their numbers; empty when they cannot be had. A quota may leave the time of fewer than are here.
+    pub core_numbers: &'a [usize],
 }
 
 impl Surroundings<'_> {
@@ -97,8 +106,11 @@ where
             // Variables join as the flags they stand for, so both are read by the same rules.
             let found = from_variables(&command, &variables, &given, around)?;
             words.splice(words.len().min(1)..words.len().min(1), found);
-            let all = CommandLine::from_arg_matches(&command.try_get_matches_from(&words)?)?;
-            Ok(Invocation::Run(Box::new(Settings::new(&all.run, around)?)))
+            let all = CommandLine::from_arg_matches(&command.clone().try_get_matches_from(&words)?)?;
+            let mut settings = Settings::new(&all.run, around)?;
+            settings.warnings =
+                unknown::warnings(around.names, &spellings(&command, &variables), around.variable);
+            Ok(Invocation::Run(Box::new(settings)))
         }
     }
 }
@@ -118,6 +130,18 @@ pub(super) fn command() -> (Command, Vec<(String, String)>) {
         arg.env(None::<&str>).help(help)
     });
     (command, variables)
+}
+
+/// Every variable, each with another name that one may take it for: that of its flag, or its own behind `ELB_`.
+fn spellings(command: &Command, variables: &[(String, String)]) -> Vec<(String, String)> {
+    let of_flag = |id: &str| format!("ELB_{}", id.to_ascii_uppercase());
+    let alone = SINGLE.iter().map(|name| (format!("ELB_{name}"), (*name).to_owned()));
+    let flags = command.get_arguments().filter_map(|arg| {
+        let id = arg.get_id().as_str();
+        let (_, variable) = variables.iter().find(|(of, _)| of == id)?;
+        Some((of_flag(id), variable.clone()))
+    });
+    flags.chain(alone).collect()
 }
 
 /// The variables that no flag beats, as flags.

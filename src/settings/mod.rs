@@ -10,6 +10,7 @@ mod effective;
 mod invocation;
 mod secret;
 mod units;
+mod unknown;
 
 pub use allow::AllowList;
 pub use args::{CheckArgs, DemoArgs};

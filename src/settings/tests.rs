@@ -20,7 +20,9 @@ fn parsed(flags: &[&str], variables: Texts<'_>, files: Texts<'_>) -> Result<Invo
             let text = path.to_str().and_then(|path| files.get(path)).ok_or(io::ErrorKind::NotFound)?;
             Ok((*text).to_owned())
         },
+        names: &variables.keys().map(OsString::from).collect::<Vec<_>>(),
         cores: 4,
+        core_numbers: &[0, 1, 2, 3],
     };
     parse(std::iter::once(&"elb").chain(flags), &around)
 }
@@ -233,6 +235,10 @@ fn other_faults_of_usage_end_with_2_as_well() {
         (&["--cpus", "0", "--no-pin"], &[], "exclude each other"),
         (&["--steer", "--no-pin"], &[], "exclude each other"),
         (&["--steer"], &[("ELB_NO_PIN", "1")], "ELB_STEER and ELB_NO_PIN"),
+        (&["--cpus", "99"], &[], "names core 99, where ELB may not run; it may on 0-3"),
+        (&[], &[("ELB_CPUS", "0,4")], "(or ELB_CPUS) names core 4"),
+        (&["--listen", "localhost:8080"], &[], "127.0.0.1:8080, [::1]:8080"),
+        (&[], &[("ELB_LISTEN", "localhost:8080")], "from the variable ELB_LISTEN"),
         (&["--cpus", "0", "--workers", "2"], &[], "2 workers need as many cores"),
         (&["--etcd-user", "root"], &[], "an etcd user needs a password"),
         (&[], &[("ELB_ETCD_PASSWORD", "pw")], "a password a user"),
@@ -244,6 +250,72 @@ fn other_faults_of_usage_end_with_2_as_well() {
     ] {
         let (code, told) = fault(flags, variables);
         assert!(code == 2 && told.contains(reason), "{flags:?}: {told}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_none_of_elbs_is_warned_of_with_the_one_that_was_meant() {
+    for (name, meant) in [
+        ("ELB_WORKER", "ELB_WORKERS"),
+        ("ELB_LSITEN", "ELB_LISTEN"),
+        ("ELB_LISTEN_ADDRESS", "ELB_LISTEN"),
+        ("ELB_LOG_LEVEL", "ELB_LOG"),
+        ("ELB_NAME", "ELBNAME"),
+        ("ELB_STATSD", "STATSD"),
+        ("ELB_ETCD", "ETCD"),
+        ("ELB_ETCD_PASSWD", "ELB_ETCD_PASSWORD"),
+        ("ELB_ADMIN_TOKENS", "ELB_ADMIN_TOKEN"),
+        ("ELB_KEEP_ALIVE_TIMEOUT", "ELB_KEEPALIVE_TIMEOUT"),
+        ("ELB_COLOUR_OF_THE_SKY", "`elb --help`"),
+    ] {
+        let warned = settings(&[], &[(name, "hunter2")]).warnings;
+        assert_eq!(warned.len(), 1, "{name}: {warned:?}");
+        assert!(warned[0].contains(&format!("no variable {name},")), "{warned:?}");
+        assert!(warned[0].contains(meant) && !warned[0].contains("hunter2"), "{warned:?}");
+    }
+}
+
+#[test]
+fn variables_that_are_elbs_or_anothers_are_not_warned_of() {
+    let mut variables: Vec<(&str, &str)> =
+        ROWS.iter().map(|(_, variable, value, _)| (*variable, *value)).collect();
+    variables.extend([
+        ("ELB_NO_PIN", ""),
+        ("ELB_STEER", "0"),
+        ("ELB_ADMIN_TOKEN", "t"),
+        ("PATH", "/bin"),
+        ("ELBOW", "1"),
+    ]);
+    // What Kubernetes and Docker tell of a service named `elb`.
+    variables.extend([
+        ("ELB_SERVICE_HOST", "10.0.0.1"),
+        ("ELB_SERVICE_PORT", "80"),
+        ("ELB_SERVICE_PORT_HTTP", "80"),
+    ]);
+    variables.extend([
+        ("ELB_PORT", "tcp://10.0.0.1:80"),
+        ("ELB_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("ELB_PORT_80_TCP_ADDR", "10.0.0.1"),
+    ]);
+    assert_eq!(settings(&[], &variables).warnings, [""; 0]);
+    assert_eq!(settings(&[], &[("ELB_PORT", "80")]).warnings.len(), 1);
+}
+
+#[test]
+fn no_fault_repeats_a_secret() {
+    for (flags, variables) in [
+        (&["--admin-token=hunter2"][..], &[][..]),
+        (&["--admin-token", "hunter2"], &[]),
+        (&["--etcd-password=hunter2"], &[]),
+        (&["--etcd", "http://root:hunter2@etcd:2379"], &[]),
+        (&[], &[("ETCD", "root:hunter2@etcd:2379")]),
+        (&[], &[("ETCD_HOST", "root:hunter2@etcd")]),
+        (&[], &[("ELB_STORE", "http://root:hunter2@etcd:2379")]),
+        (&[], &[("ELB_ADMIN_TOKEN", "hunter2 hunter2")]),
+        (&[], &[("ELB_ETCD_PASSWORD", "hunter2")]),
+    ] {
+        let (code, told) = fault(flags, variables);
+        assert!(code != 0 && !told.contains("hunter2"), "{flags:?} {variables:?}: {told}");
     }
 }
 

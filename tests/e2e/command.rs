@@ -1,10 +1,12 @@
 //! The command line: what it checks, what it refuses, what it says of itself.
 
 use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::ExitStatus;
 
 use serde_json::{Value, json};
 
+use crate::support::client::{Client, get};
 use crate::support::elb::Launch;
 use crate::support::rules;
 use crate::support::wait;
@@ -71,6 +73,8 @@ fn an_unknown_flag_or_a_bad_value_exits_2_and_names_the_fault() {
         (&["--keepalive-timeout=soon"], &[], "soon"),
         (&[], &[("ELB_MAX_BODY", "huge")], "huge"),
         (&["--store=cloud"], &[], "cloud"),
+        (&["--cpus=1000"], &[], "names core 1000, where ELB may not run; it may on "),
+        (&["--listen=localhost:0"], &[], "127.0.0.1:0"),
         (&["paint"], &[], "paint"),
     ] {
         let (status, _, complained) = run(flags, variables);
@@ -98,9 +102,66 @@ fn help_names_every_flag_and_its_variable() {
 }
 
 #[test]
-fn the_start_prints_the_settings_without_the_secrets() {
+fn a_variable_with_a_slip_in_its_name_is_warned_of_and_does_not_stop_the_start() {
     let launch = Launch::serving(&json!({"domains": {}, "upstreams": {}}));
-    let elb = launch.variable("ELB_ADMIN_TOKEN", "hunter2").variable("ELB_SERVER_TIMEOUT", "17s").start();
-    assert!(elb.log().contains("17s"), "the effective settings:\n{}", elb.log());
-    assert!(!elb.log().contains("hunter2"));
+    let elb = launch.variable("ELB_SERVER_TIMEOUTS", "17s").start();
+    let warned =
+        "there is no variable ELB_SERVER_TIMEOUTS, and it does nothing; is ELB_SERVER_TIMEOUT meant?";
+    assert!(elb.log().contains(warned), "{}", elb.log());
+}
+
+#[test]
+fn a_port_alone_is_all_of_ipv4() {
+    let elb = Launch::bare(&["--listen=:0", "--no-pin", "--store=file:none.json"]).start();
+    let address = elb.address();
+    assert!(address.ip().is_unspecified() && address.is_ipv4(), "{address}");
+    let mut client = Client::connect((Ipv4Addr::LOCALHOST, address.port()).into());
+    assert_eq!(client.ask(get("any.test", "/")).status(), 404);
+}
+
+#[test]
+fn the_address_of_all_is_that_of_ipv6_alone_for_data_and_admin() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("SKIPPED: this machine has no IPv6");
+        return;
+    }
+    // The same two ports of IPv4 belong to somebody else, who does not share them.
+    let others = [0, 1].map(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port"));
+    let [data, admin] = others.each_ref().map(|other| other.local_addr().expect("its address").port());
+    let launch = Launch::bare(&["--no-pin", "--store=file:none.json", &format!("--listen=[::]:{data}")]);
+    let elb = launch.flag(&format!("--admin-listen=[::]:{admin}")).start();
+    assert_eq!(elb.address(), (Ipv6Addr::UNSPECIFIED, data).into());
+    for port in [data, admin] {
+        let mut client = Client::connect((Ipv6Addr::LOCALHOST, port).into());
+        assert_eq!(client.ask(get("any.test", "/")).status(), 404, "{port}");
+    }
+}
+
+#[test]
+fn the_start_prints_the_settings_without_the_secrets() {
+    // etcd is asked at a port where nobody is, so that the log tells of failures as well, to the last detail.
+    let launch =
+        Launch::bare(&["--listen=127.0.0.1:0", "--no-pin", "--etcd=127.0.0.1:1", "--log-level=trace"]);
+    let secrets =
+        [("ELB_ADMIN_TOKEN", "hunter2"), ("ELB_ETCD_USER", "root"), ("ELB_ETCD_PASSWORD", "hunter2")];
+    let launch = secrets.iter().fold(launch.workers(2), |launch, (name, value)| launch.variable(name, value));
+    let elb = launch.variable("ELB_SERVER_TIMEOUT", "17s").start();
+    for part in [
+        &format!("ELB {}", env!("CARGO_PKG_VERSION")),
+        "listen on 127.0.0.1:0",
+        "workers: 2",
+        "store: etcd http://127.0.0.1:1 as root, keys under /ELB/",
+        "with a token",
+        "silence 17s",
+    ] {
+        assert!(elb.log().contains(part), "{part} in the log:\n{}", elb.log());
+    }
+    // Whoever guesses is told of, and what was guessed is not.
+    let guess = elb.admin().with("Authorization: Bearer hunter3").call("PUT", "dump", Some(""));
+    assert!([401, 403].contains(&guess.status()), "{}", guess.status());
+    let told = elb.admin().with("Authorization: Bearer hunter2").get("domain");
+    assert_eq!(told, json!({}));
+    let own = format!("listening on {}", elb.address());
+    wait::until("the whole start to be told", || elb.log().contains(&own).then_some(()));
+    assert!(!elb.log().contains("hunter"), "{}", elb.log());
 }
