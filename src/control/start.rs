@@ -38,8 +38,6 @@ const FAILURE: u8 = 1;
 const LOAD: Duration = Duration::from_secs(3);
 /// How long the first snapshot waits for the addresses of all names together.
 const NAMES: Duration = Duration::from_secs(3);
-/// Connections that may wait in the queue of the admin listener; as many as Rust's own listeners have.
-const BACKLOG: i32 = 128;
 /// Threads that may be stuck in the system's resolver at a time; a lookup that timed out here still holds one there.
 const BLOCKING: usize = 64;
 

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
@@ -24,6 +24,9 @@ use crate::settings::AllowList;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 use crate::stats::seldom::Seldom;
+
+/// The last second of the year 9999.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
 /// Finished exchanges that are kept to be used again; one for each connection that is busy at the same time.
 pub const SPARE_EXCHANGES: usize = 512;
@@ -77,6 +80,13 @@ pub struct Ctx {
     pub next_second: Instant,
 }
 
+/// The time, or the nearest one that an HTTP date can tell. `httpdate` panics at the years before 1970 and after 9999, and
+/// a clock that is wrong is no reason to end.
+fn writable(now: SystemTime) -> SystemTime {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + since.min(LAST_SECOND)
+}
+
 impl Ctx {
     /// Reads the clock; once a second also the calendar.
     pub fn tick(&mut self) {
@@ -85,7 +95,7 @@ impl Ctx {
             self.next_second = self.env.now + Duration::from_secs(1);
             let mut date = self.env.date;
             // In place: `fmt_http_date` would make a string.
-            if write!(&mut date[..], "{}", httpdate::HttpDate::from(SystemTime::now())).is_ok() {
+            if write!(&mut date[..], "{}", httpdate::HttpDate::from(writable(SystemTime::now()))).is_ok() {
                 self.env.date = date;
             }
         }
@@ -130,5 +140,19 @@ impl Ctx {
         if self.spare.len() < SPARE_EXCHANGES {
             self.spare.push(active);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_wrong_still_makes_a_date() {
+        let hour = Duration::from_secs(3600);
+        let told = |time| httpdate::HttpDate::from(writable(time)).to_string();
+        assert_eq!(told(UNIX_EPOCH - hour), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(told(UNIX_EPOCH + hour), "Thu, 01 Jan 1970 01:00:00 GMT");
+        assert_eq!(told(UNIX_EPOCH + LAST_SECOND + hour), "Fri, 31 Dec 9999 23:59:59 GMT");
     }
 }

@@ -6,12 +6,17 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::http::{Method, Uri};
 
 /// Starts both and says where they are.
 pub(super) fn start() -> io::Result<[SocketAddr; 2]> {
+    // hyper dates what they send, and panics at such a time.
+    if SystemTime::now() < UNIX_EPOCH {
+        return Err(io::Error::other("the clock of this machine shows a time before 1970, set it first"));
+    }
     let listeners = [listener()?, listener()?];
     let addresses = [listeners[0].local_addr()?, listeners[1].local_addr()?];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

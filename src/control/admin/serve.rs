@@ -6,7 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -47,6 +47,12 @@ const STRANGERS: usize = 64;
 const BACKLOG: i32 = 1024;
 /// The pause after an accept that failed: out of descriptors, most likely, and that passes by itself or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The last second of the year 9999. hyper dates what it sends, and panics at a time before 1970 or after this.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
+/// The answer while the clock shows such a time.
+const NO_DATE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
+    Connection: close\r\n\r\n{\"error\": \"the clock of this machine shows a time that no answer can carry: set it, then ask again\"}";
 
 /// Where admin connections are answered, one request each.
 pub(in crate::control) struct Desk {
@@ -174,9 +180,12 @@ async fn refuse(mut stream: TcpStream, why: &str) {
 /// A whole answer for those whose request was not, or will not be, understood.
 fn words(status: StatusCode, why: &str) -> Vec<u8> {
     let body = serde_json::json!({"error": why}).to_string() + "\n";
-    let (date, length) = (httpdate::fmt_http_date(SystemTime::now()), body.len());
+    let (now, length) = (SystemTime::now(), body.len());
+    // Who has no clock sends no date (RFC 9110, section 6.6.1).
+    let date =
+        is_datable(now).then(|| format!("Date: {}\r\n", httpdate::fmt_http_date(now))).unwrap_or_default();
     format!(
-        "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\
+        "HTTP/1.1 {status}\r\n{date}Content-Type: application/json\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"
     )
     .into_bytes()
@@ -184,8 +193,13 @@ fn words(status: StatusCode, why: &str) -> Vec<u8> {
 
 impl Clerk {
     /// Serves a connection to its end, on a task that keeps its place.
-    fn serve(self, seat: Seat, stream: Prefixed<TcpStream>, peer: SocketAddr) {
+    fn serve(self, seat: Seat, mut stream: Prefixed<TcpStream>, peer: SocketAddr) {
         tokio::spawn(async move {
+            if !is_datable(SystemTime::now()) {
+                // Whoever is gone needs no answer.
+                let _ = timeout(LINGER, stream.write_all(NO_DATE)).await;
+                return;
+            }
             if let Err(error) = self.answer(&seat, stream, peer).await {
                 debug!("admin connection of {peer}: {error}");
             }
@@ -288,6 +302,11 @@ impl Why {
             ),
         }
     }
+}
+
+/// Can hyper write this time?
+fn is_datable(now: SystemTime) -> bool {
+    now.duration_since(UNIX_EPOCH).is_ok_and(|since| since <= LAST_SECOND)
 }
 
 #[cfg(test)]

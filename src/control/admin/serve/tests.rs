@@ -1,12 +1,12 @@
 //! Admin connections over real sockets: conversations between a scripted client and the desk.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::{Desk, Stage, gets_on};
+use super::{Desk, LAST_SECOND, NO_DATE, Stage, gets_on, is_datable};
 use crate::control::admin::Access;
 use crate::control::admin::room::PLACES;
 use crate::control::tests::{Rig, SOON, local};
@@ -221,4 +221,19 @@ async fn a_listener_of_its_own_serves_until_it_is_closed() {
     }
     desk.close();
     timeout(SOON, async { while TcpStream::connect(address).await.is_ok() {} }).await.unwrap();
+}
+
+#[test]
+fn a_time_that_hyper_would_panic_at_is_known_and_answered() {
+    for (time, datable) in [
+        (UNIX_EPOCH - Duration::from_secs(1), false),
+        (UNIX_EPOCH, true),
+        (SystemTime::now(), true),
+        (UNIX_EPOCH + LAST_SECOND + Duration::from_secs(1), false),
+    ] {
+        assert_eq!(is_datable(time), datable, "{time:?}");
+    }
+    let text = std::str::from_utf8(NO_DATE).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
 }
