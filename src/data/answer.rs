@@ -103,7 +103,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let none = |status, reason| NoServer::NoneLeft { status, reason };
     let found = active.upstream.and_then(|upstream| Some((upstream, ctx.view.local(upstream)?)));
     let Some((upstream, local)) = found else {
-        return active.exchange.refused(&ctx.env, none(502, "unknown-upstream"));
+        return active.exchange.refused(&ctx.env, none(502, "no-upstream"));
     };
     let kept = active.lease.take();
     let again = kept.as_ref().filter(|_| same).and_then(|lease| local.balancer.index_of(lease));

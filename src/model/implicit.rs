@@ -11,28 +11,33 @@ use super::ruleset::RuleSet;
 use super::server::{ServerSpec, ServerTarget};
 use super::upstream::UpstreamSpec;
 
-/// The upstream of one server that `servername` is, if it is an address or a host name. Its failures are not counted,
-/// as the first ELB did not: there is no other server to go to.
+/// The upstream of one server that `servername` is, if it is an address or a host name. A bare word, with neither a dot nor
+/// a port, is the name of an upstream and nothing else: what a name server knows by that word may be somebody else's. Its
+/// failures are not counted, as the first ELB did not: there is no other server to go to.
 pub(crate) fn upstream(servername: &str) -> Option<UpstreamSpec> {
+    target(servername)?;
+    let server = ServerSpec { max_fails: 0, ..ServerSpec::new(servername) };
+    Some(UpstreamSpec { name: servername.to_owned(), servers: vec![Arc::new(server)] })
+}
+
+/// Where `servername` leads when no upstream has that name.
+pub(crate) fn target(servername: &str) -> Option<ServerTarget> {
     match ServerTarget::parse(servername).ok()? {
+        ServerTarget::Name(_) if !servername.contains(['.', ':']) => None,
         ServerTarget::Unix(_) => None,
-        ServerTarget::Inet(_) | ServerTarget::Name(_) => {
-            let server = ServerSpec { max_fails: 0, ..ServerSpec::new(servername) };
-            Some(UpstreamSpec { name: servername.to_owned(), servers: vec![Arc::new(server)] })
-        }
+        target => Some(target),
     }
 }
 
-/// What an operator should know about a `servername` that names no upstream: a bare word may well be a forgotten one.
+/// What an operator should know about a `servername` that names no upstream. Rules may well come before their upstreams,
+/// so it is no fault.
 pub(crate) fn advice(servername: &str) -> Option<String> {
-    match ServerTarget::parse(servername) {
-        Ok(ServerTarget::Name(address)) if !servername.contains(['.', ':']) && servername != "localhost" => {
-            Some(format!("there is no upstream {servername}; it is taken for the host {address}"))
-        }
-        Ok(_) => None,
-        Err(_) => Some(format!(
-            "there is no upstream {servername}, and it is no address: 502 until the upstream is there"
+    match (target(servername), ServerTarget::parse(servername)) {
+        (Some(_), _) => None,
+        (None, Ok(ServerTarget::Name(host))) => Some(format!(
+            "there is no upstream {servername}: 502 until there is; if a host is meant, it is written {host}"
         )),
+        (None, _) => Some(format!("there is no upstream {servername}: 502 until there is")),
     }
 }
 
@@ -96,22 +101,25 @@ mod tests {
 
     #[test]
     fn an_address_or_a_host_is_an_upstream_of_one_server() {
-        for name in ["127.0.0.1", "127.0.0.1:8080", "h.test:1", "up1", "[::1]:1"] {
+        for name in ["127.0.0.1", "127.0.0.1:8080", "h.test:1", "h.test", "h:80", "[::1]:1"] {
             let upstream = upstream(name).unwrap();
             assert_eq!((upstream.servers.len(), upstream.servers[0].max_fails), (1, 0), "{name}");
         }
-        for name in ["u 17", "unix:x", "h:0", ""] {
+        for name in ["u 17", "unix:/x", "h:0", "", "web", "localhost"] {
             assert_eq!(upstream(name), None, "{name}");
         }
     }
 
     #[test]
-    fn only_what_looks_forgotten_is_warned_of() {
-        for name in ["127.0.0.1", "h.test", "h:80", "localhost", "[::1]"] {
+    fn whatever_is_no_address_and_no_host_is_warned_of() {
+        for name in ["127.0.0.1", "h.test", "h:80", "[::1]"] {
             assert_eq!(advice(name), None, "{name}");
         }
-        assert!(advice("up1").unwrap().contains("up1:80"));
-        assert!(advice("u 17").unwrap().contains("502"));
+        for name in ["up1", "localhost"] {
+            let told = advice(name).unwrap();
+            assert!(told.contains("502 until") && told.ends_with(&format!("{name}:80")), "{told}");
+        }
+        assert!(advice("u 17").unwrap().ends_with("502 until there is"));
     }
 
     #[test]

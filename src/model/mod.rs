@@ -48,6 +48,7 @@ mod targets;
 mod upstream;
 mod upstream_name;
 mod upstreams;
+mod wanted;
 
 pub use change::{Dropped, Edit, Outcome, Prepared, Rejected, StoreOutcome};
 pub use check::{check, check_all};
@@ -66,3 +67,4 @@ pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};
 pub use upstream_name::UpstreamName;
+pub use wanted::Wanted;

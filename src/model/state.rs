@@ -82,10 +82,28 @@ impl State {
             }
             Change::DeleteUpstreams(names) => {
                 delete(names, &mut outcome, |name| self.upstreams.delete(name));
+                self.warn_of_named(&mut outcome);
             }
         }
         self.settle();
         outcome
+    }
+
+    /// Warns of upstreams that are deleted while rules name them.
+    fn warn_of_named(&mut self, outcome: &mut Outcome) {
+        for (name, _) in outcome.found.iter().filter(|(_, found)| *found) {
+            let named = self.domains.servernames().spelling(&name.to_ascii_lowercase()).is_some();
+            if named && implicit::target(name).is_none() {
+                outcome
+                    .warnings
+                    .push(format!("rules still name the upstream {name}: 502 until it is there again"));
+            }
+        }
+    }
+
+    /// Whether there is an upstream of this name in force. `key` is in lower case.
+    pub fn has_upstream(&self, key: &str) -> bool {
+        self.upstreams.layers().effective().contains_key(key)
     }
 
     /// The store holds exactly `contents`: takes them for the store layer, but looks only at keys whose text differs

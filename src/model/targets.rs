@@ -95,7 +95,7 @@ impl EditableTargets {
             }
         }
         let target = spec.map(|(spec, implicit)| {
-            let upstream = Arc::new(self.resolve(&spec, implicit));
+            let upstream = Arc::new(self.resolve(slot, &spec, implicit));
             Target { name: Arc::clone(name), upstream, spec }
         });
         self.put(slot, target);
@@ -122,14 +122,16 @@ impl EditableTargets {
         known.addresses = addresses;
         for slot in known.users.clone() {
             let Some(target) = self.targets.get(slot).cloned() else { continue };
-            let upstream = Arc::new(self.resolve(&target.spec, target.upstream.implicit));
+            let upstream = Arc::new(self.resolve(slot, &target.spec, target.upstream.implicit));
             self.put(slot, Some(Target { upstream, ..target }));
         }
         true
     }
 
-    /// The upstream with a server for each address of each name; none for a name that has none.
-    fn resolve(&self, spec: &UpstreamSpec, implicit: bool) -> Upstream {
+    /// The upstream with a server for each address of each name; none for a name that has none. When none of its names has
+    /// any, the servers that served in this slot until now stay: a name that is misspelt, or that a name server does not know
+    /// yet, does not take the place of servers that work.
+    fn resolve(&self, slot: u32, spec: &UpstreamSpec, implicit: bool) -> Upstream {
         let mut servers = Vec::with_capacity(spec.servers.len());
         for spec in &spec.servers {
             let mut add = |endpoint| servers.push(Server { endpoint, spec: Arc::clone(spec) });
@@ -140,6 +142,11 @@ impl EditableTargets {
                     self.addresses(&name).iter().for_each(|&address| add(Endpoint::Inet(address)));
                 }
             }
+        }
+        if servers.is_empty() && !spec.servers.is_empty() {
+            // What nobody made is another thing than what somebody made by the same name and has deleted.
+            let before = self.targets.get(slot).filter(|known| known.upstream.implicit == implicit);
+            servers = before.map(|known| known.upstream.servers.clone()).unwrap_or_default();
         }
         Upstream { name: spec.name.clone(), servers, implicit }
     }

@@ -52,6 +52,7 @@ pub const REASONS: [&str; 64] = [
     "no-places",
     "no-ports",
     "no-server",
+    "no-upstream",
     "request-cut",
     "reserved-path",
     "response-cut",
@@ -70,7 +71,6 @@ pub const REASONS: [&str; 64] = [
     "two-framings",
     "two-hosts",
     "unknown-coding",
-    "unknown-upstream",
 ];
 
 /// What was refused since the start, by reason.

@@ -213,9 +213,9 @@ fn a_bad_server_does_not_take_the_others_with_it() {
         server("up", "h:1", Some("backup=true")),
         server("up", "h:2", Some("weight=2")),
         server("up", "h:3", Some("weight=x")),
-        server("bad", "h:0", Some("")),
+        server("bad.test", "h:0", Some("")),
     ]);
-    assert_eq!(shown(&state), ["bad: ", "up: h:1 - backup, h:2 weight=2 max_fails=1 fail_timeout=10"]);
+    assert_eq!(shown(&state), ["bad.test: ", "up: h:1 - backup, h:2 weight=2 max_fails=1 fail_timeout=10"]);
     let outcome = state.store_changed(vec![server("up", "h:2", Some("weight=0"))]);
     assert!(!outcome.changed && outcome.rejected[0].last_good);
     let keys: Vec<_> =
@@ -223,20 +223,23 @@ fn a_bad_server_does_not_take_the_others_with_it() {
     assert_eq!(
         keys,
         [
-            ("upstreams/bad/h:0".to_owned(), false),
+            ("upstreams/bad.test/h:0".to_owned(), false),
             ("upstreams/up/h:2".to_owned(), true),
             ("upstreams/up/h:3".to_owned(), false)
         ]
     );
     let up = &state.effective().upstreams["up"];
     assert_eq!((up["h:2"].as_str(), up["h:3"].as_str()), ("weight=0", "weight=x"));
-    assert_eq!(state.effective().upstreams["bad"]["h:0"], "");
+    assert_eq!(state.effective().upstreams["bad.test"]["h:0"], "");
     assert_eq!(state.last_good().upstreams.len(), 1);
     assert_eq!(state.last_good().upstreams["up"].len(), 2);
-    put_domains(&mut state, json!({"d": to("bad")})).unwrap();
-    assert!(state.hosts().iter().all(|host| !host.starts_with("bad")), "its name is not taken for a host");
-    state.store_changed(vec![server("bad", "h:0", None), server("never", "h:1", None)]);
-    assert!(state.hosts().contains("bad:80"));
+    put_domains(&mut state, json!({"d": to("bad.test")})).unwrap();
+    assert!(
+        state.hosts().iter().all(|host| !host.starts_with("bad.test")),
+        "its name is not taken for a host"
+    );
+    state.store_changed(vec![server("bad.test", "h:0", None), server("never", "h:1", None)]);
+    assert!(state.hosts().contains("bad.test:80"));
     assert_eq!(state.would_drop(&Contents::default()).of_upstreams, 1);
 }
 

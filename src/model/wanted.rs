@@ -1,0 +1,98 @@
+//! The host names that a change brings, and where each stands in it.
+//!
+//! It owns that list, so that names can be looked up before anything is applied; never a lookup. Next: the control plane
+//! asks for it, `targets` takes the addresses.
+
+use std::collections::BTreeSet;
+
+use super::change::{Change, Prepared};
+use super::fault::step;
+use super::implicit;
+use super::server::ServerTarget;
+
+/// A host name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// `host:port`, host in lower case.
+    pub host: String,
+    /// Where it stands, as a JSON pointer into what was put.
+    pub pointer: String,
+    /// The `servername` in lower case, for one that is only meant as a host while no upstream has that name. A server of an
+    /// upstream has none.
+    pub servername: Option<String>,
+}
+
+impl Prepared {
+    /// Each host name that this change names servers by, once.
+    pub fn wanted(&self) -> Vec<Wanted> {
+        let (mut wanted, mut seen) = (Vec::new(), BTreeSet::new());
+        let mut add = |host: String, pointer: &dyn Fn() -> String, servername: Option<&str>| {
+            if seen.insert(host.clone()) {
+                wanted.push(Wanted { host, pointer: pointer(), servername: servername.map(str::to_owned) });
+            }
+        };
+        match &self.change {
+            Change::PutUpstreams(upstreams) => {
+                for (upstream, server) in
+                    upstreams.iter().flat_map(|spec| spec.servers.iter().map(move |server| (spec, server)))
+                {
+                    if let ServerTarget::Name(host) = server.target() {
+                        add(host, &|| step(&upstream.name) + &step(&server.name), None);
+                    }
+                }
+            }
+            Change::PutDomains(domains) => {
+                let mut names = BTreeSet::new();
+                for (domain, rules) in domains {
+                    for (rule, backend) in rules.named_backends() {
+                        let key = backend.name().key();
+                        if names.insert(key)
+                            && let Some(ServerTarget::Name(host)) = implicit::target(backend.servername())
+                        {
+                            let pointer = || format!("{}/rules{}/args/servername", step(domain), step(rule));
+                            add(host, &pointer, Some(key));
+                        }
+                    }
+                }
+            }
+            Change::DeleteDomains(_) | Change::DeleteUpstreams(_) => {}
+        }
+        wanted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{Edit, Library};
+    use serde_json::{Value, json};
+
+    fn wanted(edit: Edit) -> Vec<(String, String, Option<String>)> {
+        let prepared = Library::new().prepare(edit).unwrap();
+        prepared.wanted().into_iter().map(|one| (one.host, one.pointer, one.servername)).collect()
+    }
+
+    fn object(value: Value) -> serde_json::Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn names_are_listed_once_with_their_place() {
+        let upstreams = json!({
+            "a/b": {"One.test": "", "127.0.0.1:81": "", "unix:/x": ""},
+            "c": {"one.test:80": "", "two": "down"}});
+        assert_eq!(
+            wanted(Edit::PutUpstreams(object(upstreams))),
+            [("one.test:80".into(), "/a~1b/One.test".into(), None), ("two:80".into(), "/c/two".into(), None),]
+        );
+        let backend = |name: &str| json!({"type": "backend", "args": {"servername": name}});
+        let ua = json!({"type": "ua", "args": {"pattern": "x", "succ": "a", "fail": "b"}});
+        let domains = json!({
+            "d": {"init": "f", "rules": {"f": ua, "a": backend("Host.test"), "b": backend("up")}},
+            "e": {"init": "f", "rules": {"f": ua, "a": backend("127.0.0.1"), "b": backend("host.test")}}});
+        assert_eq!(
+            wanted(Edit::PutDomains(object(domains))),
+            [("host.test:80".into(), "/d/rules/a/args/servername".into(), Some("host.test".into()))]
+        );
+        assert_eq!(wanted(Edit::DeleteUpstreams(vec!["one.test".into()])), []);
+    }
+}
