@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::answers::{Accepted, BegunDump, DumpError, Heard, Progress};
 use super::hub::Hub;
+use super::lookups::Lookups;
 use crate::model::{Edit, Fault, Library, Prepared};
 
 /// Upstreams that are read on the control thread: a millisecond.
@@ -35,6 +36,7 @@ pub(super) struct HubHandle {
     questions: mpsc::Sender<Question>,
     progress: watch::Receiver<Progress>,
     library: Library,
+    lookups: Lookups,
 }
 
 impl From<Gone> for DumpError {
@@ -47,7 +49,12 @@ impl HubHandle {
     /// A handle, and where its questions arrive.
     pub(super) fn new(hub: &Hub) -> (Self, mpsc::Receiver<Question>) {
         let (questions, arrive) = mpsc::channel(QUESTIONS);
-        (Self { questions, progress: hub.watch(), library: hub.library() }, arrive)
+        (Self { questions, progress: hub.watch(), library: hub.library(), lookups: hub.lookups() }, arrive)
+    }
+
+    /// Where names are looked up that the hub does not know yet.
+    pub(super) fn lookups(&self) -> &Lookups {
+        &self.lookups
     }
 
     /// Asks the hub, and waits for its answer.
@@ -136,7 +143,8 @@ mod tests {
     async fn a_change_that_brings_patterns_is_read_on_another_thread() {
         let (questions, _arrive) = mpsc::channel(1);
         let (_progress, progress) = watch::channel(Progress::default());
-        let handle = HubHandle { questions, progress, library: Library::default() };
+        let lookups = Lookups::system();
+        let handle = HubHandle { questions, progress, library: Library::default(), lookups };
         let rules = json!({"init": "a", "rules": {
             "a": {"type": "ua", "args": {"pattern": r"\p{L}{5}", "succ": "b", "fail": "b"}},
             "b": {"type": "backend", "args": {"servername": "up"}}}});

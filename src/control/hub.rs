@@ -3,10 +3,10 @@
 //! It owns when a snapshot is due and which version a change will be served in; never what a rule means (`model`), who
 //! has which version (`fleet`) or a socket. It waits for nothing: `run` calls it, and `handle` is how others ask it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info};
 
@@ -14,22 +14,21 @@ use super::alarms::{Alarms, Subject};
 use super::answers::{Accepted, BegunDump, DumpError, Listed, Progress, Resync, Status, Working};
 use super::fleet::Fleet;
 use super::intake::Intake;
-use super::resolve::Resolver;
+use super::lookups::Lookups;
+use super::resolve::{Addresses, Resolver};
 use super::shortages;
-use super::state_file::Saved;
+use super::state_file::{Kept, Saved};
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{Gauges, ToWorker, WorkerHandle};
-use crate::model::{Contents, Library, Prepared, Rejected, ServerTarget, Snapshot, State, UpstreamSpec};
+use crate::model::{Contents, Library, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted};
 #[cfg(test)]
 use crate::model::{Edit, Fault};
 
-/// How long a change waits for the first addresses of names it brings. With [`ACKS`] it stays below the two seconds
-/// after which the Python client gives up.
+/// How long a change of the store waits for the first addresses of names it brings, so that rules do not lead to a new
+/// upstream before its servers are known. A change by the API has looked its names up already, and waits for nobody's.
 const NAMES: Duration = Duration::from_millis(800);
 /// How long the caller of a change waits for the workers.
 const ACKS: Duration = Duration::from_secs(1);
-/// Unresolved names that are told one by one.
-const NAMED: usize = 4;
 
 /// The configuration and everything on its way to the workers.
 #[derive(Debug)]
@@ -39,6 +38,8 @@ pub(super) struct Hub {
     current: Arc<Snapshot>,
     /// Since when `current` is behind the state or the addresses.
     behind: Option<Instant>,
+    /// Somebody waits for the next snapshot who has no part in the names that are looked up.
+    urgent: bool,
     resolver: Resolver,
     fleet: Fleet,
     intake: Intake,
@@ -60,6 +61,7 @@ impl Hub {
             state: State::reading_with(library),
             current: Arc::new(Snapshot::empty()),
             behind: None,
+            urgent: false,
             resolver,
             fleet: Fleet::new(Vec::new(), 0),
             intake: Intake::default(),
@@ -93,13 +95,13 @@ impl Hub {
     /// When a snapshot is due that waits for nothing but the addresses of new names.
     pub(super) fn due(&self) -> Option<Instant> {
         let due = self.behind? + NAMES;
-        (!self.resolver.is_settled() && due > Instant::now()).then_some(due)
+        (!self.urgent && !self.resolver.is_settled() && due > Instant::now()).then_some(due)
     }
 
     fn build(&mut self) {
         let version = self.current.version + 1;
         self.current = Arc::new(self.state.snapshot(version));
-        self.behind = None;
+        (self.behind, self.urgent) = (None, false);
         debug!("version {version}: {} domains", self.current.domain_count());
     }
 
@@ -142,19 +144,45 @@ impl Hub {
         self.state.library().clone()
     }
 
-    /// Makes a change that was prepared.
-    pub(super) fn apply(&mut self, prepared: Prepared) -> Accepted {
+    /// Where names are looked up.
+    pub(super) fn lookups(&self) -> Lookups {
+        self.resolver.lookups()
+    }
+
+    /// Those of the names that need a lookup: no address of theirs is known, and they are hosts at all.
+    pub(super) fn unknown(&self, mut wanted: Vec<Wanted>) -> Vec<Wanted> {
+        wanted.retain(|one| {
+            let is_host = one.servername.as_ref().is_none_or(|key| !self.state.has_upstream(key));
+            is_host && self.resolver.addresses(&one.host).is_none()
+        });
+        wanted
+    }
+
+    /// Makes a change that was prepared, with what was found for its names.
+    pub(super) fn apply(&mut self, prepared: Prepared, found: Addresses) -> Accepted {
+        for (name, addresses) in self.resolver.take_found(found) {
+            self.learnt(&name, addresses);
+        }
         let outcome = self.state.apply(prepared);
         if outcome.changed {
             self.changed();
+            self.urgent = true;
         }
+        self.resolver.forget_found();
         Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted() }
+    }
+
+    fn learnt(&mut self, name: &str, addresses: Vec<SocketAddr>) {
+        self.unsaved = true;
+        if self.state.learn(name, addresses) {
+            self.behind.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Makes a change, or none of it.
     #[cfg(test)]
     pub(super) fn edit(&mut self, edit: Edit) -> Result<Accepted, Fault> {
-        Ok(self.apply(self.library().prepare(edit)?))
+        Ok(self.apply(self.library().prepare(edit)?, Addresses::new()))
     }
 
     /// Everything that was accepted so far, as something to wait for.
@@ -165,32 +193,17 @@ impl Hub {
 
     /// Every domain with its rule set, as given: the JSON of an object.
     pub(super) fn domains(&self) -> String {
-        let mut json = String::from("{");
-        for (name, rules) in self.state.domain_texts() {
-            json.push_str(if json.len() > 1 { "," } else { "" });
-            json.push_str(&Value::from(name).to_string());
-            json.push(':');
-            json.push_str(rules);
-        }
-        json.push('}');
-        json
+        self.state.domains_json()
     }
 
     /// Every upstream, with the addresses of its servers.
     pub(super) fn upstreams(&self) -> Vec<Listed> {
         let list = |spec: Arc<UpstreamSpec>| {
-            let addresses = spec.servers.iter().map(|server| self.addresses(&server.target())).collect();
+            let addresses =
+                spec.servers.iter().map(|server| self.state.endpoints(&server.target())).collect();
             Listed { spec, addresses }
         };
         self.state.upstreams().into_iter().map(list).collect()
-    }
-
-    fn addresses(&self, target: &ServerTarget) -> Vec<String> {
-        match target {
-            ServerTarget::Inet(address) => vec![address.to_string()],
-            ServerTarget::Unix(path) => vec![format!("unix:{path}")],
-            ServerTarget::Name(name) => self.state.addresses(name).iter().map(ToString::to_string).collect(),
-        }
     }
 
     /// Keys of the store that are not served as they stand there.
@@ -216,14 +229,7 @@ impl Hub {
     }
 
     fn alarms(&self) -> Vec<String> {
-        let mut alarms: Vec<String> = self.alarms.texts().map(str::to_owned).collect();
-        let more = self.resolver.unresolved().len().saturating_sub(NAMED);
-        let lost: Vec<&str> = self.resolver.unresolved().take(NAMED).collect();
-        if !lost.is_empty() {
-            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-            alarms.push(format!("without any address: {}{more}", lost.join(", ")));
-        }
-        alarms
+        self.alarms.texts().map(str::to_owned).chain(self.resolver.alarm()).collect()
     }
 
     /// Reads the store again; with `confirm`, applies what is held back instead.
@@ -313,27 +319,37 @@ impl Hub {
         }
     }
 
-    /// The store did not answer in time, and `saved` is what a state file kept.
-    pub(super) fn begin_without_store(&mut self, reason: &str, saved: Option<Saved>) {
-        if let Some(saved) = saved {
-            self.intake.remember(&mut self.state, &mut self.alarms, saved);
-            self.changed();
-        }
+    /// What a state file kept: it serves until the store is there, and what the store says then is judged against it.
+    pub(super) fn remember(&mut self, saved: Saved) {
+        self.resolver.remember(saved.names.clone());
+        self.intake.remember(&mut self.state, &mut self.alarms, saved);
+        self.changed();
+    }
+
+    /// The store did not answer in time.
+    pub(super) fn begin_without_store(&mut self, reason: &str) {
         self.intake.lost(&mut self.alarms, reason);
     }
 
-    /// The store layer and its revision, if a state file does not hold it yet.
-    pub(super) fn unsaved(&mut self) -> Option<(Contents, i64)> {
-        std::mem::take(&mut self.unsaved).then(|| (self.state.last_good(), self.intake.revision()))
+    /// What a state file should hold, if it does not yet.
+    pub(super) fn unsaved(&mut self) -> Option<Kept> {
+        std::mem::take(&mut self.unsaved).then(|| Kept {
+            contents: self.state.last_good(),
+            revision: self.intake.revision(),
+            names: self.resolver.all_addresses(),
+        })
     }
 
     /// Waits for the next lookup and takes its answer in. May be dropped at any await.
     pub(super) async fn resolved(&mut self) {
-        if let Some((name, addresses)) = self.resolver.next().await
-            && self.state.learn(&name, addresses)
-        {
-            self.behind.get_or_insert_with(Instant::now);
+        if let Some((name, addresses)) = self.resolver.next().await {
+            self.learnt(&name, addresses);
         }
+    }
+
+    /// Is there no name left that has no address because it was never looked up?
+    pub(super) fn is_usable(&self) -> bool {
+        self.resolver.is_usable()
     }
 
     /// Is there no name left that was never looked up?

@@ -9,6 +9,8 @@ mod handle;
 mod held;
 mod hub;
 mod intake;
+mod lookups;
+mod names;
 mod outages;
 mod rejections;
 mod removals;

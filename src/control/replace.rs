@@ -16,13 +16,26 @@ const MODE: u32 = 0o600;
 /// Writes `bytes` to `path`. After a crash at any moment the file is the old one or the new one; a symbolic link stays
 /// one, and so do the permissions.
 ///
+/// A file that is a mount point of its own (a single file bound into a container) cannot be replaced, so it is written in
+/// place. What is to be written then stands whole beside it until that is done: see [`whole`].
+///
 /// # Errors
-/// Whatever the file system says; the old file is untouched then.
+/// Whatever the file system says; the old file is untouched then, but for one that is written in place.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_by(path, bytes, |from, to| fs::rename(from, to))
+}
+
+fn replace_by(path: &Path, bytes: &[u8], rename: impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mode = fs::metadata(&target).map_or(MODE, |there| there.permissions().mode());
     let temporary = beside(&target)?;
-    let done = write(&temporary, bytes, mode).and_then(|()| fs::rename(&temporary, &target));
+    let done =
+        write(&temporary, bytes, mode).map_err(|error| hint(&target, error)).and_then(|()| {
+            match rename(&temporary, &target) {
+                Err(error) if is_mounted(&error) => in_place(&target, &temporary, bytes),
+                done => done,
+            }
+        });
     if done.is_err() {
         // Nothing more can be done about it than was tried.
         let _ = fs::remove_file(&temporary);
@@ -30,6 +43,69 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     done?;
     // The rename lasts once its folder is on the disk.
     File::open(folder(&target))?.sync_all()
+}
+
+/// Linux says EBUSY of a rename onto a mount point, and EXDEV of one across mounts.
+fn is_mounted(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices)
+}
+
+/// Nothing can be made beside a file that stands there: its folder is not ours to write, or the disk is full.
+fn hint(target: &Path, error: io::Error) -> io::Error {
+    if !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+        return error;
+    }
+    let folder = folder(target).display();
+    let told = format!(
+        "{error}: a new file is made in {folder} first; mount that folder writable, not the file alone"
+    );
+    io::Error::new(error.kind(), told)
+}
+
+/// Writes `bytes` over the file, while `copy` holds them whole.
+fn in_place(target: &Path, copy: &Path, bytes: &[u8]) -> io::Result<()> {
+    let whole = whole(target)?;
+    fs::rename(copy, &whole)?;
+    File::open(folder(target))?.sync_all()?;
+    let over = || -> io::Result<()> {
+        let mut file = File::options().write(true).open(target)?;
+        file.write_all(bytes)?;
+        file.set_len(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+        file.sync_all()
+    };
+    over().map_err(|error| {
+        let told = format!(
+            "{error}: it could not be replaced, and not be written in place; all of it stands in {}",
+            whole.display()
+        );
+        io::Error::new(error.kind(), told)
+    })?;
+    fs::remove_file(&whole)
+}
+
+/// Where all of a file stands while it is written in place. When that was cut short, it is there still.
+pub(super) fn whole(path: &Path) -> io::Result<PathBuf> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let mut name = std::ffi::OsString::from(".");
+    name.push(target.file_name().ok_or_else(|| io::Error::other("the path names no file"))?);
+    name.push(".whole");
+    Ok(target.with_file_name(name))
+}
+
+/// Has `previous` be what `path` is now. Nothing of it is copied where the file system can do without.
+///
+/// # Errors
+/// Whatever the file system says; `previous` is untouched then.
+pub(super) fn keep(path: &Path, previous: &Path) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let temporary = beside(previous)?;
+    if fs::hard_link(&target, &temporary).is_err() {
+        return replace(previous, &fs::read(&target)?);
+    }
+    let done = fs::rename(&temporary, previous);
+    // A rename onto another name of the same file does nothing at all.
+    let _ = fs::remove_file(&temporary);
+    done
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -60,7 +136,7 @@ fn folder(target: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(folder)
@@ -93,6 +169,58 @@ mod tests {
         replace(&link, b"two").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"two");
+    }
+
+    /// What Linux says of a file that is mounted by itself.
+    fn busy(_: &Path, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::ResourceBusy.into())
+    }
+
+    #[test]
+    fn a_file_that_is_a_mount_point_is_written_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("elb.json");
+        fs::write(&path, "something longer").unwrap();
+        let before = fs::metadata(&path).unwrap();
+        replace_by(&path, b"short", busy).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"short");
+        assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino());
+        assert_eq!(names(folder.path()), ["elb.json"], "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_cannot_be_written_in_place_stands_whole_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("elb.json");
+        fs::create_dir(&path).unwrap(); // Cannot be opened for writing.
+        let told = replace_by(&path, b"text", busy).unwrap_err().to_string();
+        let copy = whole(&path).unwrap();
+        assert!(told.contains(&copy.display().to_string()), "{told}");
+        assert_eq!(fs::read(copy).unwrap(), b"text");
+    }
+
+    #[test]
+    fn whoever_mounted_too_little_is_told_what_to_mount() {
+        let error = hint(Path::new("/etc/elb/elb.json"), io::ErrorKind::ReadOnlyFilesystem.into());
+        assert!(error.to_string().contains("in /etc/elb first; mount that folder writable"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_kept_before_it_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, previous) = (folder.path().join("state"), folder.path().join("state.previous"));
+        for text in ["one", "two", "three"] {
+            replace(&path, text.as_bytes()).unwrap();
+            keep(&path, &previous).unwrap();
+            keep(&path, &previous).unwrap();
+            assert_eq!(fs::read(&previous).unwrap(), text.as_bytes());
+        }
+        replace(&path, b"four").unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), fs::read(&previous).unwrap()),
+            (b"four".to_vec(), b"three".to_vec())
+        );
+        assert_eq!(names(folder.path()), ["state", "state.previous"]);
     }
 
     #[test]

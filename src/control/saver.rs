@@ -9,14 +9,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::state_file::StateFile;
-use crate::model::Contents;
+use super::state_file::{Kept, StateFile};
 
 /// The pause after a write that failed.
 const AGAIN: Duration = Duration::from_secs(10);
-
-/// What is kept: the store layer, and the store's revision of it.
-type Kept = (Contents, i64);
 
 /// The task that writes, and what it is to write.
 #[derive(Debug)]
@@ -60,8 +56,8 @@ async fn write(
 ) {
     while newest.changed().await.is_ok() {
         loop {
-            let Some((contents, revision)) = newest.borrow_and_update().clone() else { break };
-            let Err(error) = file.write(contents, revision).await else {
+            let Some(kept) = newest.borrow_and_update().clone() else { break };
+            let Err(error) = file.write(kept).await else {
                 faults.send_replace(None);
                 break;
             };
@@ -80,11 +76,13 @@ async fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Contents;
+    use std::collections::BTreeMap;
 
     fn kept(revision: i64) -> Kept {
         let mut contents = Contents::default();
         contents.rules.insert("a".to_owned(), revision.to_string());
-        (contents, revision)
+        Kept { contents, revision, names: BTreeMap::new() }
     }
 
     #[tokio::test]
@@ -98,7 +96,7 @@ mod tests {
         }
         saver.finish().await;
         let saved = file.read().await.unwrap();
-        assert_eq!((saved.contents, saved.revision), kept(100));
+        assert_eq!((saved.contents, saved.revision), (kept(100).contents, 100));
     }
 
     #[tokio::test]

@@ -4,20 +4,21 @@
 //! thread's life.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use super::admin::{Access, Desk};
 use super::ahead::read_ahead;
 use super::handle::HubHandle;
 use super::hub::Hub;
+use super::lookups::Lookups;
 use super::outages::Outages;
 use super::resolve::Resolver;
 use super::run::{Control, Phase};
@@ -36,10 +37,14 @@ const DONE: u8 = 0;
 const FAILURE: u8 = 1;
 /// How long the store may take before ELB starts with what it remembers.
 const LOAD: Duration = Duration::from_secs(3);
-/// How long the first snapshot waits for the addresses of all names together.
+/// How long the first snapshot waits for the addresses of all names together …
 const NAMES: Duration = Duration::from_secs(3);
-/// Threads that may be stuck in the system's resolver at a time; a lookup that timed out here still holds one there.
-const BLOCKING: usize = 64;
+/// … and how long when each has one of an earlier life: long enough for a name server that answers.
+const REMEMBERED: Duration = Duration::from_millis(500);
+/// Threads for what blocks: files that are read and written, large bodies that are parsed. Lookups of servers have their
+/// own; those of etcd's endpoints are here, one every three seconds and endpoint while etcd is not there, and one that DNS
+/// leaves unanswered may stay for half a minute.
+const BLOCKING: usize = 128;
 
 /// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one. `listener` is that of
 /// the admin API if it has one: bound, and not listening before there is something to ask about.
@@ -93,7 +98,8 @@ async fn begin(
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
     let StoreHandle { mut events, commands } = open(settings);
-    let mut hub = Hub::new(Library::new(settings.max_patterns), Resolver::system(), commands);
+    let resolver = Resolver::new(Lookups::system());
+    let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands);
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {
@@ -134,7 +140,7 @@ async fn begin(
     })
 }
 
-/// Waits for the store, else for what a state file remembers, and then for addresses; each for so long and no longer.
+/// Takes what a state file remembers, waits for the store, and then for addresses; each for so long and no longer.
 /// A file is read to the end however long that takes, and must be sound: waiting would not make it so, and whoever wrote
 /// it is there to hear of it. Gives the exit code if it is not.
 async fn load(
@@ -143,6 +149,11 @@ async fn load(
     state_file: Option<&StateFile>,
     is_file: bool,
 ) -> Result<(), u8> {
+    if let Some(file) = state_file
+        && let Some(saved) = file.read().await
+    {
+        hub.remember(saved);
+    }
     let heard = if is_file { Ok(events.recv().await) } else { timeout(LOAD, events.recv()).await };
     let missing = match heard {
         Ok(Some(StoreEvent::Down { reason })) if is_file => {
@@ -158,21 +169,24 @@ async fn load(
         Err(_) => Some(format!("no answer within {LOAD:?}")),
     };
     if let Some(reason) = missing {
-        let saved = match state_file {
-            Some(file) => file.read().await,
-            None => None,
-        };
-        hub.begin_without_store(&reason, saved);
+        hub.begin_without_store(&reason);
     }
-    let all = async {
-        while !hub.is_resolved() {
-            hub.resolved().await;
-        }
-    };
-    if timeout(NAMES, all).await.is_err() {
-        warn!("some server names are not resolved yet; their servers are used as soon as they are");
-    }
+    names(hub).await;
     Ok(())
+}
+
+/// Waits until the names have addresses, and a little longer for fresh ones.
+async fn names(hub: &mut Hub) {
+    let begun = Instant::now();
+    while !hub.is_resolved() {
+        let within = if hub.is_usable() { REMEMBERED } else { NAMES };
+        if timeout_at(begun + within, hub.resolved()).await.is_err() {
+            let meanwhile =
+                if hub.is_usable() { "those of the state file serve" } else { "they get no requests" };
+            warn!("some server names are not resolved yet; until they are, {meanwhile}");
+            return;
+        }
+    }
 }
 
 async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
@@ -195,9 +209,10 @@ fn open(settings: &Settings) -> StoreHandle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::state_file::Kept;
     use crate::link::bridge;
     use crate::model::Contents;
-    use std::time::Instant;
+    use std::collections::BTreeMap;
 
     const DOCUMENT: &str = r#"{"domains": {"a.test": {"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "localhost:81"}}}}}, "upstreams": {}}"#;
 
@@ -245,7 +260,8 @@ mod tests {
         let mut contents = Contents::default();
         let rules = r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"127.0.0.1:81"}}}}"#;
         contents.rules.insert("a.test".to_owned(), rules.to_owned());
-        StateFile::new(state, "ELB").write(contents, 7).await.unwrap();
+        let kept = Kept { contents, revision: 7, names: BTreeMap::new() };
+        StateFile::new(state, "ELB").write(kept).await.unwrap();
         assert_eq!(first(&flags, None).await.unwrap().domain_count(), 1);
         assert!(begun.elapsed() < LOAD, "a store that refuses is not waited for");
     }

@@ -4,15 +4,19 @@
 //! is used. Next: `replace` writes it, the hub asks for it.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::replace::replace;
-use crate::model::{Contents, Servers};
+use super::held::is_suspicious;
+use super::replace::{keep, replace};
+use crate::model::{Contents, Dropped, Servers};
 
 /// The form of the file. Another number is another form, and the file is ignored.
 const FORMAT: u32 = 1;
@@ -24,6 +28,17 @@ pub struct StateFile {
     name: String,
 }
 
+/// What is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The contents.
+    pub contents: Contents,
+    /// The revision of the store that they are from.
+    pub revision: i64,
+    /// The addresses of the names in them: `host:port` → addresses.
+    pub names: BTreeMap<String, Vec<SocketAddr>>,
+}
+
 /// What was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
@@ -31,6 +46,8 @@ pub struct Saved {
     pub contents: Contents,
     /// The revision of the store that they are from.
     pub revision: i64,
+    /// The addresses of the names in them.
+    pub names: BTreeMap<String, Vec<SocketAddr>>,
     /// When they were saved, in whole seconds.
     pub at: SystemTime,
 }
@@ -42,9 +59,52 @@ struct Form {
     revision: i64,
     /// Seconds since 1970.
     saved: u64,
+    /// What a look at the file tells of its contents. An ELB that did not write it yet reads the file all the same.
+    #[serde(default)]
+    digest: Digest,
     /// Texts and not values, so that what comes back is what the store held, to the letter.
     rules: BTreeMap<String, String>,
     upstreams: BTreeMap<String, Servers>,
+    #[serde(default)]
+    names: BTreeMap<String, Vec<SocketAddr>>,
+}
+
+/// Enough to tell whether two files have the same contents, and how much is in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Digest {
+    hash: u64,
+    domains: usize,
+    upstreams: usize,
+}
+
+/// A file of which nothing else is to be known.
+#[derive(Deserialize)]
+struct Head {
+    digest: Digest,
+}
+
+impl Digest {
+    fn of(contents: &Contents) -> Self {
+        let mut hasher = DefaultHasher::new();
+        contents.hash(&mut hasher);
+        let (domains, upstreams) = (contents.rules.len(), contents.upstreams.len());
+        Self { hash: hasher.finish(), domains, upstreams }
+    }
+
+    /// That of the file, if it is one of ours that has one.
+    fn read(path: &Path) -> Option<Self> {
+        Some(serde_json::from_slice::<Head>(&fs::read(path).ok()?).ok()?.digest)
+    }
+
+    /// Whether this is so much less than `before` that something went wrong.
+    fn is_poor_beside(&self, before: &Self) -> bool {
+        is_suspicious(&Dropped {
+            domains: before.domains.saturating_sub(self.domains),
+            of_domains: before.domains,
+            upstreams: before.upstreams.saturating_sub(self.upstreams),
+            of_upstreams: before.upstreams,
+        })
+    }
 }
 
 impl StateFile {
@@ -60,6 +120,15 @@ impl StateFile {
         &self.path
     }
 
+    /// Where its predecessor is: what it held before its contents were others the last time, unless that is so much less
+    /// than what stands there that something went wrong. ELB only writes it; it is for people.
+    #[must_use]
+    pub fn previous(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".previous");
+        path.into()
+    }
+
     /// What was kept, if anything. A file that is broken, or another ELB's, is told in the log and ignored: it must
     /// not stand in the way of a start.
     pub async fn read(&self) -> Option<Saved> {
@@ -71,22 +140,32 @@ impl StateFile {
         })
     }
 
-    /// Keeps these contents instead. After a crash at any moment the file is the old one or the new one.
+    /// Keeps this instead. After a crash at any moment the file is the old one or the new one.
     ///
     /// # Errors
     /// Whatever the file system says; what was kept before is kept then.
-    pub async fn write(&self, contents: Contents, revision: i64) -> io::Result<()> {
-        let (path, name) = (self.path.clone(), self.name.clone());
+    pub async fn write(&self, kept: Kept) -> io::Result<()> {
+        let (path, previous, name) = (self.path.clone(), self.previous(), self.name.clone());
         let saved = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let Contents { rules, upstreams } = contents;
-        let form = Form { format: FORMAT, name, revision, saved, rules, upstreams };
-        let write = move || replace(&path, &serde_json::to_vec(&form)?);
+        let write = move || {
+            let Kept { contents, revision, names } = kept;
+            let digest = Digest::of(&contents);
+            if let Some(there) = Digest::read(&path)
+                && there != digest
+                && !Digest::read(&previous).is_some_and(|before| there.is_poor_beside(&before))
+            {
+                keep(&path, &previous)?;
+            }
+            let Contents { rules, upstreams } = contents;
+            let form = Form { format: FORMAT, name, revision, saved, digest, rules, upstreams, names };
+            replace(&path, &serde_json::to_vec(&form)?)
+        };
         tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
     }
 }
 
 fn read(path: &Path, name: &str) -> Result<Option<Saved>, String> {
-    let text = match std::fs::read(path) {
+    let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
@@ -100,13 +179,12 @@ fn read(path: &Path, name: &str) -> Result<Option<Saved>, String> {
     }
     let contents = Contents { rules: form.rules, upstreams: form.upstreams };
     let at = UNIX_EPOCH.checked_add(Duration::from_secs(form.saved)).unwrap_or(UNIX_EPOCH);
-    Ok(Some(Saved { contents, revision: form.revision, at }))
+    Ok(Some(Saved { contents, revision: form.revision, names: form.names, at }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn contents() -> Contents {
         let mut contents = Contents::default();
@@ -115,17 +193,23 @@ mod tests {
         contents
     }
 
+    fn kept(contents: Contents, revision: i64) -> Kept {
+        let names = BTreeMap::from([("a.test:80".to_owned(), vec![SocketAddr::from(([10, 0, 0, 1], 80))])]);
+        Kept { contents, revision, names }
+    }
+
     #[tokio::test]
     async fn what_is_kept_comes_back_to_the_letter() {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(folder.path().join("state"), "ELB");
         assert_eq!(file.read().await, None);
         let before = SystemTime::now() - Duration::from_secs(1);
-        file.write(contents(), 42).await.unwrap();
+        file.write(kept(contents(), 42)).await.unwrap();
         let saved = file.read().await.unwrap();
         assert_eq!((saved.contents, saved.revision), (contents(), 42));
+        assert_eq!(saved.names, kept(contents(), 42).names);
         assert!(saved.at >= before && saved.at <= SystemTime::now());
-        file.write(Contents::default(), 43).await.unwrap();
+        file.write(kept(Contents::default(), 43)).await.unwrap();
         assert_eq!(file.read().await.unwrap().revision, 43);
     }
 
@@ -133,7 +217,7 @@ mod tests {
     async fn a_broken_file_is_ignored_and_can_be_written_over() {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(folder.path().join("state"), "ELB");
-        file.write(contents(), 42).await.unwrap();
+        file.write(kept(contents(), 42)).await.unwrap();
         let whole = fs::read(file.path()).unwrap();
         for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
             fs::write(file.path(), &whole[..cut]).unwrap();
@@ -142,15 +226,55 @@ mod tests {
         fs::write(file.path(), String::from_utf8(whole).unwrap().replace("\"format\":1", "\"format\":2"))
             .unwrap();
         assert_eq!(file.read().await, None, "another form");
-        file.write(contents(), 43).await.unwrap();
+        file.write(kept(contents(), 43)).await.unwrap();
         assert!(file.read().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_file_without_names_is_one_of_an_older_elb() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StateFile::new(folder.path().join("state"), "ELB");
+        fs::write(
+            file.path(),
+            r#"{"format":1,"name":"ELB","revision":3,"saved":1,"rules":{"a":"1"},"upstreams":{}}"#,
+        )
+        .unwrap();
+        assert_eq!(file.read().await.unwrap().contents.rules.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_file_keeps_its_predecessor_and_a_poor_one_does_not_take_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = StateFile::new(folder.path().join("state"), "ELB");
+        let previous = StateFile::new(file.previous(), "ELB");
+        let sites = |count: usize| {
+            let rules = (0..count).map(|n| (format!("{n}.test"), "1".to_owned())).collect();
+            Contents { rules, upstreams: BTreeMap::new() }
+        };
+        file.write(kept(sites(6), 1)).await.unwrap();
+        file.write(kept(sites(6), 2)).await.unwrap();
+        assert_eq!(previous.read().await, None, "the same contents make no predecessor");
+        file.write(kept(sites(7), 3)).await.unwrap();
+        assert_eq!(previous.read().await.unwrap().contents, sites(6));
+        // A store that was emptied, and is filled again slowly.
+        for (revision, count) in [(4, 0), (5, 1), (6, 2)] {
+            file.write(kept(sites(count), revision)).await.unwrap();
+            assert_eq!(previous.read().await.unwrap().contents, sites(7));
+        }
+        file.write(kept(sites(5), 7)).await.unwrap();
+        file.write(kept(sites(6), 8)).await.unwrap();
+        assert_eq!(previous.read().await.unwrap().contents, sites(5), "which is no loss any more");
+        // A broken file is nobody's predecessor.
+        fs::write(file.path(), "{").unwrap();
+        file.write(kept(sites(8), 9)).await.unwrap();
+        assert_eq!(previous.read().await.unwrap().contents, sites(5));
     }
 
     #[tokio::test]
     async fn the_file_of_another_elb_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        StateFile::new(path.clone(), "ELB").write(contents(), 42).await.unwrap();
+        StateFile::new(path.clone(), "ELB").write(kept(contents(), 42)).await.unwrap();
         assert_eq!(StateFile::new(path, "ELB2").read().await, None);
     }
 
@@ -158,7 +282,7 @@ mod tests {
     async fn a_write_that_fails_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(folder.path().join("missing/state"), "ELB");
-        assert_eq!(file.write(contents(), 1).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(file.write(kept(contents(), 1)).await.unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(file.read().await, None);
     }
 }

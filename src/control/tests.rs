@@ -19,6 +19,7 @@ use super::admin::{Access, Api, Desk, Peer, api};
 use super::ahead::read_ahead;
 use super::handle::HubHandle;
 use super::hub::Hub;
+use super::lookups::Lookups;
 use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::signals::Order;
@@ -237,10 +238,10 @@ pub(super) fn no_names() -> Resolver {
 pub(super) fn names(
     table: impl Fn(&str) -> std::io::Result<Vec<std::net::SocketAddr>> + Send + Sync + 'static,
 ) -> Resolver {
-    Resolver::new(Arc::new(move |name| {
+    Resolver::new(Lookups::new(Arc::new(move |name| {
         let answer = table(&name);
         Box::pin(async move { answer })
-    }))
+    })))
 }
 
 /// `{name: {server: "", …}}` as an edit.

@@ -18,6 +18,7 @@ use super::fault::{Fault, Report};
 use super::implicit;
 use super::library::Library;
 use super::prepare::told;
+use super::server::ServerTarget;
 use super::snapshot::Snapshot;
 use super::targets::EditableTargets;
 use super::upstream::UpstreamSpec;
@@ -192,6 +193,19 @@ impl State {
         self.domains.layers().effective().iter().map(|(name, rules)| (&**name, &**rules.text()))
     }
 
+    /// The same as the JSON of one object.
+    pub fn domains_json(&self) -> String {
+        let mut json = String::from("{");
+        for (name, rules) in self.domain_texts() {
+            json.push_str(if json.len() > 1 { "," } else { "" });
+            json.push_str(&Value::from(name).to_string());
+            json.push(':');
+            json.push_str(rules);
+        }
+        json.push('}');
+        json
+    }
+
     /// The upstreams in force, ordered by name without regard to case.
     pub fn upstreams(&self) -> Vec<Arc<UpstreamSpec>> {
         self.upstreams.layers().effective().values().cloned().collect()
@@ -215,6 +229,15 @@ impl State {
     /// What was learnt of a name.
     pub fn addresses(&self, host: &str) -> &[SocketAddr] {
         self.targets.addresses(host)
+    }
+
+    /// Where a server is reached, as texts; for a name, all that was learnt of it.
+    pub fn endpoints(&self, target: &ServerTarget) -> Vec<String> {
+        match target {
+            ServerTarget::Inet(address) => vec![address.to_string()],
+            ServerTarget::Unix(path) => vec![format!("unix:{path}")],
+            ServerTarget::Name(name) => self.addresses(name).iter().map(ToString::to_string).collect(),
+        }
     }
 
     /// A snapshot of what is in force. It shares everything that did not change with those before it, so it costs a

@@ -67,7 +67,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn wanted(edit: Edit) -> Vec<(String, String, Option<String>)> {
-        let prepared = Library::new().prepare(edit).unwrap();
+        let prepared = Library::default().prepare(edit).unwrap();
         prepared.wanted().into_iter().map(|one| (one.host, one.pointer, one.servername)).collect()
     }
 

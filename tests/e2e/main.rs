@@ -40,6 +40,7 @@ mod ports;
 mod proxy;
 mod refusals;
 mod resources;
+mod restart;
 mod retry;
 mod rules;
 mod seed;

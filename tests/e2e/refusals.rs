@@ -67,9 +67,12 @@ fn a_rule_without_the_branch_that_is_taken_is_403() {
 
 #[test]
 fn an_upstream_that_is_not_there_is_502() {
-    let document = json!({"domains": {SITE: rules::to("nothing here")}, "upstreams": {}});
-    let elb = Launch::serving(&document).start();
-    assert_eq!(elb.client().ask(get(SITE, "/")).status(), 502);
+    for name in ["nothing here", "nothing", "localhost"] {
+        let document = json!({"domains": {SITE: rules::to(name)}, "upstreams": {}});
+        let elb = Launch::serving(&document).start();
+        let answer = elb.client().ask(get(SITE, "/"));
+        assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (502, Some("no-upstream")), "{name}");
+    }
 }
 
 #[test]

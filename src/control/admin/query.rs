@@ -26,6 +26,8 @@ pub(super) enum Word {
     Dump,
     /// What was held back is applied.
     Confirm,
+    /// Servers whose names have no address are accepted.
+    Unresolved,
 }
 
 impl Word {
@@ -34,6 +36,7 @@ impl Word {
         match self {
             Self::Dump => "dump",
             Self::Confirm => "confirm",
+            Self::Unresolved => "unresolved",
         }
     }
 }

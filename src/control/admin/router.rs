@@ -18,7 +18,7 @@ use super::access::{Access, Refusal};
 use super::answer::{Answer, Failure, warn};
 use super::query::{
     self, Word,
-    Word::{Confirm, Dump},
+    Word::{Confirm, Dump, Unresolved},
 };
 use super::{domain, dump, rejected, resync, upstream, workers};
 use crate::control::handle::HubHandle;
@@ -39,7 +39,11 @@ pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>) -> Api {
         )
         .route(
             "/__erulb__/upstream",
-            only("GET, PUT, DELETE", &[Dump], get(upstream::get).put(upstream::put).delete(upstream::delete)),
+            only(
+                "GET, PUT, DELETE",
+                &[Dump, Unresolved],
+                get(upstream::get).put(upstream::put).delete(upstream::delete),
+            ),
         )
         .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))
         .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))

@@ -182,8 +182,10 @@ fn words(status: StatusCode, why: &str) -> Vec<u8> {
     let body = serde_json::json!({"error": why}).to_string() + "\n";
     let (now, length) = (SystemTime::now(), body.len());
     // Who has no clock sends no date (RFC 9110, section 6.6.1).
-    let date =
-        is_datable(now).then(|| format!("Date: {}\r\n", httpdate::fmt_http_date(now))).unwrap_or_default();
+    let date = match is_datable(now) {
+        true => format!("Date: {}\r\n", httpdate::fmt_http_date(now)),
+        false => String::new(),
+    };
     format!(
         "HTTP/1.1 {status}\r\n{date}Content-Type: application/json\r\nContent-Length: {length}\r\n\
          Connection: close\r\n\r\n{body}"

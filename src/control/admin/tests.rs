@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
+use crate::control::lookups::Lookups;
+use crate::control::resolve::Resolver;
 use crate::control::store::{StoreCommand, StoreEvent};
 use crate::control::tests::{QUIET, Rig, SOON, Told, ask, names, no_names, stored};
 use crate::link::Gauges;
@@ -78,9 +80,17 @@ async fn a_name_shows_what_it_leads_to() {
     rig.workers.drain(..).for_each(|worker| drop(worker.obeys()));
     let body = r#"{"up": {"one.test": "max_conns=5", "two.test:81": "backup", "none.test": ""}}"#;
     let told = rig.ask("PUT", "/__erulb__/upstream", body).await;
+    is_failure(&told, 400, Some("/up/none.test"));
+    assert!(
+        told.json()["error"].as_str().unwrap().starts_with("none.test:80 has no address ("),
+        "{}",
+        told.text
+    );
+    assert_eq!(rig.ask("GET", "/__erulb__/upstream", "").await.text, "{}\n", "nothing is applied");
+    let told = rig.ask("PUT", "/__erulb__/upstream?unresolved=1", body).await;
     is_ok(&told);
-    assert_eq!(told.json()["warnings"], json!(["without any address: none.test:80"]));
-    assert_eq!(told.header("x-elb-warning"), "without any address: none.test:80");
+    let warning = told.json()["warnings"][0].clone();
+    assert!(warning.as_str().unwrap().starts_with("/up/none.test: none.test:80 has no address"), "{warning}");
     let servers = rig.ask("GET", "/__erulb__/upstream", "").await.json()["up"].clone();
     assert_eq!((&servers[0]["addr"], &servers[0]["max_conns"]), (&json!("10.0.0.1:80"), &json!(5)));
     assert_eq!(
@@ -88,6 +98,64 @@ async fn a_name_shows_what_it_leads_to() {
         (&json!(["10.0.0.2:81", "10.0.0.3:81"]), &json!(true))
     );
     assert_eq!(servers[2]["addr"], json!([]));
+}
+
+/// Lookups of names that begin with `silent` never end.
+fn half_silent() -> Resolver {
+    Resolver::new(Lookups::new(std::sync::Arc::new(|name| {
+        Box::pin(async move {
+            if name.starts_with("silent") {
+                std::future::pending::<()>().await;
+            }
+            Ok(vec!["10.0.0.1:80".parse().unwrap()])
+        })
+    })))
+}
+
+#[tokio::test]
+async fn a_put_waits_for_its_own_names_alone_and_not_for_ever() {
+    let mut rig = Rig::new(1, half_silent());
+    rig.workers.drain(..).for_each(|worker| drop(worker.obeys()));
+    let api = rig.api.clone();
+    let silent = tokio::spawn(async move {
+        ask(&api, "PUT", "/__erulb__/upstream", r#"{"a": {"silent.test": ""}}"#).await
+    });
+    while rig.hub.lookups().under_way() == 0 {
+        sleep(std::time::Duration::from_millis(1)).await;
+    }
+    is_ok(&rig.ask("PUT", "/__erulb__/upstream", r#"{"b": {"well.test": ""}}"#).await);
+    is_ok(&rig.ask("PUT", "/__erulb__/upstream", r#"{"c": {"127.0.0.1:1": ""}}"#).await);
+    assert!(!silent.is_finished(), "those who came later are served first");
+    let told = silent.await.unwrap();
+    is_failure(&told, 400, Some("/a/silent.test"));
+    assert!(told.json()["error"].as_str().unwrap().contains("no answer within"), "{}", told.text);
+    let upstreams = rig.ask("GET", "/__erulb__/upstream", "").await.json();
+    assert_eq!(upstreams["b"][0]["addr"], "10.0.0.1:80");
+    assert_eq!(upstreams.get("a"), None);
+}
+
+#[tokio::test]
+async fn rules_may_name_hosts_and_upstreams_that_are_not_there_yet() {
+    let mut rig = Rig::new(1, no_names());
+    rig.workers.drain(..).for_each(|worker| drop(worker.obeys()));
+    let rules = |name: &str| {
+        json!({"a": {"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": name}}}}})
+            .to_string()
+    };
+    for (name, words) in [
+        ("web", "/a/rules/r/args/servername: there is no upstream web: 502"),
+        ("web.test", "/a/rules/r/args/servername: web.test:80 has no address"),
+    ] {
+        let told = rig.ask("PUT", "/__erulb__/domain", rules(name)).await;
+        is_ok(&told);
+        let warning = told.json()["warnings"][0].clone();
+        assert!(warning.as_str().unwrap().starts_with(words), "{warning}");
+    }
+    is_ok(&rig.ask("PUT", "/__erulb__/domain", rules("web")).await);
+    let put = rig.ask("PUT", "/__erulb__/upstream", r#"{"Web": {"127.0.0.1:1": ""}}"#).await;
+    assert_eq!(put.json().get("warnings"), None, "{}", put.text);
+    let told = rig.ask("DELETE", "/__erulb__/upstream", r#"["web"]"#).await;
+    assert!(told.header("x-elb-warning").starts_with("rules still name the upstream web: 502"), "{told:?}");
 }
 
 #[tokio::test]

@@ -37,7 +37,9 @@ pub(super) async fn write(hub: &HubHandle, flags: &Flags, edit: Edit) -> Result<
 
 /// The same with a change that was prepared.
 pub(super) async fn apply(hub: &HubHandle, flags: &Flags, prepared: Prepared) -> Result<Written, Failure> {
-    let accepted = hub.ask(move |hub| hub.apply(prepared)).await?;
+    let found = hub.look_up(&prepared, flags.has(Word::Unresolved)).await??;
+    let mut accepted = hub.ask(move |hub| hub.apply(prepared, found.addresses)).await?;
+    accepted.warnings.extend(found.warnings);
     let stored = async {
         if !flags.has(Word::Dump) {
             return Ok(None);

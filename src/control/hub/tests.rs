@@ -10,7 +10,9 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use crate::control::answers::DumpError;
+use crate::control::lookups::Lookups;
 use crate::control::resolve::Resolver;
+use crate::control::state_file::{Kept, Saved};
 use crate::control::store::{StoreCommand, StoreEvent};
 use crate::control::tests::{QUIET, Rig, SOON, names, no_names, put_upstream, stored};
 use crate::model::{Contents, Edit, KeyChange};
@@ -109,19 +111,29 @@ async fn a_bad_edit_changes_nothing_and_names_the_place() {
 /// A name whose address is the number of lookups so far, each of which takes a while.
 fn slow_name(looked_up: &Arc<AtomicUsize>, takes: Duration) -> Resolver {
     let looked_up = Arc::clone(looked_up);
-    Resolver::new(Arc::new(move |_| {
+    Resolver::new(Lookups::new(Arc::new(move |_| {
         let port = 1 + looked_up.fetch_add(1, Ordering::Relaxed);
         Box::pin(async move {
             sleep(takes).await;
             Ok(vec![SocketAddr::from(([10, 0, 0, 1], u16::try_from(port).unwrap_or(1)))])
         })
-    }))
+    })))
+}
+
+/// The store has a server of this name now.
+async fn store_server(rig: &Rig, upstream: &str, server: &str) {
+    let changes = vec![KeyChange::Server {
+        upstream: upstream.to_owned(),
+        server: server.to_owned(),
+        text: Some(String::new()),
+    }];
+    rig.store.send(StoreEvent::Changed { changes, revision: 2 }).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_new_name_is_served_with_its_addresses() {
+async fn a_new_name_of_the_store_is_served_with_its_addresses() {
     let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::from_millis(100)));
-    assert_eq!(rig.edit(put_upstream("up", &["server.test:80"])).await, 2);
+    store_server(&rig, "up", "server.test:80").await;
     assert_eq!(rig.workers[0].follow().await, 2);
     assert_eq!(addresses(&rig, "up"), ["10.0.0.1:1"]);
     rig.workers[0].is_left_alone().await;
@@ -130,25 +142,128 @@ async fn a_new_name_is_served_with_its_addresses() {
 #[tokio::test]
 async fn a_name_that_takes_too_long_is_served_without_and_then_with() {
     let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::from_millis(1100)));
-    let accepted =
-        rig.hub.ask(|hub| hub.edit(put_upstream("up", &["server.test:80"]))).await.unwrap().unwrap();
-    let (served, version) = tokio::join!(rig.hub.served(&accepted), rig.workers[0].follow());
-    assert_eq!((served, version), ((1, 1), 2));
+    store_server(&rig, "up", "server.test:80").await;
+    assert_eq!(rig.workers[0].follow().await, 2);
     assert!(addresses(&rig, "up").is_empty());
     assert_eq!(rig.workers[0].follow().await, 3);
     assert_eq!(addresses(&rig, "up"), ["10.0.0.1:1"]);
 }
 
+/// A name server that never answers, and a store that brings a new name with every change.
+#[tokio::test]
+async fn new_names_delay_no_edit_that_has_no_part_in_them() {
+    let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::from_secs(3600)));
+    for number in 0..3_u64 {
+        store_server(&rig, "up", &format!("server{number}.test")).await;
+        while rig.hub.ask(|hub| hub.due()).await.unwrap().is_none() {
+            sleep(Duration::from_millis(1)).await;
+        }
+        rig.edit(put_upstream("other", &[&format!("127.0.0.1:{}", number + 1)])).await;
+        assert!(rig.hub.ask(|hub| hub.due()).await.unwrap().is_none(), "it waits for nobody");
+        rig.workers[0].follow().await;
+        assert_eq!(addresses(&rig, "other"), [format!("127.0.0.1:{}", number + 1)]);
+    }
+}
+
+#[tokio::test]
+async fn servers_that_work_serve_on_until_a_new_name_has_an_address() {
+    let known = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let told = Arc::clone(&known);
+    let mut rig = Rig::new(
+        1,
+        names(move |_| match told.load(Ordering::SeqCst) {
+            true => Ok(vec![SocketAddr::from(([10, 0, 0, 9], 80))]),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }),
+    );
+    rig.edit(put_upstream("up", &["127.0.0.1:81"])).await;
+    rig.workers[0].follow().await;
+    rig.edit(put_upstream("up", &["mistyped.test"])).await;
+    rig.workers[0].follow().await;
+    assert_eq!(addresses(&rig, "up"), ["127.0.0.1:81"]);
+    until_alarms(&rig, |alarms| alarms == ["without any address: mistyped.test:80"]).await;
+    known.store(true, Ordering::SeqCst);
+    rig.hub.ask(|hub| hub.refresh_names(false)).await.unwrap();
+    rig.workers[0].follow().await;
+    assert_eq!(addresses(&rig, "up"), ["10.0.0.9:80"]);
+    // And what is deleted is gone.
+    rig.edit(Edit::DeleteUpstreams(vec!["up".to_owned()])).await;
+    rig.workers[0].follow().await;
+    assert!(rig.workers[0].serves().upstream_named("up").is_none());
+}
+
+/// What a state file keeps of one life, in another.
+async fn next_life(rig: &Rig, names: Resolver) -> Rig {
+    let kept = rig.hub.ask(|hub| hub.unsaved()).await.unwrap().unwrap();
+    let rig = Rig::new(1, names);
+    let Kept { contents, revision, names } = kept;
+    let saved = Saved { contents, revision, names, at: std::time::SystemTime::now() };
+    rig.hub.ask(move |hub| hub.remember(saved)).await.unwrap();
+    rig
+}
+
+#[tokio::test]
+async fn the_first_load_is_held_against_what_a_state_file_kept() {
+    let rig = Rig::new(0, no_names());
+    rig.load(stored(&["a", "b", "c", "d"])).await;
+    let mut next = next_life(&rig, no_names()).await;
+    next.workers[0].follow().await;
+    next.load(Contents::default()).await;
+    next.workers[0].is_left_alone().await;
+    assert_eq!(next.workers[0].serves().domain_count(), 4);
+    until_alarms(&next, |alarms| alarms.len() == 1 && alarms[0].contains("lacks 4 of 4 domains")).await;
+    let kept = next.hub.ask(|hub| hub.unsaved()).await.unwrap().unwrap();
+    assert_eq!(kept.contents.rules.len(), 4, "nor is the copy written over");
+    next.hub.ask(|hub| hub.resync(true)).await.unwrap();
+    next.workers[0].follow().await;
+    assert_eq!(next.workers[0].serves().domain_count(), 0);
+}
+
+#[tokio::test]
+async fn a_last_good_value_lives_on_in_the_next_life() {
+    let rig = Rig::new(0, no_names());
+    rig.load(stored(&["a", "b"])).await;
+    let mut bad = stored(&["a", "b"]);
+    bad.rules.insert("a".to_owned(), "{".to_owned());
+    bad.upstreams
+        .entry("up".to_owned())
+        .or_default()
+        .insert("127.0.0.1:81".to_owned(), "weight=x".to_owned());
+    let (mut life, mut names) = (rig, no_names());
+    for _ in 0..3 {
+        let mut next = next_life(&life, names).await;
+        next.load(bad.clone()).await;
+        next.workers[0].follow().await;
+        while next.workers[0].serves().domain_count() < 2 {
+            next.workers[0].follow().await;
+        }
+        assert_eq!(addresses(&next, "up"), ["127.0.0.1:81"]);
+        let rejected = next.hub.ask(|hub| hub.rejected()).await.unwrap();
+        assert!(rejected.len() == 2 && rejected.iter().all(|key| key.last_good), "{rejected:?}");
+        (life, names) = (next, no_names());
+    }
+}
+
+#[tokio::test]
+async fn the_addresses_of_names_live_on_in_the_next_life() {
+    let mut rig = Rig::new(1, names(|_| Ok(vec![SocketAddr::from(([10, 0, 0, 2], 80))])));
+    store_server(&rig, "up", "server.test").await;
+    rig.workers[0].follow().await;
+    let mut next = next_life(&rig, names(|_| Err(io::ErrorKind::TimedOut.into()))).await;
+    next.workers[0].follow().await;
+    assert_eq!(addresses(&next, "up"), ["10.0.0.2:80"]);
+}
+
 #[tokio::test]
 async fn a_refresh_makes_a_snapshot_only_when_an_address_differs() {
     let mut rig = Rig::new(1, names(|_| Ok(vec![SocketAddr::from(([10, 0, 0, 2], 80))])));
-    rig.edit(put_upstream("up", &["server.test"])).await;
+    store_server(&rig, "up", "server.test").await;
     rig.workers[0].follow().await;
     rig.hub.ask(|hub| hub.refresh_names(true)).await.unwrap();
     rig.workers[0].is_left_alone().await;
 
     let mut rig = Rig::new(1, slow_name(&Arc::default(), Duration::ZERO));
-    rig.edit(put_upstream("up", &["server.test"])).await;
+    store_server(&rig, "up", "server.test").await;
     rig.workers[0].follow().await;
     rig.hub.ask(|hub| hub.refresh_names(true)).await.unwrap();
     assert_eq!(rig.workers[0].follow().await, 3);

@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::document;
 use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
-use crate::control::replace::replace;
+use crate::control::replace::{replace, whole};
 use crate::model::Contents;
 
 /// How often the file is looked at.
@@ -202,11 +202,21 @@ fn look(path: &Path, known: Option<&Stamp>, now: SystemTime) -> Result<Look, Str
     }
     let settled = stamp.is_settled(now);
     let contents = match fs::read(path) {
-        Ok(text) => document::read(&text)?,
+        Ok(text) => document::read(&text).map_err(|fault| cut_short(path, fault))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
         Err(error) => return Err(error.to_string()),
     };
     Ok(Look::Read(contents, settled.then_some(stamp)))
+}
+
+/// What is wrong with the file, and where all of it is if ELB itself was cut short while it wrote.
+fn cut_short(path: &Path, fault: String) -> String {
+    match whole(path) {
+        Ok(whole) if whole.exists() => {
+            format!("{fault}; all of what was last written stands in {}", whole.display())
+        }
+        _ => fault,
+    }
 }
 
 /// Writes `wanted` unless it is there already, and says whether it wrote.
