@@ -67,7 +67,7 @@ async fn a_dump_writes_the_difference_and_nothing_else() {
         &[("same.com", "{}"), ("changed.com", "new"), ("a.com/x", "{}")],
         &[("up", "s:1", "weight=1"), ("up", "unix:/s", "backup")],
     );
-    let revision = watcher.dump(&wanted).await.unwrap();
+    let revision = watcher.dump(&wanted).await.unwrap().revision;
     assert_eq!(revision, 11, "one transaction");
     let keys = keys(&mut client).await;
     let shown: Vec<(&str, &str, i64)> = keys.iter().map(|(k, v, r)| (k.as_str(), v.as_str(), *r)).collect();
@@ -87,7 +87,8 @@ async fn a_dump_writes_the_difference_and_nothing_else() {
     );
     let (changes, _) = watcher.changed().await;
     assert_eq!(changes.len(), 5, "the watch sees the dump: {changes:?}");
-    assert_eq!(watcher.dump(&wanted).await, Ok(11), "a second dump has nothing to write");
+    watcher.dump(&wanted).await.unwrap();
+    assert_eq!(self::keys(&mut client).await, keys, "a second dump has nothing to write");
 }
 
 /// More operations than a transaction may have, so a rule may come in another one than its upstream: never before it,
@@ -102,14 +103,14 @@ async fn a_large_dump_goes_in_an_order_that_may_be_cut_anywhere() {
     let servers: Vec<(&str, &str, &str)> = names.iter().map(|name| (name.as_str(), "s:1", "")).collect();
     let wanted = contents(&rules, &servers);
 
-    let revision = watcher.dump(&wanted).await.unwrap();
+    let revision = watcher.dump(&wanted).await.unwrap().revision;
     assert_eq!(revision, 4, "300 operations are 3 transactions");
     let came = changes_until(&mut watcher, revision).await;
     let first_rule = came.iter().position(|change| matches!(change, KeyChange::Rule { .. })).unwrap();
     assert!(came[first_rule..].iter().all(|change| matches!(change, KeyChange::Rule { .. })));
     assert_eq!((came.len(), first_rule), (300, 150));
 
-    let revision = watcher.dump(&Contents::default()).await.unwrap();
+    let revision = watcher.dump(&Contents::default()).await.unwrap().revision;
     let went = changes_until(&mut watcher, revision).await;
     let first_server = went.iter().position(|change| matches!(change, KeyChange::Server { .. })).unwrap();
     assert!(went[first_server..].iter().all(|change| matches!(change, KeyChange::Server { .. })));
@@ -128,7 +129,7 @@ async fn changes_until(watcher: &mut Watcher, revision: i64) -> Vec<KeyChange> {
 }
 
 /// The dump and another writer race for one key, again and again: each dump either holds or says that it did not,
-/// and what the other wrote after its read is never overwritten unseen.
+/// and what the other wrote after it was read is never overwritten unseen.
 #[tokio::test]
 async fn a_key_that_somebody_else_changes_is_not_overwritten_unseen() {
     let Some(etcd) = Etcd::start() else { return };
@@ -148,19 +149,97 @@ async fn a_key_that_somebody_else_changes_is_not_overwritten_unseen() {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             assert!(Instant::now() < deadline, "no dump met the rival");
-            match watcher.dump(&contents(&[("a.com", "dumped")], &[])).await {
-                Ok(_) => {}
-                Err(reason) if reason.contains("changed meanwhile") => break stop.set(true),
-                Err(reason) => panic!("{reason}"),
+            let dumped = watcher.dump(&contents(&[("a.com", "dumped")], &[])).await.unwrap();
+            if !dumped.conflicts.is_empty() {
+                assert_eq!(dumped.conflicts[0].name(), "rules/a.com");
+                break stop.set(true);
             }
-            while watcher.handle.events.try_recv().is_ok() {}
+            watcher.catch_up().await;
         }
     };
     tokio::join!(write, dumps);
-    assert!(keys(&mut client).await[0].1.starts_with("rival"), "the rival wrote last");
-    while watcher.handle.events.try_recv().is_ok() {}
+    let last = keys(&mut client).await[0].1.clone();
+    assert!(last.starts_with("rival"), "the rival wrote last");
+    watcher.until_rule("a.com", Some(&last)).await;
     watcher.dump(&contents(&[("a.com", "dumped")], &[])).await.unwrap();
     assert_eq!(keys(&mut client).await[0].1, "dumped");
+}
+
+/// One key among many that somebody changed: the others are written.
+#[tokio::test]
+async fn a_conflict_holds_up_no_other_key() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    client.put("/ELB/rules/n050", "theirs", None).await.unwrap();
+    let names: Vec<String> = (0..100).map(|number| format!("n{number:03}")).collect();
+    let rules: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "ours")).collect();
+    let wanted = contents(&rules, &[]);
+    // What was heard so far does not hold the other's key, whether its event has come or not.
+    let dumped = watcher.dump(&wanted).await.unwrap();
+    assert_eq!(dumped.conflicts.iter().map(KeyChange::name).collect::<Vec<_>>(), ["rules/n050"]);
+    let theirs = keys(&mut client).await.into_iter().filter(|(_, value, _)| value == "theirs").count();
+    assert_eq!((keys(&mut client).await.len(), theirs), (100, 1));
+}
+
+/// etcd takes 1.5 MiB, and a key of 1.4 MB that nobody edited, or that is too large for an etcd with a smaller limit, is
+/// no obstacle for others.
+#[tokio::test]
+async fn a_large_object_holds_up_no_other() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let large = "x".repeat(1_400_000);
+    client.put("/ELB/rules/large.com", large.as_str(), None).await.unwrap();
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    let wanted = contents(&[("large.com", &large), ("also.com", &large), ("small.com", "{}")], &[]);
+    assert_eq!(watcher.dump(&wanted).await.unwrap().refused, []);
+    let huge = "x".repeat(1_600_000);
+    let wanted =
+        contents(&[("huge.com", &huge), ("large.com", &large), ("also.com", &large)], &[("up", "s:1", "")]);
+    let dumped = watcher.dump(&wanted).await.unwrap();
+    assert_eq!(dumped.refused.len(), 1, "{dumped:?}");
+    assert!(
+        dumped.refused[0].0 == "rules/huge.com" && dumped.refused[0].1.contains("too large"),
+        "{dumped:?}"
+    );
+    let there: Vec<String> = keys(&mut client).await.into_iter().map(|(key, ..)| key).collect();
+    assert_eq!(
+        there,
+        ["/ELB/rules/also.com", "/ELB/rules/large.com", "/ELB/rules/small.com", "/ELB/upstreams/up/s:1"]
+    );
+}
+
+#[tokio::test]
+async fn several_objects_that_fit_one_by_one_are_written_to_an_etcd_with_a_small_limit() {
+    let Some(etcd) = Etcd::start_with(&["--max-request-bytes", "10000"]) else { return };
+    let mut client = etcd.client().await;
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    let text = "x".repeat(3000);
+    let names: Vec<String> = (0..20).map(|number| format!("n{number:03}")).collect();
+    let rules: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
+    let large = "x".repeat(20_000);
+    let all: Vec<(&str, &str)> = rules.into_iter().chain([("m", large.as_str())]).collect();
+    let dumped = watcher.dump(&contents(&all, &[])).await.unwrap();
+    assert_eq!(dumped.refused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["rules/m"]);
+    assert_eq!(keys(&mut client).await.len(), 20);
+}
+
+/// A lease ends between the reading and the dump: its key does not come back as one that never ends.
+#[tokio::test]
+async fn a_lease_that_ended_does_not_come_back() {
+    let Some(etcd) = Etcd::start() else { return };
+    let mut client = etcd.client().await;
+    let lease = client.lease_grant(60, None).await.unwrap().id();
+    client.put("/ELB/upstreams/up/s:1", "", Some(PutOptions::new().with_lease(lease))).await.unwrap();
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    client.lease_revoke(lease).await.unwrap();
+    let dumped = watcher.dump(&contents(&[], &[("up", "s:1", "weight=2")])).await.unwrap();
+    assert_eq!(dumped.conflicts.iter().map(KeyChange::name).collect::<Vec<_>>(), ["upstreams/up/s:1"]);
+    assert_eq!(keys(&mut client).await, []);
 }
 
 #[tokio::test]
@@ -169,7 +248,8 @@ async fn a_server_that_registered_under_a_lease_stays_under_it() {
     let mut client = etcd.client().await;
     let lease = client.lease_grant(60, None).await.unwrap().id();
     client.put("/ELB/upstreams/up/s:1", "", Some(PutOptions::new().with_lease(lease))).await.unwrap();
-    let watcher = Watcher::start(options(&etcd));
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
     watcher.dump(&contents(&[], &[("up", "s:1", "weight=2")])).await.unwrap();
     assert_eq!(keys(&mut client).await[0].1, "weight=2");
     client.lease_revoke(lease).await.unwrap();

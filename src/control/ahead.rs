@@ -45,7 +45,7 @@ fn texts(event: &StoreEvent) -> Vec<&str> {
                 KeyChange::Server { .. } => None,
             })
             .collect(),
-        StoreEvent::Down { .. } => Vec::new(),
+        StoreEvent::Down { .. } | StoreEvent::Dumped(_) => Vec::new(),
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::rejections::some;
 use crate::link::Gauges;
-use crate::model::{Contents, UpstreamSpec};
+use crate::model::UpstreamSpec;
 
 /// How far things have come; watched by those who wait.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,30 +78,37 @@ pub(super) struct Listed {
     pub(super) addresses: Vec<Vec<String>>,
 }
 
-/// A dump that the store was told to make.
+/// A dump that somebody waits for.
 #[derive(Debug)]
-pub(super) struct BegunDump {
-    /// What it writes.
-    pub(super) contents: Contents,
-    /// How it ends.
-    pub(super) outcome: oneshot::Receiver<Result<i64, String>>,
+pub(super) struct Awaited {
+    /// How it ends: the revision of the store that holds what was asked for.
+    pub(super) outcome: oneshot::Receiver<Result<i64, DumpError>>,
+    /// How much longer than a small one it may take.
+    pub(super) longer: Duration,
 }
 
 /// Why a dump did not come to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DumpError {
-    /// Nobody knows what the store holds, and a dump removes what is not served.
-    #[error("the store has not been read since ELB started, and a dump could remove what it holds")]
+    /// Nobody knows what the store holds, so nobody knows what of it an edit was meant to change.
+    #[error("the store has not been read since ELB started, and a dump could undo what it holds")]
     Unread,
-    /// Other dumps wait already, or the store has ended.
+    /// Other commands wait already, or the store has ended.
     #[error("the store does not take commands")]
     Busy,
     /// The store refused, or could not.
     #[error("the store did not take the dump: {0}")]
     Failed(String),
-    /// It may still succeed.
+    /// The store changed these keys after they were changed here, and its change is in force.
     #[error(
-        "the store has not confirmed the dump in time; it may still do so, and X-ELB-Unsaved is 0 once it has"
+        "these were changed in the store as well, that change was heard of later, and the later change is in force: {}",
+        some(.0)
+    )]
+    GaveWay(Vec<String>),
+    /// It goes on.
+    #[error(
+        "the store has not confirmed it yet; the dump goes on, and X-ELB-Unsaved of any answer is 0 once nothing is left \
+         to write"
     )]
     Late,
     /// The hub is gone.

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::answers::{Accepted, BegunDump, DumpError, Heard, Progress};
+use super::answers::{Accepted, Awaited, DumpError, Heard, Progress};
 use super::hub::Hub;
 use super::lookups::Lookups;
 use crate::model::{Edit, Fault, Library, Prepared};
@@ -108,23 +108,16 @@ impl HubHandle {
         matches!(timeout(within, more).await, Ok(Ok(now)) if now.heard.loads > before.loads)
     }
 
-    /// Has the store write what is served, and waits for its word. Gives the revision.
-    pub(super) async fn dump(&self, within: Duration) -> Result<i64, DumpError> {
-        let handle = self.clone();
-        // On a task of its own: whoever asked may hang up or run out of time, but the hub must hear the outcome.
-        let dump = tokio::spawn(async move { handle.dump_to_the_end().await });
-        match timeout(within, dump).await {
-            Ok(outcome) => outcome.map_err(|error| DumpError::Failed(error.to_string()))?,
+    /// Waits for a dump; `within` is what a small one may take. Gives the revision.
+    ///
+    /// # Errors
+    /// What stood in its way; or that it goes on.
+    pub(super) async fn dumped(&self, awaited: Awaited, within: Duration) -> Result<i64, DumpError> {
+        let Awaited { outcome, longer } = awaited;
+        match timeout(within + longer, outcome).await {
+            Ok(outcome) => outcome.unwrap_or(Err(DumpError::Gone)),
             Err(_) => Err(DumpError::Late),
         }
-    }
-
-    async fn dump_to_the_end(&self) -> Result<i64, DumpError> {
-        let BegunDump { contents, outcome } = self.ask(Hub::begin_dump).await??;
-        let outcome = outcome.await.unwrap_or_else(|_| Err("it has ended".to_owned()));
-        let written = outcome.is_ok().then_some(contents);
-        self.ask(move |hub| hub.end_dump(written)).await?;
-        outcome.map_err(DumpError::Failed)
     }
 }
 

@@ -30,7 +30,7 @@ impl Held {
 
     /// The store has changed after the load.
     pub(super) fn apply(&mut self, changes: &[KeyChange], now: Instant) {
-        apply(&mut self.contents, changes);
+        changes.iter().for_each(|change| self.contents.apply(change.clone()));
         self.changed = now;
     }
 
@@ -66,27 +66,6 @@ pub(super) fn is_suspicious(dropped: &Dropped) -> bool {
     let most_domains = dropped.domains >= FEW_DOMAINS && dropped.domains > dropped.of_domains / 2;
     let all_upstreams = dropped.upstreams > 0 && dropped.upstreams == dropped.of_upstreams;
     most_domains || all_upstreams
-}
-
-/// Brings `contents` up to date with changes that came after it.
-fn apply(contents: &mut Contents, changes: &[KeyChange]) {
-    for change in changes.iter().cloned() {
-        match change {
-            KeyChange::Rule { domain, text: Some(text) } => drop(contents.rules.insert(domain, text)),
-            KeyChange::Rule { domain, text: None } => drop(contents.rules.remove(&domain)),
-            KeyChange::Server { upstream, server, text: Some(text) } => {
-                contents.upstreams.entry(upstream).or_default().insert(server, text);
-            }
-            KeyChange::Server { upstream, server, text: None } => {
-                if let Some(servers) = contents.upstreams.get_mut(&upstream) {
-                    servers.remove(&server);
-                    if servers.is_empty() {
-                        contents.upstreams.remove(&upstream);
-                    }
-                }
-            }
-        }
-    }
 }
 
 impl fmt::Display for Held {
@@ -153,23 +132,5 @@ mod tests {
         held.apply(&changes(&contents, &["a", "b", "c", "d", "e", "f"]), now);
         assert!(held.is_over(&state, now), "nothing is lacking");
         assert_eq!(held.contents(), contents);
-    }
-
-    #[test]
-    fn changes_reach_contents_that_wait() {
-        let rule = |domain: &str, text: Option<&str>| KeyChange::Rule {
-            domain: domain.to_owned(),
-            text: text.map(str::to_owned),
-        };
-        let server = |server: &str, text: Option<&str>| KeyChange::Server {
-            upstream: "up".to_owned(),
-            server: server.to_owned(),
-            text: text.map(str::to_owned),
-        };
-        let mut contents = Contents::default();
-        apply(&mut contents, &[rule("a", Some("1")), rule("b", Some("2")), server("s", Some(""))]);
-        apply(&mut contents, &[rule("a", None), rule("b", Some("3")), server("s", None), server("t", None)]);
-        assert_eq!(contents.rules.into_iter().collect::<Vec<_>>(), [("b".to_owned(), "3".to_owned())]);
-        assert!(contents.upstreams.is_empty());
     }
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::alarms::{Alarms, Subject};
-use super::answers::{Accepted, BegunDump, DumpError, Listed, Progress, Resync, Status, Working};
+use super::answers::{Accepted, Awaited, DumpError, Listed, Progress, Resync, Status, Working};
+use super::dumps::Dumps;
 use super::fleet::Fleet;
 use super::intake::Intake;
 use super::lookups::Lookups;
@@ -20,15 +21,20 @@ use super::shortages;
 use super::state_file::{Kept, Saved};
 use super::store::{StoreCommand, StoreEvent};
 use crate::link::{Gauges, ToWorker, WorkerHandle};
-use crate::model::{Contents, Library, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted};
 #[cfg(test)]
 use crate::model::{Edit, Fault};
+use crate::model::{Library, Named, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted};
 
 /// How long a change of the store waits for the first addresses of names it brings, so that rules do not lead to a new
 /// upstream before its servers are known. A change by the API has looked its names up already, and waits for nobody's.
 const NAMES: Duration = Duration::from_millis(800);
 /// How long the caller of a change waits for the workers.
 const ACKS: Duration = Duration::from_secs(1);
+/// How much longer a dump may take for each edit that is pending when it is asked for: a transaction of etcd takes 120
+/// keys, and a disk that is busy some 50 ms; twice that.
+const EACH_EDIT: Duration = Duration::from_millis(1);
+/// The same for each domain and upstream: a file is read and written whole, some 100,000 of them in a second.
+const EACH_KEY: Duration = Duration::from_micros(20);
 
 /// The configuration and everything on its way to the workers.
 #[derive(Debug)]
@@ -45,10 +51,7 @@ pub(super) struct Hub {
     intake: Intake,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
-    /// Dumps whose outcome is not known yet.
-    dumps: usize,
-    /// What the store said since the first of them began. A store bounds the time of a dump, and that bounds this.
-    unheard: Vec<StoreEvent>,
+    dumps: Dumps,
     /// The store layer differs from what the state file holds.
     unsaved: bool,
     progress: watch::Sender<Progress>,
@@ -66,9 +69,8 @@ impl Hub {
             fleet: Fleet::new(Vec::new(), 0),
             intake: Intake::default(),
             alarms: Alarms::default(),
+            dumps: Dumps::new(store.clone()),
             store,
-            dumps: 0,
-            unheard: Vec::new(),
             unsaved: false,
             progress: watch::Sender::default(),
         }
@@ -85,6 +87,10 @@ impl Hub {
     /// Does what has become possible: builds a snapshot if one is due, sends it to whoever may take it, tells those who
     /// wait. To be called after everything that happens to the hub.
     pub(super) fn settle(&mut self) {
+        if self.dumps.settle(&mut self.state, self.intake.known()) {
+            // What was lacking may be back.
+            self.tick();
+        }
         if self.behind.is_some() && self.due().is_none() && self.fleet.has_room() {
             self.build();
         }
@@ -254,32 +260,20 @@ impl Hub {
         self.intake.down().map(str::to_owned)
     }
 
-    /// Has the store write what is served. Until `end_dump`, what the store says is put aside: it echoes the dump, and an
-    /// echo before its outcome would look like somebody else's newer value and undo edits made meanwhile.
-    pub(super) fn begin_dump(&mut self) -> Result<BegunDump, DumpError> {
-        if !self.intake.was_read() {
-            return Err(DumpError::Unread);
-        }
-        let (reply, outcome) = oneshot::channel();
-        let contents = self.state.effective();
-        let command = StoreCommand::Dump { contents: contents.clone(), reply };
-        self.store.try_send(command).map_err(|_| DumpError::Busy)?;
-        self.dumps += 1;
-        Ok(BegunDump { contents, outcome })
-    }
-
-    /// A dump of `contents` has succeeded, or (`None`) not.
-    pub(super) fn end_dump(&mut self, contents: Option<Contents>) {
-        self.dumps = self.dumps.saturating_sub(1);
-        if let Some(contents) = contents {
-            self.state.dumped(contents);
-            self.intake.dumped(&mut self.alarms);
-            self.unsaved = true;
-            info!("dumped; {} edits since", self.state.pending_edits());
-        }
-        if self.dumps == 0 {
-            std::mem::take(&mut self.unheard).into_iter().for_each(|event| self.store_event(event));
-        }
+    /// Has the store take what is `named`, and whatever edits are pending. See `dumps`.
+    pub(super) fn dump(&mut self, named: Named) -> Awaited {
+        let edits = u32::try_from(self.state.pending_edits()).unwrap_or(u32::MAX);
+        let keys = u32::try_from(self.state.size()).unwrap_or(u32::MAX);
+        let longer = EACH_EDIT.saturating_mul(edits).saturating_add(EACH_KEY.saturating_mul(keys));
+        let outcome = if self.intake.was_read() {
+            self.dumps.ask(named)
+        } else {
+            let (reply, outcome) = oneshot::channel();
+            // The other end is right here.
+            let _ = reply.send(Err(DumpError::Unread));
+            outcome
+        };
+        Awaited { outcome, longer }
     }
 }
 
@@ -287,11 +281,15 @@ impl Hub {
 impl Hub {
     /// The store has something to say.
     pub(super) fn store_event(&mut self, event: StoreEvent) {
-        if self.dumps > 0 {
-            return self.unheard.push(event);
-        }
+        let event = match event {
+            StoreEvent::Dumped(outcome) => {
+                return self.dumps.ended(&mut self.state, self.intake.known(), outcome);
+            }
+            other => other,
+        };
         let is_news = !matches!(event, StoreEvent::Down { .. });
         let changed = self.intake.event(&mut self.state, &mut self.alarms, event);
+        self.dumps.gave_way(&self.intake.take_overridden());
         if is_news {
             self.stored(changed);
         }

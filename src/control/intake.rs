@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::alarms::{Alarms, Subject};
 use super::answers::Heard;
+use super::dumps::Known;
 use super::held::Held;
 use super::rejections::Rejections;
 use super::removals::Removals;
@@ -31,6 +32,8 @@ pub(super) struct Intake {
     heard: Heard,
     /// The store's revision of what it said last.
     revision: i64,
+    /// Edits that gave way since this was asked.
+    overridden: Vec<String>,
 }
 
 /// Where the store layer comes from.
@@ -54,11 +57,14 @@ impl Intake {
                 if let Some(held) = &mut self.held {
                     held.apply(&changes, now);
                 }
-                self.removals.note(&changes, state, now);
+                // What comes back from a dump was meant.
+                let others = changes.iter().filter(|change| !state.is_away(change));
+                self.removals.note(others, state, now);
                 let outcome = state.store_changed(changes);
-                self.tell(state, alarms, &outcome, now);
-                outcome.changed
+                self.tell(state, alarms, outcome, now)
             }
+            // It changes nothing; `dumps` hears of it.
+            StoreEvent::Dumped(_) => false,
             StoreEvent::Down { reason } => {
                 self.lost(alarms, &reason);
                 false
@@ -98,8 +104,7 @@ impl Intake {
     fn accept(&mut self, state: &mut State, alarms: &mut Alarms, contents: Contents) -> bool {
         self.source = Source::Store;
         let outcome = state.load(contents);
-        self.tell(state, alarms, &outcome, Instant::now());
-        outcome.changed
+        self.tell(state, alarms, outcome, Instant::now())
     }
 
     /// Takes what a state file kept from an earlier life: it serves until the store is there, and what the store says
@@ -110,7 +115,7 @@ impl Intake {
         let told = format!("{domains} domains and {upstreams} upstreams of the state file, {age} s old");
         self.source = Source::StateFile(told);
         let outcome = state.load(saved.contents);
-        self.tell(state, alarms, &outcome, Instant::now());
+        self.tell(state, alarms, outcome, Instant::now());
     }
 
     /// The store is not there. One line, however often it is said.
@@ -127,11 +132,12 @@ impl Intake {
         }
     }
 
-    /// The log and the alarm of rejected keys.
-    fn tell(&mut self, state: &State, alarms: &mut Alarms, outcome: &StoreOutcome, now: Instant) {
-        self.rejections.tell(outcome, self.revision, now);
+    /// The log and the alarm of rejected keys; notes which edits gave way. True when what is served has changed.
+    fn tell(&mut self, state: &State, alarms: &mut Alarms, outcome: StoreOutcome, now: Instant) -> bool {
+        self.rejections.tell(&outcome, self.revision, now);
+        self.overridden.extend(outcome.overridden);
         if outcome.rejected.is_empty() && outcome.accepted.is_empty() {
-            return;
+            return outcome.changed;
         }
         match state.rejected().len() {
             0 => alarms.clear(Subject::Rejected, "no key of the store is rejected any more"),
@@ -144,6 +150,7 @@ impl Intake {
                 format!("{count} keys of the store are rejected; GET /__erulb__/rejected says why"),
             ),
         }
+        outcome.changed
     }
 
     /// Time has passed: a hold may be over, and what was removed one by one may have become too much. True when what is
@@ -181,9 +188,19 @@ impl Intake {
         Some(self.accept(state, alarms, held.contents()))
     }
 
-    /// The store holds what is served now, so what it lacked before is no question any more.
-    pub(super) fn dumped(&mut self, alarms: &mut Alarms) {
-        self.released(alarms);
+    /// Edits that gave way to changes of the store since this was asked.
+    pub(super) fn take_overridden(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.overridden)
+    }
+
+    /// What a dump has to know of the store.
+    pub(super) fn known(&self) -> Known<'_> {
+        Known {
+            held: self.held.as_ref().map(Held::peek),
+            down: self.down.as_deref(),
+            revision: self.revision,
+            loads: self.heard.loads,
+        }
     }
 
     /// Is it known what the store holds?

@@ -4,6 +4,7 @@ mod admin;
 mod ahead;
 mod alarms;
 mod answers;
+mod dumps;
 mod fleet;
 mod handle;
 mod held;

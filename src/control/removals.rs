@@ -26,7 +26,12 @@ pub(super) struct Removals {
 
 impl Removals {
     /// Notes changes before `state` takes them.
-    pub(super) fn note(&mut self, changes: &[KeyChange], state: &State, now: Instant) {
+    pub(super) fn note<'a>(
+        &mut self,
+        changes: impl Iterator<Item = &'a KeyChange>,
+        state: &State,
+        now: Instant,
+    ) {
         let is_old = self.last.is_none_or(|last| now >= last + WINDOW);
         if is_old && !self.alarming {
             *self = Removals { before: state.stored(), ..Removals::default() };
@@ -70,7 +75,7 @@ mod tests {
     }
 
     fn takes(removals: &mut Removals, state: &mut State, changes: Vec<KeyChange>, now: Instant) {
-        removals.note(&changes, state, now);
+        removals.note(changes.iter(), state, now);
         state.store_changed(changes);
     }
 

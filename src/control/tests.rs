@@ -23,9 +23,9 @@ use super::lookups::Lookups;
 use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::signals::Order;
-use super::store::{StoreCommand, StoreEvent};
+use super::store::{Dumped, StoreCommand, StoreEvent};
 use crate::link::{Cut, Gauges, Report, ToWorker, WorkerEnd, bridge};
-use crate::model::{Contents, Edit, Library, Snapshot};
+use crate::model::{Contents, Edit, KeyChange, KeyWrite, Library, Snapshot};
 use crate::settings::{AdminSettings, AllowList};
 
 /// The longest wait for something that will happen.
@@ -183,6 +183,30 @@ impl Rig {
     /// Makes an edit without waiting for the workers. Gives the version it is served in.
     pub(super) async fn edit(&self, edit: Edit) -> u64 {
         self.hub.ask(|hub| hub.edit(edit)).await.unwrap().unwrap().version
+    }
+
+    /// The writes of the dump that the store is told to make, which has to come.
+    pub(super) async fn told_to_dump(&mut self) -> Vec<KeyWrite> {
+        match timeout(SOON, self.commands.recv()).await.unwrap() {
+            Some(StoreCommand::Dump { writes }) => writes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The store reports changes.
+    pub(super) async fn changes(&self, changes: Vec<KeyChange>, revision: i64) {
+        self.store.send(StoreEvent::Changed { changes, revision }).await.unwrap();
+    }
+
+    /// The store ends a dump.
+    pub(super) async fn dumped(&self, outcome: Result<Dumped, String>) {
+        self.store.send(StoreEvent::Dumped(outcome)).await.unwrap();
+    }
+
+    /// The store has written all of this, and says so.
+    pub(super) async fn wrote(&self, writes: &[KeyWrite], revision: i64) {
+        self.dumped(Ok(Dumped { revision, ..Dumped::default() })).await;
+        self.changes(writes.iter().map(|write| write.wanted.clone()).collect(), revision).await;
     }
 
     /// The store lists `contents`.

@@ -3,6 +3,7 @@
 //! It owns these shapes and nothing that happens. Next: `prepare` reads an [`Edit`], `state` applies it, the hub and the
 //! admin API read the rest.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -39,6 +40,61 @@ pub struct Prepared {
     pub(crate) change: Change,
     /// What the operator should know, each with its JSON pointer.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Prepared {
+    /// What it is about.
+    pub fn names(&self) -> Named {
+        let mut named = Named::default();
+        let lower = |name: &String| name.to_ascii_lowercase();
+        match &self.change {
+            Change::PutDomains(domains) => {
+                named.domains.extend(domains.iter().map(|(domain, _)| domain.clone()));
+            }
+            Change::DeleteDomains(domains) => named.domains.extend(domains.iter().cloned()),
+            Change::PutUpstreams(specs) => named.upstreams.extend(specs.iter().map(|spec| lower(&spec.name))),
+            Change::DeleteUpstreams(names) => named.upstreams.extend(names.iter().map(lower)),
+        }
+        named
+    }
+}
+
+/// Domains and upstreams that somebody asks about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// All there are, and whatever the store lacks.
+    pub all: bool,
+    /// These domains.
+    pub domains: BTreeSet<String>,
+    /// These upstreams, in lower case.
+    pub upstreams: BTreeSet<String>,
+}
+
+impl Named {
+    /// Everything.
+    pub fn all() -> Named {
+        Named { all: true, ..Named::default() }
+    }
+
+    /// Adds what `other` names.
+    pub fn add(&mut self, other: &Named) {
+        self.all |= other.all;
+        self.domains.extend(other.domains.iter().cloned());
+        self.upstreams.extend(other.upstreams.iter().cloned());
+    }
+
+    /// Whether it names the domain or upstream of a key: `rules/$domain`, or `upstreams/$upstream` with or without more.
+    pub fn covers(&self, key: &str) -> bool {
+        self.all
+            || match key.split_once('/') {
+                Some(("rules", domain)) => self.domains.contains(domain),
+                Some((_, path)) => {
+                    let upstream = path.split('/').next().unwrap_or_default();
+                    self.upstreams.contains(&upstream.to_ascii_lowercase())
+                }
+                None => false,
+            }
+    }
 }
 
 #[derive(Debug)]
@@ -82,7 +138,8 @@ pub struct StoreOutcome {
     pub rejected: Vec<Rejected>,
     /// Keys that left the quarantine: good again, or gone.
     pub accepted: Vec<String>,
-    /// Edits that gave way, because the store changed after them: `rules/<domain>` or `upstreams/<upstream>`.
+    /// Edits that gave way, because the store changed after them: `rules/<domain>` or
+    /// `upstreams/<upstream>/<server>`.
     pub overridden: Vec<String>,
 }
 

@@ -14,6 +14,7 @@ use super::implicit;
 use super::library::Library;
 use super::prepare::told;
 use super::ruleset::RuleSet;
+use super::storable;
 use super::upstream::UpstreamSpec;
 
 /// Every fault of a document `{"domains": {name: rule set}, "upstreams": {name: {server: parameters}}}`, either of
@@ -80,7 +81,12 @@ pub(crate) fn domain(
     let mut inner = Report::default();
     let read = library.read(rules, &mut inner);
     report.absorb(name, inner);
-    read
+    let read = read?;
+    if let Err(message) = storable::fits(name, read.text()) {
+        report.fault(step(name), message);
+        return None;
+    }
+    Some(read)
 }
 
 /// Reads upstreams by name; those at fault are left out and reported, as is a name that differs from another only in
@@ -93,8 +99,19 @@ pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<
             report.fault(step(name), format!("is the same upstream as {twin}: case makes no difference"));
             continue;
         }
+        if let Err(message) = storable::upstream(name) {
+            report.fault(step(name), message);
+            continue;
+        }
         let mut inner = Report::default();
-        upstreams.extend(UpstreamSpec::read(name, servers, &mut inner));
+        let read = UpstreamSpec::read(name, servers, &mut inner);
+        for server in read.iter().flat_map(|read| &read.servers) {
+            let fault = storable::server(&server.name).map_err(str::to_owned);
+            if let Err(message) = fault.and_then(|()| storable::fits(name, &server.name)) {
+                inner.fault(step(&server.name), message);
+            }
+        }
+        upstreams.extend(read.filter(|_| inner.faults.is_empty()));
         report.absorb(name, inner);
     }
     upstreams
@@ -151,6 +168,29 @@ mod tests {
         assert!(warnings[1].starts_with("/domains/good/rules/t/args/servername: there is no upstream up2"));
         assert!(faults.iter().all(|fault| document.pointer(&fault.pointer).is_some()));
         assert_eq!(check(&document), faults);
+    }
+
+    #[test]
+    fn what_no_store_can_hold_is_a_fault_at_its_place() {
+        let rules = json!({"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "up"}}}});
+        let mut huge = rules.clone();
+        huge["note"] = json!("x".repeat(storable::OBJECT_BYTES));
+        let document = json!({
+            "domains": {"": rules, "@x": rules, "a.test/@y": rules, "a.test/y": rules, "huge.test": huge},
+            "upstreams": {"": {"h:1": ""}, "@u": {"h:1": ""}, "a/b": {"h:1": ""}, "u": {"unix:/run/@s": ""}}
+        });
+        let pointers: Vec<_> = check(&document).into_iter().map(|fault| fault.pointer).collect();
+        let expected = [
+            "/domains/",
+            "/domains/@x",
+            "/domains/a.test~1@y",
+            "/domains/huge.test",
+            "/upstreams/",
+            "/upstreams/@u",
+            "/upstreams/a~1b",
+            "/upstreams/u/unix:~1run~1@s",
+        ];
+        assert_eq!(pointers, expected);
     }
 
     #[test]

@@ -17,6 +17,38 @@ pub struct Contents {
     pub upstreams: BTreeMap<String, Servers>,
 }
 
+impl Contents {
+    /// What they hold of the key that `change` is about.
+    pub fn get(&self, change: &KeyChange) -> Option<&str> {
+        match change {
+            KeyChange::Rule { domain, .. } => self.rules.get(domain),
+            KeyChange::Server { upstream, server, .. } => {
+                self.upstreams.get(upstream).and_then(|servers| servers.get(server))
+            }
+        }
+        .map(String::as_str)
+    }
+
+    /// Makes a change in them. An upstream without servers is none.
+    pub fn apply(&mut self, change: KeyChange) {
+        match change {
+            KeyChange::Rule { domain, text: Some(text) } => drop(self.rules.insert(domain, text)),
+            KeyChange::Rule { domain, text: None } => drop(self.rules.remove(&domain)),
+            KeyChange::Server { upstream, server, text: Some(text) } => {
+                self.upstreams.entry(upstream).or_default().insert(server, text);
+            }
+            KeyChange::Server { upstream, server, text: None } => {
+                if let Some(servers) = self.upstreams.get_mut(&upstream) {
+                    servers.remove(&server);
+                    if servers.is_empty() {
+                        self.upstreams.remove(&upstream);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// One key of a store that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyChange {
@@ -36,4 +68,93 @@ pub enum KeyChange {
         /// The new parameters.
         text: Option<String>,
     },
+}
+
+impl KeyChange {
+    /// The key for people: `rules/$domain` or `upstreams/$upstream/$server`.
+    pub fn name(&self) -> String {
+        match self {
+            KeyChange::Rule { domain, .. } => format!("rules/{domain}"),
+            KeyChange::Server { upstream, server, .. } => format!("upstreams/{upstream}/{server}"),
+        }
+    }
+
+    /// The key alone.
+    #[must_use]
+    pub fn without_text(&self) -> KeyChange {
+        match self {
+            KeyChange::Rule { domain, .. } => KeyChange::Rule { domain: domain.clone(), text: None },
+            KeyChange::Server { upstream, server, .. } => {
+                KeyChange::Server { upstream: upstream.clone(), server: server.clone(), text: None }
+            }
+        }
+    }
+
+    /// Whether both are about the same key.
+    pub fn is_same_key(&self, other: &KeyChange) -> bool {
+        match (self, other) {
+            (KeyChange::Rule { domain, .. }, KeyChange::Rule { domain: also, .. }) => domain == also,
+            (
+                KeyChange::Server { upstream, server, .. },
+                KeyChange::Server { upstream: same, server: also, .. },
+            ) => upstream == same && server == also,
+            _ => false,
+        }
+    }
+
+    /// What the key is set to; nothing when it is removed.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            KeyChange::Rule { text, .. } | KeyChange::Server { text, .. } => text.as_deref(),
+        }
+    }
+}
+
+/// One key of a store that a dump has to see to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyWrite {
+    /// What was read of the key when this was decided. If the store holds anything else, somebody else changed it since,
+    /// and it must not be written.
+    pub read: Option<String>,
+    /// What it is to be. If that is what was read, the key is looked at and left alone.
+    pub wanted: KeyChange,
+    /// An earlier write of the key may still arrive: it is written even when there is nothing to change, so that the
+    /// earlier one cannot hold any more.
+    pub doubtful: bool,
+}
+
+impl KeyWrite {
+    /// Whether the key is only to be looked at.
+    pub fn is_check(&self) -> bool {
+        !self.doubtful && self.read.as_deref() == self.wanted.text()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_applied_in_order_and_found() {
+        let rule = |domain: &str, text: Option<&str>| KeyChange::Rule {
+            domain: domain.to_owned(),
+            text: text.map(str::to_owned),
+        };
+        let server = |server: &str, text: Option<&str>| KeyChange::Server {
+            upstream: "up".to_owned(),
+            server: server.to_owned(),
+            text: text.map(str::to_owned),
+        };
+        let mut contents = Contents::default();
+        for change in [rule("a", Some("1")), rule("b", Some("2")), server("s", Some("")), rule("a", None)] {
+            contents.apply(change);
+        }
+        assert_eq!((contents.get(&rule("b", None)), contents.get(&rule("a", None))), (Some("2"), None));
+        assert_eq!((contents.get(&server("s", None)), contents.get(&server("t", None))), (Some(""), None));
+        for change in [rule("b", Some("3")), server("s", None), server("t", None)] {
+            contents.apply(change);
+        }
+        assert_eq!(contents.rules.into_iter().collect::<Vec<_>>(), [("b".to_owned(), "3".to_owned())]);
+        assert!(contents.upstreams.is_empty());
+    }
 }

@@ -11,9 +11,10 @@ use super::fault::Fault;
 use super::host;
 use super::hosts::{EditableHosts, Hosts};
 use super::implicit::Servernames;
-use super::layers::{Change, Layered, Layers, Stored};
+use super::layers::{Change, Layered, Layers, Stored, Told};
 use super::library::Library;
 use super::ruleset::RuleSet;
+use super::sent::Sent;
 
 impl Layered for Arc<RuleSet> {
     fn same_stored(&self, other: &Self) -> bool {
@@ -21,14 +22,18 @@ impl Layered for Arc<RuleSet> {
     }
 }
 
+/// A domain is one key of the store.
+pub(super) const WHOLE: &str = "";
+
 /// All domains.
 #[derive(Debug, Default)]
 pub(crate) struct Domains {
-    layers: Layers<Arc<RuleSet>>,
+    pub(super) layers: Layers<Arc<RuleSet>>,
     /// What the store holds. Where that is the rule set's own text, it is the same allocation.
-    texts: BTreeMap<Arc<str>, Arc<str>>,
+    pub(super) texts: BTreeMap<Arc<str>, Arc<str>>,
     /// What is wrong with those of them that are.
     faults: BTreeMap<Arc<str>, Fault>,
+    pub(super) sent: Sent,
     servernames: Servernames,
     hosts: EditableHosts,
 }
@@ -60,20 +65,19 @@ impl Domains {
         (self.note(domain, change), found)
     }
 
-    /// The store holds exactly `texts`. With `newest`, what differs is newer than any edit of it.
+    /// The store holds exactly `texts`. What differs is newer than any edit of it, unless it was sent from here.
     pub(crate) fn load(
         &mut self,
         texts: BTreeMap<String, String>,
-        newest: bool,
         library: &Library,
         outcome: &mut StoreOutcome,
     ) {
         let gone = self.texts.keys().filter(|domain| !texts.contains_key(&***domain));
         for domain in gone.cloned().collect::<Vec<_>>() {
-            self.stored(&domain, None, newest, library, outcome);
+            self.stored(&domain, None, Told::Listed, library, outcome);
         }
         for (domain, text) in texts {
-            self.stored(&domain, Some(text), newest, library, outcome);
+            self.stored(&domain, Some(text), Told::Listed, library, outcome);
         }
     }
 
@@ -82,12 +86,18 @@ impl Domains {
         &mut self,
         domain: &str,
         text: Option<String>,
-        newest: bool,
+        told: Told,
         library: &Library,
         outcome: &mut StoreOutcome,
     ) {
-        if self.texts.get(domain).map(|known| &**known) == text.as_deref() {
+        let is_known = self.texts.get(domain).map(|known| &**known) == text.as_deref();
+        if is_known && told == Told::Listed {
             return;
+        }
+        let is_echo = self.sent.heard(domain, WHOLE, text.as_deref());
+        self.layers.came_back(domain);
+        if is_known {
+            return self.layers.absorb(domain);
         }
         let key = format!("rules/{domain}");
         let read = text.as_deref().map(|text| self.read(domain, text, library)).transpose();
@@ -111,7 +121,7 @@ impl Domains {
         if was_rejected && sound {
             outcome.accepted.push(key.clone());
         }
-        let (change, overridden) = self.layers.stored(domain, stored, newest && sound);
+        let (change, overridden) = self.layers.stored(domain, stored, sound && !is_echo);
         outcome.changed |= self.note(domain, change);
         if overridden {
             outcome.overridden.push(key);
@@ -139,9 +149,8 @@ impl Domains {
         true
     }
 
-    /// What a dump writes: all that is in force, and what was rejected as it stands in the store, so that no dump
-    /// destroys what an operator wrote and ELB could not read.
-    pub(crate) fn to_dump(&self) -> BTreeMap<String, String> {
+    /// What is in force as texts, and what was rejected as it stands in the store.
+    pub(crate) fn in_force(&self) -> BTreeMap<String, String> {
         let mut texts = written(self.layers.effective().iter());
         for domain in self.faults.keys().filter(|domain| self.layers.edit(domain).is_none()) {
             texts.extend(
@@ -157,10 +166,10 @@ impl Domains {
         written(store.filter_map(|(domain, stored)| Some((domain, stored.value.as_ref()?))))
     }
 
-    /// How many domains of the store `texts` lacks, and of how many.
+    /// How many domains of the store `texts` lacks, and of how many; those that an edit deletes are not asked for.
     pub(crate) fn would_drop(&self, texts: &BTreeMap<String, String>) -> (usize, usize) {
-        let dropped = self.texts.keys().filter(|domain| !texts.contains_key(&***domain)).count();
-        (dropped, self.texts.len())
+        let stay = || self.texts.keys().filter(|domain| !matches!(self.layers.edit(domain), Some(None)));
+        (stay().filter(|domain| !texts.contains_key(&***domain)).count(), stay().count())
     }
 
     /// How many the store has.

@@ -3,7 +3,7 @@
 //! It owns which of the two is in force (the edit), which of them a change takes away (the older), and the values in
 //! force; never what a value is or how it was read. Next: `domains` and `upstreams` keep theirs in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A value that can lie in a layer.
@@ -19,6 +19,15 @@ pub(crate) struct Stored<V> {
     pub(crate) value: Option<V>,
     /// Whether the store holds just this value, and nothing that was rejected.
     pub(crate) sound: bool,
+}
+
+/// How the store's text of a key came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// As one of all keys, so one that is as it was says nothing.
+    Listed,
+    /// As a change of this key.
+    Changed,
 }
 
 /// What one step did to the value in force.
@@ -43,11 +52,19 @@ pub(crate) struct Layers<V> {
     /// `None`: deleted.
     edits: BTreeMap<Arc<str>, Option<V>>,
     effective: BTreeMap<Arc<str>, V>,
+    /// Keys that are on their way to the store. What the store holds of them is about to change, so an edit that says the
+    /// same is one all the same.
+    away: BTreeSet<Arc<str>>,
 }
 
 impl<V> Default for Layers<V> {
     fn default() -> Self {
-        Layers { store: BTreeMap::new(), edits: BTreeMap::new(), effective: BTreeMap::new() }
+        Layers {
+            store: BTreeMap::new(),
+            edits: BTreeMap::new(),
+            effective: BTreeMap::new(),
+            away: BTreeSet::new(),
+        }
     }
 }
 
@@ -70,6 +87,30 @@ impl<V: Layered> Layers<V> {
     /// How many edits no dump has written yet.
     pub(crate) fn edits(&self) -> usize {
         self.edits.len()
+    }
+
+    /// The keys with an edit.
+    pub(crate) fn edited(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.edits.keys()
+    }
+
+    /// The key goes to the store.
+    pub(crate) fn send(&mut self, key: &str) {
+        let key = self.key(key);
+        self.away.insert(key);
+    }
+
+    /// Nothing of the key is on its way any more. To be followed by [`Layers::stored`] if the store says something else
+    /// now, or by [`Layers::absorb`].
+    pub(crate) fn came_back(&mut self, key: &str) {
+        self.away.remove(key);
+    }
+
+    /// The edit of a key, if there is one, says this instead. To be followed by [`Layers::stored`].
+    pub(crate) fn amend(&mut self, key: &str, edit: Option<V>) {
+        if let Some(old) = self.edits.get_mut(key) {
+            *old = edit;
+        }
     }
 
     /// The key as it is kept here; one allocation for all layers.
@@ -110,7 +151,10 @@ impl<V: Layered> Layers<V> {
     }
 
     /// An edit that says what the store holds is no edit. Its value stays in force, for it may know an order.
-    fn absorb(&mut self, key: &str) {
+    pub(crate) fn absorb(&mut self, key: &str) {
+        if self.away.contains(key) {
+            return;
+        }
         let absorbed = match (self.edits.get(key), self.store.get_mut(key)) {
             (Some(None), None) => true,
             (Some(Some(edit)), Some(Stored { value: Some(value), sound: true }))

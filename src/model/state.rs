@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::change::{Change, Dropped, Edit, Outcome, Prepared, Rejected, StoreOutcome};
+use super::change::{Change, Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutcome};
 use super::check;
-use super::contents::{Contents, KeyChange};
+use super::contents::{Contents, KeyChange, KeyWrite};
 use super::domains::Domains;
 use super::fault::{Fault, Report};
 use super::implicit;
+use super::layers::Told;
 use super::library::Library;
 use super::prepare::told;
 use super::server::ServerTarget;
@@ -108,21 +109,12 @@ impl State {
     }
 
     /// The store holds exactly `contents`: takes them for the store layer, but looks only at keys whose text differs
-    /// from what it held before. Edits of those give way, all others stay.
+    /// from what it held before. Edits of those give way, all others stay; so do edits made after a write of the same
+    /// key was sent that now comes back.
     pub fn load(&mut self, contents: Contents) -> StoreOutcome {
-        self.take(contents, true)
-    }
-
-    /// A dump of `contents` (from [`State::effective`]) succeeded: they are the store layer now. Edits that say what
-    /// they say are edits no more; those made since stay.
-    pub fn dumped(&mut self, contents: Contents) {
-        self.take(contents, false);
-    }
-
-    fn take(&mut self, contents: Contents, newest: bool) -> StoreOutcome {
         let mut outcome = StoreOutcome::default();
-        self.upstreams.load(contents.upstreams, newest, &mut outcome);
-        self.domains.load(contents.rules, newest, &self.library, &mut outcome);
+        self.upstreams.load(contents.upstreams, &mut outcome);
+        self.domains.load(contents.rules, &self.library, &mut outcome);
         self.settle();
         outcome
     }
@@ -135,19 +127,57 @@ impl State {
             match change {
                 KeyChange::Server { upstream, server, text } => servers.push((upstream, server, text)),
                 KeyChange::Rule { domain, text } => {
-                    self.domains.stored(&domain, text, true, &self.library, &mut outcome);
+                    self.domains.stored(&domain, text, Told::Changed, &self.library, &mut outcome);
                 }
             }
         }
-        self.upstreams.stored(servers, true, &mut outcome);
+        self.upstreams.stored(servers, Told::Changed, &mut outcome);
         self.settle();
         outcome
     }
 
-    /// What a dump writes: all that is in force, in canonical text; and rejected keys that no edit replaces, as they
-    /// stand in the store.
+    /// What a dump has to see to: the keys that edits change, and nothing else, but for the keys of what `named` names,
+    /// which are looked at even when no edit changes them. `held` is what was read last, if that is held back from the
+    /// store layer; what it lacks is written again for whoever names all.
+    pub fn to_write(&self, named: &Named, held: Option<&Contents>) -> Vec<KeyWrite> {
+        let mut writes = Vec::new();
+        self.upstreams.to_write(named, held, &mut writes);
+        self.domains.to_write(named, held, &mut writes);
+        writes
+    }
+
+    /// These writes go to the store. Until it says something of such a key, what it says may be an echo, which is no
+    /// newer than the edits made since.
+    pub fn send(&mut self, writes: &[KeyWrite]) {
+        for KeyWrite { wanted, .. } in writes {
+            match wanted {
+                KeyChange::Rule { domain, text } => self.domains.send(domain, text.as_deref()),
+                KeyChange::Server { upstream, server, text } => {
+                    self.upstreams.send(upstream, server, text.as_deref());
+                }
+            }
+        }
+    }
+
+    /// Nothing was written of this key, and nothing will be.
+    pub fn unsend(&mut self, key: &KeyChange) {
+        match key {
+            KeyChange::Rule { domain, .. } => self.domains.unsend(domain),
+            KeyChange::Server { upstream, server, .. } => self.upstreams.unsend(upstream, server),
+        }
+    }
+
+    /// Whether this key was sent and nothing was heard of it since.
+    pub fn is_away(&self, key: &KeyChange) -> bool {
+        match key {
+            KeyChange::Rule { domain, .. } => self.domains.is_away(domain),
+            KeyChange::Server { upstream, server, .. } => self.upstreams.is_away(upstream, server),
+        }
+    }
+
+    /// All that is in force, in canonical text; and rejected keys that no edit replaces, as they stand in the store.
     pub fn effective(&self) -> Contents {
-        Contents { rules: self.domains.to_dump(), upstreams: self.upstreams.to_dump() }
+        Contents { rules: self.domains.in_force(), upstreams: self.upstreams.in_force() }
     }
 
     /// The store layer without the edits, rejected keys by their last good value: what a state file keeps.
@@ -175,6 +205,11 @@ impl State {
     /// How many domains and upstreams have an edit that no dump has written: what a restart would lose.
     pub fn pending_edits(&self) -> usize {
         self.domains.layers().edits() + self.upstreams.layers().edits()
+    }
+
+    /// How many domains and upstreams are in force.
+    pub fn size(&self) -> usize {
+        self.domains.layers().effective().len() + self.upstreams.layers().effective().len()
     }
 
     /// The quarantine: keys of the store that could not be accepted.

@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use super::change::{Rejected, StoreOutcome};
 use super::contents::Servers;
-use super::layers::{Change, Layered, Layers, Stored};
+use super::layers::{Change, Layered, Layers, Stored, Told};
+use super::sent::Sent;
 use super::server::ServerSpec;
+use super::storable;
 use super::upstream::UpstreamSpec;
 
 impl Layered for Arc<UpstreamSpec> {
@@ -27,17 +29,17 @@ impl Layered for Arc<UpstreamSpec> {
 /// One server's key of the store. There may be a hundred thousand, so it is small: the reading of a sound text is made
 /// again when it is needed.
 #[derive(Debug)]
-struct StoredServer {
+pub(super) struct StoredServer {
     /// The upstream's name as spelled in this key.
-    upstream: Arc<str>,
-    server: Box<str>,
-    text: Box<str>,
+    pub(super) upstream: Arc<str>,
+    pub(super) server: Box<str>,
+    pub(super) text: Box<str>,
     /// What is wrong with the text, if anything is.
-    fault: Option<Box<Quarantined>>,
+    pub(super) fault: Option<Box<Quarantined>>,
 }
 
 #[derive(Debug)]
-struct Quarantined {
+pub(super) struct Quarantined {
     message: String,
     /// The last good reading.
     good: Option<Arc<ServerSpec>>,
@@ -45,7 +47,7 @@ struct Quarantined {
 
 impl StoredServer {
     /// The reading that is in force: of this text, or the last good one.
-    fn good(&self) -> Option<Arc<ServerSpec>> {
+    pub(super) fn good(&self) -> Option<Arc<ServerSpec>> {
         match &self.fault {
             Some(fault) => fault.good.clone(),
             None => ServerSpec::parse_stored(&self.server, &self.text).ok().map(Arc::new),
@@ -56,9 +58,10 @@ impl StoredServer {
 /// All upstreams.
 #[derive(Debug, Default)]
 pub(crate) struct Upstreams {
-    layers: Layers<Arc<UpstreamSpec>>,
+    pub(super) layers: Layers<Arc<UpstreamSpec>>,
     /// Name in lower case → its servers in the store, by spelling of the upstream and by name.
-    store: BTreeMap<Arc<str>, Vec<StoredServer>>,
+    pub(super) store: BTreeMap<Arc<str>, Vec<StoredServer>>,
+    pub(super) sent: Sent,
     /// Names, in lower case, of upstreams that are different now.
     news: BTreeSet<Arc<str>>,
 }
@@ -97,13 +100,8 @@ impl Upstreams {
         std::mem::take(&mut self.news)
     }
 
-    /// The store holds exactly `upstreams`. With `newest`, what differs is newer than any edit of it.
-    pub(crate) fn load(
-        &mut self,
-        upstreams: BTreeMap<String, Servers>,
-        newest: bool,
-        outcome: &mut StoreOutcome,
-    ) {
+    /// The store holds exactly `upstreams`. What differs is newer than any edit of it, unless it was sent from here.
+    pub(crate) fn load(&mut self, upstreams: BTreeMap<String, Servers>, outcome: &mut StoreOutcome) {
         let gone = self.servers().filter(|(_, known)| {
             upstreams.get(&*known.upstream).is_none_or(|servers| !servers.contains_key(&*known.server))
         });
@@ -112,31 +110,95 @@ impl Upstreams {
         for (upstream, servers) in upstreams {
             changes.extend(servers.into_iter().map(|(server, text)| (upstream.clone(), server, Some(text))));
         }
-        self.stored(changes, newest, outcome);
+        self.stored(changes, Told::Listed, outcome);
     }
 
     /// The store's texts of these servers changed. Each upstream among them is put together once, after all of them.
-    pub(crate) fn stored(&mut self, changes: Vec<ServerChange>, newest: bool, outcome: &mut StoreOutcome) {
-        // Name in lower case → whether anything good came for it.
-        let mut touched: BTreeMap<String, bool> = BTreeMap::new();
+    pub(crate) fn stored(&mut self, changes: Vec<ServerChange>, told: Told, outcome: &mut StoreOutcome) {
+        // Names in lower case.
+        let mut touched: BTreeSet<String> = BTreeSet::new();
         for (upstream, server, text) in changes {
             let key = upstream.to_ascii_lowercase();
-            if let Some(good) = self.stored_server(&key, &upstream, &server, text, outcome) {
-                *touched.entry(key).or_default() |= good;
+            let is_known = self.text(&key, &upstream, &server) == text.as_deref();
+            if is_known && told == Told::Listed {
+                continue;
             }
+            let is_echo = self.sent.heard(&key, &part(&upstream, &server), text.as_deref());
+            let all_back = !self.sent.away(&key);
+            if all_back {
+                self.layers.came_back(&key);
+            }
+            if is_known {
+                if all_back {
+                    self.layers.absorb(&key);
+                }
+                continue;
+            }
+            let before = self.reading(&key, &server);
+            let sound = self.stored_server(&key, &upstream, &server, text, outcome);
+            if sound && !is_echo {
+                self.merge(&key, &upstream, &server, before.as_ref(), outcome);
+            }
+            touched.insert(key);
         }
-        for (key, good) in touched {
+        for key in touched {
             let stored = self.put_together(&key);
-            let spelling = stored.as_ref().and_then(|stored| Some(stored.value.as_ref()?.name.clone()));
-            let (change, overridden) = self.layers.stored(&key, stored, newest && good);
+            let (change, _) = self.layers.stored(&key, stored, false);
             outcome.changed |= self.note(&key, &change);
-            if overridden {
-                outcome.overridden.push(format!("upstreams/{}", spelling.unwrap_or(key)));
-            }
         }
     }
 
-    /// Notes the text of one server. `None`: nothing is new; else whether what is new is good.
+    /// The store says something new of one server, and an edit of its upstream takes that in: what it says of the other
+    /// servers stays. `before` is what the store said of this one.
+    fn merge(
+        &mut self,
+        key: &str,
+        upstream: &str,
+        server: &str,
+        before: Option<&Arc<ServerSpec>>,
+        outcome: &mut StoreOutcome,
+    ) {
+        let Some(edit) = self.layers.edit(key) else { return };
+        let now = self.reading(key, server);
+        let mut servers = edit.map(|spec| spec.servers.clone()).unwrap_or_default();
+        let place = servers.iter().position(|one| one.name == server);
+        let said = place.and_then(|at| servers.get(at).cloned());
+        if said == now {
+            return;
+        }
+        if said.as_ref() != before {
+            outcome.overridden.push(format!("upstreams/{}", part(upstream, server)));
+        }
+        match (place, now) {
+            (Some(at), Some(now)) => drop(servers.get_mut(at).map(|one| *one = now)),
+            (Some(at), None) => drop(servers.remove(at)),
+            (None, Some(now)) => servers.push(now),
+            (None, None) => {}
+        }
+        let name = edit.map_or_else(|| upstream.to_owned(), |spec| spec.name.clone());
+        let merged = (!servers.is_empty()).then(|| Arc::new(UpstreamSpec { name, servers }));
+        self.layers.amend(key, merged);
+    }
+
+    /// What the store holds of a server under this spelling of its upstream.
+    pub(super) fn stored_as(&self, key: &str, upstream: &str, server: &str) -> Option<&StoredServer> {
+        let servers = self.store.get(key)?;
+        let found =
+            servers.binary_search_by(|known| (&*known.upstream, &*known.server).cmp(&(upstream, server)));
+        servers.get(found.ok()?)
+    }
+
+    pub(super) fn text(&self, key: &str, upstream: &str, server: &str) -> Option<&str> {
+        self.stored_as(key, upstream, server).map(|stored| &*stored.text)
+    }
+
+    /// What the store says of a server, under whichever spelling comes last.
+    fn reading(&self, key: &str, server: &str) -> Option<Arc<ServerSpec>> {
+        let servers = self.store.get(key)?;
+        servers.iter().rev().filter(|stored| &*stored.server == server).find_map(StoredServer::good)
+    }
+
+    /// Notes the new text of one server; says whether it is good.
     fn stored_server(
         &mut self,
         key: &str,
@@ -144,17 +206,14 @@ impl Upstreams {
         server: &str,
         text: Option<String>,
         outcome: &mut StoreOutcome,
-    ) -> Option<bool> {
+    ) -> bool {
         let servers = self.store.get(key).map_or(&[][..], Vec::as_slice);
         let place =
             servers.binary_search_by(|known| (&*known.upstream, &*known.server).cmp(&(upstream, server)));
         let known = place.ok().and_then(|at| servers.get(at));
-        if known.map(|known| &*known.text) == text.as_deref() {
-            return None;
-        }
-        let name = format!("upstreams/{upstream}/{server}");
+        let name = format!("upstreams/{}", part(upstream, server));
         let was_rejected = known.is_some_and(|known| known.fault.is_some());
-        let read = text.as_deref().map(|text| ServerSpec::parse_stored(server, text)).transpose();
+        let read = text.as_deref().map(|text| read(upstream, server, text)).transpose();
         let sound = read.is_ok();
         let fault = read.err().map(|message| {
             let good = known.and_then(StoredServer::good);
@@ -174,7 +233,7 @@ impl Upstreams {
         let stored =
             text.map(|text| StoredServer { upstream, server: server.into(), text: text.into(), fault });
         self.replace_server(key, place, stored);
-        Some(sound)
+        sound
     }
 
     fn replace_server(&mut self, key: &str, place: Result<usize, usize>, stored: Option<StoredServer>) {
@@ -214,9 +273,8 @@ impl Upstreams {
         self.store.iter().flat_map(|(key, servers)| servers.iter().map(move |stored| (&**key, stored)))
     }
 
-    /// What a dump writes: all that is in force, and what was rejected as it stands in the store, so that no dump
-    /// destroys what an operator wrote and ELB could not read.
-    pub(crate) fn to_dump(&self) -> BTreeMap<String, Servers> {
+    /// What is in force as texts, and what was rejected as it stands in the store.
+    pub(crate) fn in_force(&self) -> BTreeMap<String, Servers> {
         let mut upstreams = written(self.layers.effective().values());
         for (key, stored) in self.servers().filter(|(_, stored)| stored.fault.is_some()) {
             if self.layers.edit(key).is_none() {
@@ -232,14 +290,14 @@ impl Upstreams {
         written(self.layers.store().values().filter_map(|stored| stored.value.as_ref()))
     }
 
-    /// How many upstreams of the store `upstreams` lacks, and of how many.
+    /// How many upstreams of the store `upstreams` lacks, and of how many; those that an edit deletes are not asked for.
     pub(crate) fn would_drop(&self, upstreams: &BTreeMap<String, Servers>) -> (usize, usize) {
         let kept: BTreeSet<String> = (upstreams.iter())
             .filter(|(_, servers)| !servers.is_empty())
             .map(|(name, _)| name.to_ascii_lowercase())
             .collect();
-        let dropped = self.store.keys().filter(|key| !kept.contains(&***key)).count();
-        (dropped, self.store.len())
+        let stay = || self.store.keys().filter(|key| !matches!(self.layers.edit(key), Some(None)));
+        (stay().filter(|key| !kept.contains(&***key)).count(), stay().count())
     }
 
     /// How many the store has.
@@ -260,6 +318,17 @@ impl Upstreams {
             })
         })
     }
+}
+
+/// A server's key below that of all upstreams.
+pub(super) fn part(upstream: &str, server: &str) -> String {
+    format!("{upstream}/{server}")
+}
+
+/// A file may hold names that could not be keys of etcd; they are refused here as they are where they are put.
+fn read(upstream: &str, server: &str, text: &str) -> Result<ServerSpec, String> {
+    storable::upstream(upstream).and_then(|()| storable::server(server))?;
+    ServerSpec::parse_stored(server, text)
 }
 
 fn written<'a>(upstreams: impl Iterator<Item = &'a Arc<UpstreamSpec>>) -> BTreeMap<String, Servers> {

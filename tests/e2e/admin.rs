@@ -301,3 +301,30 @@ fn a_change_and_its_dump_can_be_one_request() {
     let stored: Value = serde_json::from_slice(&std::fs::read(store).expect("the store")).expect("JSON");
     assert!(stored["upstreams"]["up"].get("127.0.0.1:1").is_some(), "{stored}");
 }
+
+#[test]
+fn what_no_store_can_hold_is_refused_where_it_is_put() {
+    let elb = Elb::empty();
+    let rules = json!({"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": "up"}}}});
+    let servers = json!({"127.0.0.1:1": ""});
+    for (word, name, value, pointer) in [
+        ("upstream", "a/b", &servers, "/a~1b"),
+        ("upstream", "", &servers, "/"),
+        ("upstream", "@x", &servers, "/@x"),
+        ("upstream", "good", &json!({"unix:/run/@x": ""}), "/good/unix:~1run~1@x"),
+        ("domain", "@x.test", &rules, "/@x.test"),
+        ("domain", "x.test/@y", &rules, "/x.test~1@y"),
+        ("domain", "", &rules, "/"),
+    ] {
+        let answer = elb.admin().call("PUT", word, Some(&json!({"good": value, name: value}).to_string()));
+        assert_eq!((answer.status(), &answer.json()["pointer"]), (400, &json!(pointer)), "{}", answer.text());
+    }
+    // 1.4 MB fit into etcd, and 1.6 MB do not.
+    for (bytes, status) in [(1_400_000, 200), (1_600_000, 400)] {
+        let mut rules = rules.clone();
+        rules["note"] = json!("x".repeat(bytes));
+        let answer = elb.admin().call("PUT", "domain", Some(&json!({"large.test": rules}).to_string()));
+        assert_eq!(answer.status(), status, "{}", answer.text());
+    }
+    elb.admin().put("upstream?dump=1", &json!({"up": servers}));
+}

@@ -3,14 +3,13 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Once;
 use std::time::Duration;
 
-use elb::control::store::{EtcdOptions, StoreCommand, StoreEvent, StoreHandle, start_etcd};
-use elb::model::{Contents, KeyChange};
-use tokio::sync::oneshot;
+use elb::control::store::{Dumped, EtcdOptions, StoreCommand, StoreEvent, StoreHandle, start_etcd};
+use elb::model::{Contents, KeyChange, KeyWrite};
 use tokio::time::timeout;
 
 use crate::etcd::Etcd;
@@ -23,7 +22,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Watcher {
     /// The store.
     pub(crate) handle: StoreHandle,
-    rules: BTreeMap<String, String>,
+    /// What was heard of it.
+    pub(crate) contents: Contents,
+    /// What it reported while a dump was waited for.
+    early: VecDeque<StoreEvent>,
 }
 
 /// The usual options for `etcd`.
@@ -45,26 +47,34 @@ impl Watcher {
     /// Starts a store on the runtime of the test.
     pub(crate) fn start(options: EtcdOptions) -> Watcher {
         log_by_thread();
-        Watcher { handle: start_etcd(options), rules: BTreeMap::new() }
+        Watcher { handle: start_etcd(options), contents: Contents::default(), early: VecDeque::new() }
     }
 
     /// The next event.
     pub(crate) async fn event(&mut self) -> StoreEvent {
-        let event =
-            timeout(DEADLINE, self.handle.events.recv()).await.expect("an event in time").expect("a store");
+        let event = match self.early.pop_front() {
+            Some(event) => event,
+            None => self.next().await,
+        };
         match &event {
-            StoreEvent::Loaded { contents, .. } => self.rules.clone_from(&contents.rules),
+            StoreEvent::Loaded { contents, .. } => self.contents.clone_from(contents),
             StoreEvent::Changed { changes, .. } => {
-                for change in changes {
-                    if let KeyChange::Rule { domain, text } = change {
-                        self.rules.remove(domain);
-                        self.rules.extend(text.clone().map(|text| (domain.clone(), text)));
-                    }
-                }
+                changes.iter().for_each(|change| self.contents.apply(change.clone()));
             }
-            StoreEvent::Down { .. } => {}
+            StoreEvent::Down { .. } | StoreEvent::Dumped(_) => {}
         }
         event
+    }
+
+    async fn next(&mut self) -> StoreEvent {
+        timeout(DEADLINE, self.handle.events.recv()).await.expect("an event in time").expect("a store")
+    }
+
+    /// Takes whatever was reported until now.
+    pub(crate) async fn catch_up(&mut self) {
+        while !self.early.is_empty() || !self.handle.events.is_empty() {
+            self.event().await;
+        }
     }
 
     /// The next event is a load.
@@ -93,17 +103,43 @@ impl Watcher {
 
     /// Takes events until the domain has that rule set, or none.
     pub(crate) async fn until_rule(&mut self, domain: &str, text: Option<&str>) {
-        while self.rules.get(domain).map(String::as_str) != text {
+        while self.contents.rules.get(domain).map(String::as_str) != text {
             self.event().await;
         }
     }
 
-    /// Asks for a dump.
-    pub(crate) async fn dump(&self, contents: &Contents) -> Result<i64, String> {
-        let (reply, answer) = oneshot::channel();
-        let command = StoreCommand::Dump { contents: contents.clone(), reply };
-        self.handle.commands.send(command).await.expect("a store");
-        timeout(DEADLINE, answer).await.expect("an answer in time").expect("an answer")
+    /// Asks for these writes, and waits for the answer. What is reported meanwhile comes with the next events.
+    pub(crate) async fn write(&mut self, writes: Vec<KeyWrite>) -> Result<Dumped, String> {
+        self.handle.commands.send(StoreCommand::Dump { writes }).await.expect("a store");
+        loop {
+            match self.next().await {
+                StoreEvent::Dumped(outcome) => return outcome,
+                event => self.early.push_back(event),
+            }
+        }
+    }
+
+    /// Asks for the writes that make what was heard of last `wanted`.
+    pub(crate) async fn dump(&mut self, wanted: &Contents) -> Result<Dumped, String> {
+        let mut changes = Vec::new();
+        for (domain, text) in &wanted.rules {
+            changes.push(rule(domain, Some(text)));
+        }
+        for (upstream, servers) in &wanted.upstreams {
+            changes.extend(servers.iter().map(|(one, text)| server(upstream, one, Some(text))));
+        }
+        let heard = &self.contents;
+        changes.extend(heard.rules.keys().map(|domain| rule(domain, None)));
+        for (upstream, servers) in &heard.upstreams {
+            changes.extend(servers.keys().map(|one| server(upstream, one, None)));
+        }
+        changes.retain(|change| change.text().is_some() || wanted.get(change).is_none());
+        changes.retain(|change| heard.get(change) != change.text());
+        let writes = changes.into_iter().map(|wanted| {
+            let read = heard.get(&wanted).map(str::to_owned);
+            KeyWrite { read, wanted, doubtful: false }
+        });
+        self.write(writes.collect()).await
     }
 }
 

@@ -8,9 +8,12 @@ use axum::extract::State;
 use super::answer::Answer;
 use super::write::{STORE, Written, ok};
 use crate::control::handle::HubHandle;
+use crate::model::Named;
 
-/// Writes everything that is served into the store. Unlike the first ELB, it says OK only when it is there.
+/// Writes every change that is not in the store yet, and whatever the store lost while it is held back. Unlike the first
+/// ELB, it says OK only when it is there.
 pub(super) async fn put(State(hub): State<HubHandle>) -> Answer {
-    let revision = Some(hub.dump(STORE).await?);
+    let awaited = hub.ask(|hub| hub.dump(Named::all())).await?;
+    let revision = Some(hub.dumped(awaited, STORE).await?);
     ok(&hub, Written { revision, ..Written::default() }).await
 }

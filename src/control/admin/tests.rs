@@ -317,9 +317,10 @@ async fn who_may_not_administer_gets_403_and_nothing_else() {
 async fn dump_with(rig: &mut Rig, path: &str, body: &'static str, outcome: Result<i64, String>) -> Told {
     let (api, path) = (rig.api.clone(), path.to_owned());
     let asking = tokio::spawn(async move { ask(&api, "PUT", &path, body).await });
-    match timeout(SOON, rig.commands.recv()).await.unwrap() {
-        Some(StoreCommand::Dump { reply, .. }) => reply.send(outcome).unwrap(),
-        other => panic!("{other:?}"),
+    let writes = rig.told_to_dump().await;
+    match outcome {
+        Ok(revision) => rig.wrote(&writes, revision).await,
+        Err(reason) => rig.dumped(Err(reason)).await,
     }
     asking.await.unwrap()
 }
@@ -355,6 +356,7 @@ async fn a_write_may_dump_at_once() {
 async fn a_store_that_is_silent_is_504_within_the_clients_patience() {
     let rig = Rig::obedient();
     rig.load(Contents::default()).await;
+    is_ok(&rig.ask("PUT", "/__erulb__/upstream", UPSTREAM).await);
     let begun = std::time::Instant::now();
     is_failure(&rig.ask("PUT", "/__erulb__/dump", "").await, 504, None);
     assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());

@@ -13,6 +13,7 @@ use super::answer::{Failure, bounded, json};
 use super::query::{Flags, Word};
 use crate::control::answers::{Accepted, DumpError};
 use crate::control::handle::{Gone, HubHandle};
+use crate::control::hub::Hub;
 use crate::model::{Edit, Prepared};
 
 /// How long a store may take before its client is told that it is late.
@@ -37,18 +38,24 @@ pub(super) async fn write(hub: &HubHandle, flags: &Flags, edit: Edit) -> Result<
 
 /// The same with a change that was prepared.
 pub(super) async fn apply(hub: &HubHandle, flags: &Flags, prepared: Prepared) -> Result<Written, Failure> {
+    let named = flags.has(Word::Dump).then(|| prepared.names());
     let found = hub.look_up(&prepared, flags.has(Word::Unresolved)).await??;
-    let mut accepted = hub.ask(move |hub| hub.apply(prepared, found.addresses)).await?;
+    // In one turn of the hub, so that no event of the store comes between the change and the wish to keep it.
+    let asked =
+        move |hub: &mut Hub| (hub.apply(prepared, found.addresses), named.map(|named| hub.dump(named)));
+    let (mut accepted, awaited) = hub.ask(asked).await?;
     accepted.warnings.extend(found.warnings);
     let stored = async {
-        if !flags.has(Word::Dump) {
-            return Ok(None);
+        match awaited {
+            Some(awaited) => hub.dumped(awaited, STORE).await.map(Some),
+            None => Ok(None),
         }
-        hub.dump(STORE).await.map(Some)
     };
     let (mut written, revision) = tokio::join!(serve(hub, accepted), stored);
-    written.revision = revision
-        .map_err(|error| Failure::new(status(&error), format!("the change is served, but {error}")))?;
+    written.revision = revision.map_err(|error| {
+        let served = if matches!(error, DumpError::GaveWay(_)) { "was made" } else { "is served" };
+        Failure::new(status(&error), format!("the change {served}, but {error}"))
+    })?;
     Ok(written)
 }
 
@@ -91,6 +98,7 @@ pub(super) fn stored(response: &mut Response, revision: Option<i64>) {
 pub(super) fn status(error: &DumpError) -> StatusCode {
     match error {
         DumpError::Late => StatusCode::GATEWAY_TIMEOUT,
+        DumpError::GaveWay(_) => StatusCode::CONFLICT,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

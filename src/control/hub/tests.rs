@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::control::answers::DumpError;
 use crate::control::lookups::Lookups;
 use crate::control::resolve::Resolver;
 use crate::control::state_file::{Kept, Saved};
-use crate::control::store::{StoreCommand, StoreEvent};
+use crate::control::store::StoreEvent;
 use crate::control::tests::{QUIET, Rig, SOON, names, no_names, put_upstream, stored};
 use crate::model::{Contents, Edit, KeyChange};
 
@@ -403,59 +402,4 @@ async fn a_state_file_that_cannot_be_written_is_an_alarm() {
     assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().alarms, ["no space"]);
     rig.hub.ask(|hub| hub.state_file(None)).await.unwrap();
     assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().alarms, [""; 0]);
-}
-
-async fn told_to_dump(rig: &mut Rig) -> (Contents, tokio::sync::oneshot::Sender<Result<i64, String>>) {
-    match timeout(SOON, rig.commands.recv()).await.unwrap() {
-        Some(StoreCommand::Dump { contents, reply }) => (contents, reply),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test]
-async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
-    let mut rig = Rig::new(1, no_names());
-    rig.load(Contents::default()).await;
-    rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
-    rig.workers[0].follow().await;
-    let hub = rig.hub.clone();
-    let dump = tokio::spawn(async move { hub.dump(SOON).await });
-    let (contents, reply) = told_to_dump(&mut rig).await;
-    assert_eq!(contents.upstreams["up"].keys().collect::<Vec<_>>(), ["127.0.0.1:1"]);
-    // While the store writes: another edit of the same key, and the store's own echo of the dump.
-    let newer = Edit::PutUpstreams(json!({"up": {"127.0.0.1:1": "weight=7"}}).as_object().unwrap().clone());
-    rig.edit(newer).await;
-    rig.workers[0].follow().await;
-    let text = contents.upstreams["up"]["127.0.0.1:1"].clone();
-    let echo =
-        KeyChange::Server { upstream: "up".to_owned(), server: "127.0.0.1:1".to_owned(), text: Some(text) };
-    rig.store.send(StoreEvent::Changed { changes: vec![echo], revision: 9 }).await.unwrap();
-    sleep(QUIET).await;
-    reply.send(Ok(9)).unwrap();
-    assert_eq!(timeout(SOON, dump).await.unwrap().unwrap(), Ok(9));
-    rig.workers[0].is_left_alone().await;
-    let weight = rig.workers[0].serves().upstream_named("up").unwrap().servers[0].spec.weight;
-    assert_eq!(weight, 7);
-    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().edits, 1);
-}
-
-#[tokio::test]
-async fn a_dump_that_fails_keeps_the_edits_and_a_late_one_still_counts() {
-    let mut rig = Rig::new(0, no_names());
-    rig.edit(put_upstream("up", &["127.0.0.1:1"])).await;
-    // What the store holds is not known yet, so a dump could remove it.
-    assert_eq!(rig.hub.dump(SOON).await, Err(DumpError::Unread));
-    rig.load(Contents::default()).await;
-    let hub = rig.hub.clone();
-    let dump = tokio::spawn(async move { hub.dump(SOON).await });
-    let (_, reply) = told_to_dump(&mut rig).await;
-    reply.send(Err("no".to_owned())).unwrap();
-    assert_eq!(dump.await.unwrap(), Err(DumpError::Failed("no".to_owned())));
-    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().edits, 1);
-
-    assert_eq!(rig.hub.dump(QUIET).await, Err(DumpError::Late));
-    let (_, reply) = told_to_dump(&mut rig).await;
-    reply.send(Ok(3)).unwrap();
-    sleep(QUIET).await;
-    assert_eq!(rig.hub.ask(|hub| hub.status()).await.unwrap().edits, 0);
 }

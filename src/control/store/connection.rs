@@ -4,18 +4,19 @@
 //! endpoint, because a client over several gives no failover: it sends every other call to the dead one. Next:
 //! `etcd` and `dump` use it.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{
     Client, Compare, CompareOp, ConnectOptions, Error, GetOptions, KeyValue, KvClient, PutOptions, Txn,
-    TxnOp, WatchOptions, WatchRequestSender, WatchResponseStream,
+    TxnOp, TxnOpResponse, WatchOptions, WatchRequestSender, WatchResponseStream,
 };
 
 use tokio::task::JoinSet;
 
-use super::diff::Operation;
+use super::merge::{Operation, Present};
 use super::options::EtcdOptions;
 
 /// Keys asked for at once; halved while the answer is larger than [`MESSAGE_BYTES`].
@@ -44,6 +45,33 @@ pub(super) enum Commit {
     Done(i64),
     /// A key was not as it had been read, and nothing was written.
     Conflict,
+}
+
+/// Keys that are there, and at which revision that was.
+pub(super) type Found = (BTreeMap<String, Present>, i64);
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Not all of it at once: it, or its answer, is larger than etcd or this client takes. Less of it may be done.
+    ThisMuch(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Refusal::Other(reason)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let is_size = is_too_large(&error)
+            || matches!(&error, Error::GRpcStatus(status) if status.message().contains("request is too large"));
+        let reason = plain(error);
+        if is_size { Refusal::ThisMuch(reason) } else { Refusal::Other(reason) }
+    }
 }
 
 /// A connection that has not been proven yet: the client is lazy, so only the first answer says that etcd is there.
@@ -160,15 +188,33 @@ impl Connection {
         Ok(stream.split())
     }
 
+    /// Reads these keys, all at one revision.
+    pub(super) async fn read(&mut self, keys: &[&str]) -> Result<Found, Refusal> {
+        let gets: Vec<TxnOp> = keys.iter().map(|&key| TxnOp::get(key, None)).collect();
+        let read = answer(self.patience, self.kv.txn(Txn::new().and_then(gets))).await??;
+        let revision = read.header().map_or(0, etcd_client::ResponseHeader::revision);
+        let mut found = BTreeMap::new();
+        for response in read.op_responses() {
+            let TxnOpResponse::Get(mut one) = response else { continue };
+            for pair in one.take_kvs() {
+                let revision = pair.mod_revision();
+                let (key, value) = pair.into_key_value();
+                // They are the texts that were asked for.
+                found.extend(String::from_utf8(key).ok().map(|key| (key, Present { value, revision })));
+            }
+        }
+        Ok((found, revision))
+    }
+
     /// Carries the operations out, all or none.
-    pub(super) async fn commit(&mut self, operations: &[Operation]) -> Result<Commit, String> {
+    pub(super) async fn commit(&mut self, operations: &[Operation]) -> Result<Commit, Refusal> {
         let guards: Vec<Compare> = operations
             .iter()
             .map(|one| Compare::mod_revision(one.key.as_str(), CompareOp::Equal, one.revision))
             .collect();
         let writes: Vec<TxnOp> = operations.iter().map(write).collect();
         let transaction = Txn::new().when(guards).and_then(writes);
-        let done = answer(self.patience, self.kv.txn(transaction)).await?.map_err(plain)?;
+        let done = answer(self.patience, self.kv.txn(transaction)).await??;
         let revision = done.header().map_or(0, etcd_client::ResponseHeader::revision);
         Ok(if done.succeeded() { Commit::Done(revision) } else { Commit::Conflict })
     }

@@ -1,86 +1,99 @@
-//! Writes wanted contents to etcd: read, compare, commit in guarded transactions.
+//! Carries a dump out in etcd: read the keys it is about, merge, commit in guarded transactions.
 //!
-//! It owns the course of one dump and its deadline, never the comparison itself (`diff`) and never the watch: a dump
-//! has a connection of its own, so neither waits for the other. Next: `diff` says what is written and in which order.
+//! It owns the course of one dump, never the merging itself (`merge`) and never the watch: a dump has a connection of its
+//! own, so neither waits for the other. It has no deadline as a whole, for fifty thousand keys take longer than one; every
+//! step has. Next: `merge` says what is written and in which order, `connection` does it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_client::KeyValue;
+use tokio::time::timeout;
 
-use super::connection::{Commit, Connection};
-use super::diff::{Present, plan};
+use super::connection::{Commit, Connection, Refusal};
 use super::keys::Keys;
+use super::merge::{Wish, merge, plan};
 use super::options::EtcdOptions;
-use crate::model::Contents;
+use super::port::Dumped;
+use crate::model::{KeyChange, KeyWrite};
 
-/// How long a dump may take in all.
-pub(super) const DEADLINE: Duration = Duration::from_secs(2);
+/// How long the endpoints may take together until one of them has answered for the first time.
+pub(super) const FIRST: Duration = Duration::from_secs(2);
+/// How often a batch is merged again because somebody changed one of its keys between the reading and the commit.
+const TRIES: usize = 8;
 
-/// Makes etcd hold exactly `wanted` and gives the revision at which it does. Endpoints are tried in turn, beginning
-/// with the one whose number is `first`.
+/// Writes what is wanted, key by key, and gives what came of it. Endpoints are asked side by side, beginning with the one
+/// whose number is `first`; `reached` is told when one has answered.
 ///
 /// # Errors
-/// What went wrong, for people. Whatever was written by then is a beginning, and the next dump goes on from there.
-pub(super) async fn dump(options: &EtcdOptions, first: usize, wanted: &Contents) -> Result<i64, String> {
-    let attempt = tokio::time::timeout(DEADLINE, over_endpoints(options, first, wanted));
-    attempt.await.unwrap_or_else(|_| {
-        Err(format!("no end within {} ms; a part may be written, run it again", DEADLINE.as_millis()))
-    })
-}
-
-async fn over_endpoints(options: &EtcdOptions, first: usize, wanted: &Contents) -> Result<i64, String> {
-    let count = options.endpoints.len().max(1);
-    // One dead member must not use up the time of all.
-    let share = DEADLINE / u32::try_from(count).unwrap_or(u32::MAX);
-    let mut error = String::from("no endpoint is known");
-    for endpoint in options.endpoints.iter().cycle().skip(first % count).take(count) {
-        match tokio::time::timeout(share, read(options, endpoint)).await {
-            Ok(Ok((connection, present, revision))) => {
-                return write(options, connection, &present, revision, wanted).await;
+/// What went wrong, for people. Whatever was written by then is a beginning, and the next dump goes on from there. Of the
+/// last transaction it may be unknown whether it was carried out.
+pub(super) async fn dump(
+    options: &Arc<EtcdOptions>,
+    first: usize,
+    writes: Vec<KeyWrite>,
+    reached: impl Fn(),
+) -> Result<Dumped, String> {
+    let all = writes.len();
+    let keys = Keys::new(&options.name);
+    let plan = plan(&keys, writes);
+    let (_, connection) = timeout(FIRST, Connection::first_to_answer(options, keys.prefix(), first))
+        .await
+        .map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))??;
+    reached();
+    let dumped = Dumped { refused: plan.refused, ..Dumped::default() };
+    let mut course = Course { connection, dumped };
+    let mut left: Vec<Vec<Wish>> = plan.batches.into_iter().rev().collect();
+    let mut seen = 0;
+    while let Some(batch) = left.pop() {
+        match course.batch(&batch).await {
+            Ok(()) => seen += batch.len(),
+            // Smaller ones may pass, and one object that is too large shall not hold up the others.
+            Err(Refusal::ThisMuch(_)) if batch.len() > 1 => {
+                let (before, after) = batch.split_at(batch.len() / 2);
+                left.extend([after.to_vec(), before.to_vec()]);
             }
-            Ok(Err(reason)) => error = format!("{endpoint}: {reason}"),
-            Err(_) => error = format!("{endpoint}: no answer in {} ms", share.as_millis()),
+            Err(Refusal::ThisMuch(why)) => {
+                course
+                    .dumped
+                    .refused
+                    .extend(batch.iter().map(|wish| (wish.write.wanted.name(), why.clone())));
+                seen += batch.len();
+            }
+            Err(Refusal::Other(reason)) => {
+                return Err(format!("{reason}; {seen} of {all} keys were seen to"));
+            }
         }
     }
-    Err(error)
+    Ok(course.dumped)
 }
 
-type Store = BTreeMap<String, Present>;
-
-async fn read(options: &EtcdOptions, endpoint: &str) -> Result<(Connection, Store, i64), String> {
-    let mut connection = Connection::open(endpoint, options).await?;
-    let listing = connection.list(Keys::new(&options.name).prefix()).await?;
-    let present = listing.keys.into_iter().filter_map(present).collect();
-    Ok((connection, present, listing.revision))
+/// A dump under way.
+struct Course {
+    connection: Connection,
+    dumped: Dumped,
 }
 
-/// Keys that are no text are nobody's data, and so not touched.
-fn present(pair: KeyValue) -> Option<(String, Present)> {
-    let revision = pair.mod_revision();
-    let (key, value) = pair.into_key_value();
-    Some((String::from_utf8(key).ok()?, Present { value, revision }))
-}
-
-async fn write(
-    options: &EtcdOptions,
-    mut connection: Connection,
-    present: &Store,
-    read_at: i64,
-    wanted: &Contents,
-) -> Result<i64, String> {
-    let batches = plan(&Keys::new(&options.name), present, wanted)?;
-    let (mut revision, count) = (read_at, batches.len());
-    for (number, batch) in batches.iter().enumerate() {
-        let written = || format!("{number} of {count} transactions were written");
-        match connection.commit(batch).await {
-            Ok(Commit::Done(at)) => revision = at,
-            Ok(Commit::Conflict) => {
-                let keys = batch.first().map_or("", |operation| &operation.key);
-                return Err(format!("a key was changed meanwhile ({keys} or one after it); {}", written()));
+impl Course {
+    /// Sees to the keys of one transaction.
+    async fn batch(&mut self, batch: &[Wish]) -> Result<(), Refusal> {
+        for _ in 0..TRIES {
+            let keys: Vec<&str> = batch.iter().map(|wish| wish.key.as_str()).collect();
+            let (there, read_at) = self.connection.read(&keys).await?;
+            let merged = merge(batch, &there);
+            if merged.operations.is_empty() {
+                self.done(read_at, merged.conflicts);
+                return Ok(());
             }
-            Err(reason) => return Err(format!("{reason}; {}", written())),
+            if let Commit::Done(revision) = self.connection.commit(&merged.operations).await? {
+                self.done(revision, merged.conflicts);
+                return Ok(());
+            }
         }
+        Err(Refusal::ThisMuch("it is changed faster than it can be read".to_owned()))
     }
-    Ok(revision)
+
+    fn done(&mut self, revision: i64, conflicts: Vec<KeyChange>) {
+        self.dumped.revision = revision;
+        self.dumped.conflicts.extend(conflicts);
+    }
 }

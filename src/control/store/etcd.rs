@@ -18,6 +18,7 @@ use tracing::{debug, info, warn};
 use super::connection::{Connection, Listing, plain};
 use super::dump::dump;
 use super::keys::{Key, Keys};
+use super::merge::text;
 use super::options::EtcdOptions;
 use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
 use super::watch::{Core, Heard, Note, Step};
@@ -44,6 +45,8 @@ struct Shared {
     /// The endpoint that was used last, where a dump tries first.
     endpoint: AtomicUsize,
     resync: Notify,
+    /// Told when a dump has found etcd well: whoever rests from it need not rest any longer.
+    reached: Notify,
 }
 
 async fn take_commands(
@@ -52,6 +55,7 @@ async fn take_commands(
     mut commands: mpsc::Receiver<StoreCommand>,
 ) {
     let shared = Arc::new(Shared::default());
+    let told = events.clone();
     let follower = Follower {
         keys: Keys::new(&options.name),
         options: Arc::clone(&options),
@@ -65,10 +69,15 @@ async fn take_commands(
     let following = tokio::task::spawn(follower.run());
     while let Some(command) = commands.recv().await {
         match command {
-            StoreCommand::Dump { contents, reply } => {
-                let first = shared.endpoint.load(Ordering::Relaxed);
-                // Whoever asked may have gone; the dump was made all the same.
-                let _ = reply.send(dump(&options, first, &contents).await);
+            StoreCommand::Dump { writes } => {
+                let (options, shared, told) = (Arc::clone(&options), Arc::clone(&shared), told.clone());
+                // On a task of its own, so that one that takes long holds up neither a resync nor the end.
+                tokio::task::spawn(async move {
+                    let first = shared.endpoint.load(Ordering::Relaxed);
+                    let outcome = dump(&options, first, writes, || shared.reached.notify_waiters()).await;
+                    // The control loop may have gone; the dump was made all the same.
+                    let _ = told.send(StoreEvent::Dumped(outcome)).await;
+                });
             }
             StoreCommand::Resync => shared.resync.notify_one(),
         }
@@ -106,6 +115,7 @@ impl Follower {
                 Step::Rest(until) => tokio::select! {
                     () = sleep_until(until.into()) => core.rested(),
                     () = self.shared.resync.notified() => core.resync(),
+                    () = self.shared.reached.notified() => core.rested(),
                 },
                 Step::List(endpoint) => match self.list(endpoint).await {
                     Ok((at, contents, revision)) => core.listed(at, contents, revision),
@@ -241,14 +251,5 @@ impl Follower {
     fn chance(&self) -> f64 {
         f64::from(u32::try_from(self.chance.hash_one(Instant::now()) >> 32).unwrap_or(0))
             / f64::from(u32::MAX)
-    }
-}
-
-/// A value as text. Bytes that are none become a text that no reader of rules or servers accepts, so that the key is
-/// rejected by name instead of being half understood.
-fn text(value: &[u8]) -> String {
-    match std::str::from_utf8(value) {
-        Ok(text) => text.to_owned(),
-        Err(error) => format!("\u{fffd} not UTF-8 at byte {}", error.valid_up_to()),
     }
 }

@@ -1,7 +1,6 @@
-//! The store over one JSON file: watched by looking once a second, dumped by replacing it whole.
+//! The store over one JSON file: watched by looking once a second, dumped by merging into what is there.
 //!
-//! It owns the task, the looking and the guard against overwriting what somebody else wrote; never the form of the
-//! document. Next: `document` reads and writes the text.
+//! It owns the task, the looking and the merge with what somebody else wrote; never the form of the document. Next: `document` reads and writes the text.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,9 +14,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{debug, info, warn};
 
 use super::document;
-use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+use super::port::{COMMANDS, Dumped, EVENTS, StoreCommand, StoreEvent, StoreHandle};
 use crate::control::replace::{replace, whole};
-use crate::model::Contents;
+use crate::model::{Contents, KeyChange, KeyWrite};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -75,10 +74,7 @@ impl Keeper {
                 biased;
                 _ = tick.tick() => self.look().await,
                 command = commands.recv() => match command {
-                    Some(StoreCommand::Dump { contents, reply }) => {
-                        let _ = reply.send(self.dump(contents).await);
-                        Ok(())
-                    }
+                    Some(StoreCommand::Dump { writes }) => self.dump(writes).await,
                     Some(StoreCommand::Resync) => {
                         (self.known, self.stamp, self.fault) = (None, None, None);
                         self.look().await
@@ -142,15 +138,29 @@ impl Keeper {
         self.events.send(event).await.map_err(|_| Gone)
     }
 
-    async fn dump(&mut self, wanted: Contents) -> Result<i64, String> {
-        let (path, known) = (self.path.clone(), self.known);
-        let dumped = digest(&wanted);
-        let wrote = blocking(move || dump(&path, known, &wanted)).await?;
-        self.known = Some(dumped);
+    /// Writes what is wanted into the file as it is now. What others wrote into it is reported first, and stays.
+    async fn dump(&mut self, writes: Vec<KeyWrite>) -> Result<(), Gone> {
         self.stamp = None;
-        self.missing &= !wrote;
-        self.revision += i64::from(wrote);
-        Ok(self.revision)
+        self.look().await?;
+        let (path, known) = (self.path.clone(), self.known);
+        let outcome = match blocking(move || dump(&path, writes)).await {
+            Ok(Wrote { before, after, changes, conflicts }) => {
+                self.missing &= changes.is_empty();
+                self.revision += i64::from(!changes.is_empty());
+                if known == Some(before) {
+                    self.known = Some(after);
+                    let revision = self.revision;
+                    self.send(StoreEvent::Changed { changes, revision }).await?;
+                } else {
+                    // Somebody wrote between the look and the dump, so all of it is news.
+                    self.look().await?;
+                }
+                Ok(Dumped { revision: self.revision, conflicts, refused: Vec::new() })
+            }
+            Err(reason) => Err(reason),
+        };
+        self.stamp = None;
+        self.send(StoreEvent::Dumped(outcome)).await
     }
 }
 
@@ -219,22 +229,40 @@ fn cut_short(path: &Path, fault: String) -> String {
     }
 }
 
-/// Writes `wanted` unless it is there already, and says whether it wrote.
-fn dump(path: &Path, known: Option<Digest>, wanted: &Contents) -> Result<bool, String> {
-    let there = match look(path, None, SystemTime::now()) {
+/// What a dump did to the file.
+struct Wrote {
+    before: Digest,
+    after: Digest,
+    changes: Vec<KeyChange>,
+    conflicts: Vec<KeyChange>,
+}
+
+/// Merges `writes` into what is there, and replaces the file if that makes a difference.
+fn dump(path: &Path, writes: Vec<KeyWrite>) -> Result<Wrote, String> {
+    let mut contents = match look(path, None, SystemTime::now()) {
         Ok(Look::Read(contents, _)) => contents,
         Ok(_) => Contents::default(),
         Err(fault) => return Err(format!("not overwritten, because what is there cannot be read: {fault}")),
     };
-    if known.is_some_and(|known| known != digest(&there)) {
-        return Err("the file was changed meanwhile; it is read first, then dump again".into());
+    let before = digest(&contents);
+    let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
+    for write in writes {
+        let now = contents.get(&write.wanted);
+        if now != write.read.as_deref() {
+            if now != write.wanted.text() {
+                conflicts.push(write.wanted);
+            }
+        } else if !write.is_check() {
+            contents.apply(write.wanted.clone());
+            changes.push(write.wanted);
+        }
     }
-    if there == *wanted {
-        return Ok(false);
+    let after = digest(&contents);
+    if before != after {
+        let text = document::write(&contents)?;
+        replace(path, text.as_bytes()).map_err(|error| error.to_string())?;
     }
-    let text = document::write(wanted)?;
-    replace(path, text.as_bytes()).map_err(|error| error.to_string())?;
-    Ok(true)
+    Ok(Wrote { before, after, changes, conflicts })
 }
 
 async fn blocking<T, F>(work: F) -> Result<T, String>

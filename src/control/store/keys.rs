@@ -1,7 +1,7 @@
 //! How a rule set and a server are named in etcd, both ways.
 //!
 //! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server`), never a value
-//! or a connection. Next: `etcd` reads keys with it, `diff` writes them.
+//! or a connection. Next: `etcd` reads keys with it, `merge` writes them.
 
 use crate::model::KeyChange;
 
@@ -82,6 +82,16 @@ impl Keys {
 }
 
 impl Key {
+    /// The key that a change is about.
+    pub(super) fn of(change: &KeyChange) -> Key {
+        match change {
+            KeyChange::Rule { domain, .. } => Key::Rule { domain: domain.clone() },
+            KeyChange::Server { upstream, server, .. } => {
+                Key::Server { upstream: upstream.clone(), server: server.clone() }
+            }
+        }
+    }
+
     /// The change that sets this key to `text`, or removes it.
     pub(super) fn change(self, text: Option<String>) -> KeyChange {
         match self {

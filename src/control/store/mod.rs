@@ -1,12 +1,12 @@
 //! Where the configuration lives: what every store must do, and the stores there are.
 
 mod connection;
-mod diff;
 mod document;
 mod dump;
 mod etcd;
 mod file;
 mod keys;
+mod merge;
 mod options;
 mod port;
 mod watch;
@@ -14,5 +14,5 @@ mod watch;
 pub use etcd::start as start_etcd;
 pub use file::start as start_file;
 pub use options::{EtcdOptions, endpoints};
-pub use port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+pub use port::{COMMANDS, Dumped, EVENTS, StoreCommand, StoreEvent, StoreHandle};
 pub use watch::Pulse;

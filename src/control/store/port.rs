@@ -3,13 +3,13 @@
 //! It owns the messages between a store's task and the control loop, never a connection or a file. A store is a task
 //! that runs until its command channel closes. Next: `etcd` and `file` are the two that exist.
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use crate::model::{Contents, KeyChange};
+use crate::model::{Contents, KeyChange, KeyWrite};
 
 /// Events that may wait for the control loop; the store waits when it is full.
 pub const EVENTS: usize = 64;
-/// Dumps that may wait for the store.
+/// Commands that may wait for the store. The control loop has one dump made at a time.
 pub const COMMANDS: usize = 8;
 
 /// What a store reports.
@@ -34,17 +34,30 @@ pub enum StoreEvent {
         /// What went wrong, for people.
         reason: String,
     },
+    /// A dump has ended. What it wrote is reported like any other change, before or after this.
+    Dumped(Result<Dumped, String>),
+}
+
+/// What a dump has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dumped {
+    /// The store's revision that holds it.
+    pub revision: i64,
+    /// Changes that were not made, because the key was not what had been read of it any more. What it is now is reported
+    /// like any other change.
+    pub conflicts: Vec<KeyChange>,
+    /// Keys that the store cannot hold, and why.
+    pub refused: Vec<(String, String)>,
 }
 
 /// What the control loop asks of a store.
 #[derive(Debug)]
 pub enum StoreCommand {
-    /// Make the store hold exactly `contents` (diffed, never delete-then-put), and say how it went.
+    /// Write these keys, each only if it is still what was read of it, and no other; then report
+    /// [`StoreEvent::Dumped`].
     Dump {
-        /// The effective configuration, all of it.
-        contents: Contents,
-        /// The answer: the revision that was reached, or what went wrong.
-        reply: oneshot::Sender<Result<i64, String>>,
+        /// What was read, what is wanted.
+        writes: Vec<KeyWrite>,
     },
     /// Report [`StoreEvent::Loaded`] again.
     Resync,

@@ -49,8 +49,17 @@ fn shown(state: &State) -> Vec<String> {
     shown.into_iter().map(|text| text.replace("weight=1 max_fails=1 fail_timeout=10", "-")).collect()
 }
 
-fn contents(state: &State) -> Contents {
-    state.effective()
+/// What a dump writes, sent and not heard of yet.
+fn sent(state: &mut State) -> Vec<KeyChange> {
+    let writes = state.to_write(&Named::all(), None);
+    state.send(&writes);
+    writes.into_iter().map(|write| write.wanted).collect()
+}
+
+/// A dump into a store where nobody else is.
+fn dump(state: &mut State) -> StoreOutcome {
+    let changes = sent(state);
+    state.store_changed(changes)
 }
 
 #[test]
@@ -141,17 +150,17 @@ fn the_newest_change_of_a_key_is_in_force() {
     let outcome = state
         .store_changed(vec![rule("d", Some(&to("c").to_string())), server("up", "h:2", Some("weight=2"))]);
     assert!(outcome.changed);
-    assert_eq!(outcome.overridden, ["rules/d", "upstreams/up"]);
+    assert_eq!(outcome.overridden, ["rules/d"]);
     assert_eq!(state.domains()["d"], to("c"));
-    assert_eq!(shown(&state), ["up: h:1 -, h:2 weight=2 max_fails=1 fail_timeout=10"]);
-    assert_eq!(state.pending_edits(), 1, "the edit of another key stays");
+    assert_eq!(shown(&state), ["up: h:9 -, h:2 weight=2 max_fails=1 fail_timeout=10"]);
+    assert_eq!(state.pending_edits(), 2, "the edits of other keys stay, h:9 put and h:1 deleted among them");
     state.edit(Edit::DeleteDomains(vec!["d".into()])).unwrap();
     assert_eq!(
         state.store_changed(vec![rule("d", None)]).overridden,
         Vec::<String>::new(),
         "both say it is gone"
     );
-    assert_eq!(state.pending_edits(), 1);
+    assert_eq!(state.pending_edits(), 2);
 }
 
 #[test]
@@ -251,9 +260,7 @@ fn an_edit_over_a_rejected_key_serves_and_the_dump_repairs_the_store() {
     let outcome = state.store_changed(vec![rule("d", Some("5"))]);
     assert_eq!((outcome.changed, outcome.overridden.len(), state.pending_edits()), (false, 0, 1));
     assert_eq!(state.domains()["d"], to("b"));
-    let dump = state.effective();
-    assert_eq!(dump.rules["d"], to("b").to_string());
-    state.dumped(dump);
+    assert_eq!(dump(&mut state).accepted, ["rules/d"]);
     assert_eq!((state.pending_edits(), state.rejected().len()), (0, 0));
 }
 
@@ -264,12 +271,13 @@ fn a_dump_takes_in_the_edits_and_leaves_those_made_since() {
     put_domains(&mut state, json!({"d": to("b"), "e": to("e")})).unwrap();
     put_upstreams(&mut state, json!({"Up": {"z:1": "", "a:1": "max_conns=3 down"}})).unwrap();
     state.edit(Edit::DeleteDomains(vec!["old".into()])).unwrap();
-    let dump = state.effective();
-    assert_eq!(dump.rules.keys().collect::<Vec<_>>(), ["d", "e"]);
-    assert_eq!(dump.upstreams["Up"]["a:1"], "weight=1 max_fails=1 fail_timeout=10 max_conns=3 down");
+    let dumped = sent(&mut state);
+    let written = state.effective();
+    assert_eq!(written.rules.keys().collect::<Vec<_>>(), ["d", "e"]);
+    assert_eq!(written.upstreams["Up"]["a:1"], "weight=1 max_fails=1 fail_timeout=10 max_conns=3 down");
     put_domains(&mut state, json!({"e": to("later")})).unwrap();
     state.edit(Edit::DeleteDomains(vec!["d".into()])).unwrap();
-    state.dumped(dump.clone());
+    assert_eq!(state.store_changed(dumped).overridden, Vec::<String>::new());
     assert_eq!(state.pending_edits(), 2);
     assert_eq!(
         shown(&state),
@@ -277,10 +285,9 @@ fn a_dump_takes_in_the_edits_and_leaves_those_made_since() {
         "the order that was sent outlives the dump"
     );
     assert_eq!(state.domains()["e"], to("later"));
-    assert_eq!(state.load(dump), StoreOutcome::default(), "what comes back from the store is no news");
-    let rest = contents(&state);
-    assert_eq!(rest.rules.keys().collect::<Vec<_>>(), ["e"]);
-    state.dumped(rest);
+    assert_eq!(state.load(written), StoreOutcome::default(), "what comes back from the store is no news");
+    dump(&mut state);
+    assert_eq!(state.effective().rules.keys().collect::<Vec<_>>(), ["e"]);
     assert_eq!(state.pending_edits(), 0);
 }
 
@@ -397,7 +404,7 @@ fn act(state: &mut State, act: Act) {
         Act::Store(1, name, _) => drop(state.store_changed(vec![rule(&name, None)])),
         Act::Store(2, name, text) => drop(state.store_changed(vec![server(&name, &text, Some("weight=2"))])),
         Act::Store(_, name, text) => drop(state.store_changed(vec![server(&name, &text, None)])),
-        Act::Dump => state.dumped(state.effective()),
+        Act::Dump => drop(dump(state)),
     }
 }
 
@@ -409,14 +416,16 @@ proptest! {
             act(&mut state, one);
         }
         let (domains, before, rejected) = (state.domains(), shown(&state), state.rejected());
-        let dump = state.effective();
-        state.dumped(dump.clone());
+        let in_force = state.effective();
+        let outcome = dump(&mut state);
+        prop_assert_eq!(outcome.overridden, Vec::<String>::new());
         prop_assert_eq!(state.pending_edits(), 0);
-        prop_assert_eq!(state.effective(), dump.clone());
+        prop_assert_eq!(state.effective(), in_force.clone());
+        prop_assert_eq!(state.to_write(&Named::all(), None), Vec::new());
         prop_assert_eq!(&domains, &state.domains());
         prop_assert_eq!(&before, &shown(&state));
         let mut restarted = State::new();
-        restarted.load(dump);
+        restarted.load(in_force);
         prop_assert_eq!(restarted.rejected().len(), state.rejected().len());
         if rejected.is_empty() {
             prop_assert_eq!(domains, restarted.domains());

@@ -3,12 +3,13 @@
 use super::*;
 use std::io::Write;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 struct Bench {
     folder: TempDir,
     handle: StoreHandle,
+    /// What was reported while a dump was waited for.
+    heard: Vec<StoreEvent>,
 }
 
 impl Bench {
@@ -18,7 +19,7 @@ impl Bench {
         if let Some(text) = text {
             fs::write(&path, text).unwrap();
         }
-        Bench { handle: start(path), folder }
+        Bench { handle: start(path), folder, heard: Vec::new() }
     }
 
     fn path(&self) -> PathBuf {
@@ -40,12 +41,50 @@ impl Bench {
         }
     }
 
-    async fn dump(&self, contents: &Contents) -> Result<i64, String> {
-        let (reply, answer) = oneshot::channel();
-        let command = StoreCommand::Dump { contents: contents.clone(), reply };
+    /// Has `to` written over `from`, key by key, and waits for the answer.
+    async fn dump(&mut self, from: &str, to: &str) -> Result<Dumped, String> {
+        let command = StoreCommand::Dump { writes: writes(from, to) };
         self.handle.commands.send(command).await.unwrap();
-        timeout(Duration::from_secs(20), answer).await.expect("an answer in time").unwrap()
+        loop {
+            match self.event().await {
+                StoreEvent::Dumped(outcome) => return outcome,
+                event => self.heard.push(event),
+            }
+        }
     }
+
+    fn stored(&self) -> Contents {
+        contents(&fs::read_to_string(self.path()).unwrap())
+    }
+}
+
+/// The writes that make one document of the other.
+fn writes(from: &str, to: &str) -> Vec<KeyWrite> {
+    let (from, to) = (contents(from), contents(to));
+    let mut changes = Vec::new();
+    for contents in [&to, &from] {
+        let rules = contents.rules.keys();
+        changes.extend(
+            rules.map(|domain| KeyChange::Rule {
+                domain: domain.clone(),
+                text: to.rules.get(domain).cloned(),
+            }),
+        );
+        for (upstream, servers) in &contents.upstreams {
+            changes.extend(servers.keys().map(|server| {
+                let key =
+                    KeyChange::Server { upstream: upstream.clone(), server: server.clone(), text: None };
+                let text = to.get(&key).map(str::to_owned);
+                KeyChange::Server { upstream: upstream.clone(), server: server.clone(), text }
+            }));
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    changes.retain(|change| seen.insert(change.name()));
+    let differ = changes.into_iter().filter(|change| from.get(change) != to.get(change));
+    let write =
+        |wanted: KeyChange| KeyWrite { read: from.get(&wanted).map(str::to_owned), wanted, doubtful: false };
+    differ.map(write).collect()
 }
 
 fn contents(text: &str) -> Contents {
@@ -90,12 +129,20 @@ async fn a_mistake_is_told_once_with_its_place_and_forgotten_when_it_is_mended()
 }
 
 #[tokio::test]
-async fn a_dump_replaces_the_file_and_is_not_reported_back() {
+async fn a_dump_is_reported_once() {
     let mut bench = Bench::start(Some(ONE));
     bench.loaded().await;
-    assert_eq!(bench.dump(&contents(TWO)).await, Ok(2));
-    assert_eq!(contents(&fs::read_to_string(bench.path()).unwrap()), contents(TWO));
-    assert_eq!(bench.dump(&contents(TWO)).await, Ok(2), "nothing to write");
+    assert_eq!(bench.dump(ONE, TWO).await.unwrap().revision, 2);
+    assert_eq!(bench.stored(), contents(TWO));
+    let [StoreEvent::Changed { changes, revision: 2 }] = &bench.heard[..] else {
+        panic!("{:?}", bench.heard)
+    };
+    assert_eq!(changes.len(), 3);
+    assert_eq!(
+        bench.dump(ONE, TWO).await.unwrap(),
+        Dumped { revision: 2, ..Dumped::default() },
+        "it is there"
+    );
     bench.write(ONE);
     assert_eq!(bench.loaded().await, (contents(ONE), 3), "the next event is somebody else's change");
 }
@@ -104,22 +151,35 @@ async fn a_dump_replaces_the_file_and_is_not_reported_back() {
 async fn a_dump_makes_the_file() {
     let mut bench = Bench::start(None);
     bench.loaded().await;
-    assert_eq!(bench.dump(&contents(ONE)).await, Ok(2));
-    assert_eq!(contents(&fs::read_to_string(bench.path()).unwrap()), contents(ONE));
+    assert_eq!(bench.dump("{}", ONE).await.unwrap().revision, 2);
+    assert_eq!(bench.stored(), contents(ONE));
+}
+
+/// Whoever wrote the file a moment ago keeps what was written, and it is reported before the dump ends.
+#[tokio::test]
+async fn a_dump_merges_into_what_it_has_not_seen() {
+    let mut bench = Bench::start(Some(ONE));
+    bench.loaded().await;
+    let theirs =
+        r#"{"domains": {"one.com": {"changed": 1}, "theirs.com": {}}, "upstreams": {"up": {"s:1": ""}}}"#;
+    bench.write(theirs);
+    let ours =
+        r#"{"domains": {"one.com": {"ours": 1}, "ours.com": {}}, "upstreams": {"up": {"s:1": "down"}}}"#;
+    let dumped = bench.dump(ONE, ours).await.unwrap();
+    assert_eq!(dumped.conflicts.iter().map(KeyChange::name).collect::<Vec<_>>(), ["rules/one.com"]);
+    let merged = r#"{"domains": {"one.com": {"changed": 1}, "theirs.com": {}, "ours.com": {}},
+                     "upstreams": {"up": {"s:1": "down"}}}"#;
+    assert_eq!(bench.stored(), contents(merged));
+    let StoreEvent::Loaded { contents: first, .. } = &bench.heard[0] else { panic!("{:?}", bench.heard) };
+    assert_eq!(*first, contents(theirs));
 }
 
 #[tokio::test]
-async fn a_dump_does_not_overwrite_what_it_has_not_seen() {
+async fn a_dump_does_not_overwrite_what_it_cannot_read() {
     let mut bench = Bench::start(Some(ONE));
     bench.loaded().await;
-    bench.write(TWO);
-    // The store may or may not have looked in between; if it has, it has reported.
-    match bench.dump(&contents(ONE)).await {
-        Err(reason) => assert!(reason.contains("changed meanwhile"), "{reason}"),
-        Ok(_) => assert_eq!(bench.loaded().await.0, contents(TWO)),
-    }
     bench.write("{");
-    let reason = bench.dump(&contents(ONE)).await.unwrap_err();
+    let reason = bench.dump(ONE, TWO).await.unwrap_err();
     assert!(reason.contains("EOF"), "{reason}");
     assert_eq!(fs::read_to_string(bench.path()).unwrap(), "{");
 }
