@@ -30,7 +30,7 @@ fn scan(bytes: &[u8]) -> usize {
     let mut at = 0;
     loop {
         match body.next(&bytes[at..]) {
-            Ok(Piece::Data(n) | Piece::Line(n) | Piece::Trailers(n)) => at += n,
+            Ok(Piece::Data(n) | Piece::Line(n) | Piece::Trailer(n) | Piece::Drop(n)) => at += n,
             Ok(Piece::Done) => return at,
             Ok(Piece::More) | Err(_) => panic!("a sample is not a body"),
         }

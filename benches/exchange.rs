@@ -89,6 +89,8 @@ fn policy() -> Policy {
         max_body: 1 << 20,
         max_head: 64 * 1024,
         tries: 3,
+        max_forwarded: 32,
+        path_as_received: false,
         host_as_received: false,
     }
 }

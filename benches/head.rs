@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
+use elb::http1::path;
 use elb::http1::request_head::RequestHead;
 use elb::http1::response_head::ResponseHead;
 use elb::http1::scan::{Found, Scan};
@@ -53,7 +54,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.bench_function("target and host, canonical already", |bencher| {
         bencher.iter(|| {
             let target = target::parse(b"GET", black_box(path))?;
-            target::normalize(target.path, &mut scratch)?;
+            path::normalize(target.path, &mut scratch)?;
             target::normal_host(black_box(host), &mut scratch).map(<[u8]>::len)
         });
     });

@@ -37,8 +37,8 @@
 //!    buffer and no exchange.
 //! 2. Its first bytes are read by `data::pump` straight into a window lent from the worker's stock. What follows is done
 //!    for a group of connections side by side (`data::rounds`): all read, then all decide, then all write.
-//! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), and asks its shell
-//!    to route.
+//! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), so that rules see
+//!    what goes out, and asks its shell to route.
 //! 4. `data::answer` asks `data::view`, which calls [`model::route`]: the answer is a refusal with a status, or an
 //!    upstream with extra fields and perhaps a new path. What is ELB's own (`http1::reserved`) is recognised here:
 //!    `data::door` refuses strangers, and the connection of a call of the admin API is handed to control with the bytes
@@ -47,7 +47,7 @@
 //! 6. The rewritten head and what came of the body leave in one write.
 //! 7. The response's head arrives. Whether another server is tried (`exchange::retry`), the protocol is switched, or the
 //!    head is committed to the client is decided here and nowhere else; until now the client got nothing.
-//! 8. Bodies pass in the window they were read into; only marks move. A side without room is not read: that is the
+//! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`). A side without room is not read: that is the
 //!    backpressure, in both directions. A side that fills its window at once is lent a larger one (`exchange::windows`).
 //! 9. `exchange::finish` says who may be used again. The server connection returns to the pool, windows to the stock.
 //!
@@ -66,7 +66,8 @@
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | a server parameter | `model/server.rs` | `data/balancer.rs` reads it |
 //! | a balancing method | `data/balancer.rs` | |
-//! | a header added or dropped | `http1/rewrite.rs`, `http1/fields.rs` | |
+//! | a header added or dropped | `http1/rewrite.rs`, `http1/fields.rs`, `http1/connection.rs` | |
+//! | a trailer dropped | `http1/trailers.rs` | |
 //! | a limit on a peer | `http1/limits.rs` | |
 //! | a reason for a refusal, its status | `http1/error.rs` | its word in `stats/reasons.rs` |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |

@@ -156,6 +156,8 @@ fn policy(settings: &Settings) -> Policy {
         // A head is read into one window.
         max_head: settings.max_head.min(CLASSES[CLASSES.len() - 1]),
         tries: settings.retries,
+        max_forwarded: settings.max_forwarded,
+        path_as_received: settings.path_as_received,
         host_as_received: settings.host_as_received,
     }
 }

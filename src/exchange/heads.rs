@@ -4,17 +4,17 @@
 //! in. All of that happens within one turn, so one of these serves all exchanges of a worker and stays in its cache, and
 //! an exchange under way takes few lines of it. Next: `request` and `response` keep what outlasts a head.
 
-use super::phase::{Forward, RouteRequest};
+use super::phase::{Forward, Policy, RouteRequest};
 use crate::http1::error::Refusal;
 use crate::http1::fields::Span;
-use crate::http1::framing::{Framing, Version};
+use crate::http1::framing::Framing;
 use crate::http1::request_head::{RequestHead, check_request_line};
 use crate::http1::reserved::{self, Reserved};
 use crate::http1::response_head::{ResponseHead, may_be_response};
 use crate::http1::rewrite::{self, ToServer};
 use crate::http1::scan::Scan;
 use crate::http1::syntax::is_token;
-use crate::http1::{limits, target};
+use crate::http1::{limits, path, target};
 
 /// Both heads. What is in it belongs to the exchange that stepped last, from the step that found a head until its
 /// question ([`super::Step::Route`], [`super::Step::Others`]) is answered; at any other time it means nothing.
@@ -44,8 +44,11 @@ pub(super) struct Asked {
     pub(super) end: usize,
     host: Text,
     host_copy: Vec<u8>,
+    /// The path as rules see it.
     path: Text,
     path_copy: Vec<u8>,
+    /// The path that goes out in place of the client's, with its dots resolved; empty when the client's own does.
+    resolved: Vec<u8>,
     /// `Host` as received, or the authority of the target, which wins over it (RFC 9112, section 3.2.2).
     authority: Span,
     /// The target as it goes out: what is put before it, and how much of it is path.
@@ -85,6 +88,7 @@ impl Heads {
                     return Err(Refusal::StatusLine);
                 }
                 let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
+                self.response_end = found.end; // Whoever mends the head must know where it ends.
                 head.parse(bytes, found, head_request)?;
                 found.end
             }
@@ -98,18 +102,12 @@ impl Asked {
     ///
     /// # Errors
     /// The first rule that it breaks.
-    pub(super) fn find(
-        &mut self,
-        bytes: &[u8],
-        scan: &mut Scan,
-        max_head: usize,
-        max_body: u64,
-    ) -> Result<bool, Refusal> {
+    pub(super) fn find(&mut self, bytes: &[u8], scan: &mut Scan, policy: &Policy) -> Result<bool, Refusal> {
         let begins = scan.is_fresh() && bytes.first().is_some_and(|byte| is_token(*byte));
-        self.end = match begins.then(|| self.head.parse_at_once(bytes, max_head)).flatten() {
+        self.end = match begins.then(|| self.head.parse_at_once(bytes, policy.max_head)).flatten() {
             Some(found) => found.end,
             None => {
-                let found = scan.find(bytes, max_head);
+                let found = scan.find(bytes, policy.max_head);
                 // A bad first line is what is wrong, whatever came behind it in the same read.
                 if let Some(line) = scan.first_line(bytes) {
                     check_request_line(line)?;
@@ -119,19 +117,33 @@ impl Asked {
                 found.end
             }
         };
-        self.understand(bytes)?;
+        self.understand(bytes, policy.path_as_received)?;
         // What goes to ELB itself is bounded by who takes it there.
         if let Framing::Length(length) = self.head.framing
-            && length > max_body
+            && length > policy.max_body
             && self.reserved(bytes) != Reserved::Exact
         {
             return Err(Refusal::BodyTooLong);
         }
+        if !self.head.forwarded_for.is_empty() {
+            self.goes_on(bytes, policy.max_forwarded)?;
+        }
         Ok(true)
     }
 
+    /// Whether so many have forwarded this request that it must go in a circle: an upstream is ELB itself, or comes back to
+    /// it. Each round adds an entry, and would hold a connection more.
+    fn goes_on(&self, bytes: &[u8], most: u32) -> Result<(), Refusal> {
+        let entries = |value: &[u8]| match value {
+            [] => 0,
+            _ => 1 + memchr::memchr_iter(b',', value).count(),
+        };
+        let all: usize = self.head.forwarded_for.iter().map(|value| entries(value.of(bytes))).sum();
+        if most > 0 && all > most as usize { Err(Refusal::Loop) } else { Ok(()) }
+    }
+
     /// Takes the target and the host apart.
-    fn understand(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+    fn understand(&mut self, bytes: &[u8], path_as_received: bool) -> Result<(), Refusal> {
         let target = target::parse(self.head.method.of(bytes), self.head.target.of(bytes))?;
         // The `*` that goes out need not be one that came in.
         self.target = if target.asterisk { Span::default() } else { Span::within(bytes, target.rest) };
@@ -141,7 +153,7 @@ impl Asked {
             _ => b"",
         };
         self.path_len = Span::new(0, target.path.len()).len;
-        let host = self.head.host.of(bytes);
+        let host = self.head.host.unwrap_or_default().of(bytes);
         if !host.is_empty() && target.authority.is_some() {
             // The field must be valid even where the target wins over it.
             target::normal_host(host, &mut self.host_copy)?;
@@ -150,22 +162,43 @@ impl Asked {
         self.authority = Span::within(bytes, authority);
         self.host = if authority.is_empty() {
             self.host_copy.clear();
-            if target.authority.is_none() && self.head.version == Version::Http10 {
-                Text::Copy
-            } else {
+            if self.head.host.is_some() {
                 return Err(Refusal::Host);
             }
+            Text::Copy // HTTP/1.0 need not say one.
         } else {
             settle(bytes, authority, &mut self.host_copy, target::normal_host)?
         };
+        self.resolved.clear();
         self.path = if target.asterisk || target.slash {
             self.path_copy.clear();
             self.path_copy.push(b'/');
             Text::Copy
+        } else if path::is_plain(target.path) {
+            Text::Head(Span::within(bytes, target.path))
         } else {
-            settle(bytes, target.path, &mut self.path_copy, target::normalize)?
+            self.unusual_path(bytes, target.path, path_as_received)?
         };
         Ok(())
+    }
+
+    /// A path that must be looked at: what goes out of it, and then what rules see of that.
+    #[cold]
+    fn unusual_path(&mut self, bytes: &[u8], path: &[u8], as_received: bool) -> Result<Text, Refusal> {
+        if as_received {
+            return settle(bytes, path, &mut self.path_copy, path::normalize);
+        }
+        if path::resolve(path, &mut self.resolved)?.as_ptr() == path.as_ptr() {
+            self.resolved.clear();
+            return settle(bytes, path, &mut self.path_copy, path::normalize);
+        }
+        self.path_copy.clear();
+        let seen = path::normalize(&self.resolved, &mut self.path_copy)?.len();
+        if self.path_copy.is_empty() {
+            // It is canonical as it goes out.
+            self.path_copy.extend_from_slice(self.resolved.get(..seen).unwrap_or_default());
+        }
+        Ok(Text::Copy)
     }
 
     /// What a rule may look at.
@@ -196,7 +229,8 @@ impl Asked {
         let (path, query) = target.split_at_checked(self.path_len as usize).unwrap_or((target, b""));
         let path: [&[u8]; 2] = match forward.path {
             Some(path) => [path, b""],
-            None => [self.before, path],
+            None if self.resolved.is_empty() => [self.before, path],
+            None => [&self.resolved, b""],
         };
         let normal = text(bytes, self.host, &self.host_copy);
         let own = if host_as_received { self.authority.of(bytes) } else { normal };

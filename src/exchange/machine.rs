@@ -201,7 +201,7 @@ impl Exchange {
     }
 
     fn head(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        match self.request.find(&mut heads.asked, &mut self.scan, env.policy.max_head, env.policy.max_body) {
+        match self.request.find(&mut heads.asked, &mut self.scan, &env.policy) {
             Err(refusal) => self.refuse(env, refusal),
             Ok(false) if self.request.ended => self.close(Sign::Nothing),
             Ok(false) => Step::Wait,

@@ -13,6 +13,7 @@ mod relay;
 mod request;
 mod response;
 mod retry;
+mod sift;
 mod tail;
 mod windows;
 

@@ -135,9 +135,9 @@ pub struct RouteRequest<'a> {
     pub host: &'a [u8],
     /// The same in lower case, without port and trailing dot.
     pub host_normal: &'a [u8],
-    /// The path, decoded and normalised.
+    /// The path that goes out, decoded and normalised.
     pub path: &'a [u8],
-    /// The first `User-Agent`, as received.
+    /// `User-Agent`, as received.
     pub user_agent: Option<&'a [u8]>,
 }
 
@@ -181,6 +181,10 @@ pub struct Policy {
     pub max_head: usize,
     /// Servers tried for one request.
     pub tries: u32,
+    /// Most entries of `X-Forwarded-For` that a request may come with; 0 for any.
+    pub max_forwarded: u32,
+    /// The server sees the path as received, with its dots.
+    pub path_as_received: bool,
     /// The server sees `Host` as received, not in lower case without port.
     pub host_as_received: bool,
 }

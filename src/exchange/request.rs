@@ -4,10 +4,10 @@
 //! the decision to send them. Next: `machine` drives it.
 
 use super::heads::{Asked, Heads};
-use super::phase::Forward;
-use super::tail::{End, Tail};
+use super::phase::{Forward, Policy};
+use super::sift::{Keeps, sift};
 use super::windows::{Bulk, FIRST_WINDOW};
-use crate::http1::body::{Body, Piece};
+use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
 use crate::http1::fields;
@@ -29,7 +29,6 @@ pub(super) struct RequestHalf {
     out_sent: usize,
     pub(super) body: Body,
     pub(super) bulk: Bulk,
-    tail: Tail,
     /// The protocols that it asks to switch to, when it does.
     protocols: Box<[u8]>,
     pub(super) version: Version,
@@ -60,7 +59,6 @@ impl RequestHalf {
             out_sent: 0,
             body: Body::new(Framing::None, 0),
             bulk: Bulk::default(),
-            tail: Tail::new(End::Own),
             protocols: Box::default(),
             version: Version::Http11,
             keep_alive: false,
@@ -83,7 +81,7 @@ impl RequestHalf {
         }
         self.out.clear();
         self.out.shrink_to(FIRST_WINDOW);
-        (self.out_sent, self.tail, self.bulk) = (0, Tail::new(End::Own), Bulk::default());
+        (self.out_sent, self.bulk) = (0, Bulk::default());
         (self.done, self.kept, self.begun, self.abandoned) = (false, true, false, false);
     }
 
@@ -104,15 +102,14 @@ impl RequestHalf {
         &mut self,
         asked: &mut Asked,
         scan: &mut Scan,
-        max_head: usize,
-        max_body: u64,
+        policy: &Policy,
     ) -> Result<bool, Refusal> {
         let Self { window: Some(window), .. } = self else { return Ok(false) };
-        if !asked.find(window.unjudged(), scan, max_head, max_body)? {
+        if !asked.find(window.unjudged(), scan, policy)? {
             return Ok(false);
         }
         let head = &asked.head;
-        self.body = Body::new(head.framing, max_body);
+        self.body = Body::new(head.framing, policy.max_body);
         self.done = self.body.is_done();
         (self.version, self.keep_alive) = (head.version, head.keep_alive);
         (self.takes_trailers, self.expects_continue) = (head.takes_trailers, head.expects_continue);
@@ -160,28 +157,10 @@ impl RequestHalf {
         if self.done { Ok(()) } else { self.judge_body() }
     }
 
+    /// Trailers do not go to a server that was not asked whether it takes them.
     fn judge_body(&mut self) -> Result<(), Refusal> {
-        loop {
-            let piece = self.body.next(self.window.as_ref().map_or(&[], Buf::unjudged))?;
-            let Some(window) = &mut self.window else {
-                self.done = piece == Piece::Done;
-                return Ok(());
-            };
-            match piece {
-                Piece::Data(n) | Piece::Line(n) => window.accept(n),
-                // The final CRLF alone ends every body; trailers do not go to a server that was not asked for them.
-                Piece::Trailers(n) if n == 2 => window.accept(n),
-                Piece::Trailers(n) => {
-                    window.remove(n);
-                    self.tail = Tail::new(End::Trailers);
-                }
-                Piece::More => return Ok(()),
-                Piece::Done => {
-                    self.done = true;
-                    return Ok(());
-                }
-            }
-        }
+        self.done = sift(&mut self.body, self.window.as_mut(), Keeps::Chunks)?;
+        Ok(())
     }
 
     /// Whether more bytes can be held, be it in a larger window or in the place of what need not be kept.
@@ -221,15 +200,13 @@ impl RequestHalf {
             return [&[]; 3];
         }
         let pending = self.window.as_ref().map_or(&[][..], Buf::pending);
-        [&self.out[self.out_sent..], pending, self.tail.left()]
+        [&self.out[self.out_sent..], pending, &[]]
     }
 
     /// Everything judged so far has left.
     pub(super) fn is_flushed(&self) -> bool {
         self.abandoned
-            || (self.out_sent == self.out.len()
-                && self.window.as_ref().is_none_or(Buf::is_flushed)
-                && self.tail.is_sent())
+            || (self.out_sent == self.out.len() && self.window.as_ref().is_none_or(Buf::is_flushed))
     }
 
     /// The first `n` bytes of [`RequestHalf::slices`] have left.
@@ -237,22 +214,17 @@ impl RequestHalf {
         self.begun = true;
         let head = n.min(self.out.len() - self.out_sent);
         self.out_sent += head;
-        let mut rest = n - head;
         if let Some(window) = &mut self.window {
-            let body = rest.min(window.pending().len());
-            window.sent(body);
-            rest -= body;
+            window.sent(n - head);
             if !self.kept {
                 window.release();
             }
         }
-        self.tail.sent(rest);
     }
 
     /// Everything is to be sent once more, to another connection.
     pub(super) fn rewind(&mut self) {
         (self.out_sent, self.begun, self.abandoned) = (0, false, false);
-        self.tail.rewind();
         if let Some(window) = &mut self.window {
             window.rewind();
         }
@@ -261,7 +233,6 @@ impl RequestHalf {
     /// What is true between any two calls.
     pub(super) fn check_invariants(&self) {
         debug_assert!(self.out_sent <= self.out.len(), "sent twice");
-        debug_assert!(self.tail.is_none() || self.done, "a tail before the end of the body");
         debug_assert!(self.kept || self.window.as_ref().is_none_or(Buf::is_released), "kept for nothing");
     }
 

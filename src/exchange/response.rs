@@ -5,13 +5,15 @@
 
 use super::heads::Heads;
 use super::request::HEAD;
+use super::sift::{Keeps, sift};
 use super::tail::{End, Tail};
 use super::windows::{Bulk, FIRST_WINDOW};
-use crate::http1::body::{Body, Piece};
+use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
 use crate::http1::framing::{Framing, Version};
 use crate::http1::reply;
+use crate::http1::response_head::close_up;
 use crate::http1::rewrite::{self, Persistence};
 use crate::http1::scan::Scan;
 
@@ -124,12 +126,23 @@ impl ResponseHalf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn find(
-        &self,
+        &mut self,
         heads: &mut Heads,
         scan: &mut Scan,
         head_request: bool,
     ) -> Result<bool, Refusal> {
         let Self { window: Some(window), .. } = self else { return Ok(false) };
+        match heads.find_response(window.unjudged(), scan, head_request) {
+            Err(Refusal::HeaderName) => {}
+            found => return found,
+        }
+        // Blanks before a colon are taken out, and if that was all that was wrong, it is a good head now.
+        let head = window.unjudged_mut().get_mut(..heads.response_end).unwrap_or_default();
+        match close_up(head) {
+            0 => return Err(Refusal::HeaderName),
+            free => window.remove(free),
+        }
+        scan.reset();
         heads.find_response(window.unjudged(), scan, head_request)
     }
 
@@ -266,54 +279,15 @@ impl ResponseHalf {
     /// # Errors
     /// The first rule that they break.
     pub(super) fn judge(&mut self) -> Result<(), Refusal> {
-        match self.mode {
-            _ if self.done => Ok(()),
-            Mode::Pass => self.pass(),
-            Mode::Unchunk => self.unchunk(),
-            Mode::Wrap => self.wrap(),
-        }
-    }
-
-    fn pass(&mut self) -> Result<(), Refusal> {
-        loop {
-            let piece = self.body.next(self.window.as_ref().map_or(&[], Buf::unjudged))?;
-            match (piece, &mut self.window) {
-                (Piece::Done, _) => {
-                    self.done = true;
-                    return Ok(());
-                }
-                (Piece::More, _) | (_, None) => return Ok(()),
-                (Piece::Data(n) | Piece::Line(n), Some(window)) => window.accept(n),
-                (Piece::Trailers(n), Some(window)) if n == 2 || self.passes_trailers => window.accept(n),
-                (Piece::Trailers(n), Some(window)) => {
-                    window.remove(n);
-                    self.tail = Tail::new(End::Trailers);
-                }
-            }
-        }
-    }
-
-    /// One pass over the window that closes the gaps where chunk lines were.
-    fn unchunk(&mut self) -> Result<(), Refusal> {
-        let Some(window) = &mut self.window else {
-            self.done = self.body.is_done();
-            return Ok(());
+        let keeps = match self.mode {
+            _ if self.done => return Ok(()),
+            Mode::Wrap => return self.wrap(),
+            Mode::Unchunk => Keeps::Content,
+            Mode::Pass if self.passes_trailers => Keeps::Trailers,
+            Mode::Pass => Keeps::Chunks,
         };
-        let mut gap = 0;
-        let outcome = loop {
-            match self.body.next(window.unjudged_behind(gap)) {
-                Ok(Piece::Data(n)) => window.accept_behind(gap, n),
-                Ok(Piece::Line(n) | Piece::Trailers(n)) => gap += n,
-                Ok(Piece::More) => break Ok(()),
-                Ok(Piece::Done) => {
-                    self.done = true;
-                    break Ok(());
-                }
-                Err(refusal) => break Err(refusal),
-            }
-        };
-        window.close_gap(gap);
-        outcome
+        self.done = sift(&mut self.body, self.window.as_mut(), keeps)?;
+        Ok(())
     }
 
     /// Puts what has come into one chunk, once the chunk before it has left: the size line goes before the bytes.

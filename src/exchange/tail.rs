@@ -1,15 +1,13 @@
 //! What ELB itself puts behind the bytes of a body, and how much of it has left.
 //!
-//! It owns the last bytes of a framing that is not passed on as it came, in two bytes of its own. Next: `request` and
-//! `response`, which send it last.
+//! It owns the last bytes of a framing that is not passed on as it came, in two bytes of its own. Next: `response`
+//! sends it last.
 
 /// The end of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// The body's own bytes are all.
     Own,
-    /// The trailer section, without the trailers that do not pass.
-    Trailers,
     /// The last chunk, where there was none before it.
     OnlyChunk,
     /// The end of a chunk, and the last one.
@@ -20,7 +18,6 @@ impl End {
     fn bytes(self) -> &'static [u8] {
         match self {
             Self::Own => b"",
-            Self::Trailers => b"\r\n",
             Self::OnlyChunk => b"0\r\n\r\n",
             Self::LastChunk => b"\r\n0\r\n\r\n",
         }
@@ -55,11 +52,6 @@ impl Tail {
     pub(super) fn sent(&mut self, n: usize) {
         debug_assert!(n <= self.left().len(), "sent twice");
         self.sent += n as u8;
-    }
-
-    /// All of it is to leave once more.
-    pub(super) fn rewind(&mut self) {
-        self.sent = 0;
     }
 
     /// There is none.

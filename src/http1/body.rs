@@ -1,12 +1,14 @@
 //! Finds the end of a body: by length, by chunks, or where the peer closes (RFC 9112, sections 6 and 7).
 //!
-//! It owns where a body stands and what may follow there; it never holds, copies or decodes a byte, so the caller
-//! forwards what was reported as it came. Next: `framing`, which chose the kind; `limits`, which holds the bounds.
+//! It owns where a body stands and what may follow there; it never holds, copies or decodes a byte. The caller forwards
+//! what was reported as it came, or leaves it out: what leaves is content, and chunk framing that can be read in one way
+//! only. Next: `framing`, which chose the kind; `trailers`; `limits`, which holds the bounds.
 
 use super::error::Refusal;
 use super::framing::Framing;
 use super::limits;
 use super::syntax::{hex, is_text, is_token};
+use super::trailers::TrailerName;
 
 #[cfg(test)]
 mod tests;
@@ -16,10 +18,14 @@ mod tests;
 pub enum Piece {
     /// This many bytes of content.
     Data(usize),
-    /// This many bytes of chunk framing: a whole chunk-size line with its CRLF, or the CRLF after a chunk's data.
+    /// This many bytes of chunk framing that every reader understands: a size in digits and its CRLF, or a part of these,
+    /// the CRLF after a chunk's data, or the one that ends the body.
     Line(usize),
-    /// The whole trailer section with its final CRLF; 2 means that there are no trailers.
-    Trailers(usize),
+    /// A whole trailer line, which goes on to those who can take it.
+    Trailer(usize),
+    /// This many bytes that were understood and go no further: what stands behind a chunk's size, or a trailer line that
+    /// does not belong there.
+    Drop(usize),
     /// Nothing that can be judged yet: call again when there are more bytes than now.
     More,
     /// The body has ended; the bytes at hand belong to whatever comes next.
@@ -35,8 +41,8 @@ pub struct Body {
     place: Place,
     /// Content bytes that may still be announced.
     allowed: u64,
-    /// Bytes of chunk extensions seen.
-    extensions: usize,
+    /// Bytes of chunk-size lines above what the content so far pays for.
+    excess: usize,
 }
 
 /// What must come next. Each place holds only what is true there.
@@ -48,12 +54,16 @@ enum Place {
     Close,
     /// A chunk-size line.
     ChunkLine,
+    /// What stands behind the size of a chunk, so many bytes, which were read and do not pass.
+    Extensions { length: u16, size: u64 },
+    /// The CRLF behind the size of a chunk.
+    SizeEnd { size: u64 },
     /// So many bytes of a chunk, never 0.
     Chunk(u64),
     /// The CRLF after a chunk's data.
     ChunkEnd,
-    /// Trailers, or the CRLF that says there are none.
-    Trailers,
+    /// A trailer, or the CRLF that says that there are no more; so much of the section was seen.
+    Trailers { bytes: u16, fields: u16 },
     /// Nothing.
     Done,
     /// The head announced more than is allowed.
@@ -78,7 +88,7 @@ impl Body {
             Framing::Chunked => Place::ChunkLine,
             Framing::Close => Place::Close,
         };
-        Self { place, allowed: max, extensions: 0 }
+        Self { place, allowed: max, excess: 0 }
     }
 
     /// Judges what `bytes` begins with. `bytes` starts right after everything reported so far; [`Piece::More`] reports
@@ -108,8 +118,10 @@ impl Body {
             }
             Place::ChunkEnd => self.chunk_end(bytes),
             Place::ChunkLine => self.chunk_line(bytes),
+            Place::Extensions { length, size } => Ok(self.extensions(bytes, length, size)),
+            Place::SizeEnd { size } => self.size_end(bytes, size),
             Place::Close => self.until_close(bytes),
-            Place::Trailers => self.trailers(bytes),
+            Place::Trailers { bytes: seen, fields } => self.trailer(bytes, seen, fields),
             Place::Done => Ok(Piece::Done),
             Place::TooLong => Err(Refusal::BodyTooLong),
         }
@@ -163,23 +175,78 @@ impl Body {
 
     fn chunk_line(&mut self, bytes: &[u8]) -> Result<Piece, Refusal> {
         let Some(line) = SizeLine::parse(bytes)? else { return Ok(Piece::More) };
-        if line.extensions > limits::CHUNK_EXTENSIONS - self.extensions {
+        let size = line.size;
+        // As in Go: whatever the lines are filled with, they may not cost more than the content, but for a fixed allowance.
+        // What a body is refused for is thus a proportion, and one of any length may have a few words in each chunk.
+        let paid = limits::CHUNK_OVERHEAD
+            .saturating_add(usize::try_from(size).unwrap_or(usize::MAX).saturating_mul(2));
+        let excess = (self.excess + line.digits + line.extensions + 2).saturating_sub(paid);
+        if excess > limits::CHUNK_EXCESS {
             return Err(Refusal::ChunkExtensions);
         }
-        if line.size > self.allowed {
+        if size > self.allowed {
             return Err(Refusal::BodyTooLong);
         }
-        self.extensions += line.extensions;
-        self.allowed -= line.size;
-        self.place = if line.size == 0 { Place::Trailers } else { Place::Chunk(line.size) };
-        Ok(Piece::Line(line.length))
+        self.excess = excess;
+        self.allowed -= size;
+        if line.extensions == 0 {
+            self.place = behind_size(size);
+            return Ok(Piece::Line(line.digits + 2));
+        }
+        #[allow(clippy::cast_possible_truncation)] // A line is shorter than 64 KiB.
+        let length = line.extensions as u16;
+        self.place = Place::Extensions { length, size };
+        Ok(Piece::Line(line.digits))
     }
 
-    fn trailers(&mut self, bytes: &[u8]) -> Result<Piece, Refusal> {
-        let Some(length) = trailer_section(bytes)? else { return Ok(Piece::More) };
-        self.place = Place::Done;
-        Ok(Piece::Trailers(length))
+    /// The line was read to its end, so all of these bytes are there.
+    fn extensions(&mut self, bytes: &[u8], length: u16, size: u64) -> Piece {
+        let here = bytes.len().min(usize::from(length));
+        #[allow(clippy::cast_possible_truncation)] // No more than `length`.
+        let left = length - here as u16;
+        self.place =
+            if left == 0 { Place::SizeEnd { size } } else { Place::Extensions { length: left, size } };
+        Piece::Drop(here)
     }
+
+    fn size_end(&mut self, bytes: &[u8], size: u64) -> Result<Piece, Refusal> {
+        match bytes {
+            [b'\r', b'\n', ..] => {
+                self.place = behind_size(size);
+                Ok(Piece::Line(2))
+            }
+            [b'\r'] => Ok(Piece::More),
+            _ => Err(Refusal::LineEnd),
+        }
+    }
+
+    /// One line of the section, or its end. What was judged is not looked at again, however slowly the rest comes.
+    fn trailer(&mut self, bytes: &[u8], seen: u16, fields: u16) -> Result<Piece, Refusal> {
+        match bytes {
+            [b'\r', b'\n', ..] => {
+                self.place = Place::Done;
+                return Ok(Piece::Line(2));
+            }
+            [b'\r'] => return Ok(Piece::More),
+            [b'\r', ..] | [b'\n', ..] => return Err(Refusal::LineEnd),
+            _ => {}
+        }
+        // The end of the section must fit, too.
+        let room = limits::TRAILERS.saturating_sub(usize::from(seen) + 2);
+        let Some(line) = trailer_line(bytes.get(..room).unwrap_or(bytes))? else {
+            return if bytes.len() < room { Ok(Piece::More) } else { Err(Refusal::TrailersTooLong) };
+        };
+        #[allow(clippy::cast_possible_truncation)] // The whole section is shorter than 64 KiB.
+        let seen = seen + line.length as u16;
+        self.place = Place::Trailers { bytes: seen, fields: fields + 1 };
+        let passes = line.passes && usize::from(fields) < limits::TRAILER_FIELDS;
+        Ok(if passes { Piece::Trailer(line.length) } else { Piece::Drop(line.length) })
+    }
+}
+
+/// What follows the line that says this size.
+fn behind_size(size: u64) -> Place {
+    if size == 0 { Place::Trailers { bytes: 0, fields: 0 } } else { Place::Chunk(size) }
 }
 
 /// How many of `bytes` belong to the `left` that are due, and how many are due then.
@@ -192,18 +259,13 @@ fn take(bytes: &[u8], left: u64) -> (usize, u64) {
 /// A whole chunk-size line.
 struct SizeLine {
     size: u64,
-    /// Bytes of the line, CRLF included.
-    length: usize,
-    /// Bytes between the size and the CRLF.
+    digits: usize,
+    /// Bytes between the digits and the CRLF.
     extensions: usize,
 }
 
 impl SizeLine {
     /// Reads the line that `bytes` begins with, or nothing when it is not whole yet.
-    ///
-    /// RFC 9112 lets a recipient accept "bad whitespace" around `;` and `=`. It is refused here: senders must not
-    /// produce it, we pass the line on as it came, and where a size ends when a space follows it is what parsers
-    /// have disagreed on in smuggling attacks.
     fn parse(bytes: &[u8]) -> Result<Option<Self>, Refusal> {
         let mut size = 0_u64;
         let mut digits = 0;
@@ -228,17 +290,24 @@ impl SizeLine {
                 None => return Ok(None),
             },
         };
-        Ok(Some(Self { size, length: digits + extensions + 2, extensions }))
+        Ok(Some(Self { size, digits, extensions }))
     }
 }
 
-/// Where a chunk extension stands: `*( ";" name [ "=" ( token / quoted-string ) ] ) CRLF` (RFC 9112, section 7.1.1).
+/// Where a chunk extension stands: `*( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ) CRLF` (RFC 9112,
+/// section 7.1.1), where BWS is any blanks.
+///
+/// Beyond that grammar it may be empty, and blanks may stand before the CRLF: servers pad their sizes so, and every
+/// well-known proxy takes it. Where a size ends when a blank follows it is what parsers have disagreed on in smuggling
+/// attacks; but nothing of this goes on to a parser that could, for what follows the digits is dropped.
 #[derive(Clone, Copy)]
 enum Extension {
     /// After the size or a quoted value.
     Outside,
     NameStart,
     Name,
+    /// Blanks after a name: what follows may be its value.
+    Named,
     ValueStart,
     Value,
     Quoted,
@@ -248,63 +317,54 @@ enum Extension {
 
 /// The bytes that extensions take before the CRLF, which must be whole within `room`; nothing when more must come.
 fn extensions(bytes: &[u8], room: usize) -> Result<Option<usize>, Refusal> {
-    use Extension::{Cr, Escaped, Name, NameStart, Outside, Quoted, Value, ValueStart};
+    use Extension::{Cr, Escaped, Name, NameStart, Named, Outside, Quoted, Value, ValueStart};
 
     let mut place = Outside;
     for (at, &byte) in bytes.iter().take(room).enumerate() {
         place = match (place, byte) {
             (Cr, b'\n') => return Ok(Some(at - 1)),
-            (Outside | Name | Value, b'\r') => Cr,
-            (Outside | Name | Value, b';') => NameStart,
-            (Name, b'=') => ValueStart,
+            (Outside | NameStart | Name | Named | Value, b'\r') => Cr,
+            (Outside | NameStart | Name | Named | Value, b';') => NameStart,
+            (Name | Named, b'=') => ValueStart,
+            (Outside | NameStart | Named | ValueStart, b' ' | b'\t') => place,
+            (Name, b' ' | b'\t') => Named,
+            (Value, b' ' | b'\t') => Outside,
             (NameStart | Name, _) if is_token(byte) => Name,
             (ValueStart | Value, _) if is_token(byte) => Value,
             (ValueStart, b'"') => Quoted,
             (Quoted, b'"') => Outside,
             (Quoted, b'\\') => Escaped,
             (Quoted | Escaped, _) if is_text(byte) => Quoted,
-            (Cr, _) | (Outside | Name | Value, b'\n') => return Err(Refusal::LineEnd),
+            (Cr, _) | (Outside | NameStart | Name | Named | Value, b'\n') => return Err(Refusal::LineEnd),
             _ => return Err(Refusal::ChunkLine),
         };
     }
     if bytes.len() >= room { Err(Refusal::ChunkExtensions) } else { Ok(None) }
 }
 
-/// The bytes of a whole trailer section, its final CRLF included; nothing when more must come.
-///
-/// It is read anew when more bytes came: at most [`limits::TRAILERS`] bytes, which costs less than receiving the packet
-/// that brought them.
-fn trailer_section(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
-    let section = bytes.get(..limits::TRAILERS).unwrap_or(bytes);
-    let mut rest = section;
-    let mut fields = 0;
-    loop {
-        match rest {
-            [b'\r', b'\n', after @ ..] => return Ok(Some(section.len() - after.len())),
-            [] | [b'\r'] => break,
-            [b'\r', ..] | [b'\n', ..] => return Err(Refusal::LineEnd),
-            _ if fields == limits::TRAILER_FIELDS => return Err(Refusal::TrailersTooLong),
-            _ => {}
-        }
-        let Some(length) = trailer_line(rest)? else { break };
-        rest = rest.get(length..).unwrap_or_default();
-        fields += 1;
-    }
-    if bytes.len() >= limits::TRAILERS { Err(Refusal::TrailersTooLong) } else { Ok(None) }
+/// A whole trailer line.
+struct TrailerLine {
+    /// Its bytes, CRLF included.
+    length: usize,
+    /// It may go on.
+    passes: bool,
 }
 
-/// The bytes of one trailer line with its CRLF; nothing when it is not whole. A folded line begins with a space, which
-/// is no name, and so is refused (RFC 9112, section 5.2).
-fn trailer_line(line: &[u8]) -> Result<Option<usize>, Refusal> {
+/// The trailer line that `bytes` begins with; nothing when it is not whole. A folded line begins with a space, which is
+/// no name, and so is refused (RFC 9112, section 5.2).
+fn trailer_line(line: &[u8]) -> Result<Option<TrailerLine>, Refusal> {
     let Some(colon) = line.iter().position(|&byte| !is_token(byte)) else { return Ok(None) };
     let (name, rest) = line.split_at(colon);
     let [b':', value @ ..] = rest else { return Err(not_text(rest)) };
-    if name.is_empty() || is_forbidden(name) {
+    let kind = TrailerName::of(name);
+    if kind == TrailerName::Frames {
         return Err(Refusal::Trailer);
     }
     let Some(end) = value.iter().position(|&byte| !is_text(byte)) else { return Ok(None) };
     match value.get(end..) {
-        Some([b'\r', b'\n', ..]) => Ok(Some(colon + 1 + end + 2)),
+        Some([b'\r', b'\n', ..]) => {
+            Ok(Some(TrailerLine { length: colon + 1 + end + 2, passes: kind == TrailerName::Passes }))
+        }
         Some([b'\r']) => Ok(None),
         Some(rest) => Err(not_text(rest)),
         None => Ok(None),
@@ -317,48 +377,4 @@ fn not_text(rest: &[u8]) -> Refusal {
         Some(b'\r' | b'\n') => Refusal::LineEnd,
         _ => Refusal::Trailer,
     }
-}
-
-/// Fields that must not come after the content, because a recipient that merges trailers into the head would then
-/// frame, route, authenticate or read the message otherwise than we did (RFC 9110, section 6.5.1). Response controls
-/// such as `Expires` are useless there but harm nobody, and pass.
-const FORBIDDEN_TRAILERS: [&[u8]; 25] = [
-    // Framing and the connection.
-    b"transfer-encoding",
-    b"content-length",
-    b"trailer",
-    b"te",
-    b"connection",
-    b"keep-alive",
-    b"proxy-connection",
-    b"upgrade",
-    // Routing, and who the client is.
-    b"host",
-    b"forwarded",
-    b"via",
-    b"x-real-ip",
-    b"remote-host",
-    b"max-forwards",
-    b"expect",
-    b"range",
-    // Authentication.
-    b"authorization",
-    b"proxy-authorization",
-    b"proxy-authenticate",
-    b"www-authenticate",
-    b"cookie",
-    b"set-cookie",
-    // How the content is to be read.
-    b"content-encoding",
-    b"content-type",
-    b"content-range",
-];
-
-/// Is this a name from the list, or one of the `X-Forwarded` family? `_` counts as `-`, as it does for CGI.
-fn is_forbidden(name: &[u8]) -> bool {
-    let same =
-        |(&given, &known): (&u8, &u8)| given.to_ascii_lowercase() == known || (given, known) == (b'_', b'-');
-    let begins_with = |known: &[u8]| name.len() >= known.len() && name.iter().zip(known).all(same);
-    begins_with(b"x-forwarded")
-        || FORBIDDEN_TRAILERS.iter().any(|known| name.len() == known.len() && begins_with(known))
 }

@@ -84,6 +84,11 @@ impl Buf {
         &self.0.data[self.0.ready..self.0.end]
     }
 
+    /// The same, to be changed in their place.
+    pub fn unjudged_mut(&mut self) -> &mut [u8] {
+        &mut self.0.data[self.0.ready..self.0.end]
+    }
+
     /// The first `n` unjudged bytes may leave.
     pub fn accept(&mut self, n: usize) {
         self.0.ready += n;
@@ -103,10 +108,13 @@ impl Buf {
         self.check_invariants();
     }
 
-    /// Of the unjudged bytes, `skip` do not leave and the `n` behind them may; used to unwrap chunks in one pass.
+    /// Of the unjudged bytes, `skip` do not leave and the `n` behind them may; used to leave many out in one pass.
     ///
     /// The gap stays behind the accepted bytes; [`Buf::close_gap`] with the sum of all skips ends the pass.
     pub fn accept_behind(&mut self, skip: usize, n: usize) {
+        if skip == 0 {
+            return self.accept(n);
+        }
         self.0.data.copy_within(self.0.ready + skip..self.0.ready + skip + n, self.0.ready);
         self.0.ready += n;
         self.check_invariants();

@@ -11,11 +11,11 @@
 pub enum Refusal {
     /// A line that does not end in CRLF, or a CR that no LF follows.
     LineEnd,
-    /// The request line is not `method SP target SP version`.
+    /// The request line is not `method SP target SP version`, or the version is none.
     RequestLine,
     /// The method is not a token.
     Method,
-    /// The version is not HTTP/1.1 or HTTP/1.0.
+    /// The version is one, and not HTTP/1.x.
     Version,
     /// CONNECT, which a reverse proxy does not serve.
     Connect,
@@ -25,12 +25,17 @@ pub enum Refusal {
     Target,
     /// The path holds a bad percent escape, an escaped NUL, or climbs above the root.
     Path,
+    /// The path holds dots or control bytes that servers would read in different ways.
+    AmbiguousPath,
     /// The request line is longer than the limit.
     TargetTooLong,
     /// No `Host` in HTTP/1.1.
     NoHost,
     /// More than one `Host`.
     TwoHosts,
+    /// More than one of another field that there may be one of, and that rules or ELB rest on: `User-Agent`,
+    /// `Authorization`.
+    Repeated,
     /// `Host` or the target's authority is not `host[:port]`.
     Host,
     /// A header line that is not `token ":" value`.
@@ -61,12 +66,14 @@ pub enum Refusal {
     ChunkLine,
     /// Chunk data that CRLF does not follow.
     ChunkEnd,
-    /// Chunk extensions beyond the limit.
+    /// Chunk extensions beyond the limit of a line, or out of all proportion to the content.
     ChunkExtensions,
-    /// A trailer that is malformed or forbidden there.
+    /// A trailer that is malformed, or would frame or route the message if it stood in the head.
     Trailer,
     /// Trailers beyond the limit.
     TrailersTooLong,
+    /// More proxies are named in `X-Forwarded-For` than the limit: the request goes in a circle.
+    Loop,
     /// `Expect` with something else than `100-continue`.
     Expect,
     /// A status line that is not `HTTP/1.x SP 3DIGIT`.
@@ -87,6 +94,7 @@ impl Refusal {
             Self::Expect => 417,
             Self::UnknownCoding => 501,
             Self::Version => 505,
+            Self::Loop => 508,
             _ => 400,
         }
     }
@@ -103,9 +111,11 @@ impl Refusal {
             Self::Trace => "trace-refused",
             Self::Target => "bad-target",
             Self::Path => "bad-path",
+            Self::AmbiguousPath => "ambiguous-path",
             Self::TargetTooLong => "target-too-long",
             Self::NoHost => "no-host",
             Self::TwoHosts => "two-hosts",
+            Self::Repeated => "repeated-field",
             Self::Host => "bad-host",
             Self::HeaderLine => "bad-header-line",
             Self::HeaderName => "bad-header-name",
@@ -124,6 +134,7 @@ impl Refusal {
             Self::ChunkExtensions => "too-many-chunk-extensions",
             Self::Trailer => "bad-trailer",
             Self::TrailersTooLong => "trailers-too-long",
+            Self::Loop => "loop",
             Self::Expect => "bad-expect",
             Self::StatusLine => "bad-status-line",
             Self::Status => "bad-status",

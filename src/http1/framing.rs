@@ -75,7 +75,7 @@ impl Declared {
                 Ok(())
             };
         }
-        if self.chunked {
+        if self.chunked || value.len() > limits::SHORT_LIST {
             return Err(Refusal::TransferEncoding);
         }
         let codings = tokens(value).filter(|coding| coding.eq_ignore_ascii_case(b"chunked")).count();

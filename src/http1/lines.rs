@@ -4,6 +4,7 @@
 //! take together, and at anything else it gives up without a word, for the careful way finds the name of what is wrong.
 //! Next: `fields` says what each name means, `request_head` and `response_head` what follows.
 
+use super::connection::Named;
 use super::error::Refusal;
 use super::fields::{self, Name, Span};
 use super::framing::Version;
@@ -36,7 +37,8 @@ pub(super) struct RequestLine {
 /// The first line of a request, which begins at `from`.
 ///
 /// # Errors
-/// [`Refusal::RequestLine`], [`Refusal::Version`] or [`Refusal::LineEnd`], also when the line is not whole.
+/// [`Refusal::RequestLine`] or [`Refusal::LineEnd`], also when the line is not whole. A version that is not spoken is found
+/// before, by `request_head::check_request_line`.
 #[inline]
 pub(super) fn request_line(bytes: &[u8], from: usize) -> Result<RequestLine, Refusal> {
     let line = bytes.get(from..).unwrap_or_default();
@@ -51,8 +53,8 @@ pub(super) fn request_line(bytes: &[u8], from: usize) -> Result<RequestLine, Ref
     if method_len == 0 || target_len == 0 {
         return Err(Refusal::RequestLine);
     }
-    let Some((version, rest)) = rest.split_first_chunk() else { return Err(Refusal::Version) };
-    let Some(version) = self::version(*version) else { return Err(Refusal::Version) };
+    let Some((version, rest)) = rest.split_first_chunk() else { return Err(Refusal::RequestLine) };
+    let Some(version) = self::version(*version) else { return Err(Refusal::RequestLine) };
     if !rest.starts_with(b"\r\n") {
         return Err(Refusal::LineEnd);
     }
@@ -60,7 +62,8 @@ pub(super) fn request_line(bytes: &[u8], from: usize) -> Result<RequestLine, Ref
     Ok(RequestLine { method, target, version, end: target.end() + " HTTP/1.1\r\n".len() })
 }
 
-/// The version that is written so.
+/// The version that is written so. What comes after 1.1 is read as that, for it would not be HTTP/1 if it were not to be
+/// understood by those who know 1.1 (RFC 9110, section 2.5).
 #[inline]
 pub(super) fn version(text: [u8; 8]) -> Option<Version> {
     const HTTP_11: u64 = u64::from_le_bytes(*b"HTTP/1.1");
@@ -69,8 +72,14 @@ pub(super) fn version(text: [u8; 8]) -> Option<Version> {
     match u64::from_le_bytes(text) {
         HTTP_11 => Some(Version::Http11),
         HTTP_10 => Some(Version::Http10),
-        _ => None,
+        _ => later(text),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn later(text: [u8; 8]) -> Option<Version> {
+    matches!(text, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']).then_some(Version::Http11)
 }
 
 /// The rest of a status line, from `from` to its CRLF.
@@ -212,15 +221,15 @@ impl Run {
 #[inline(never)]
 pub(super) fn drop_named(head: &[u8], from: usize, out: &mut Vec<Span>, ends_here: impl Fn(Name) -> bool) {
     let lines = || Cuts(head.get(from..).unwrap_or_default());
-    let naming: Vec<&[u8]> = lines()
+    let naming = lines()
         .filter(|line| fields::name(line.name) == Name::Connection)
-        .map(|line| line.value.get(..line.value_len).unwrap_or_default())
-        .collect();
+        .map(|line| line.value.get(..line.value_len).unwrap_or_default());
+    let named = Named::collect(naming);
     out.clear();
     let (mut run, mut at) = (Run::new(from), from);
     for line in lines() {
         let end = head.len() - line.behind.len();
-        if ends_here(fields::name(line.name)) || naming.iter().any(|value| fields::drops(value, line.name)) {
+        if ends_here(fields::name(line.name)) || named.holds(line.name) {
             run.skip(at, end, out);
         }
         at = end;
@@ -235,7 +244,7 @@ impl<'a> Iterator for Cuts<'a> {
     type Item = Cut<'a>;
 
     fn next(&mut self) -> Option<Cut<'a>> {
-        unusual(self.0).inspect(|line| self.0 = line.behind)
+        cut(self.0).inspect(|line| self.0 = line.behind)
     }
 }
 
@@ -258,8 +267,8 @@ fn is_white(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// How many bytes at the front may stand in a target: raw UTF-8 may, as browsers send it, and nothing else beyond ASCII,
-/// for servers do not agree on what that would mean.
+/// How many bytes at the front may stand in a target. Raw bytes beyond ASCII may, in whatever encoding: browsers send UTF-8,
+/// old ones and old applications their own, and nothing that ELB decides hangs on what they mean.
 #[inline]
 fn target_len(bytes: &[u8]) -> usize {
     let plain = plain_len::<b'!'>(bytes);
@@ -269,8 +278,7 @@ fn target_len(bytes: &[u8]) -> usize {
 #[cold]
 #[inline(never)]
 fn raw_target_len(bytes: &[u8]) -> usize {
-    let target = bytes.get(..count(bytes, is_target)).unwrap_or_default();
-    std::str::from_utf8(target).map_or_else(|error| error.valid_up_to(), str::len)
+    count(bytes, is_target)
 }
 
 fn count(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {

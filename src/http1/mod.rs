@@ -2,11 +2,13 @@
 
 pub mod body;
 pub mod buf;
+pub mod connection;
 pub mod error;
 pub mod fields;
 pub mod framing;
 pub mod limits;
 mod lines;
+pub mod path;
 pub mod reply;
 pub mod request_head;
 pub mod reserved;
@@ -15,3 +17,4 @@ pub mod rewrite;
 pub mod scan;
 pub mod syntax;
 pub mod target;
+mod trailers;

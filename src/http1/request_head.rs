@@ -3,13 +3,14 @@
 //! It owns what a request line and its fields must be (RFC 9112, sections 2 to 5), never their bytes and never the
 //! body. Lines that pass on unchanged are kept as runs, so that most of a head is copied at once. Next: `rewrite`.
 
+use super::connection::ConnectionOptions;
 use super::error::Refusal;
-use super::fields::{self, ConnectionOptions, Name, Span};
+use super::fields::{self, Name, Span};
 use super::framing::{Declared, Framing, Version};
 use super::limits;
 use super::lines::{self, Line, Lines, Next, Run};
 use super::scan::Found;
-use super::syntax::is_token;
+use super::syntax::{is_target, is_token};
 
 /// What a request head says.
 #[derive(Debug)]
@@ -20,9 +21,9 @@ pub struct RequestHead {
     pub target: Span,
     /// The version.
     pub version: Version,
-    /// `Host`, empty when there is none (HTTP/1.0 only).
-    pub host: Span,
-    /// The first `User-Agent`.
+    /// `Host`, which may be empty; HTTP/1.0 need not have one.
+    pub host: Option<Span>,
+    /// `User-Agent`.
     pub user_agent: Option<Span>,
     /// Which body follows.
     pub framing: Framing,
@@ -46,7 +47,7 @@ impl Default for RequestHead {
             method: Span::default(),
             target: Span::default(),
             version: Version::Http11,
-            host: Span::default(),
+            host: None,
             user_agent: None,
             framing: Framing::None,
             keep_alive: false,
@@ -61,15 +62,35 @@ impl Default for RequestHead {
 
 /// Checks a first line as soon as it is whole, so that what is not HTTP is refused without waiting for more.
 ///
+/// A good line is looked at in constant time, for this is asked again whenever more of the head has come.
+///
 /// # Errors
-/// [`Refusal::Version`] or [`Refusal::RequestLine`].
+/// [`Refusal::Method`] where none begins, [`Refusal::Version`] for a line that is well-formed and speaks another version
+/// (the HTTP/2 preface is one), [`Refusal::RequestLine`] for any other.
 pub fn check_request_line(line: &[u8]) -> Result<Version, Refusal> {
-    let (rest, version) = match line.len().checked_sub(9).map(|at| line.split_at(at)) {
-        Some((rest, b" HTTP/1.1")) => (rest, Version::Http11),
-        Some((rest, b" HTTP/1.0")) => (rest, Version::Http10),
-        _ => return Err(if line.contains(&b' ') { Refusal::Version } else { Refusal::RequestLine }),
+    if !line.first().is_some_and(|byte| is_token(*byte)) {
+        return Err(Refusal::Method);
+    }
+    let version = line.len().checked_sub(9).and_then(|at| line.get(at..)?.split_first_chunk());
+    match version.and_then(|(space, version)| Some((space, lines::version(*version.first_chunk()?)?))) {
+        Some((b" ", version)) => Ok(version),
+        _ if speaks_another(line) => Err(Refusal::Version),
+        _ => Err(Refusal::RequestLine),
+    }
+}
+
+/// Whether this is a method, a target, and a version that is well-formed: `HTTP/`, a digit, a point, a digit.
+fn speaks_another(line: &[u8]) -> bool {
+    let mut parts = line.split(|byte| *byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
     };
-    if rest.first().is_some_and(|byte| is_token(*byte)) { Ok(version) } else { Err(Refusal::Method) }
+    method.iter().all(|byte| is_token(*byte))
+        && !target.is_empty()
+        && target.iter().all(|byte| is_target(*byte))
+        && matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'])
 }
 
 impl RequestHead {
@@ -129,14 +150,12 @@ impl RequestHead {
         match field.name {
             Name::Other => return Ok(()),
             Name::ContentLength => return said.declared.content_length(value),
-            Name::UserAgent => {
-                self.user_agent.get_or_insert(field.value);
-                return Ok(());
-            }
+            Name::UserAgent => return once(&mut self.user_agent, field.value),
+            Name::Authorization => return once(&mut said.authorization, field.value),
             Name::Host if said.host.is_some() => return Err(Refusal::TwoHosts),
             Name::Host => said.host = Some(field.value),
             Name::TransferEncoding => said.declared.transfer_encoding(value)?,
-            Name::Connection => said.connection.take(value),
+            Name::Connection => said.connection.take(value)?,
             Name::ForwardedFor => self.forwarded_for.push(field.value),
             Name::Upgrade => self.upgrade = Some(field.value),
             Name::Te => self.takes_trailers |= accepts_trailers(value),
@@ -152,7 +171,7 @@ impl RequestHead {
         if said.host.is_none() && self.version == Version::Http11 {
             return Err(Refusal::NoHost);
         }
-        self.host = said.host.unwrap_or_default();
+        self.host = said.host;
         self.framing = said.declared.of_request(self.version)?;
         let connection = said.connection;
         let asked = self.version == Version::Http11 && connection.upgrade;
@@ -161,40 +180,57 @@ impl RequestHead {
         // RFC 9110, section 10.1.1: an expectation in HTTP/1.0 is ignored.
         self.expects_continue &= self.version == Version::Http11;
         self.takes_trailers &= self.version == Version::Http11;
-        if connection.names_fields()? {
+        if connection.names_fields {
             lines::drop_named(head, from, &mut self.runs, |name| {
-                !matches!(name, Name::Other | Name::ContentLength | Name::UserAgent)
+                !matches!(name, Name::Other | Name::ContentLength | Name::UserAgent | Name::Authorization)
             });
         }
         Ok(())
     }
 
+    /// Takes one `Expect` field: nothing, or `100-continue`, which said twice is said once (RFC 9110, sections 5.6.1 and
+    /// 10.1.1).
     fn expectation(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        if value.eq_ignore_ascii_case(b"100-continue") {
+        // In HTTP/1.0 an expectation is ignored.
+        if value.eq_ignore_ascii_case(b"100-continue") || self.version == Version::Http10 {
             self.expects_continue = true;
-            Ok(())
-        } else if self.version == Version::Http10 {
-            Ok(())
-        } else {
-            Err(Refusal::Expect)
+            return Ok(());
         }
+        for (number, member) in fields::tokens(value).enumerate() {
+            match member {
+                _ if number == limits::LIST_MEMBERS => return Err(Refusal::Expect),
+                b"" => {}
+                _ if member.eq_ignore_ascii_case(b"100-continue") => self.expects_continue = true,
+                _ => return Err(Refusal::Expect),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes a field that there may be one of. Of two, a rule or ELB would look at one and the server perhaps at the other.
+fn once(place: &mut Option<Span>, value: Span) -> Result<(), Refusal> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::Repeated),
     }
 }
 
 /// Whether this `Upgrade` value may be passed on: h2c would turn the connection into something that is not understood.
 fn upgrades(value: &[u8]) -> bool {
-    !value.is_empty()
+    (1..=limits::SHORT_LIST).contains(&value.len())
         && fields::tokens(value).all(|to| !to.is_empty() && !to.eq_ignore_ascii_case(b"h2c"))
         && !value.iter().any(|byte| byte.is_ascii_control())
 }
 
 fn accepts_trailers(value: &[u8]) -> bool {
-    fields::tokens(value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+    fields::tokens(value).take(limits::LIST_MEMBERS).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// What the fields that were read so far say together.
 struct Said {
     host: Option<Span>,
+    authorization: Option<Span>,
     declared: Declared,
     connection: ConnectionOptions,
     run: Run,
@@ -203,13 +239,13 @@ struct Said {
 impl Said {
     fn new(from: usize) -> Self {
         let (declared, connection) = (Declared::default(), ConnectionOptions::default());
-        Self { host: None, declared, connection, run: Run::new(from) }
+        Self { host: None, authorization: None, declared, connection, run: Run::new(from) }
     }
 }
 
 /// Has a parser of others look at the field lines of a head that was found: it knows what to call what is wrong, and
 /// two that agree are better than one.
-fn well_formed(lines: &[u8]) -> Result<(), Refusal> {
+pub(super) fn well_formed(lines: &[u8]) -> Result<(), Refusal> {
     let mut table = [httparse::EMPTY_HEADER; limits::HEADER_FIELDS];
     match httparse::parse_headers(lines, &mut table) {
         Ok(httparse::Status::Complete((length, _))) if length == lines.len() => Ok(()),
@@ -219,7 +255,7 @@ fn well_formed(lines: &[u8]) -> Result<(), Refusal> {
 }
 
 /// The rule that the parser found broken.
-pub(super) fn refusal(error: httparse::Error) -> Refusal {
+fn refusal(error: httparse::Error) -> Refusal {
     match error {
         httparse::Error::HeaderName => Refusal::HeaderName,
         httparse::Error::HeaderValue => Refusal::HeaderValue,

@@ -40,7 +40,8 @@ pub fn is_under(path: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::target::{normalize, parse};
+    use crate::http1::path::normalize;
+    use crate::http1::target::parse;
 
     fn judged(target: &str) -> Reserved {
         let path = parse(b"GET", target.as_bytes()).unwrap().path;

@@ -3,13 +3,15 @@
 //! It owns what a status line and its fields must be (RFC 9112, sections 4 and 6), never the decision what to do with
 //! a status. Next: `rewrite` writes what the client gets.
 
+use super::connection::ConnectionOptions;
 use super::error::Refusal;
-use super::fields::{ConnectionOptions, Name, Span};
+use super::fields::{Name, Span};
 use super::framing::{Declared, Framing, Version};
 use super::limits;
 use super::lines::{self, Lines, Next, Run};
-use super::request_head::refusal;
+use super::request_head::well_formed;
 use super::scan::Found;
+use super::syntax::is_token;
 
 /// What a response head says.
 #[derive(Debug)]
@@ -24,7 +26,8 @@ pub struct ResponseHead {
     pub framing: Framing,
     /// The server would like to use the connection again.
     pub keep_alive: bool,
-    /// It named the protocol that it switches to, with the `Connection` token.
+    /// The protocol that a 101 switches to, named with the `Connection` token by a server that speaks HTTP/1.1; what a 426
+    /// asks for. No other response has any.
     pub upgrade: Option<Span>,
     /// It announced trailers.
     pub announces_trailers: bool,
@@ -61,7 +64,8 @@ impl ResponseHead {
         let Some(line) = status_line(head).filter(|_| found.start == 0) else {
             return Err(Refusal::StatusLine);
         };
-        well_formed(head)?;
+        let fields = memchr::memchr(b'\n', head).map_or(0, |feed| feed + 1);
+        well_formed(head.get(fields..).unwrap_or_default())?;
         match self.read(head, line, head_request)? {
             Some(end) if end == head.len() => Ok(()),
             _ => Err(Refusal::HeaderLine),
@@ -93,8 +97,7 @@ impl ResponseHead {
         let (mut declared, mut connection) = (Declared::default(), ConnectionOptions::default());
         let from = reason.end() + 2;
         let (mut lines, mut run) = (Lines::new(bytes, from), Run::new(from));
-        // RFC 9110, section 8.6: no Content-Length in 1xx and 204.
-        let lengthless = self.status < 200 || self.status == 204;
+        let status = self.status;
         let end = loop {
             let field = match lines.next() {
                 Next::Line(field) => field,
@@ -105,53 +108,77 @@ impl ResponseHead {
             match field.name {
                 Name::ContentLength => declared.content_length(value)?,
                 Name::TransferEncoding => declared.transfer_encoding(value)?,
-                Name::Connection => connection.take(value),
+                Name::Connection => connection.take(value)?,
                 Name::Upgrade => self.upgrade = Some(field.value),
                 Name::Trailer => self.announces_trailers = true,
                 _ => {}
             }
-            if !passes(field.name, lengthless) {
+            if !passes(field.name, status) {
                 run.skip(field.at, field.end, &mut self.runs);
             }
         };
         run.end(end - 2, &mut self.runs);
-        let bodiless = head_request || lengthless || self.status == 304;
+        let bodiless = head_request || is_lengthless(status) || status == 304;
         self.framing = declared.of_response(self.version, bodiless)?;
         self.withheld = bodiless && declared.announces();
-        self.upgrade = self.upgrade.filter(|_| connection.upgrade);
+        // RFC 9110, section 7.8: HTTP/1.0 knows no upgrades.
+        let switches = status == 101 && connection.upgrade && self.version == Version::Http11;
+        self.upgrade = self.upgrade.filter(|_| switches || status == UPGRADE_REQUIRED);
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
-        if connection.names_fields()? {
-            lines::drop_named(bytes, from, &mut self.runs, |name| !passes(name, lengthless));
+        if connection.names_fields {
+            lines::drop_named(bytes, from, &mut self.runs, |name| !passes(name, status));
         }
         Ok(Some(end))
     }
 }
 
-/// Has a parser of others look at a head that was found: it knows what to call what is wrong, and two that agree are
-/// better than one.
-fn well_formed(head: &[u8]) -> Result<(), Refusal> {
-    let mut table = [httparse::EMPTY_HEADER; limits::HEADER_FIELDS];
-    match httparse::Response::new(&mut table).parse(head) {
-        Ok(httparse::Status::Complete(length)) if length == head.len() => Ok(()),
-        Ok(_) => Err(Refusal::HeaderLine),
-        Err(error) => Err(refusal(error)),
-    }
+/// The status of an answer that says to which protocol the client must switch.
+const UPGRADE_REQUIRED: u16 = 426;
+
+/// RFC 9110, section 8.6: no Content-Length in 1xx and 204.
+fn is_lengthless(status: u16) -> bool {
+    status < 200 || status == 204
 }
 
 /// Whether a field of this name goes on to the client. Only fields of the hop end here; what is ours in a request is
 /// an ordinary field in a response.
-fn passes(name: Name, lengthless: bool) -> bool {
+fn passes(name: Name, status: u16) -> bool {
     match name {
-        Name::Connection | Name::TransferEncoding | Name::Upgrade | Name::Te | Name::Hop => false,
-        Name::ContentLength => !lengthless,
+        Name::Connection | Name::TransferEncoding | Name::Te | Name::Hop => false,
+        Name::Upgrade => status == UPGRADE_REQUIRED,
+        Name::ContentLength => !is_lengthless(status),
         Name::Other
         | Name::Host
         | Name::UserAgent
+        | Name::Authorization
         | Name::Expect
         | Name::Trailer
         | Name::ForwardedFor
         | Name::Ours => true,
     }
+}
+
+/// Takes out the blanks before the colons of a head's fields, as a proxy must in responses, and in no request (RFC 9112,
+/// section 5.1). What is left ends where it ended; gives how many bytes before it are free.
+pub fn close_up(head: &mut [u8]) -> usize {
+    let (mut read, mut written) = (0, 0);
+    while let Some(line) = head.get(read..).filter(|rest| !rest.is_empty()) {
+        let end = memchr::memchr(b'\n', line).map_or(line.len(), |feed| feed + 1);
+        let name = if read == 0 { 0 } else { count(line, is_token) };
+        let blanks = line.get(name..).map_or(0, |rest| count(rest, |byte| matches!(byte, b' ' | b'\t')));
+        let closes = name > 0 && line.get(name + blanks) == Some(&b':');
+        let taken = if closes { blanks } else { 0 };
+        head.copy_within(read..read + name, written);
+        head.copy_within(read + name + taken..read + end, written + name);
+        (read, written) = (read + end, written + end - taken);
+    }
+    let free = head.len() - written;
+    head.copy_within(..written, free);
+    free
+}
+
+fn count(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
+    bytes.iter().take_while(|byte| is(**byte)).count()
 }
 
 /// What a status line says before its reason.
@@ -162,7 +189,7 @@ struct StatusLine {
     spaced: bool,
 }
 
-/// `HTTP/1.1` or `HTTP/1.0`, SP, 3DIGIT, then SP or the line's end.
+/// `HTTP/1.` and a digit, SP, 3DIGIT, then SP or the line's end.
 #[inline]
 fn status_line(head: &[u8]) -> Option<StatusLine> {
     let (version, rest) = head.split_first_chunk()?;
@@ -216,7 +243,8 @@ mod tests {
     fn status_lines_are_exact() {
         for line in [
             "HTTP/2.0 200 OK",
-            "HTTP/1.2 200 OK",
+            "HTTP/1.x 200 OK",
+            "HTTP/1.12 200 OK",
             "HTTP/1.1 20 OK",
             "HTTP/1.1 2000 OK",
             "HTTP/1.1 +20 OK",
@@ -249,6 +277,58 @@ mod tests {
             let bytes = format!("{line}\r\nContent-Length: 0\r\n\r\n");
             let head = parse(bytes.as_bytes(), false).unwrap();
             assert_eq!(head.reason.of(bytes.as_bytes()), reason.as_bytes(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_version_is_read_as_the_last_one_that_is_known() {
+        for (version, known, kept) in
+            [("1.0", Version::Http10, false), ("1.1", Version::Http11, true), ("1.9", Version::Http11, true)]
+        {
+            let head = parse(format!("HTTP/{version} 200 OK\r\nContent-Length: 0\r\n\r\n").as_bytes(), false)
+                .unwrap();
+            assert_eq!((head.version, head.keep_alive), (known, kept), "{version}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_is_that_of_a_switch_by_http_1_1_or_what_a_426_asks_for() {
+        let upgrade = |line: &str, fields: &str| {
+            let bytes = format!("HTTP/{line}\r\n{fields}\r\n");
+            let head = parse(bytes.as_bytes(), false).unwrap();
+            let passes: Vec<u8> =
+                head.runs.iter().flat_map(|run| run.of(bytes.as_bytes())).copied().collect();
+            let upgrade =
+                head.upgrade.map(|to| String::from_utf8_lossy(to.of(bytes.as_bytes())).into_owned());
+            (upgrade, String::from_utf8(passes).unwrap())
+        };
+        let (both, one) = ("Connection: Upgrade\r\nUpgrade: x\r\n", "Upgrade: x\r\n");
+        let x = Some("x".to_owned());
+        assert_eq!(upgrade("1.1 101 S", both), (x.clone(), String::new()));
+        assert_eq!(upgrade("1.0 101 S", both), (None, String::new()));
+        assert_eq!(upgrade("1.1 101 S", one), (None, String::new()));
+        assert_eq!(upgrade("1.1 200 S", both), (None, String::new()));
+        assert_eq!(upgrade("1.1 426 S", both), (x.clone(), one.to_owned()));
+        assert_eq!(upgrade("1.0 426 S", one), (x, one.to_owned()));
+    }
+
+    #[test]
+    fn blanks_before_a_colon_are_taken_out() {
+        for (given, closed) in [
+            (
+                "HTTP/1.1 200 : \r\nA : b\r\nB\t \t: c : d\r\nC: e \r\n\r\n",
+                "HTTP/1.1 200 : \r\nA: b\r\nB: c : d\r\nC: e \r\n\r\n",
+            ),
+            (
+                "HTTP/1.1 200\r\nA b : c\r\n : d\r\n e: f\r\ng \r\n\r\n",
+                "HTTP/1.1 200\r\nA b : c\r\n : d\r\n e: f\r\ng \r\n\r\n",
+            ),
+            ("", ""),
+        ] {
+            let mut head = given.as_bytes().to_vec();
+            let free = close_up(&mut head);
+            assert_eq!(free, given.len() - closed.len());
+            assert_eq!(String::from_utf8_lossy(&head[free..]), closed);
         }
     }
 

@@ -16,7 +16,7 @@ pub type ExtraFields = [(String, Vec<String>)];
 pub struct ToServer<'a> {
     /// The client's address, as text.
     pub peer: &'a [u8],
-    /// The `Host` that the server sees.
+    /// The `Host` that the server sees; empty for none, which only HTTP/1.0 can ask for.
     pub host: &'a [u8],
     /// The target that the server sees, in parts that are joined: path, `?`, query.
     pub target: [&'a [u8]; 3],
@@ -59,18 +59,9 @@ impl Persistence {
 
 /// Appends the head that the server gets. `bytes` are those that `head` was parsed from.
 pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServer<'_>) {
-    put(
-        out,
-        &[
-            head.method.of(bytes),
-            b" ",
-            to.target[0],
-            to.target[1],
-            to.target[2],
-            b" HTTP/1.1\r\nHost: ",
-            to.host,
-        ],
-    );
+    // An empty `Host` is what ELB itself refuses.
+    let version: &[u8] = if to.host.is_empty() { b" HTTP/1.1" } else { b" HTTP/1.1\r\nHost: " };
+    put(out, &[head.method.of(bytes), b" ", to.target[0], to.target[1], to.target[2], version, to.host]);
     put(out, &[b"\r\nX-Real-IP: ", to.peer, b"\r\nX-Forwarded-For: "]);
     forwarded_for(out, bytes, head, to);
     put(out, &[b"\r\nREMOTE-HOST: ", to.peer, b"\r\n"]);
@@ -158,6 +149,10 @@ pub fn response(
     if framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
+    if head.upgrade.is_some() {
+        // A 426 without it says nothing (RFC 9110, sections 7.8 and 15.5.22).
+        out.extend_from_slice(b"Connection: upgrade\r\n");
+    }
     out.extend_from_slice(persistence.field());
     out.extend_from_slice(b"\r\n");
 }
@@ -179,9 +174,7 @@ pub fn switching(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
 fn lines(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
     let fields = head.reason.end() + "\r\n".len();
     match head.runs.split_first() {
-        Some((first, rest))
-            if first.at as usize == fields && head.version == Version::Http11 && spaced(head) =>
-        {
+        Some((first, rest)) if first.at as usize == fields && speaks_ours(bytes) && spaced(head) => {
             out.extend_from_slice(bytes.get(..first.end()).unwrap_or_default());
             runs(out, bytes, rest);
         }
@@ -190,6 +183,11 @@ fn lines(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
             runs(out, bytes, &head.runs);
         }
     }
+}
+
+/// Whether a head begins with `HTTP/1.1`. One of a later version was understood as that, and leaves as that.
+fn speaks_ours(head: &[u8]) -> bool {
+    head.get("HTTP/1.".len()) == Some(&b'1')
 }
 
 /// Whether the space behind the status is there, which servers forget where there is no reason.

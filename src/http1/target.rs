@@ -1,12 +1,11 @@
-//! Takes a request target apart, and makes paths and hosts canonical (RFC 9112, section 3.2; RFC 3986).
+//! Takes a request target apart, and makes hosts canonical (RFC 9112, section 3.2; RFC 3986).
 //!
-//! It owns what a path and a host may look like and how two spellings of the same one become equal; it never decides
-//! where a request goes, and what is sent on keeps its spelling. Next: `model::request`, which shows rules the result.
+//! It owns what a target and a host may look like and how two spellings of the same host become equal; it never decides
+//! where a request goes. Next: `path` does the same for the path; `model::request` shows rules the result.
 
 use std::net::Ipv6Addr;
 
 use super::error::Refusal;
-use super::syntax::hex;
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +29,7 @@ pub struct Target<'a> {
 
 /// Takes `target` apart.
 ///
-/// Nothing is decoded. Bytes from 0x80 on pass, as browsers send them raw; `lines` has made sure of UTF-8.
+/// Nothing is decoded. Bytes from 0x80 on pass, as browsers send them raw.
 ///
 /// # Errors
 /// [`Refusal::Connect`] and [`Refusal::Trace`] for these methods, whatever the target; [`Refusal::Host`] for an
@@ -107,74 +106,6 @@ fn absolute_form<'a>(method: &[u8], target: &'a [u8], length: usize) -> Result<T
     Ok(Target { authority: Some(authority), slash, ..origin_form(rest, length - before) })
 }
 
-/// The path as rules see it: percent escapes decoded once, then `//`, `.` and `..` resolved, so an escaped slash or dot
-/// counts as one, as in nginx. The empty path is `/`. A path that is canonical already is given back as it is.
-///
-/// # Errors
-/// [`Refusal::Path`]: an escape without two hexadecimal digits, `%00`, or a path that climbs above the root.
-#[inline]
-pub fn normalize<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Refusal> {
-    // One look at each byte and the one after it, without branches. `/.well-known` is a false alarm that costs a copy.
-    let next = path.get(1..).unwrap_or_default();
-    let unusual = path
-        .iter()
-        .zip(next)
-        .fold(false, |any, (&a, &b)| any | (b == b'%') | ((a == b'/') & ((b == b'/') | (b == b'.'))));
-    if !unusual && path.starts_with(b"/") {
-        return Ok(path);
-    }
-    decode(path, scratch)
-}
-
-/// The slow half of [`normalize`].
-fn decode<'a>(path: &[u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Refusal> {
-    if !path.is_empty() && !path.starts_with(b"/") {
-        return Err(Refusal::Path);
-    }
-    scratch.clear();
-    scratch.push(b'/');
-    let mut segment = 1; // Where the segment that is being written began: after the last slash.
-    let mut bytes = path.iter();
-    while let Some(&byte) = bytes.next() {
-        let byte = if byte == b'%' { escaped(bytes.next(), bytes.next())? } else { byte };
-        if byte == b'/' {
-            segment = close_segment(scratch, segment)?;
-        } else {
-            scratch.push(byte);
-        }
-    }
-    // What has no slash behind it is closed as if it had one, except that an ordinary name gets none.
-    if matches!(scratch.get(segment..), Some(b"." | b"..")) {
-        close_segment(scratch, segment)?;
-    }
-    Ok(scratch)
-}
-
-/// The byte behind `%`.
-fn escaped(high: Option<&u8>, low: Option<&u8>) -> Result<u8, Refusal> {
-    let digit = |byte: Option<&u8>| byte.and_then(|&byte| hex(byte)).ok_or(Refusal::Path);
-    match digit(high)? << 4 | digit(low)? {
-        0 => Err(Refusal::Path),
-        byte => Ok(byte),
-    }
-}
-
-/// Resolves the segment that began at `from` and was followed by a slash. Says where the next one begins.
-fn close_segment(path: &mut Vec<u8>, from: usize) -> Result<usize, Refusal> {
-    match path.get(from..) {
-        None | Some(b"") => {}
-        Some(b".") => path.truncate(from),
-        Some(b"..") => {
-            // `from - 1` is the slash before this segment; the one before that ends what is kept.
-            let above = path.get(..from - 1).unwrap_or_default();
-            let parent = memchr::memrchr(b'/', above).ok_or(Refusal::Path)?;
-            path.truncate(parent + 1);
-        }
-        Some(_) => path.push(b'/'),
-    }
-    Ok(path.len())
-}
-
 /// `Host`, or a target's authority, as domains are looked up: lower case, without port and without the dot that marks
 /// a fully qualified name. Given back as it is when nothing of that changes a byte.
 ///
@@ -193,8 +124,8 @@ pub fn normal_host<'a>(host: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [
     Ok(scratch)
 }
 
-/// What a host is made of beside dots and upper case: `unreserved` and `sub-delims`, which are legal and never seen.
-/// Escapes are legal too, but refused: whether `%2e` is a dot is not agreed on.
+/// What a host is made of beside dots, upper case and escapes: `unreserved` and `sub-delims`, which are legal and never
+/// seen.
 static IN_HOST: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -225,13 +156,17 @@ impl<'a> HostPort<'a> {
         let (mut upper, mut label, mut at) = (false, 0, 0); // The current label begins at `label`.
         loop {
             // Plain bytes are skipped in a loop of their own: it is all that most names need.
-            let rest = host.get(at..).unwrap_or_default();
-            at += rest.iter().take_while(|byte| IN_HOST[**byte as usize]).count();
+            at += rest_of(host, at).iter().take_while(|byte| IN_HOST[**byte as usize]).count();
             match host.get(at) {
                 Some(b'A'..=b'Z') => upper = true,
                 Some(b'.') if at > label => label = at + 1,
                 // An empty label is no name in DNS, and two suffix rules could read it differently.
                 Some(b'.') => return Err(Refusal::Host),
+                // Escapes are legal and mean something to no resolver: they stay as they are, and name no other host.
+                Some(b'%') => {
+                    upper |= escape_has_upper(rest_of(host, at)).ok_or(Refusal::Host)?;
+                    at += 2;
+                }
                 _ => break,
             }
             at += 1;
@@ -253,6 +188,17 @@ impl<'a> HostPort<'a> {
         after_host(rest)?;
         Ok(Self { name, upper: name.iter().any(u8::is_ascii_uppercase) })
     }
+}
+
+fn rest_of(bytes: &[u8], at: usize) -> &[u8] {
+    bytes.get(at..).unwrap_or_default()
+}
+
+/// Whether the escape that `bytes` begin with has a digit in upper case; nothing if it is none.
+fn escape_has_upper(bytes: &[u8]) -> Option<bool> {
+    let [b'%', digits @ ..] = bytes else { return None };
+    let digits: &[u8; 2] = digits.first_chunk()?;
+    digits.iter().all(u8::is_ascii_hexdigit).then(|| digits.iter().any(u8::is_ascii_uppercase))
 }
 
 /// Checks what follows a host: nothing, or a colon and a port of digits up to 65535. A colon alone is legal (RFC 3986,

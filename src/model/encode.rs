@@ -25,7 +25,8 @@ const PLAIN: [bool; 256] = {
 ///
 /// It may not with control bytes in it, which no server should have to interpret, nor with a `.` or `..` segment: the
 /// path had none, so a group that was cut out of the middle of a segment made one, and it would lead out of what the
-/// rule meant to open (`^/blog(.*)` with `/blog../secret`).
+/// rule meant to open (`^/blog(.*)` with `/blog../secret`). Some servers take a backslash for a slash, and what follows a
+/// semicolon for no part of a segment.
 pub(crate) fn encode(path: &[u8], out: &mut Vec<u8>) -> bool {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     out.clear();
@@ -39,7 +40,9 @@ pub(crate) fn encode(path: &[u8], out: &mut Vec<u8>) -> bool {
             out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
     }
-    !path.split(|&byte| byte == b'/').any(|segment| segment == b"." || segment == b"..")
+    let name = |segment: &'_ [u8]| segment.iter().take_while(|byte| **byte != b';').count();
+    let dots = |segment: &[u8]| matches!(segment.get(..name(segment)), Some(b"." | b".."));
+    !path.split(|&byte| byte == b'/' || byte == b'\\').any(dots)
 }
 
 #[cfg(test)]
@@ -64,9 +67,21 @@ mod tests {
 
     #[test]
     fn what_may_not_be_sent() {
-        for path in ["/\u{1}", "/a\r\nb", "/\u{7f}", "/../secret", "/a/..", "/./a", "/a\0"] {
+        for path in [
+            "/\u{1}",
+            "/a\r\nb",
+            "/\u{7f}",
+            "/../secret",
+            "/a/..",
+            "/./a",
+            "/a\0",
+            "/..;/a",
+            "/.;x",
+            "/..\\a",
+            "/a\\..",
+        ] {
             assert_eq!(encoded(path.as_bytes()), None, "{path:?}");
         }
-        assert_eq!(encoded(b"/..a/b../.c").as_deref(), Some("/..a/b../.c"));
+        assert_eq!(encoded(b"/..a/b../.c;.").as_deref(), Some("/..a/b../.c;."));
     }
 }

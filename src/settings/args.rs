@@ -60,6 +60,15 @@ pub(super) enum HostHeader {
     AsReceived,
 }
 
+/// How the path reaches servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PathForm {
+    // Without dot segments; what stays doubtful is refused.
+    Resolved,
+    // Byte for byte.
+    AsReceived,
+}
+
 /// The flags of a plain `elb`, as given.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -147,6 +156,11 @@ pub(super) struct RunArgs {
     /// The Host header that servers see: lower case without port, or untouched
     #[arg(long, env = "ELB_HOST_HEADER", value_name = "FORM", default_value = "normalized")]
     pub(super) host_header: HostHeader,
+
+    /// The path that servers see: with its dot segments resolved, as rules see it, and refused where servers would resolve
+    /// them in different ways; or untouched
+    #[arg(long, env = "ELB_PATH", value_name = "FORM", default_value = "resolved")]
+    pub(super) path: PathForm,
 
     /// Least serious log lines that are written
     #[arg(long, env = "ELB_LOG", value_name = "LEVEL", default_value = "info")]
@@ -236,6 +250,10 @@ pub(super) struct LimitArgs {
     /// for any
     #[arg(long, env = "ELB_MAX_CONNECTIONS_PER_CLIENT", value_name = "N", default_value = "0")]
     pub(super) max_connections_per_client: u32,
+
+    /// Entries of X-Forwarded-For above which a request goes in a circle and is refused with 508; 0 for any
+    #[arg(long, env = "ELB_MAX_FORWARDED", value_name = "N", default_value = "32")]
+    pub(super) max_forwarded: u32,
 
     /// Servers tried for one request, the first included
     #[arg(long, env = "ELB_RETRIES", value_name = "N", default_value = "3", value_parser = value_parser!(u32).range(1..=128))]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::addresses;
 use super::allow::AllowList;
-use super::args::{HostHeader, RunArgs};
+use super::args::{HostHeader, PathForm, RunArgs};
 use super::invocation::{Fault, Invocation, Surroundings, parse};
 use super::secret::Secret;
 use super::units::{Size, Span};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// Servers see the `Host` header untouched, instead of in lower case and without the port.
     pub host_as_received: bool,
+    /// Servers see the path untouched, instead of with its dot segments resolved.
+    pub path_as_received: bool,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: String,
     /// Idle time between two requests of a client.
@@ -77,6 +79,8 @@ pub struct Settings {
     pub max_connections: Option<usize>,
     /// Connections of each client address to each worker; zero for any.
     pub max_connections_per_client: u32,
+    /// Entries of `X-Forwarded-For` above which a request is refused; zero for any.
+    pub max_forwarded: u32,
     /// Servers tried for one request, the first included.
     pub retries: u32,
     /// What is odd about the surroundings, in words for the log.
@@ -157,6 +161,7 @@ impl Settings {
                 hosts: args.admin_host.clone(),
             },
             host_as_received: args.host_header == HostHeader::AsReceived,
+            path_as_received: args.path == PathForm::AsReceived,
             log_level: args.log_level.clone(),
             keepalive_timeout: args.timeouts.keepalive_timeout,
             client_header_timeout: args.timeouts.client_header_timeout,
@@ -175,6 +180,7 @@ impl Settings {
             max_patterns: args.limits.max_patterns,
             max_connections: args.limits.max_connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             max_connections_per_client: args.limits.max_connections_per_client,
+            max_forwarded: args.limits.max_forwarded,
             retries: args.limits.retries,
             warnings: Vec::new(),
         })
@@ -320,10 +326,8 @@ impl Settings {
         let [head, buffers, patterns] = [self.max_head, self.max_buffers, self.max_patterns]
             .map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));
         let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
-        let of_client = match self.max_connections_per_client {
-            0 => "any".to_owned(),
-            most => most.to_string(),
-        };
+        let any = |most: u32| if most == 0 { "any".to_owned() } else { most.to_string() };
+        let [of_client, forwarded] = [self.max_connections_per_client, self.max_forwarded].map(any);
         vec![
             format!("listen on {}", list(&self.listen)),
             format!("workers: {}, {pinning}{steering}", self.workers),
@@ -332,8 +336,9 @@ impl Settings {
             format!("admin API {admin}, for {}{token}", self.admin.allow),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
             format!(
-                "Host header to servers: {}",
-                if self.host_as_received { "as received" } else { "normalized" }
+                "Host header to servers: {}, path: {}",
+                if self.host_as_received { "as received" } else { "normalized" },
+                if self.path_as_received { "as received" } else { "resolved" }
             ),
             format!(
                 "client timeouts: keep-alive {}, head {}, body {}, write {}, half-close {}",
@@ -352,7 +357,7 @@ impl Settings {
                 Span(self.drain_timeout)
             ),
             format!(
-                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, servers tried {}, idle for each server {}",
+                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, idle for each server {}",
                 self.retries, self.server_idle_max
             ),
             format!("log level: {}", self.log_level),

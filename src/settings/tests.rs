@@ -62,6 +62,9 @@ const ROWS: &[Row] = &[
     ("--host-header", "ELB_HOST_HEADER", "as-received", |s| {
         if s.host_as_received { "as-received" } else { "normalized" }.to_owned()
     }),
+    ("--path", "ELB_PATH", "as-received", |s| {
+        if s.path_as_received { "as-received" } else { "resolved" }.to_owned()
+    }),
     ("--log-level", "ELB_LOG", "debug", |s| s.log_level.clone()),
     ("--keepalive-timeout", "ELB_KEEPALIVE_TIMEOUT", "1s", |s| whole_seconds(s.keepalive_timeout)),
     ("--client-header-timeout", "ELB_CLIENT_HEADER_TIMEOUT", "2s", |s| {
@@ -86,6 +89,7 @@ const ROWS: &[Row] = &[
     ("--max-connections-per-client", "ELB_MAX_CONNECTIONS_PER_CLIENT", "11", |s| {
         s.max_connections_per_client.to_string()
     }),
+    ("--max-forwarded", "ELB_MAX_FORWARDED", "12", |s| s.max_forwarded.to_string()),
     ("--retries", "ELB_RETRIES", "5", |s| s.retries.to_string()),
 ];
 
@@ -126,6 +130,7 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
     assert_eq!(s.half_close_timeout, seconds(5));
     assert_eq!((s.max_body, s.max_head, s.max_buffers), (50 << 20, 64 << 10, 1 << 30));
+    assert_eq!((s.path_as_received, s.max_forwarded), (false, 32));
     assert_eq!((s.max_connections, s.max_connections_per_client, s.retries), (None, 0, 3));
 }
 

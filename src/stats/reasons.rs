@@ -6,10 +6,11 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Every reason for which something is refused, cut or closed, by the alphabet.
-pub const REASONS: [&str; 64] = [
+pub const REASONS: [&str; 67] = [
     "accept-failed",
     "admin-busy",
     "admin-refused",
+    "ambiguous-path",
     "bad-chunk-end",
     "bad-chunk-line",
     "bad-content-length",
@@ -43,6 +44,7 @@ pub const REASONS: [&str; 64] = [
     "idle-closed",
     "keepalive-timeout",
     "linger",
+    "loop",
     "no-address",
     "no-buffers",
     "no-descriptors",
@@ -53,6 +55,7 @@ pub const REASONS: [&str; 64] = [
     "no-ports",
     "no-server",
     "no-upstream",
+    "repeated-field",
     "request-cut",
     "reserved-path",
     "response-cut",

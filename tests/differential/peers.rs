@@ -130,6 +130,8 @@ impl Asker {
         let (tap, wire) = Tap::new(TcpStream::connect(to).await.expect("a connection"));
         let mut client = hyper::client::conn::http1::Builder::new();
         client.max_headers(300).max_buf_size(1 << 20);
+        // A proxy must take them out, so without one they must be read.
+        client.allow_spaces_after_header_name_in_responses(true);
         let (sender, connection) = client.handshake(TokioIo::new(tap)).await.expect("a client");
         tokio::spawn(connection);
         Asker { sender, wire }

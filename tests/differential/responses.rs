@@ -80,6 +80,11 @@ fn response(bytes: &mut Vec<u8>, chance: &mut Chance) -> (Read, bool) {
     (Read { line: status.to_owned(), body: if bodiless { Vec::new() } else { body } }, by_close)
 }
 
+/// Whether a head has a version that RFC 9110 has read as 1.1, which hyper does not.
+fn speaks_later(bytes: &[u8]) -> bool {
+    bytes.windows(8).any(|text| matches!(text, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']))
+}
+
 /// Answers `/7` with the case of seed 7, and `/after/7` plainly.
 fn play(talk: &mut Conversation) -> io::Result<()> {
     while let Some(request) = talk.request()? {
@@ -122,7 +127,7 @@ fn what_elb_passes_on_reads_as_a_response_or_as_cut() {
                 Heard::Whole(response, None) => {
                     whole += 1;
                     messages.push(response.json());
-                    if case.closes {
+                    if case.closes && !speaks_later(&case.bytes) {
                         let mut direct = Asker::connect(server.address()).await;
                         let direct = direct.ask(&format!("/{seed}")).await;
                         assert_eq!(direct, Some(heard.clone()), "read otherwise without ELB\n{again}");

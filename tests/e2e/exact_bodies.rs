@@ -15,7 +15,8 @@ fn chunks_that_are_refused() {
         ("bad-chunk-line", &b"\r\n"[..]),
         ("bad-chunk-line", b"g\r\nabc"),
         ("bad-chunk-line", b" 3\r\nabc\r\n0\r\n\r\n"),
-        ("bad-chunk-line", b"3 \r\nabc\r\n0\r\n\r\n"),
+        ("bad-chunk-line", b"3 3\r\nabc\r\n0\r\n\r\n"),
+        ("bad-chunk-line", b"3 a\r\nabc\r\n0\r\n\r\n"),
         ("bad-chunk-line", b"+3\r\nabc\r\n0\r\n\r\n"),
         ("bad-chunk-line", b"-3\r\nabc\r\n0\r\n\r\n"),
         ("bad-chunk-line", b"0x3\r\nabc\r\n0\r\n\r\n"),
@@ -36,8 +37,9 @@ fn chunks_that_are_refused() {
         ("bad-line-end", b"0\r\nA: b\n\r\n"),
         ("bad-line-end", b"0\r\nA: b\r\n\n"),
         // Extensions.
-        ("bad-chunk-line", b"3;\r\nabc\r\n0\r\n\r\n"),
-        ("bad-chunk-line", b"3; a\r\nabc\r\n0\r\n\r\n"),
+        ("bad-line-end", b"3 \nabc\r\n0\r\n\r\n"),
+        ("bad-line-end", b"3;\nabc\r\n0\r\n\r\n"),
+        ("bad-chunk-line", b"3;a b\r\nabc\r\n0\r\n\r\n"),
         ("bad-chunk-line", b"3;a=\r\nabc\r\n0\r\n\r\n"),
         ("bad-chunk-line", b"3;a=\"b\r\nabc\r\n0\r\n\r\n"),
         ("bad-chunk-line", b"3;a=\"\n\"\r\nabc\r\n0\r\n\r\n"),
@@ -49,8 +51,7 @@ fn chunks_that_are_refused() {
         ("bad-trailer", b"0\r\nContent-Length: 3\r\n\r\n"),
         ("bad-trailer", b"0\r\ntransfer-encoding: chunked\r\n\r\n"),
         ("bad-trailer", b"0\r\nHost: x\r\n\r\n"),
-        ("bad-trailer", b"0\r\nX_Forwarded_For: x\r\n\r\n"),
-        ("bad-trailer", b"0\r\nConnection: close\r\n\r\n"),
+        ("bad-trailer", b"0\r\nCookie: x\r\nHost: x\r\n\r\n"),
     ] {
         refused(&elb, 400, reason, &[CHUNKED, body].concat());
     }
@@ -67,7 +68,7 @@ fn chunks_above_a_limit_are_refused() {
         ("too-many-chunk-extensions", line(4096) + &end),
         ("too-many-chunk-extensions", line(2000).repeat(9) + &end),
         ("trailers-too-long", format!("0\r\nA: {}\r\n\r\n", "x".repeat(8192))),
-        ("trailers-too-long", format!("0\r\n{}\r\n", fields(33))),
+        ("trailers-too-long", format!("0\r\n{}\r\n", fields(1000))),
     ] {
         refused(&elb, 400, reason, &[CHUNKED, body.as_bytes()].concat());
     }
@@ -77,9 +78,21 @@ fn chunks_above_a_limit_are_refused() {
         line(2000).repeat(8) + &end,
         format!("0\r\nA: {}\r\n\r\n", "x".repeat(8000)),
         format!("0\r\n{}\r\n", fields(32)),
+        format!("0\r\n{}\r\n", fields(500)),
     ] {
         assert_eq!(elb.client().ask([CHUNKED, body.as_bytes()].concat()).status(), 200, "{body:.80}");
     }
+}
+
+#[test]
+fn a_long_body_may_have_a_few_words_in_each_chunk() {
+    let (server, elb) = pair();
+    let chunk = [b"1000;a=eeeeeeee\r\n", &[b'x'; 4096][..], b"\r\n"].concat();
+    let body = [&chunk.repeat(1600)[..], b"0\r\n\r\n"].concat();
+    assert_eq!(elb.client().ask([CHUNKED, &body].concat()).status(), 200);
+    let plain = [b"1000\r\n", &[b'x'; 4096][..], b"\r\n"].concat();
+    let seen = server.request().wire();
+    assert!(seen.ends_with(&[b"\r\n\r\n", &plain.repeat(1600)[..], b"0\r\n\r\n"].concat()), "{}", seen.len());
 }
 
 #[test]
@@ -92,7 +105,16 @@ fn bodies_go_out_as_they_came_and_trailers_do_not() {
             b"A\r\n0123456789\r\n00c\r\n0\r\n\r\nGET / x\r\n0\r\n\r\n",
             b"A\r\n0123456789\r\n00c\r\n0\r\n\r\nGET / x\r\n0\r\n\r\n",
         ),
-        (b"3;a;b=c;d=\"e;\\\"\"\r\nabc\r\n000;z\r\n\r\n", b"3;a;b=c;d=\"e;\\\"\"\r\nabc\r\n000;z\r\n\r\n"),
+        // What stands behind a size ends here: no two parsers need agree on it.
+        (b"3;a;b=c;d=\"e;\\\"\"\r\nabc\r\n000;z\r\n\r\n", b"3\r\nabc\r\n000\r\n\r\n"),
+        (b"3; a\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n"),
+        (b"3 ;a\r\nabc\r\n3;a =b\r\ndef\r\n0 ; x\r\n\r\n", b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"),
+        (b"3\t;\ta\t=\t\"b\"\t\r\nabc\r\n0\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n"),
+        (b"3  \r\nabc\r\n3;\r\ndef\r\n0;  \r\n\r\n", b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"),
+        (
+            b"0\r\nVary: *\r\nContent-Type: text/plain\r\nX_Forwarded_For: x\r\nConnection: close\r\n\r\n",
+            b"0\r\n\r\n",
+        ),
         (b"3\r\nabc\r\n0\r\nSum: 1\r\nA:\r\n\r\n", b"3\r\nabc\r\n0\r\n\r\n"),
     ] {
         let head = format!("POST /p HTTP/1.1\r\n{OURS}Transfer-Encoding: chunked\r\n\r\n");

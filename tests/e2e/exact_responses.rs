@@ -35,6 +35,7 @@ fn status_lines_that_pass() {
         (b"HTTP/1.1 200 \xe9t\xe9\tOK\r\nContent-Length: 0\r\n\r\n", Waits),
         (b"HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n", Waits),
         (b"HTTP/1.0 200 Old\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", Waits),
+        (b"HTTP/1.2 200 Later\r\nContent-Length: 0\r\n\r\n", Waits),
     ]);
     for (number, line) in [
         &b"HTTP/1.1 200 Quite Fine"[..],
@@ -43,6 +44,7 @@ fn status_lines_that_pass() {
         b"HTTP/1.1 200 \xe9t\xe9\tOK",
         b"HTTP/1.1 999 Odd",
         b"HTTP/1.1 200 Old",
+        b"HTTP/1.1 200 Later",
     ]
     .iter()
     .enumerate()
@@ -53,7 +55,7 @@ fn status_lines_that_pass() {
             assert!(orderly);
         }
     }
-    assert_eq!(server.requests().len(), 12);
+    assert_eq!(server.requests().len(), 14);
 }
 
 #[test]
@@ -71,7 +73,7 @@ fn heads_that_are_a_502() {
         b"HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.2 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.x 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/11 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -90,7 +92,9 @@ fn heads_that_are_a_502() {
         b"HTTP/1.1 200 O\rK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
         // Fields.
-        b"HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA : b\r\n c : d\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 3\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n A: b\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n: b\r\nContent-Length: 0\r\n\r\n",
@@ -166,7 +170,11 @@ fn bodies_pass_as_they_came() {
             (b"HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 205 Reset\r\nContent-Length: 0\r\n\r\n"),
             (
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\nA: b\r\n\r\n3;x=\"y\"\r\nabc\r\n000\r\n\r\n",
-                b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n3;x=\"y\"\r\nabc\r\n000\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n000\r\n\r\n",
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2; a\r\nok\r\n2  \r\nok\r\n1 ;a =b\r\nx\r\n0;\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n2\r\nok\r\n1\r\nx\r\n0\r\n\r\n",
             ),
             (
                 b"HTTP/1.1 205 Reset\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -197,6 +205,86 @@ fn bodies_pass_as_they_came() {
             (b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
         ],
     );
+}
+
+/// RFC 9112, section 5.1: a proxy must take them out of a response.
+#[test]
+fn blanks_before_a_colon_are_taken_out() {
+    all_pass(
+        "GET {} HTTP/1.1",
+        "",
+        &[
+            (
+                b"HTTP/1.1 200 OK\r\nA : b\r\nB\t \t:c : d\r\nContent-Length : 3\r\nC: e\r\n\r\nabc",
+                b"HTTP/1.1 200 OK\r\nA: b\r\nB:c : d\r\nContent-Length: 3\r\nC: e\r\n\r\nabc",
+            ),
+            (
+                b"HTTP/1.1 200 OK : \r\nTransfer-Encoding : chunked\r\nConnection : X-Drop\r\nX-Drop : 1\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+                b"HTTP/1.1 200 OK : \r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+            ),
+            (
+                b"HTTP/1.1 103 Early\r\nLink : a\r\n\r\nHTTP/1.1 204 No\r\nA : b\r\n\r\n",
+                b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 204 No\r\nA: b\r\n\r\n",
+            ),
+        ],
+    );
+}
+
+/// RFC 9110, section 15.5.22: it says nothing without.
+#[test]
+fn what_a_426_asks_for_reaches_the_client() {
+    all_pass(
+        "GET {} HTTP/1.1",
+        "",
+        &[
+            (
+                b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
+                b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\nConnection: upgrade\r\n\r\n",
+            ),
+            (
+                b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.0, HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+                b"HTTP/1.1 426 Upgrade Required\r\nUpgrade: TLS/1.0, HTTP/1.1\r\nContent-Length: 0\r\nConnection: upgrade\r\n\r\n",
+            ),
+            (
+                b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n",
+                b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n",
+            ),
+            (
+                b"HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Length: 0\r\n\r\n",
+                b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_long_body_may_have_a_few_words_in_each_chunk() {
+    let body = |line: &str| {
+        let chunk = [line.as_bytes(), &[b'x'; 4096], b"\r\n"].concat();
+        [CHUNKED, &chunk.repeat(1600), b"0\r\n\r\n"].concat()
+    };
+    let (_server, elb) = stage(&[(&body("1000;a=eeeeeeee\r\n"), Waits)]);
+    let (heard, orderly) = hear(&elb, "GET /0 HTTP/1.1", "");
+    assert!(heard == body("1000\r\n") && orderly, "{} bytes", heard.len());
+    let (heard, orderly) = hear(&elb, "GET /0 HTTP/1.0", "");
+    let end = [b"\r\n\r\n", &[b'x'; 4096].repeat(1600)[..]].concat();
+    assert!(heard.ends_with(&end) && orderly, "{} bytes", heard.len());
+}
+
+#[test]
+fn trailers_that_do_not_belong_there_are_left_out() {
+    let fields = |count: usize| (0..count).map(|number| format!("A{number}: b\r\n")).collect::<String>();
+    let says = |trailers: &str| [CHUNKED, b"1\r\nx\r\n0\r\n", trailers.as_bytes(), b"\r\n"].concat();
+    let mixed = says("Sum: 1\r\nContent-Type: text/plain\r\nTrailer: x\r\nSet-Cookie: a=b\r\nVary: *\r\n");
+    let many = says(&fields(40));
+    all_pass(
+        "GET {} HTTP/1.1",
+        "TE: trailers\r\n",
+        &[(&mixed, &says("Sum: 1\r\nVary: *\r\n")), (&many, &says(&fields(32)))],
+    );
+    all_pass("GET {} HTTP/1.1", "", &[(&mixed, &says("")), (&many, &says(""))]);
+    let old = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nx";
+    all_pass("GET {} HTTP/1.0", "", &[(&mixed, old), (&many, old)]);
 }
 
 #[test]

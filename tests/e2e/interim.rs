@@ -101,6 +101,8 @@ fn a_switch_of_protocols_is_taken_only_as_it_was_asked_for() {
         ("1.1", asks, switch("Upgrade:\r\n")),
         ("1.1", asks, switch("")),
         ("1.1", asks, "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n".to_owned()),
+        // HTTP/1.0 knows no upgrades (RFC 9110, section 7.8).
+        ("1.1", asks, switch("Upgrade: websocket\r\n").replace("HTTP/1.1", "HTTP/1.0")),
     ] {
         let (_server, elb) = stage(&[(answer.as_bytes(), Waits)]);
         let heard = hear(&elb, &format!("GET /0 HTTP/{version}"), fields);

@@ -35,6 +35,8 @@ mod leaks;
 mod limits;
 mod live;
 mod log;
+mod loops;
+mod paths;
 mod patterns;
 mod ports;
 mod proxy;

@@ -23,7 +23,7 @@ fn the_server_sees_the_request_line_as_it_was_and_the_headers_it_is_promised() {
     let elb = Elb::before(&[&server]);
 
     let answer = elb.client().ask(
-        "GET /a%2Fb//c/../d?x=1&y=%20 HTTP/1.1\r\n\
+        "GET /a%2Fb//c/..d?x=1&y=%20 HTTP/1.1\r\n\
          Host: SITE.test:8080\r\n\
          User-Agent: HTTPie/0.9.9\r\n\
          X_Under.dot: kept\r\n\
@@ -42,7 +42,7 @@ fn the_server_sees_the_request_line_as_it_was_and_the_headers_it_is_promised() {
 
     assert_eq!(answer.text(), "a");
     let seen = server.request().head;
-    assert_eq!(seen.line, "GET /a%2Fb//c/../d?x=1&y=%20 HTTP/1.1");
+    assert_eq!(seen.line, "GET /a%2Fb//c/..d?x=1&y=%20 HTTP/1.1");
     assert_eq!(
         fields(&seen),
         pairs(&[

@@ -12,7 +12,7 @@ use super::{CUTS, shown};
 /// What a body came to: what each byte of it is, and how it ended.
 #[derive(Debug, PartialEq, Eq)]
 struct Judged {
-    /// `d` for content, `l` for chunk lines, `t` for trailers.
+    /// `d` for content, `l` for chunk lines, `t` for trailers, `x` for what is left out.
     kinds: Vec<u8>,
     end: Result<bool, Refusal>,
 }
@@ -29,8 +29,18 @@ pub fn run(bytes: &[u8]) {
         assert!(content.len() as u64 <= max);
         if whole.end == Ok(true) {
             assert_eq!(decoded(bytes), Some(content), "{}", shown(bytes));
+            leaves_plain(bytes, &whole);
         }
     }
+}
+
+/// What leaves is the same body for a reader that knows no extensions and no blanks, and nothing more is left out of it.
+fn leaves_plain(bytes: &[u8], whole: &Judged) {
+    let leaves: Vec<u8> =
+        whole.kinds.iter().zip(bytes).filter(|(kind, _)| **kind != b'x').map(|(_, byte)| *byte).collect();
+    assert_eq!(decoded_strictly(&leaves), decoded(bytes), "{}", shown(&leaves));
+    let again = judge(&leaves, leaves.len(), u64::MAX);
+    assert!(again.end == Ok(true) && !again.kinds.contains(&b'x'), "{}", shown(&leaves));
 }
 
 /// Feeds the bytes in pieces of this size, showing again what could not be judged.
@@ -43,7 +53,8 @@ fn judge(bytes: &[u8], piece: usize, max: u64) -> Judged {
             let (kind, n) = match body.next(&come[kinds.len()..]) {
                 Ok(Piece::Data(n)) => (b'd', n),
                 Ok(Piece::Line(n)) => (b'l', n),
-                Ok(Piece::Trailers(n)) => (b't', n),
+                Ok(Piece::Trailer(n)) => (b't', n),
+                Ok(Piece::Drop(n)) => (b'x', n),
                 Ok(Piece::More) => break,
                 Ok(Piece::Done) => return Judged { kinds, end: Ok(true) },
                 Err(refusal) => {
@@ -61,11 +72,20 @@ fn judge(bytes: &[u8], piece: usize, max: u64) -> Judged {
 }
 
 /// The content, as the plainest decoder reads it.
-fn decoded(mut bytes: &[u8]) -> Option<Vec<u8>> {
+fn decoded(bytes: &[u8]) -> Option<Vec<u8>> {
+    decode(bytes, |line| line.split(|byte| b"; \t".contains(byte)).next())
+}
+
+/// The same where a size is all that a line may hold.
+fn decoded_strictly(bytes: &[u8]) -> Option<Vec<u8>> {
+    decode(bytes, |line| line.iter().all(u8::is_ascii_hexdigit).then_some(line))
+}
+
+fn decode(mut bytes: &[u8], digits: impl Fn(&[u8]) -> Option<&[u8]>) -> Option<Vec<u8>> {
     let mut content = Vec::new();
     loop {
         let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
-        let digits = bytes[..end].split(|byte| *byte == b';').next()?;
+        let digits = digits(&bytes[..end])?;
         let size = usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         bytes = bytes.get(end + 2..)?;
         if size == 0 {

@@ -98,6 +98,8 @@ fn policy() -> Policy {
         max_body: 1000,
         max_head: 4096,
         tries: 3,
+        max_forwarded: 32,
+        path_as_received: false,
         host_as_received: false,
     }
 }

@@ -5,13 +5,14 @@
 use elb::http1::error::Refusal;
 use elb::http1::framing::{Framing, Version};
 use elb::http1::limits;
-use elb::http1::response_head::{ResponseHead, may_be_response};
+use elb::http1::response_head::{self, ResponseHead, may_be_response};
 use elb::http1::rewrite::{self, Persistence};
 use elb::http1::scan::{Found, Scan};
 
 use super::{CUTS, shown};
 
 pub fn run(bytes: &[u8]) {
+    closes_up(bytes);
     for to_head in [false, true] {
         let whole = read(bytes, bytes.len().max(1), to_head);
         for cut in CUTS {
@@ -29,6 +30,21 @@ pub fn run(bytes: &[u8]) {
             means_the_same(&bytes[..found.end], &head, to_head);
         }
     }
+}
+
+/// Only blanks before colons are taken out of a head, and those of its first line are none of a field.
+fn closes_up(bytes: &[u8]) {
+    let mut head = bytes.to_vec();
+    let free = response_head::close_up(&mut head);
+    let (mut left, mut kept) = (0, head[free..].iter().peekable());
+    for byte in bytes {
+        match kept.next_if_eq(&byte) {
+            Some(_) => {}
+            None => left += usize::from(matches!(byte, b' ' | b'\t')),
+        }
+    }
+    assert_eq!((left, kept.next()), (free, None), "{}", shown(bytes));
+    assert_eq!(response_head::close_up(&mut head[free..]), 0, "{}", shown(bytes));
 }
 
 /// What comes of the bytes when they arrive in pieces of this size: nothing yet, a head, or a refusal.
@@ -69,6 +85,7 @@ fn means_the_same(bytes: &[u8], head: &ResponseHead, to_head: bool) {
                 let trailers = framing == head.framing;
                 let Some(again) = read_back(&out, bytes, head, to_head, trailers) else { continue };
                 assert_eq!(again.framing, framing, "{}", shown(&out));
+                assert_eq!(again.upgrade.map(|to| to.of(&out)), head.upgrade.map(|to| to.of(bytes)));
                 assert_eq!(again.keep_alive, persistence != Persistence::Close);
             }
         }

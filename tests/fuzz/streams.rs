@@ -6,7 +6,7 @@ use elb::http1::framing::Framing;
 use elb::http1::limits;
 use elb::http1::request_head::RequestHead;
 use elb::http1::response_head::ResponseHead;
-use elb::http1::scan::Scan;
+use elb::http1::scan::{Found, Scan};
 
 use super::shown;
 
@@ -39,7 +39,11 @@ pub(super) fn requests(mut bytes: &[u8], tunnel: bool) -> Read {
             Err(refusal) => panic!("a server got {refusal}: {}", shown(bytes)),
         };
         let mut head = RequestHead::default();
-        head.parse(bytes, found).unwrap_or_else(|refusal| panic!("a server got {refusal}: {}", shown(bytes)));
+        match head.parse(bytes, found) {
+            // A client of HTTP/1.0 has said no host, and nobody made one up. All else must be good.
+            Err(Refusal::NoHost) => with_host(&mut head, &bytes[..found.end]),
+            parsed => parsed.unwrap_or_else(|refusal| panic!("a server got {refusal}: {}", shown(bytes))),
+        }
         bytes = &bytes[found.end..];
         if tunnel && head.upgrade.is_some() {
             return read;
@@ -51,6 +55,14 @@ pub(super) fn requests(mut bytes: &[u8], tunnel: bool) -> Read {
         read.whole += 1;
     }
     read
+}
+
+/// Reads a head to which a host is added. Spans are then of no use.
+fn with_host(head: &mut RequestHead, bytes: &[u8]) {
+    let line = bytes.iter().position(|byte| *byte == b'\n').expect("a first line") + 1;
+    let bytes = [&bytes[..line], b"Host: h\r\n", &bytes[line..]].concat();
+    let found = Found { start: 0, end: bytes.len() };
+    head.parse(&bytes, found).unwrap_or_else(|refusal| panic!("a server got {refusal}: {}", shown(&bytes)));
 }
 
 /// Reads what a client was sent in answer to requests of which `to_head` says whether they were HEAD.
@@ -83,13 +95,14 @@ pub(super) fn responses(mut bytes: &[u8], to_head: &[bool]) -> Read {
     read
 }
 
-/// The length of a whole body.
+/// The length of a whole body. What leaves has nothing in it that must not leave.
 fn body(bytes: &[u8], framing: Framing) -> Option<usize> {
     let mut body = Body::new(framing, u64::MAX);
     let mut length = 0;
     loop {
         match body.next(&bytes[length..]) {
-            Ok(Piece::Data(n) | Piece::Line(n) | Piece::Trailers(n)) => length += n,
+            Ok(Piece::Data(n) | Piece::Line(n) | Piece::Trailer(n)) => length += n,
+            Ok(Piece::Drop(_)) => panic!("a body with more than framing and content: {}", shown(bytes)),
             Ok(Piece::More) => return None,
             Ok(Piece::Done) => return Some(length),
             Err(refusal) => panic!("a body that is {refusal}: {}", shown(bytes)),

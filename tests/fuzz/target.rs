@@ -2,6 +2,7 @@
 //!
 //! The input is `METHOD TARGET` on one line and a host on the next.
 
+use elb::http1::path;
 use elb::http1::target::{self, Target};
 
 use super::shown;
@@ -13,6 +14,7 @@ pub fn run(bytes: &[u8]) {
         adds_up(given, &parts);
         if !parts.asterisk && !parts.slash {
             canonical_path(parts.path);
+            outgoing_path(parts.path);
         }
         if let Some(authority) = parts.authority {
             target::normal_host(authority, &mut Vec::new()).expect("an authority that was found valid");
@@ -21,6 +23,7 @@ pub fn run(bytes: &[u8]) {
     }
     canonical_host(host);
     canonical_path(given);
+    outgoing_path(given);
 }
 
 fn cut(bytes: &[u8], at: u8) -> (&[u8], &[u8]) {
@@ -52,15 +55,27 @@ fn adds_up(given: &[u8], parts: &Target<'_>) {
 
 fn canonical_path(path: &[u8]) {
     let mut scratch = Vec::new();
-    let Ok(normal) = target::normalize(path, &mut scratch) else { return };
+    let Ok(normal) = path::normalize(path, &mut scratch) else { return };
     assert!(normal.starts_with(b"/"), "{}", shown(normal));
     assert!(!normal.windows(2).any(|pair| pair == b"//"), "{}", shown(normal));
     assert!(!normal.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b".."));
     assert!(normal.len() <= path.len().max(1));
     if !path.contains(&b'%') {
         let mut scratch = Vec::new();
-        assert_eq!(target::normalize(normal, &mut scratch), Ok(normal), "canonical once is canonical");
+        assert_eq!(path::normalize(normal, &mut scratch), Ok(normal), "canonical once is canonical");
     }
+}
+
+/// What goes out is seen by rules as what came, and has no dots that a server could resolve.
+fn outgoing_path(path: &[u8]) {
+    let (mut scratch, mut one, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    let Ok(out) = path::resolve(path, &mut scratch) else { return };
+    assert_eq!(path::normalize(out, &mut one), path::normalize(path, &mut other), "{}", shown(path));
+    assert!(out.len() <= path.len(), "{}", shown(out));
+    let ends = |byte: &u8| matches!(byte, b'/' | b'\\');
+    assert!(!out.split(ends).any(|segment| segment == b"." || segment == b".."), "{}", shown(out));
+    let mut again = Vec::new();
+    assert_eq!(path::resolve(out, &mut again), Ok(out), "resolved once is resolved");
 }
 
 fn canonical_host(host: &[u8]) {

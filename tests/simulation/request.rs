@@ -206,20 +206,23 @@ fn write(request: &mut Request, id: usize, frame: Frame, ruled: bool, chance: &m
     );
     request.head = wire.len();
     (request.wire, request.onward) = (wire.into_bytes(), onward.into_bytes());
-    let (body, last) = match frame {
-        Frame::None => (Vec::new(), &b""[..]),
-        Frame::Length => (request.body.clone(), &b""[..]),
-        Frame::Chunks => chunked(&request.body, chance),
+    let (body, plain, last) = match frame {
+        Frame::None => (Vec::new(), Vec::new(), &b""[..]),
+        Frame::Length => (request.body.clone(), request.body.clone(), &b""[..]),
+        Frame::Chunks => {
+            let chunks = chunked(&request.body, chance);
+            (chunks.wire, chunks.plain, chunks.last)
+        }
     };
     request.wire.extend(&body);
-    request.onward.extend(&body);
+    request.onward.extend(&plain);
     let ends = (request.wire.len(), request.onward.len());
     if frame == Frame::Chunks {
         let long = "z".repeat(chance.pick(&[1, 1, 1, 3000]));
         let trailers =
             if chance.one_in(3) { format!("X-Sum: 1\r\nX-Other: {long}\r\n") } else { String::new() };
         request.wire.extend([last, trailers.as_bytes(), b"\r\n"].concat());
-        request.onward.extend([last, b"\r\n"].concat());
+        request.onward.extend(b"0\r\n\r\n");
     }
     ends
 }
@@ -258,20 +261,34 @@ fn fields(request: &Request, frame: Frame, chance: &mut Chance) -> Vec<(String, 
     lines
 }
 
-/// The chunks of a body, and the line of the last one.
-pub(crate) fn chunked(body: &[u8], chance: &mut Chance) -> (Vec<u8>, &'static [u8]) {
-    let mut out = Vec::new();
+/// A body in chunks.
+pub(crate) struct Chunks {
+    /// As it is sent, up to the last chunk.
+    pub(crate) wire: Vec<u8>,
+    /// As it leaves ELB: without what stands behind the sizes.
+    pub(crate) plain: Vec<u8>,
+    /// The line of the last chunk, as it is sent.
+    pub(crate) last: &'static [u8],
+}
+
+/// The chunks of a body.
+pub(crate) fn chunked(body: &[u8], chance: &mut Chance) -> Chunks {
+    const BEHIND: [&str; 5] = [";name=\"a \\\" b\";x", " ;a = b", "; a", "  ", ";"];
+    let mut chunks = Chunks { wire: Vec::new(), plain: Vec::new(), last: b"" };
     let mut rest = body;
     let largest = chance.pick(&[3, 100, 5000, 100_000]);
     while !rest.is_empty() {
         let (chunk, behind) = rest.split_at(chance.between(1, largest).min(rest.len()));
-        // Not in large bodies, where they would add up to more than is taken.
-        let extension = if body.len() < 2000 && chance.one_in(6) { ";name=\"a \\\" b\";x" } else { "" };
-        let size = format!("{:x}{extension}\r\n", chunk.len());
-        out.extend(if chance.one_in(4) { size.replace('a', "A") } else { size }.as_bytes());
-        out.extend(chunk);
-        out.extend(b"\r\n");
+        let size = format!("{:x}", chunk.len());
+        let size = if chance.one_in(4) { size.to_uppercase() } else { size };
+        // What is longer than 16 bytes takes of what a body may have of that.
+        let extension =
+            if chance.one_in(6) { chance.pick(&BEHIND[usize::from(body.len() >= 2000)..]) } else { "" };
+        let ends: [&[u8]; 3] = [b"\r\n", chunk, b"\r\n"];
+        chunks.wire.extend([&[size.as_bytes(), extension.as_bytes()], &ends[..]].concat().concat());
+        chunks.plain.extend([&[size.as_bytes()], &ends[..]].concat().concat());
         rest = behind;
     }
-    (out, chance.pick(&[&b"0\r\n"[..], b"0\r\n", b"0;last\r\n"]))
+    chunks.last = chance.pick(&[&b"0\r\n"[..], b"0\r\n", b"0;last\r\n", b"0 ; last \r\n"]);
+    chunks
 }

@@ -1,7 +1,7 @@
 //! What servers answer: responses of every kind, and what they do before, between and after their bytes.
 
 use crate::chance::Chance;
-use crate::request::{Request, chunked};
+use crate::request::{Chunks, Request, chunked};
 
 /// How the end of a response is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +202,7 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
     response.wire.extend(head.as_bytes());
     if !bodiless {
         if chunks {
-            let (chunks, last) = chunked(&body, chance);
+            let Chunks { wire: chunks, last, .. } = chunked(&body, chance);
             if chance.one_in(3) {
                 let long = "z".repeat(chance.pick(&[1, 1, 1, 3000]));
                 response.trailers = format!("X-Sum: 1\r\nX-Other: {long}\r\n");

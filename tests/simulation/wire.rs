@@ -63,8 +63,7 @@ impl Chunks {
         loop {
             let Some(line) = line(&bytes[at..]) else { return chunks };
             at += line.len() + 2;
-            let digits = line.split(|byte| *byte == b';').next().expect("a size");
-            let text = std::str::from_utf8(digits).expect("digits");
+            let text = std::str::from_utf8(line).expect("digits and nothing else");
             let size = usize::from_str_radix(text, 16).expect("a hexadecimal size");
             if size == 0 {
                 break;

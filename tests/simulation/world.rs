@@ -97,6 +97,8 @@ fn policy() -> Policy {
         max_body: MAX_BODY as u64,
         max_head: MAX_HEAD,
         tries: 3,
+        max_forwarded: 32,
+        path_as_received: false,
         host_as_received: false,
     }
 }

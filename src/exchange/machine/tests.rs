@@ -52,6 +52,8 @@ pub(super) fn policy() -> Policy {
         max_body: 1000,
         max_head: 8192,
         tries: 3,
+        max_forwarded: 32,
+        path_as_received: false,
         host_as_received: false,
     }
 }

@@ -7,6 +7,15 @@ use super::*;
 /// Every field line: where it begins, its name, its value and where that begins.
 type Fields<'a> = Vec<(usize, &'a [u8], usize, &'a [u8])>;
 
+#[test]
+fn any_byte_beyond_ascii_may_stand_in_a_target() {
+    for byte in 0x80..=0xff_u8 {
+        let bytes = [b"GET /x", &[byte][..], b"?", &[byte], b" HTTP/1.1\r\n\r\n"].concat();
+        let line = request_line(&bytes, 0).unwrap();
+        assert_eq!(line.target.of(&bytes), &bytes[4..9]);
+    }
+}
+
 /// What the short way makes of a request head.
 fn ours(bytes: &[u8]) -> Option<(RequestLine, Fields<'_>, usize)> {
     let line = request_line(bytes, 0).ok()?;
@@ -28,7 +37,11 @@ fn fields(bytes: &[u8], from: usize) -> Option<(Fields<'_>, usize)> {
         }
         rest = line.behind;
     }
-    assert_eq!(fields.len(), Cuts(&bytes[from..]).count(), "byte by byte");
+    let (mut slow, mut count) = (&bytes[from..], 0);
+    while let Some(line) = unusual(slow) {
+        (slow, count) = (line.behind, count + 1);
+    }
+    assert_eq!(fields.len(), count, "byte by byte");
     let mut lines = Lines::new(bytes, from);
     let mut read = Vec::new();
     loop {
@@ -43,12 +56,22 @@ fn fields(bytes: &[u8], from: usize) -> Option<(Fields<'_>, usize)> {
     }
 }
 
-/// What `httparse` makes of it, which takes more: bare line feeds, and empty lines before the first one.
+/// What `httparse` makes of it, which takes more: bare line feeds, and empty lines before the first one; and less: it wants
+/// UTF-8 in a target, and only versions that it has heard of. So it is shown a first line with neither.
 fn theirs(bytes: &[u8]) -> Option<(RequestLine, Fields<'_>, usize)> {
+    let mut shown = bytes.to_vec();
+    let line = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+    let spaces: Vec<usize> = (0..line).filter(|at| bytes[*at] == b' ').collect();
+    if let &[from, to, ..] = &spaces[..] {
+        shown[from..to].iter_mut().filter(|byte| **byte >= 0x80).for_each(|byte| *byte = b'x');
+        if let [.., b'2'..=b'9', b'\r'] = &mut shown[to..line] {
+            shown[line - 2] = b'1';
+        }
+    }
     let mut table = [httparse::EMPTY_HEADER; limits::HEADER_FIELDS];
     let mut request = httparse::Request::new(&mut table);
-    let Ok(httparse::Status::Complete(end)) = request.parse(bytes) else { return None };
-    let head = &bytes[..end];
+    let Ok(httparse::Status::Complete(end)) = request.parse(&shown) else { return None };
+    let head = &shown[..end];
     let strict = (0..end).all(|at| head[at] != b'\n' || (at > 0 && head[at - 1] == b'\r'));
     if !strict || head.starts_with(b"\r") {
         return None;
@@ -59,7 +82,13 @@ fn theirs(bytes: &[u8]) -> Option<(RequestLine, Fields<'_>, usize)> {
         version: if request.version == Some(0) { Version::Http10 } else { Version::Http11 },
         end: memchr::memchr(b'\n', head)? + 1,
     };
-    Some((line, listed(head, request.headers), end))
+    let fields = listed(head, request.headers);
+    let of = |part: &[u8]| {
+        let part = Span::within(head, part);
+        &bytes[part.at as usize..part.end()]
+    };
+    let fields = fields.iter().map(|(at, name, from, value)| (*at, of(name), *from, of(value))).collect();
+    Some((line, fields, end))
 }
 
 fn listed<'a>(head: &'a [u8], headers: &[httparse::Header<'a>]) -> Fields<'a> {
@@ -130,6 +159,7 @@ const REQUESTS: &[&[u8]] = &[
     b"a!#$%&'*+-.^_`|~z http://example.com HTTP/1.1",
     b"OPTIONS * HTTP/1.1",
     b"GET /caf\xc3\xa9/\xe2\x82\xac?\xf0\x9f\x98\x80 HTTP/1.1",
+    b"GET /caf\xe9?\xd6\xd0\xff HTTP/1.2",
 ];
 const RESPONSES: &[&[u8]] =
     &[b"HTTP/1.1 200 OK", b"HTTP/1.0 404 ", b"HTTP/1.1 503", b"HTTP/1.1 200 It is a fine \xe9\t day"];

@@ -48,11 +48,11 @@ fn passes(fields: &str) -> String {
 
 #[test]
 fn a_plain_request_is_read() {
-    let bytes = b"GET /a?b HTTP/1.1\r\nHost: x\r\nUser-Agent: curl\r\nUser-Agent: two\r\nA: b\r\n\r\n";
+    let bytes = b"GET /a?b HTTP/1.1\r\nHost: x\r\nUser-Agent: curl\r\nA: b\r\n\r\n";
     let head = parse(bytes).unwrap();
     assert_eq!(head.method.of(bytes), b"GET");
     assert_eq!(head.target.of(bytes), b"/a?b");
-    assert_eq!(head.host.of(bytes), b"x");
+    assert_eq!(head.host.unwrap().of(bytes), b"x");
     assert_eq!(head.user_agent.unwrap().of(bytes), b"curl");
     assert_eq!((head.framing, head.keep_alive, head.version), (Framing::None, true, Version::Http11));
     assert_eq!(head.runs.len(), 1);
@@ -61,24 +61,40 @@ fn a_plain_request_is_read() {
 #[test]
 fn request_lines_are_exact() {
     for (line, refusal) in [
-        ("GET / HTTP/1.2", Refusal::Version),
         ("GET / HTTP/2.0", Refusal::Version),
         ("PRI * HTTP/2.0", Refusal::Version),
         ("GET / HTTP/9.9", Refusal::Version),
-        ("GET /", Refusal::Version),
+        ("GET / HTTP/0.9", Refusal::Version),
+        ("GET /", Refusal::RequestLine),
         ("GET", Refusal::RequestLine),
-        ("GET / http/1.1", Refusal::Version),
-        ("GET / HTTP/1.1 ", Refusal::Version),
-        ("G ET / HTTP/1.1", Refusal::Version),
+        ("garbage: a", Refusal::RequestLine),
+        ("GET / HTTP/1.10", Refusal::RequestLine),
+        ("GET / HTTP/1.", Refusal::RequestLine),
+        ("GET / HTTP/1.x", Refusal::RequestLine),
+        ("GET / HTTP/2", Refusal::RequestLine),
+        ("GET / http/1.1", Refusal::RequestLine),
+        ("GET / ICY/1.1", Refusal::RequestLine),
+        ("GET / HTTP/1.1 ", Refusal::RequestLine),
+        ("GET / HTTP/2.0 ", Refusal::RequestLine),
+        ("GET /a b HTTP/1.1", Refusal::RequestLine),
+        ("GET /a b HTTP/2.0", Refusal::RequestLine),
+        ("G(T / HTTP/2.0", Refusal::RequestLine),
+        ("G ET / HTTP/1.1", Refusal::RequestLine),
         ("GET  / HTTP/1.1", Refusal::RequestLine),
-        ("GET /  HTTP/1.1", Refusal::Version),
+        ("GET  HTTP/2.0", Refusal::RequestLine),
+        ("GET /  HTTP/1.1", Refusal::RequestLine),
         ("GET\t/ HTTP/1.1", Refusal::RequestLine),
         (" GET / HTTP/1.1", Refusal::Method),
+        (" GET / HTTP/2.0", Refusal::Method),
         ("G(T / HTTP/1.1", Refusal::RequestLine),
         ("GET /\u{1} HTTP/1.1", Refusal::RequestLine),
     ] {
         let bytes = format!("{line}\r\nHost: h\r\n\r\n");
         assert_eq!(parse(bytes.as_bytes()).map(|_| ()), Err(refusal), "{line:?}");
+    }
+    for minor in 1..=9 {
+        let bytes = format!("GET / HTTP/1.{minor}\r\nHost: h\r\n\r\n");
+        assert_eq!(parse(bytes.as_bytes()).unwrap().version, Version::Http11, "{minor}");
     }
     assert!(parse(b"g!t / HTTP/1.1\r\nHost: h\r\n\r\n").is_ok());
 }
@@ -98,6 +114,9 @@ fn malformed_fields_are_refused() {
         ("A: b\u{7f}c", Refusal::HeaderValue),
         ("A: b\rc", Refusal::HeaderValue),
         ("Host: other", Refusal::TwoHosts),
+        ("User-Agent: a\r\nUSER-agent: b", Refusal::Repeated),
+        ("User-Agent: a\r\nUser-Agent: a", Refusal::Repeated),
+        ("Authorization: a\r\nauthorization: b", Refusal::Repeated),
         ("Content-Length: 1\r\nContent-Length: 1", Refusal::ContentLength),
         ("Content-Length: 1\r\nTransfer-Encoding: chunked", Refusal::TwoFramings),
         ("Transfer-Encoding: chunked\r\nContent-Length: 1", Refusal::TwoFramings),
@@ -163,9 +182,47 @@ fn an_upgrade_needs_the_connection_token_and_is_never_h2c() {
 
 #[test]
 fn expectations() {
+    for (value, expects) in [
+        ("", false),
+        (",, ,", false),
+        ("100-continue", true),
+        ("100-continue,", true),
+        (", 100-Continue", true),
+        ("100-continue,\t100-CONTINUE", true),
+    ] {
+        assert_eq!(with(&format!("Expect: {value}\r\n")).unwrap().0.expects_continue, expects, "{value:?}");
+    }
+    assert!(with("Expect: 100-continue\r\nExpect: 100-continue\r\nExpect:\r\n").unwrap().0.expects_continue);
+    for value in ["meow", "100-continue, more", "100-continue;a=b", "\"100-continue\"", "100 -continue"] {
+        assert_eq!(with(&format!("Expect: {value}\r\n")).map(|_| ()), Err(Refusal::Expect), "{value:?}");
+    }
     assert!(with("Expect: 100-Continue\r\n").unwrap().0.expects_continue);
     assert!(!parse(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n").unwrap().expects_continue);
     assert!(parse(b"POST / HTTP/1.0\r\nExpect: other\r\n\r\n").is_ok());
+}
+
+/// What a list costs is what is looked at of it.
+#[test]
+fn no_list_is_walked_to_an_end_that_means_nothing() {
+    for (field, list, status) in [
+        ("TE", ",", None),
+        ("TE", "a,", None),
+        ("Expect", ",", Some(Refusal::Expect)),
+        ("Expect", "100-continue,", Some(Refusal::Expect)),
+        ("Connection: upgrade\r\nUpgrade", "a,", None),
+        ("Connection", ",", Some(Refusal::ConnectionOptions)),
+        ("Transfer-Encoding", ",", Some(Refusal::TransferEncoding)),
+        ("Transfer-Encoding", "a,", Some(Refusal::TransferEncoding)),
+        ("Trailer", "a,", None),
+        ("Keep-Alive", "a,", None),
+    ] {
+        let bytes =
+            format!("GET / HTTP/1.1\r\nHost: h\r\n{field}: {}\r\n\r\n", list.repeat(30_000 / list.len()));
+        let found = Found { start: 0, end: bytes.len() };
+        let (parsed, steps) = fields::testing::of(|| RequestHead::default().parse(bytes.as_bytes(), found));
+        assert_eq!(parsed.err(), status, "{field}");
+        assert!(steps <= limits::LIST_MEMBERS + 2, "{steps} steps for {field}: {list}");
+    }
 }
 
 proptest::proptest! {

@@ -137,7 +137,7 @@ fn behaves(talk: &mut Conversation, chance: &mut Chance, right: &[u8], number: u
             .send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nWRONG!")
             .map(|()| true),
         10 => talk
-            .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nWRONG\r\n0\r\n\r\n")
+            .send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5 x\r\nWRONG\r\n0\r\n\r\n")
             .map(|()| true),
         11 => talk.send("SSH-2.0-WRONG\r\n").map(|()| true),
         12 => {
