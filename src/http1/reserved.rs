@@ -22,6 +22,10 @@ pub enum Reserved {
 #[inline]
 #[must_use]
 pub fn judge(received: &[u8], resolved: &[u8]) -> Reserved {
+    // Nearly every path is a site's and shows it in its second byte.
+    if received.get(1) != PREFIX.get(1) && resolved.get(1) != PREFIX.get(1) {
+        return Reserved::No;
+    }
     match (received.starts_with(PREFIX), resolved.starts_with(PREFIX)) {
         (true, true) => Reserved::Exact,
         _ if is_under(resolved) || is_under(received) => Reserved::Misspelt,

@@ -1,7 +1,7 @@
 //! Who may speak to the admin API, by which spelling of its path, and what everybody else is told.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -94,6 +94,7 @@ fn no_rule_leads_a_request_to_what_is_elbs_own() {
 fn a_stranger_is_refused_by_the_worker_and_keeps_the_operator_from_nothing() {
     let server = Server::named("proxied");
     let elb = Launch::serving(&rules::site(&[&server])).flag("--admin-allow=127.0.0.1").start();
+    let begun = Instant::now();
     // As many as control and its queue have places for, twice over; each owes a body, so its connection lingers.
     let mut strangers: Vec<Client> =
         (0..256).map(|_| Client::connect_from(STRANGER, elb.address())).collect();
@@ -111,7 +112,9 @@ fn a_stranger_is_refused_by_the_worker_and_keeps_the_operator_from_nothing() {
     assert_eq!(server.connections(), 0);
     let told = "admin request refused: 127.0.0.2 is not in --admin-allow";
     wait::until("a line in the log", || elb.log().contains(told).then_some(()));
-    assert!(elb.log().matches(told).count() <= 4, "a line for each worker every ten seconds:\n{}", elb.log());
+    // Two workers, each with a line in ten seconds, however long this took.
+    let most = 2 * (1 + usize::try_from(begun.elapsed().as_secs() / 10).expect("a few"));
+    assert!(elb.log().matches(told).count() <= most, "more than {most} lines:\n{}", elb.log());
 }
 
 #[test]
@@ -207,6 +210,7 @@ fn with_a_token_only_its_bearer_may_speak() {
     std::fs::write(&file, "hunter2\n").expect("a file");
     let empty = json!({"domains": {}, "upstreams": {}});
     let by_file = Launch::serving(&empty).flag(&format!("--admin-token-file={}", file.display()));
+    let begun = Instant::now();
     for elb in [by_file.start(), Launch::serving(&empty).variable("ELB_ADMIN_TOKEN", "hunter2").start()] {
         for field in [
             "Accept: */*",
@@ -221,7 +225,8 @@ fn with_a_token_only_its_bearer_may_speak() {
         assert_eq!(elb.admin().with("Authorization: Bearer hunter2").get("domain"), json!({}));
         let told = "admin request of 127.0.0.1 refused: the bearer token is missing";
         wait::until("a line in the log", || elb.log().contains(told).then_some(()));
-        assert_eq!(elb.log().matches("admin request of").count(), 1, "one in ten seconds:\n{}", elb.log());
+        let most = 1 + usize::try_from(begun.elapsed().as_secs() / 10).expect("a few");
+        assert!(elb.log().matches("admin request of").count() <= most, "one in ten seconds:\n{}", elb.log());
         // Who has the token is no page that a browser was lured to.
         let elsewhere = get("elb.example.com", "/__erulb__/domain")
             .replace("\r\n\r\n", "\r\nAuthorization: Bearer hunter2\r\n\r\n");

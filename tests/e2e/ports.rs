@@ -66,6 +66,7 @@ fn with_few_ports() {
     for _ in 0..3 {
         let answer = other.ask(get(SITE, "/"));
         assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (503, Some("no-ports")));
+        assert_eq!(answer.head.get("Retry-After"), Some("1"));
     }
 
     hold.store(false, Ordering::SeqCst);
