@@ -222,6 +222,12 @@ impl Hub {
         self.fleet.working(Instant::now())
     }
 
+    /// The store's revision that was heard of last.
+    #[cfg(test)]
+    pub(super) fn revision(&self) -> i64 {
+        self.intake.known().revision
+    }
+
     /// Where the configuration stands.
     pub(super) fn status(&self) -> Status {
         let version = self.current.version;

@@ -193,9 +193,15 @@ impl Rig {
         }
     }
 
-    /// The store reports changes.
+    /// The store reports changes, and the hub has heard of them: they are read on another thread before.
     pub(super) async fn changes(&self, changes: Vec<KeyChange>, revision: i64) {
         self.store.send(StoreEvent::Changed { changes, revision }).await.unwrap();
+        let heard = async {
+            while self.hub.ask(|hub| hub.revision()).await.unwrap() < revision {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, heard).await.unwrap();
     }
 
     /// The store ends a dump.

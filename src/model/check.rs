@@ -184,6 +184,7 @@ mod tests {
             "/domains/",
             "/domains/@x",
             "/domains/a.test~1@y",
+            "/domains/a.test~1y",
             "/domains/huge.test",
             "/upstreams/",
             "/upstreams/@u",

@@ -78,11 +78,11 @@ mod tests {
     #[test]
     fn names_are_listed_once_with_their_place() {
         let upstreams = json!({
-            "a/b": {"One.test": "", "127.0.0.1:81": "", "unix:/x": ""},
+            "a~b": {"One.test": "", "127.0.0.1:81": "", "unix:/x": ""},
             "c": {"one.test:80": "", "two": "down"}});
         assert_eq!(
             wanted(Edit::PutUpstreams(object(upstreams))),
-            [("one.test:80".into(), "/a~1b/One.test".into(), None), ("two:80".into(), "/c/two".into(), None),]
+            [("one.test:80".into(), "/a~0b/One.test".into(), None), ("two:80".into(), "/c/two".into(), None),]
         );
         let backend = |name: &str| json!({"type": "backend", "args": {"servername": name}});
         let ua = json!({"type": "ua", "args": {"pattern": "x", "succ": "a", "fail": "b"}});
