@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::client::{Client, get};
 use crate::support::elb::Launch;
 use crate::support::rules;
+use crate::support::skip::skipped;
 use crate::support::wait;
 
 /// Runs the command to its end: how it ended, what it printed, what it complained of.
@@ -122,8 +123,7 @@ fn a_port_alone_is_all_of_ipv4() {
 #[test]
 fn the_address_of_all_is_that_of_ipv6_alone_for_data_and_admin() {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        eprintln!("SKIPPED: this machine has no IPv6");
-        return;
+        return skipped("the address of all IPv6 is not tested", "this machine has no IPv6");
     }
     // The same two ports of IPv4 belong to somebody else, who does not share them.
     let others = [0, 1].map(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a port"));

@@ -12,6 +12,7 @@ use crate::support::client::{Client, get};
 use crate::support::elb::Launch;
 use crate::support::rules::{self, SITE};
 use crate::support::server::{Server, ok};
+use crate::support::skip::skipped;
 use crate::support::wait;
 
 /// Runs a test that is marked as ignored in a network with these settings of the kernel.
@@ -23,8 +24,7 @@ fn alone_in_a_network(test: &str, settings: &[(&str, &str)]) {
         Command::new("unshare").args(["-rn", "sh", "-c", script]).arg(this).output()
     };
     if !run(&prepare).is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: no network of its own can be made here");
-        return;
+        return skipped(test, "no network of its own can be made here (`unshare -rn`)");
     }
     let script = format!("{prepare} && exec \"$0\" --exact {test} --ignored --nocapture");
     let output = run(&script).expect("the test");

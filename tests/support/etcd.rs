@@ -39,7 +39,8 @@ impl Etcd {
                 std::env::var_os("CI").is_none(),
                 "no etcd on this machine, and the build server must have one"
             );
-            eprintln!("skipped: there is no etcd on this machine");
+            // Straight to the stream: the harness keeps what the printing macros say of a test that passes.
+            let _ = std::io::stderr().write_all(b"\nSKIPPED: there is no etcd on this machine\n");
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

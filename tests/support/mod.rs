@@ -14,6 +14,7 @@ pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod rules;
 pub(crate) mod server;
+pub(crate) mod skip;
 pub(crate) mod stage;
 pub(crate) mod wait;
 pub(crate) mod websocket;
