@@ -72,7 +72,7 @@ pub(super) enum PathForm {
 /// The flags of a plain `elb`, as given.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Address to listen on; repeat it, or separate with commas, for several
+    /// Address to listen on, :8080 for all of IPv4; repeat it, or separate with commas, for several
     #[arg(
         long,
         env = "ELB_LISTEN",

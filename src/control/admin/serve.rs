@@ -51,8 +51,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The last second of the year 9999. hyper dates what it sends, and panics at a time before 1970 or after this.
 const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 /// The answer while the clock shows such a time.
-const NO_DATE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\
-    Connection: close\r\n\r\n{\"error\": \"the clock of this machine shows a time that no answer can carry: set it, then ask again\"}";
+const NO_DATE: &str =
+    "the clock of this machine shows a time that no answer can carry: set it, then ask again";
 
 /// Where admin connections are answered, one request each.
 pub(in crate::control) struct Desk {
@@ -199,7 +199,8 @@ impl Clerk {
         tokio::spawn(async move {
             if !is_datable(SystemTime::now()) {
                 // Whoever is gone needs no answer.
-                let _ = timeout(LINGER, stream.write_all(NO_DATE)).await;
+                let _ =
+                    timeout(LINGER, stream.write_all(&words(StatusCode::SERVICE_UNAVAILABLE, NO_DATE))).await;
                 return;
             }
             if let Err(error) = self.answer(&seat, stream, peer).await {

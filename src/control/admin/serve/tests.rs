@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::{Desk, LAST_SECOND, NO_DATE, Stage, gets_on, is_datable};
+use super::{Desk, LAST_SECOND, Stage, gets_on, is_datable};
 use crate::control::admin::Access;
 use crate::control::admin::room::PLACES;
 use crate::control::tests::{Rig, SOON, local};
@@ -224,7 +224,7 @@ async fn a_listener_of_its_own_serves_until_it_is_closed() {
 }
 
 #[test]
-fn a_time_that_hyper_would_panic_at_is_known_and_answered() {
+fn a_time_that_hyper_would_panic_at_is_known() {
     for (time, datable) in [
         (UNIX_EPOCH - Duration::from_secs(1), false),
         (UNIX_EPOCH, true),
@@ -233,7 +233,4 @@ fn a_time_that_hyper_would_panic_at_is_known_and_answered() {
     ] {
         assert_eq!(is_datable(time), datable, "{time:?}");
     }
-    let text = std::str::from_utf8(NO_DATE).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
 }
