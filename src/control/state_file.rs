@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,14 @@ const FORMAT: u32 = 1;
 pub struct StateFile {
     path: PathBuf,
     name: String,
+    /// What the file and its predecessor hold, once this process has written them: large files are not read again for it.
+    written: Arc<Mutex<Option<Written>>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    there: Option<Digest>,
+    before: Option<Digest>,
 }
 
 /// What is to be kept.
@@ -111,7 +120,7 @@ impl StateFile {
     /// The file at `path` for the ELB called `name`.
     #[must_use]
     pub fn new(path: PathBuf, name: &str) -> StateFile {
-        StateFile { path, name: name.to_owned() }
+        StateFile { path, name: name.to_owned(), written: Arc::default() }
     }
 
     /// Where it is.
@@ -147,18 +156,28 @@ impl StateFile {
     pub async fn write(&self, kept: Kept) -> io::Result<()> {
         let (path, previous, name) = (self.path.clone(), self.previous(), self.name.clone());
         let saved = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let written = Arc::clone(&self.written);
         let write = move || {
             let Kept { contents, revision, names } = kept;
             let digest = Digest::of(&contents);
-            if let Some(there) = Digest::read(&path)
+            // A lock that a panic poisoned still holds two digests, or none. Nobody else waits for it: one writes at a time.
+            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+            // What fails on the way leaves nothing known, and the files are looked at again.
+            let Written { there, mut before } = written
+                .take()
+                .unwrap_or_else(|| Written { there: Digest::read(&path), before: Digest::read(&previous) });
+            if let Some(there) = there
                 && there != digest
-                && !Digest::read(&previous).is_some_and(|before| there.is_poor_beside(&before))
+                && !before.is_some_and(|before| there.is_poor_beside(&before))
             {
                 keep(&path, &previous)?;
+                before = Some(there);
             }
             let Contents { rules, upstreams } = contents;
             let form = Form { format: FORMAT, name, revision, saved, digest, rules, upstreams, names };
-            replace(&path, &serde_json::to_vec(&form)?)
+            replace(&path, &serde_json::to_vec(&form)?)?;
+            *written = Some(Written { there: Some(digest), before });
+            Ok(())
         };
         tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
     }
@@ -252,6 +271,7 @@ mod tests {
             Contents { rules, upstreams: BTreeMap::new() }
         };
         file.write(kept(sites(6), 1)).await.unwrap();
+        let file = StateFile::new(file.path().to_owned(), "ELB");
         file.write(kept(sites(6), 2)).await.unwrap();
         assert_eq!(previous.read().await, None, "the same contents make no predecessor");
         file.write(kept(sites(7), 3)).await.unwrap();
@@ -264,8 +284,9 @@ mod tests {
         file.write(kept(sites(5), 7)).await.unwrap();
         file.write(kept(sites(6), 8)).await.unwrap();
         assert_eq!(previous.read().await.unwrap().contents, sites(5), "which is no loss any more");
-        // A broken file is nobody's predecessor.
+        // A broken file is nobody's predecessor; the next process finds it.
         fs::write(file.path(), "{").unwrap();
+        let file = StateFile::new(file.path().to_owned(), "ELB");
         file.write(kept(sites(8), 9)).await.unwrap();
         assert_eq!(previous.read().await.unwrap().contents, sites(5));
     }

@@ -61,6 +61,25 @@ fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
 }
 
 #[test]
+fn what_is_deleted_by_the_api_and_dumped_is_no_alarm() {
+    let (server, etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.json");
+    let elb = Launch::storing(&etcd.address()).flag(&format!("--state-file={}", path.display())).start();
+
+    let answer = elb.admin().call("DELETE", "domain?dump=1", Some(&json!(SITES).to_string()));
+    assert_eq!((answer.status(), statuses(&elb)), (200, vec![404; 6]), "{}", answer.text());
+    etcd.put("/ELB/rules/new.test", &rules::to("up").to_string());
+    // The file is written with the same pulse that looks for the alarm.
+    let written = || std::fs::read_to_string(&path).unwrap_or_default();
+    wait::until("a pulse", || {
+        (written().contains("new.test") && !written().contains("a.test")).then_some(())
+    });
+    assert_eq!((alarm(&elb), warnings(&elb, "were removed").len()), (String::new(), 0), "{}", elb.log());
+}
+
+#[test]
 fn a_hold_ends_when_everything_was_put_back() {
     let (server, mut etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
