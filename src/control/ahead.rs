@@ -5,6 +5,7 @@
 
 use tokio::sync::mpsc;
 
+use super::reader::Reader;
 use super::store::StoreEvent;
 use crate::model::{Foreseen, KeyChange, Library};
 
@@ -15,16 +16,20 @@ pub(super) type Ahead = (StoreEvent, Foreseen);
 const READY: usize = 1;
 
 /// Reads ahead on the current tokio runtime, until the store ends.
-pub(super) fn read_ahead(mut events: mpsc::Receiver<StoreEvent>, library: Library) -> mpsc::Receiver<Ahead> {
+pub(super) fn read_ahead(
+    mut events: mpsc::Receiver<StoreEvent>,
+    library: Library,
+    reader: Reader,
+) -> mpsc::Receiver<Ahead> {
     let (ready, taken) = mpsc::channel(READY);
     tokio::spawn(async move {
         while let Some(event) = events.recv().await {
             let library = library.clone();
-            let read = tokio::task::spawn_blocking(move || {
+            let read = reader.read(move || {
                 let foreseen = library.foresee(texts(&event));
                 (event, foreseen)
             });
-            // It panics nowhere; and nobody takes it when the process is ending.
+            // Nobody takes it when the process is ending.
             let Ok(read) = read.await else { return };
             if ready.send(read).await.is_err() {
                 return;
@@ -59,7 +64,7 @@ mod tests {
     async fn what_the_store_brings_is_read_when_the_hub_is_told_of_it() {
         let library = Library::default();
         let (store, events) = mpsc::channel(4);
-        let mut ahead = read_ahead(events, library.clone());
+        let mut ahead = read_ahead(events, library.clone(), Reader::start().unwrap());
         let rule = |domain: &str, text: Option<&str>| KeyChange::Rule {
             domain: domain.to_owned(),
             text: text.map(str::to_owned),

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::answers::{Accepted, Awaited, DumpError, Heard, Progress};
 use super::hub::Hub;
 use super::lookups::Lookups;
+use super::reader::Reader;
 use crate::model::{Edit, Fault, Library, Prepared};
 
 /// Upstreams that are read on the control thread: a millisecond.
@@ -37,6 +38,7 @@ pub(super) struct HubHandle {
     progress: watch::Receiver<Progress>,
     library: Library,
     lookups: Lookups,
+    reader: Reader,
 }
 
 impl From<Gone> for DumpError {
@@ -47,9 +49,10 @@ impl From<Gone> for DumpError {
 
 impl HubHandle {
     /// A handle, and where its questions arrive.
-    pub(super) fn new(hub: &Hub) -> (Self, mpsc::Receiver<Question>) {
+    pub(super) fn new(hub: &Hub, reader: Reader) -> (Self, mpsc::Receiver<Question>) {
         let (questions, arrive) = mpsc::channel(QUESTIONS);
-        (Self { questions, progress: hub.watch(), library: hub.library(), lookups: hub.lookups() }, arrive)
+        let (progress, library, lookups) = (hub.watch(), hub.library(), hub.lookups());
+        (Self { questions, progress, library, lookups, reader }, arrive)
     }
 
     /// Where names are looked up that the hub does not know yet.
@@ -79,7 +82,7 @@ impl HubHandle {
             return Ok(self.library.prepare(edit));
         }
         let library = self.library.clone();
-        tokio::task::spawn_blocking(move || library.prepare(edit)).await.map_err(|_| Gone)
+        self.reader.read(move || library.prepare(edit)).await
     }
 
     /// The same for domains as they were sent; see [`Library::prepare_domains`].
@@ -88,7 +91,7 @@ impl HubHandle {
     /// As [`Self::prepare`].
     pub(super) async fn prepare_domains(&self, json: Bytes) -> Result<Option<Result<Prepared, Fault>>, Gone> {
         let library = self.library.clone();
-        tokio::task::spawn_blocking(move || library.prepare_domains(&json)).await.map_err(|_| Gone)
+        self.reader.read(move || library.prepare_domains(&json)).await
     }
 
     /// Waits until every worker serves what was accepted. Gives how many do, of how many.
@@ -136,8 +139,8 @@ mod tests {
     async fn a_change_that_brings_patterns_is_read_on_another_thread() {
         let (questions, _arrive) = mpsc::channel(1);
         let (_progress, progress) = watch::channel(Progress::default());
-        let lookups = Lookups::system();
-        let handle = HubHandle { questions, progress, library: Library::default(), lookups };
+        let (lookups, reader) = (Lookups::system(), Reader::start().unwrap());
+        let handle = HubHandle { questions, progress, library: Library::default(), lookups, reader };
         let rules = json!({"init": "a", "rules": {
             "a": {"type": "ua", "args": {"pattern": r"\p{L}{5}", "succ": "b", "fail": "b"}},
             "b": {"type": "backend", "args": {"servername": "up"}}}});

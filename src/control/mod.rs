@@ -13,6 +13,7 @@ mod intake;
 mod lookups;
 mod names;
 mod outages;
+mod reader;
 mod rejections;
 mod removals;
 mod replace;

@@ -177,6 +177,7 @@ impl Control {
 
     fn tick(&mut self) {
         self.hub.tick();
+        self.hub.library().tidy();
         if let Some(saver) = &self.saver {
             self.hub.state_file(saver.fault());
         }

@@ -20,6 +20,7 @@ use super::handle::HubHandle;
 use super::hub::Hub;
 use super::lookups::Lookups;
 use super::outages::Outages;
+use super::reader::Reader;
 use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::saver::Saver;
@@ -106,8 +107,12 @@ async fn begin(
         read = load(&mut hub, &mut events, state_file.as_ref(), is_file) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),
     }
-    let events = read_ahead(events, hub.library());
-    let (handle, questions) = HubHandle::new(&hub);
+    let reader = Reader::start().map_err(|error| {
+        error!("there is no thread for reading rules: {error}");
+        FAILURE
+    })?;
+    let events = read_ahead(events, hub.library(), reader.clone());
+    let (handle, questions) = HubHandle::new(&hub, reader);
     let access = Access::new(&settings.admin, machine().as_deref());
     let mut desk = Desk::new(handle, access);
     if let Some(listener) = listener {

@@ -20,6 +20,7 @@ use super::ahead::read_ahead;
 use super::handle::HubHandle;
 use super::hub::Hub;
 use super::lookups::Lookups;
+use super::reader::Reader;
 use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::signals::Order;
@@ -135,17 +136,17 @@ impl Rig {
         let (commands_in, commands) = mpsc::channel(8);
         let (store, events) = mpsc::channel(8);
         let (orders, orders_in) = mpsc::channel(4);
-        let library = Library::default();
+        let (library, reader) = (Library::default(), Reader::start().unwrap());
         let mut hub = Hub::new(library.clone(), names, commands_in);
         let (ends, end) = bridge(workers, true).unwrap();
         let first = hub.first(end.workers);
-        let (handle, questions) = HubHandle::new(&hub);
+        let (handle, questions) = HubHandle::new(&hub, reader.clone());
         let access = || Access::new(&local(), None);
         let control = Control {
             hub,
             desk: Desk::new(handle.clone(), access()),
             questions,
-            events: read_ahead(events, library),
+            events: read_ahead(events, library, reader),
             reports: end.reports,
             adoptions: end.adoptions,
             orders: orders_in,

@@ -48,6 +48,13 @@ impl<T> Interner<T> {
         value
     }
 
+    /// Forgets dead entries now, and gives back the room for them.
+    pub(crate) fn forget_dead(&mut self) {
+        self.known.retain(|(_, value)| value.strong_count() > 0);
+        self.known.shrink_to_fit(|(hash, _)| *hash);
+        self.prune_at = self.known.len() * 2;
+    }
+
     /// Forgets dead entries whenever their number may have doubled, so that pruning costs a constant for each insertion.
     fn prune(&mut self) {
         if self.known.len() >= self.prune_at.max(PRUNE_FROM) {
@@ -79,6 +86,9 @@ mod tests {
         }
         assert!(numbers.len() <= 2 * PRUNE_FROM);
         assert!(numbers.get(&5_usize, |_| true).is_none());
+        numbers.forget_dead();
+        assert_eq!(numbers.len(), 1);
+        assert!(Arc::ptr_eq(&held, &numbers.get("one", |_| true).unwrap()));
         drop(held);
         assert!(numbers.get("one", |_| true).is_none());
     }

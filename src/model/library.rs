@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::fault::{Fault, Report};
-use super::intern::Interner;
+use super::intern::{Interner, PRUNE_FROM};
 use super::pattern::{Account, Compiled, Pattern, compile};
 use super::ruleset::{RuleSet, Shape};
 use super::upstream_name::{UpstreamName, UpstreamNames};
@@ -127,6 +127,18 @@ impl Library {
         let pattern =
             self.with(|shelves| find(shelves).unwrap_or_else(|| shelves.patterns.add(text, compiled)));
         Ok(pattern.into())
+    }
+
+    /// Gives back what still points to patterns and rule sets that are gone, if many are: small pieces, but they keep the
+    /// memory around them from going back to the system. To be called now and then.
+    pub fn tidy(&self) {
+        if self.0.account.has_lost(PRUNE_FROM) {
+            self.with(|shelves| {
+                shelves.patterns.forget_dead();
+                shelves.shapes.forget_dead();
+                shelves.sets.forget_dead();
+            });
+        }
     }
 
     /// The same shape, shared with all rule sets that have it.

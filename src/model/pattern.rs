@@ -111,11 +111,18 @@ impl Compiled {
 pub(crate) struct Account {
     used: AtomicUsize,
     most: usize,
+    /// Patterns that were given up since somebody asked.
+    gone: AtomicUsize,
 }
 
 impl Account {
     pub(crate) fn new(most: usize) -> Account {
-        Account { used: AtomicUsize::new(0), most }
+        Account { used: AtomicUsize::new(0), most, gone: AtomicUsize::new(0) }
+    }
+
+    /// Whether so many patterns have gone since this was last true.
+    pub(crate) fn has_lost(&self, patterns: usize) -> bool {
+        self.gone.load(Ordering::Relaxed) >= patterns && self.gone.swap(0, Ordering::Relaxed) >= patterns
     }
 }
 
@@ -144,6 +151,7 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.account.used.fetch_sub(self.size, Ordering::Relaxed);
+        self.account.gone.fetch_add(1, Ordering::Relaxed);
     }
 }
 

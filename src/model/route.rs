@@ -1,8 +1,8 @@
 //! The one routing function: a snapshot and a request in, a decision out.
 //!
 //! It owns the order of things (domain, rules, the path that goes out) and the reasons for a denial, never a lookup of
-//! its own. It is pure, ends after at most [`super::ruleset::RULES`] steps, and allocates nothing once its scratch has
-//! grown (but for patterns that backtrack). Next: `host` and `ruleset` for the two lookups.
+//! its own. It is pure, ends after at most [`super::ruleset::RULES`] rules, and allocates nothing once its scratch has
+//! grown. Next: `hosts` and `ruleset` for the two lookups.
 
 use super::encode::encode;
 use super::request::Request;
