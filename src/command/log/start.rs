@@ -15,9 +15,9 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use super::queue::{LINES, Queue, queue};
 use super::writer::Writer;
 
-/// How long the end of the process waits for the last lines: far more than a reader needs that reads, and short beside
-/// the ten seconds that `docker stop` leaves.
-const LAST: Duration = Duration::from_millis(500);
+/// How long the end of the process waits for the last lines: far more than a reader needs that reads, also on a busy machine,
+/// and short beside the ten seconds that `docker stop` leaves.
+const LAST: Duration = Duration::from_secs(1);
 
 /// The log of this process.
 #[derive(Debug)]
