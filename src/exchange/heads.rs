@@ -80,20 +80,27 @@ impl Heads {
         scan: &mut Scan,
         head_request: bool,
     ) -> Result<bool, Refusal> {
-        let head = &mut self.response;
-        self.response_end = match scan.is_fresh().then(|| head.parse_at_once(bytes, head_request)).flatten() {
-            Some(found) => found.end,
-            None => {
-                if !may_be_response(bytes) {
-                    return Err(Refusal::StatusLine);
-                }
-                let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
-                self.response_end = found.end; // Whoever mends the head must know where it ends.
-                head.parse(bytes, found, head_request)?;
-                found.end
-            }
-        };
+        let at_once = scan.is_fresh().then(|| self.response.parse_at_once(bytes, head_request)).flatten();
+        match at_once {
+            Some(found) => self.response_end = found.end,
+            None => return self.search_response(bytes, scan, head_request),
+        }
         Ok(true)
+    }
+
+    /// The same for a head that has not come at once, or breaks a rule, or is to be read once more.
+    pub(super) fn search_response(
+        &mut self,
+        bytes: &[u8],
+        scan: &mut Scan,
+        head_request: bool,
+    ) -> Result<bool, Refusal> {
+        if !may_be_response(bytes) {
+            return Err(Refusal::StatusLine);
+        }
+        let Some(found) = scan.find(bytes, limits::RESPONSE_HEAD)? else { return Ok(false) };
+        self.response_end = found.end; // Whoever mends the head must know where it ends.
+        self.response.parse(bytes, found, head_request).map(|()| true)
     }
 }
 

@@ -133,17 +133,9 @@ impl ResponseHalf {
     ) -> Result<bool, Refusal> {
         let Self { window: Some(window), .. } = self else { return Ok(false) };
         match heads.find_response(window.unjudged(), scan, head_request) {
-            Err(Refusal::HeaderName) => {}
-            found => return found,
+            Err(Refusal::HeaderName) => closed_up(window, heads, scan, head_request),
+            found => found,
         }
-        // Blanks before a colon are taken out, and if that was all that was wrong, it is a good head now.
-        let head = window.unjudged_mut().get_mut(..heads.response_end).unwrap_or_default();
-        match close_up(head) {
-            0 => return Err(Refusal::HeaderName),
-            free => window.remove(free),
-        }
-        scan.reset();
-        heads.find_response(window.unjudged(), scan, head_request)
     }
 
     /// The protocol that the head at hand names, with the `Connection` token.
@@ -356,4 +348,21 @@ impl ResponseHalf {
         }
         self.tail.sent(rest);
     }
+}
+
+/// The same once more, without the blanks before colons that may be all that is wrong with the head.
+#[cold]
+#[inline(never)]
+fn closed_up(
+    window: &mut Buf,
+    heads: &mut Heads,
+    scan: &mut Scan,
+    head_request: bool,
+) -> Result<bool, Refusal> {
+    match close_up(window.unjudged_mut().get_mut(..heads.response_end).unwrap_or_default()) {
+        0 => return Err(Refusal::HeaderName),
+        free => window.remove(free),
+    }
+    scan.reset();
+    heads.search_response(window.unjudged(), scan, head_request)
 }

@@ -23,7 +23,7 @@ pub struct ConnectionOptions {
     /// Other names: fields that must not pass.
     pub names_fields: bool,
     /// Members of lists so far.
-    members: usize,
+    members: u8,
 }
 
 impl ConnectionOptions {
@@ -45,7 +45,7 @@ impl ConnectionOptions {
     fn take_list(&mut self, value: &[u8]) -> Result<(), Refusal> {
         for option in tokens(value) {
             self.members += 1;
-            if self.members > CONNECTION_OPTIONS {
+            if usize::from(self.members) > CONNECTION_OPTIONS {
                 return Err(Refusal::ConnectionOptions);
             }
             match option.len() {

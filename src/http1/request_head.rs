@@ -150,8 +150,17 @@ impl RequestHead {
         match field.name {
             Name::Other => return Ok(()),
             Name::ContentLength => return said.declared.content_length(value),
-            Name::UserAgent => return once(&mut self.user_agent, field.value),
-            Name::Authorization => return once(&mut said.authorization, field.value),
+            // Of two, a rule would look at one and the server perhaps at the other.
+            Name::UserAgent if self.user_agent.is_some() => return Err(Refusal::Repeated),
+            Name::UserAgent => {
+                self.user_agent = Some(field.value);
+                return Ok(());
+            }
+            Name::Authorization if said.authorized => return Err(Refusal::Repeated),
+            Name::Authorization => {
+                said.authorized = true;
+                return Ok(());
+            }
             Name::Host if said.host.is_some() => return Err(Refusal::TwoHosts),
             Name::Host => said.host = Some(field.value),
             Name::TransferEncoding => said.declared.transfer_encoding(value)?,
@@ -173,7 +182,7 @@ impl RequestHead {
         }
         self.host = said.host;
         self.framing = said.declared.of_request(self.version)?;
-        let connection = said.connection;
+        let connection = &said.connection;
         let asked = self.version == Version::Http11 && connection.upgrade;
         self.upgrade = self.upgrade.filter(|to| asked && upgrades(to.of(head)));
         self.keep_alive = !connection.close && (self.version == Version::Http11 || connection.keep_alive);
@@ -208,14 +217,6 @@ impl RequestHead {
     }
 }
 
-/// Takes a field that there may be one of. Of two, a rule or ELB would look at one and the server perhaps at the other.
-fn once(place: &mut Option<Span>, value: Span) -> Result<(), Refusal> {
-    match place.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Refusal::Repeated),
-    }
-}
-
 /// Whether this `Upgrade` value may be passed on: h2c would turn the connection into something that is not understood.
 fn upgrades(value: &[u8]) -> bool {
     (1..=limits::SHORT_LIST).contains(&value.len())
@@ -230,7 +231,7 @@ fn accepts_trailers(value: &[u8]) -> bool {
 /// What the fields that were read so far say together.
 struct Said {
     host: Option<Span>,
-    authorization: Option<Span>,
+    authorized: bool,
     declared: Declared,
     connection: ConnectionOptions,
     run: Run,
@@ -239,7 +240,7 @@ struct Said {
 impl Said {
     fn new(from: usize) -> Self {
         let (declared, connection) = (Declared::default(), ConnectionOptions::default());
-        Self { host: None, authorization: None, declared, connection, run: Run::new(from) }
+        Self { host: None, authorized: false, declared, connection, run: Run::new(from) }
     }
 }
 
