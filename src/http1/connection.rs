@@ -122,11 +122,31 @@ impl<'a> Named<'a> {
     }
 }
 
-/// The shorter name first, and of two that are as long the one that is first in lower case.
+/// The shorter name first; two that are as long are in some order in which those that differ in case only are equal.
 fn compare(one: &[u8], other: &[u8]) -> Ordering {
     walked();
-    let lower = u8::to_ascii_lowercase;
-    one.len().cmp(&other.len()).then_with(|| one.iter().map(lower).cmp(other.iter().map(lower)))
+    one.len().cmp(&other.len()).then_with(|| words(one).cmp(words(other)))
+}
+
+/// A name in lower case, eight bytes at a time, for names may be long.
+fn words(name: &[u8]) -> impl Iterator<Item = u64> {
+    name.chunks(8).map(|chunk| match chunk.first_chunk() {
+        Some(word) => lower(u64::from_le_bytes(*word)),
+        None => chunk.iter().fold(0, |word, byte| word << 8 | u64::from(byte.to_ascii_lowercase())),
+    })
+}
+
+/// Eight bytes in lower case.
+fn lower(word: u64) -> u64 {
+    const fn each(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
+    }
+    // The highest bit of each sum says that the byte below it is `A` or more, or more than `Z`.
+    let low = word & each(0x7f);
+    let from_a = low + each(0x80 - b'A');
+    let above_z = low + each(0x7f - b'Z');
+    let upper = (from_a ^ above_z) & !word & each(0x80);
+    word | upper >> 2
 }
 
 #[cfg(test)]
@@ -146,6 +166,26 @@ mod tests {
         assert!(named(&[b"x-drop, x-other"], b"X-Drop") && named(&[b"a", b"b , X-Drop"], b"X-Drop"));
         assert!(!named(&[b"x-dro"], b"X-Drop") && !named(&[b"host, cookie"], b"Cookie"));
         assert!(!named(&[b",,"], b""));
+    }
+
+    #[test]
+    fn names_are_one_when_they_differ_in_case_only() {
+        for byte in 0..=255_u8 {
+            let lowered = lower(u64::from_le_bytes([byte; 8])).to_le_bytes();
+            assert_eq!(lowered, [byte.to_ascii_lowercase(); 8], "{byte:#x}");
+            for length in [1, 7, 8, 9, 17] {
+                let name = |byte: u8| [vec![b'x'; length - 1], vec![byte]].concat();
+                for other in 0..=255_u8 {
+                    let equal = compare(&name(byte), &name(other)).is_eq();
+                    assert_eq!(equal, byte.eq_ignore_ascii_case(&other), "{byte:#x} {other:#x}");
+                    assert_eq!(
+                        compare(&name(byte), &name(other)),
+                        compare(&name(other), &name(byte)).reverse()
+                    );
+                }
+            }
+        }
+        assert_eq!(compare(b"ab", b"abc"), Ordering::Less);
     }
 
     #[test]
