@@ -124,6 +124,18 @@ fn cases() -> Vec<Case> {
             response_end: CHUNKS_END,
             ..get.clone()
         },
+        Case {
+            name: "what is resolved, closed up and left out: dots, blanks, named fields, extensions",
+            request: b"POST /a/../%62//./c?d HTTP/1.1\r\nHost: a.test\r\nConnection: X-Drop, X-Other\r\nX-Drop: 1\r\n\
+                X-Forwarded-For: b, c\r\nTransfer-Encoding: chunked\r\n\r\n3 ; e = \"f\"\r\nabc\r\n0;g\r\nH: i\r\n\r\n"
+                .to_vec(),
+            request_end: b"3\r\nabc\r\n0\r\n\r\n",
+            response: b"HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\nConnection: X-Drop\r\nX-Drop : 1\r\n\r\n\
+                3  \r\nabc\r\n0;\r\nCookie: x\r\nJ: k\r\n\r\n"
+                .to_vec(),
+            response_end: b"3\r\nabc\r\n0\r\n\r\n",
+            ..get.clone()
+        },
         Case { name: "a response of 300 KiB", response: answer(300 << 10), ..get.clone() },
         Case {
             name: "a refusal",
