@@ -127,6 +127,8 @@ fn an_upgrade_passes_only_when_it_is_one() {
             "Connection: upgrade, X-Drop\r\nX-Drop: 1\r\nUpgrade: a/1, b\r\nTE: trailers\r\n",
             "Connection: upgrade\r\nUpgrade: a/1, b\r\n",
         ),
+        ("Connection: Upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n", "Connection: upgrade\r\nUpgrade: b\r\n"),
+        (&format!("Connection: Upgrade\r\nUpgrade: {}\r\n", ["a"; 200].join(",")), ""),
         ("Connection: Upgrade\r\nUpgrade: h2c\r\n", ""),
         ("Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n", ""),
         ("Connection: Upgrade\r\nUpgrade:\r\n", ""),
