@@ -47,8 +47,9 @@
 //! 6. The rewritten head and what came of the body leave in one write.
 //! 7. The response's head arrives. Whether another server is tried (`exchange::retry`), the protocol is switched, or the
 //!    head is committed to the client is decided here and nowhere else; until now the client got nothing.
-//! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`). A side without room is not read: that is the
-//!    backpressure, in both directions. A side that fills its window at once is lent a larger one (`exchange::windows`).
+//! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`). A
+//!    side without room is not read: that is the backpressure, in both directions. A side that fills its window at once is
+//!    lent a larger one (`exchange::windows`).
 //! 9. `exchange::finish` says who may be used again. The server connection returns to the pool, windows to the stock.
 //!
 //! # The life of a change
@@ -56,10 +57,9 @@
 //! Rules that a PUT or an etcd event brings are read, and their patterns compiled, on a thread of their own
 //! (`control::reader`), where nobody waits. The names that a PUT brings are looked up (`control::names`), so that it waits
 //! for its own and nobody else does. Then it reaches `control::hub`, as an etcd event does by way of `control::intake`, and
-//! is applied to [`model::State`]:
-//! whole, or not at all. The hub builds a snapshot that shares whatever did not change, and sends it to every worker. A
-//! worker swaps one pointer; its pools and balancers follow when they are next used. The old snapshot travels back and is
-//! freed off the request path. The PUT is answered when every worker serves the new one.
+//! is applied to [`model::State`]: whole, or not at all. The hub builds a snapshot that shares whatever did not change, and
+//! sends it to every worker. A worker swaps one pointer; its pools and balancers follow when they are next used. The old
+//! snapshot travels back and is freed off the request path. The PUT is answered when every worker serves the new one.
 //!
 //! # Where does a change go?
 //!

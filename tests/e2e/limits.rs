@@ -54,7 +54,7 @@ fn cases() -> Vec<(String, &'static str)> {
     vec![
         (format!("{}{}", get("nobody.test", "/"), "nonsense\r\n\r\n"), "no-domain"),
         (get("dead.test", "/"), "connect-failed"),
-        (get("empty.test", "/"), "no-address"),
+        (get("empty.test", "/"), "no-upstream"),
         (format!("GET /{} HTTP/1.1\r\n", "x".repeat(17 << 10)), "target-too-long"),
         (post("/", &format!("A: {}\r\n\r\n", "x".repeat(65 << 10))), "head-too-long"),
         (post("/", &format!("{}\r\n", "A: b\r\n".repeat(257))), "too-many-headers"),
