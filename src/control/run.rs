@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::{info, warn};
 
@@ -86,7 +87,11 @@ impl Control {
             tokio::select! {
                 Some(report) = self.reports.recv() => self.report(report),
                 Some(question) = self.questions.recv() => self.answer(question),
-                Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => self.desk.adopt(adopted),
+                Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => {
+                    self.desk.adopt(adopted);
+                    // It is looked at before the next one comes: only then is a whole request known for one.
+                    yield_now().await;
+                }
                 Some((event, _foreseen)) = self.events.recv() => self.hub.store_event(event),
                 () = self.hub.resolved() => {}
                 Some(order) = self.orders.recv() => self.order(order),

@@ -9,6 +9,10 @@ use std::net::IpAddr;
 use super::conn::{Active, PeerText};
 use super::ctx::Ctx;
 use crate::http1::reserved::Reserved;
+use crate::link::ADOPTIONS;
+
+/// Of the places on the way to control, how many are kept for requests that have come whole: those that drip fill the rest.
+const FOR_WHOLE: usize = ADOPTIONS / 4;
 
 /// What a path is told that only leads to the API, or to a port without it.
 const NOT_HERE: [&[u8]; 2] =
@@ -25,7 +29,7 @@ pub(super) fn answer(active: &mut Active, peer: PeerText, reserved: Reserved, ct
         (Reserved::No | Reserved::Misspelt, _) => ((404, "reserved-path"), NOT_HERE),
         (Reserved::Exact, None) => ((404, "reserved-path"), ELSEWHERE),
         (Reserved::Exact, Some(adoptions)) => match peer.address().is_some_and(|ip| admin_allow.holds(ip)) {
-            true if adoptions.capacity() > 0 => return true,
+            true if may_pass(adoptions.capacity(), active.exchange.is_whole(heads)) => return true,
             true => ((503, "admin-busy"), BUSY),
             false => {
                 if let Some(count) = strangers.due(env.now) {
@@ -42,9 +46,33 @@ pub(super) fn answer(active: &mut Active, peer: PeerText, reserved: Reserved, ct
     false
 }
 
+/// Whether a request gets one of the places that are left.
+fn may_pass(left: usize, whole: bool) -> bool {
+    left > if whole { 0 } else { FOR_WHOLE }
+}
+
 impl PeerText {
     /// The address that it is the text of.
     fn address(&self) -> Option<IpAddr> {
         std::str::from_utf8(self.as_bytes()).ok()?.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_drip_leave_places_for_those_that_are_whole() {
+        for (left, whole, passes) in [
+            (ADOPTIONS, false, true),
+            (FOR_WHOLE + 1, false, true),
+            (FOR_WHOLE, false, false),
+            (FOR_WHOLE, true, true),
+            (1, true, true),
+            (0, true, false),
+        ] {
+            assert_eq!(may_pass(left, whole), passes, "{left} {whole}");
+        }
     }
 }

@@ -224,6 +224,15 @@ impl Asked {
         reserved::judge(self.head.target.of(bytes), text(bytes, self.path, &self.path_copy))
     }
 
+    /// Whether the body is there as well.
+    pub(super) fn is_whole(&self, bytes: &[u8]) -> bool {
+        match self.head.framing {
+            Framing::None => true,
+            Framing::Length(length) => bytes.len().saturating_sub(self.end) as u64 >= length,
+            Framing::Chunked | Framing::Close => false,
+        }
+    }
+
     /// Writes the head that goes out.
     pub(super) fn write(
         &self,

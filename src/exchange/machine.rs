@@ -157,6 +157,12 @@ impl Exchange {
         heads.asked.reserved(self.request.unread())
     }
 
+    /// Whether all of the request was read; valid while [`Step::Route`] waits for its answer. Chunks are never taken for whole.
+    #[must_use]
+    pub fn is_whole(&self, heads: &Heads) -> bool {
+        heads.asked.is_whole(self.request.unread())
+    }
+
     /// Bytes of the request that were read and not consumed; all of it while [`Step::Route`] waits for its answer.
     #[must_use]
     pub fn unread(&self) -> &[u8] {

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 use tracing::{debug, warn};
@@ -125,6 +125,8 @@ impl Desk {
                         Ok(()) => {
                             let seat = enter(&room).await;
                             clerk.clone().serve(seat, Prefixed::new(Vec::new(), stream), peer);
+                            // It is looked at before the next one comes: only then is a whole request known for one.
+                            yield_now().await;
                         }
                         Err(why) => {
                             access.tell(Some(peer.ip()), &why, Instant::now());
@@ -252,8 +254,10 @@ impl Clerk {
                 Ok(())
             }
             Err((why, error)) => {
+                // Who has said nothing has asked nothing, and would take the words for the answer to what it asks next.
                 if let Some(why) = why
                     && progress.stage() == Stage::Reading
+                    && progress.moved() > 0
                 {
                     // A fresh socket takes so few bytes at once, and waiting for it is what must not be.
                     let _ = timeout(Duration::ZERO, stream.write_all(&why.words())).await;

@@ -396,6 +396,23 @@ fn an_early_answer_reaches_a_client_that_still_uploads() {
 }
 
 #[test]
+fn a_request_is_whole_when_its_body_has_come() {
+    for (request, whole) in [
+        ("GET /p HTTP/1.1\r\nHost: h\r\n\r\n", true),
+        ("GET /p HTTP/1.1\r\nHost: h\r\n\r\nGET", true),
+        ("PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nab", false),
+        ("PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc", true),
+        ("PUT /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false),
+    ] {
+        let mut play = Play::new();
+        play.silent = true;
+        play.client(request);
+        assert_eq!(play.log, [Step::Route]);
+        assert_eq!(play.exchange.is_whole(&play.heads), whole, "{request:?}");
+    }
+}
+
+#[test]
 fn bodies_beyond_the_limit_are_refused() {
     let mut play = Play::new();
     play.client("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");

@@ -147,7 +147,7 @@ async fn a_client_that_does_not_get_on_is_told_so_and_gives_its_place_back() {
     // One that says nothing.
     let (client, adopted) = handed_over(b"").await;
     desk.adopt(adopted);
-    heard(client).await;
+    assert_eq!(heard(client).await, "");
     // One that takes nothing of an answer that no socket can hold.
     let body = format!("{{\"{}\": 5}}", "x".repeat(16 << 20));
     let (mut client, adopted) = handed_over(
