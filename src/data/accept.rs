@@ -174,6 +174,7 @@ impl Worker {
             fresh: true,
             deadline,
             alarm: Alarm::default(),
+            own: None,
             active: None,
         });
         self.pump(slot);

@@ -41,7 +41,11 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
                     return Driven::Adopt;
                 }
             }
-            Step::Connect { same } => connect(active, conn.token.slot, same, ctx),
+            Step::Connect { same } => {
+                if !resume(active, &mut conn.own, ctx) {
+                    connect(active, conn.token.slot, same, ctx);
+                }
+            }
             Step::Others => {
                 let others = others(active, ctx);
                 active.exchange.better(&ctx.env, &mut ctx.heads, others);
@@ -98,6 +102,35 @@ fn route(active: &mut Active, peer: PeerText, ctx: &mut Ctx) -> bool {
     false
 }
 
+/// Goes on with the connection that is the client's own, if this is the first attempt and it leads where the request goes.
+#[inline]
+fn resume(active: &mut Active, own: &mut Option<u32>, ctx: &mut Ctx) -> bool {
+    active.own = false;
+    let Some(slot) = own.filter(|_| active.tried.is_empty()) else { return false };
+    if try_resume(active, slot, ctx) {
+        *own = None;
+        return true;
+    }
+    if !ctx.pool.may_rest(slot) {
+        ctx.pool.close(slot);
+        *own = None;
+    }
+    false
+}
+
+fn try_resume(active: &mut Active, slot: u32, ctx: &mut Ctx) -> bool {
+    let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream)) else { return false };
+    // A list is one server's of one upstream, as long as a connection of it is out.
+    let list = ctx.pool.list_of(slot).filter(|_| ctx.pool.may_rest(slot));
+    let at = local.lists.iter().position(|own| Some(*own) == list);
+    let Some(lease) = at.and_then(|at| local.balancer.claim(at, ctx.env.now)) else { return false };
+    active.tried.add(&lease);
+    active.lease = Some(lease);
+    (active.server, active.connecting, active.own) = (Some(slot), false, true);
+    active.exchange.connected(&ctx.env, true);
+    true
+}
+
 /// Finds a server and a connection to it.
 fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let none = |status, reason| NoServer::NoneLeft { status, reason };
@@ -138,7 +171,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
         (active.server, active.connecting) = (pooled, false);
         return active.exchange.connected(&ctx.env, true);
     }
-    match ctx.pool.connect(&server.endpoint, client, &ctx.registry, ctx.env.now) {
+    match ctx.pool.connect(&server.endpoint, list, client, &ctx.registry, ctx.env.now) {
         Ok(slot) => (active.server, active.connecting) = (Some(slot), true),
         Err(error) => match exhausted(&error) {
             Some(reason) => active.exchange.refused(&ctx.env, none(503, reason)),
@@ -202,9 +235,15 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
             .filter(|_| fate.keep_server && !ctx.env.draining)
             .and_then(|upstream| ctx.view.local(upstream))
             .and_then(|local| local.lists.get(local.balancer.index_of(active.lease.as_ref()?)?).copied());
+        let private = active.own || active.exchange.is_private();
         match list {
-            Some(list) => ctx.pool.give_back(slot, list, &mut ctx.timers, ctx.env.now),
-            None => ctx.pool.close(slot),
+            Some(_) if private && fate.keep_client && ctx.pool.may_rest(slot) => {
+                if let Some(former) = conn.own.replace(slot) {
+                    ctx.pool.close(former);
+                }
+            }
+            Some(_) if !private => ctx.pool.give_back(slot, &mut ctx.timers, ctx.env.now),
+            _ => ctx.pool.close(slot),
         }
     }
     give_place_back(active, fate.sign, ctx);
@@ -235,6 +274,14 @@ fn count(active: &mut Active, ctx: &mut Ctx) {
         };
         let cost = ctx.env.now.saturating_duration_since(active.routed).as_millis();
         stats.record(domain, status, u32::try_from(cost).unwrap_or(u32::MAX));
+    }
+}
+
+/// Returns everything that a connection has borrowed, and closes what is its own: it is about to be closed.
+pub fn end(conn: &mut Conn, ctx: &mut Ctx) {
+    release(conn, ctx);
+    if let Some(own) = conn.own.take() {
+        ctx.pool.close(own);
     }
 }
 

@@ -138,6 +138,15 @@ impl Balancer {
         Some((index, Lease { index: index as u32, id: peer.id }))
     }
 
+    /// A lease on the server at `index`, which has a connection that only this exchange can use: whether it is aside or busy
+    /// does not matter then. Nothing if it is not there, or down.
+    pub fn claim(&mut self, index: usize, now: Instant) -> Option<Lease> {
+        let peer = self.peers.get_mut(index).filter(|peer| !peer.is_down())?;
+        peer.begin(false, now);
+        self.leases += 1;
+        Some(Lease { index: index as u32, id: peer.id })
+    }
+
     /// Picks as if nobody were aside, if nobody can be used who is not.
     #[cold]
     fn pick_open(&mut self, tried: &Tried, now: Instant) -> Option<usize> {

@@ -76,6 +76,8 @@ pub struct Active {
     pub server: Option<u32>,
     /// The server connection is not established yet.
     pub connecting: bool,
+    /// The server connection is the client's own.
+    pub own: bool,
     /// The place taken in the balancer of `upstream`.
     pub lease: Option<Lease>,
     /// The upstream, as a slot of the view.
@@ -111,6 +113,9 @@ pub struct Conn {
     pub deadline: Instant,
     /// When the wheel will ring for it.
     pub alarm: Alarm,
+    /// The server connection that knows this client as its user and is nobody else's, as a slot of the pool. It rests here
+    /// between two requests.
+    pub own: Option<u32>,
     /// The request under way.
     pub active: Option<Box<Active>>,
 }

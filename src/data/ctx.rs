@@ -115,6 +115,7 @@ impl Ctx {
             exchange: Exchange::new(&self.env),
             server: None,
             connecting: false,
+            own: false,
             lease: None,
             upstream: None,
             tried: Tried::default(),

@@ -88,6 +88,14 @@ impl Worker {
             assert!(armed.is_some_and(|at| at <= conn.deadline), "{armed:?} for {:?}", conn.deadline);
             assert!(!conn.queued || runnable.contains(&conn.token.slot), "marked, and in no queue");
             assert_eq!(conn.starved, starved.contains(&conn.token), "waiting for a window or not");
+            lent += usize::from(conn.own.is_some());
+            if let Some(own) = conn.own {
+                assert_eq!(
+                    self.ctx.pool.lent_to(own),
+                    Some(conn.token.slot),
+                    "a client's own connection {own}"
+                );
+            }
             let Some(active) = &conn.active else { continue };
             exchanges += 1;
             windows += active.exchange.held();

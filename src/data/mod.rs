@@ -8,6 +8,7 @@ pub mod clients;
 pub mod conn;
 mod cores;
 pub mod ctx;
+pub mod demand;
 mod door;
 mod drain;
 pub mod gauges;

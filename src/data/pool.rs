@@ -4,6 +4,7 @@
 //! to a server of an upstream and outlives changes of the configuration as long as that server is in it. Next: `view`
 //! keeps the lists' numbers, `answer` lends and gives back.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use mio::Registry;
 use mio::event::Event;
 use slab::Slab;
 
+use super::demand::Demand;
 use super::socket::Socket;
 use super::timers::{Alarm, Timers};
 use super::token::{Kind, Token};
@@ -21,8 +23,8 @@ use crate::model::Endpoint;
 enum Holder {
     /// The client connection in this slot.
     Lent(u32),
-    /// Nobody: it waits in this list.
-    Idle(u32),
+    /// Nobody: it waits in its list.
+    Idle,
 }
 
 /// One line of the cache, for it is looked at four times a request and others come between.
@@ -33,15 +35,27 @@ struct ServerSocket {
     /// Of its token, beside its slot here.
     generation: u32,
     holder: Holder,
+    /// The list of its server.
+    list: u32,
     expires: Instant,
     alarm: Alarm,
+}
+
+/// The connections to one server.
+#[derive(Debug, Default)]
+struct List {
+    /// Those that nobody uses, the one that was used last at the end.
+    idle: VecDeque<u32>,
+    demand: Demand,
+    /// The server is in no configuration any more; what is lent comes back to be closed.
+    gone: bool,
 }
 
 /// The worker's server connections.
 #[derive(Debug)]
 pub struct Pool {
     sockets: Slab<ServerSocket>,
-    lists: Slab<Vec<u32>>,
+    lists: Slab<List>,
     generation: u32,
     idle: usize,
     idle_max: usize,
@@ -49,7 +63,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// An empty pool that keeps `idle_max` idle connections a server for `keepalive` each.
+    /// An empty pool. Of each server it keeps as many connections as were in use at once in the last seconds, for `keepalive`
+    /// each, and never more than `idle_max` that are idle.
     #[must_use]
     pub fn new(idle_max: usize, keepalive: Duration) -> Self {
         Self { sockets: Slab::new(), lists: Slab::new(), generation: 0, idle: 0, idle_max, keepalive }
@@ -69,14 +84,42 @@ impl Pool {
 
     /// A new list for the idle connections of one server.
     pub fn add_list(&mut self) -> u32 {
-        number(self.lists.insert(Vec::new()))
+        number(self.lists.insert(List::default()))
     }
 
-    /// The server is gone from the configuration: its idle connections are closed.
+    /// The server is gone from the configuration: its idle connections are closed. The list keeps its number until those come
+    /// back that are lent.
     pub fn drop_list(&mut self, list: u32) {
-        for slot in self.lists.try_remove(list as usize).unwrap_or_default() {
+        let Some(left) = self.lists.get_mut(list as usize) else { return };
+        left.gone = true;
+        for slot in std::mem::take(&mut left.idle) {
             self.idle -= 1;
             self.sockets.remove(slot as usize);
+        }
+        if left.demand.busy() == 0 {
+            self.lists.remove(list as usize);
+        }
+    }
+
+    /// A connection of this list that was in use is closed.
+    fn lost(&mut self, list: u32) {
+        let Some(own) = self.lists.get_mut(list as usize) else { return };
+        own.demand.lost();
+        if own.gone && own.demand.busy() == 0 {
+            self.lists.remove(list as usize);
+        }
+    }
+
+    /// Closes what is not worth keeping any more, the longest idle first. Once a second is often enough.
+    pub fn trim(&mut self, now: Instant) {
+        for (_, list) in self.lists.iter_mut().filter(|(_, list)| !list.idle.is_empty()) {
+            let spare = list.demand.spare(now);
+            while list.idle.len() > spare
+                && let Some(slot) = list.idle.pop_front()
+            {
+                self.idle -= 1;
+                self.sockets.remove(slot as usize);
+            }
         }
     }
 
@@ -85,27 +128,29 @@ impl Pool {
     /// One that came back in this very turn is lent only when there is no other. A server that says more than it was
     /// asked for often does so a moment after its response, and the poll between two turns is what tells of it.
     pub fn lend(&mut self, list: u32, client: u32, now: Instant) -> Option<u32> {
-        let idle = self.lists.get_mut(list as usize)?;
+        let List { idle, demand, .. } = self.lists.get_mut(list as usize)?;
         let just_now = now + self.keepalive;
         let came_now =
             |slot: Option<&u32>| self.sockets.get(*slot? as usize).map(|server| server.expires == just_now);
-        let slot = if came_now(idle.last())? && came_now(idle.first()) == Some(false) {
-            idle.remove(0)
+        let slot = if came_now(idle.back())? && came_now(idle.front()) == Some(false) {
+            idle.pop_front()?
         } else {
-            idle.pop()?
+            idle.pop_back()?
         };
+        demand.taken(now);
         self.idle -= 1;
         self.sockets.get_mut(slot as usize)?.holder = Holder::Lent(client);
         Some(slot)
     }
 
-    /// Begins to connect on behalf of a client connection.
+    /// Begins to connect to the server of a list, on behalf of a client connection.
     ///
     /// # Errors
     /// What the kernel says at once.
     pub fn connect(
         &mut self,
         endpoint: &Endpoint,
+        list: u32,
         client: u32,
         registry: &Registry,
         now: Instant,
@@ -121,9 +166,13 @@ impl Pool {
             socket,
             generation: token.generation,
             holder,
+            list,
             expires: now,
             alarm: Alarm::default(),
         });
+        if let Some(list) = self.lists.get_mut(list as usize) {
+            list.demand.taken(now);
+        }
         Ok(slot)
     }
 
@@ -137,48 +186,76 @@ impl Pool {
     pub fn lent_to(&self, slot: u32) -> Option<u32> {
         match self.sockets.get(slot as usize)?.holder {
             Holder::Lent(client) => Some(client),
-            Holder::Idle(_) => None,
+            Holder::Idle => None,
         }
     }
 
-    /// Idle sockets and lists name each other.
+    /// Idle sockets and lists name each other, and what is lent is counted as in use.
     pub(super) fn check_invariants(&self) {
         let mut idle = 0;
-        for (list, slots) in &self.lists {
-            idle += slots.len();
-            for slot in slots {
-                let holder = self.sockets.get(*slot as usize).map(|server| server.holder);
-                assert_eq!(holder, Some(Holder::Idle(number(list))), "socket {slot} of list {list}");
-            }
+        let mut lent = vec![0; self.lists.capacity()];
+        for (_, server) in self.sockets.iter().filter(|(_, server)| server.holder != Holder::Idle) {
+            lent[server.list as usize] += 1;
         }
-        let holders = self.sockets.iter().filter(|(_, server)| matches!(server.holder, Holder::Idle(_)));
+        for (number, list) in &self.lists {
+            idle += list.idle.len();
+            for slot in &list.idle {
+                let held =
+                    self.sockets.get(*slot as usize).map(|server| (server.holder, server.list as usize));
+                assert_eq!(held, Some((Holder::Idle, number)), "socket {slot} of list {number}");
+            }
+            assert_eq!(list.demand.busy(), lent[number], "connections of list {number} in use");
+            assert!(!list.gone || lent[number] > 0, "list {number} is gone and kept");
+        }
+        let holders = self.sockets.iter().filter(|(_, server)| server.holder == Holder::Idle);
         assert_eq!((idle, idle), (self.idle, holders.count()), "idle connections");
     }
 
-    /// Takes a connection back into a list, unless the list is full or something stirs on the connection.
-    pub fn give_back(&mut self, slot: u32, list: u32, timers: &mut Timers, now: Instant) {
-        let (Some(server), Some(idle)) =
-            (self.sockets.get_mut(slot as usize), self.lists.get_mut(list as usize))
-        else {
-            return self.close(slot);
-        };
-        if idle.len() >= self.idle_max || server.socket.readable || server.socket.failed {
+    /// Takes a connection back into its list, unless the list has what is worth keeping or something stirs on the connection.
+    pub fn give_back(&mut self, slot: u32, timers: &mut Timers, now: Instant) {
+        let Some(server) = self.sockets.get_mut(slot as usize) else { return };
+        let Some(list) = self.lists.get_mut(server.list as usize) else { return self.close(slot) };
+        if list.gone || server.socket.readable || server.socket.failed {
             return self.close(slot);
         }
-        server.holder = Holder::Idle(list);
+        list.demand.returned(now);
+        server.holder = Holder::Idle;
+        if list.idle.len() >= self.idle_max.min(list.demand.spare(now)) {
+            self.sockets.remove(slot as usize);
+            return;
+        }
         server.expires = now + self.keepalive;
         server.alarm.set(timers, Token::new(Kind::Server, slot, server.generation), server.expires);
-        idle.push(slot);
+        list.idle.push_back(slot);
         self.idle += 1;
+    }
+
+    /// Nothing was heard from a connection that was not asked anything, and its server is still in the configuration.
+    #[must_use]
+    pub fn may_rest(&self, slot: u32) -> bool {
+        self.sockets.get(slot as usize).is_some_and(|server| {
+            let known = self.lists.get(server.list as usize).is_some_and(|list| !list.gone);
+            known && !server.socket.readable && !server.socket.failed
+        })
+    }
+
+    /// The list that a connection is of.
+    #[must_use]
+    pub fn list_of(&self, slot: u32) -> Option<u32> {
+        self.sockets.get(slot as usize).map(|server| server.list)
     }
 
     /// Closes a connection, lent or idle.
     pub fn close(&mut self, slot: u32) {
         let Some(server) = self.sockets.try_remove(slot as usize) else { return };
-        if let Holder::Idle(list) = server.holder
-            && let Some(idle) = self.lists.get_mut(list as usize)
+        if server.holder != Holder::Idle {
+            return self.lost(server.list);
+        }
+        // Servers close what they find idle for too long, which is what stands in front.
+        if let Some(list) = self.lists.get_mut(server.list as usize)
+            && let Some(at) = list.idle.iter().position(|other| *other == slot)
         {
-            idle.retain(|other| *other != slot);
+            list.idle.remove(at);
             self.idle -= 1;
         }
     }
@@ -193,7 +270,7 @@ impl Pool {
         server.socket.mark(event);
         match server.holder {
             Holder::Lent(client) => Some(client),
-            Holder::Idle(_) => {
+            Holder::Idle => {
                 if server.socket.readable || server.socket.failed {
                     self.close(token.slot);
                 }
@@ -208,7 +285,7 @@ impl Pool {
             self.sockets.get_mut(token.slot as usize).filter(|server| server.generation == token.generation);
         let Some(server) = server else { return false };
         server.alarm.rang();
-        if !matches!(server.holder, Holder::Idle(_)) {
+        if server.holder != Holder::Idle {
             return false;
         }
         let over = server.expires <= now;
@@ -223,7 +300,9 @@ impl Pool {
     /// Closes all idle connections: the worker is going down.
     pub fn close_idle(&mut self) {
         for list in 0..self.lists.capacity() {
-            for slot in self.lists.get_mut(list).map(std::mem::take).unwrap_or_default() {
+            for slot in
+                self.lists.get_mut(list).map(|list| std::mem::take(&mut list.idle)).unwrap_or_default()
+            {
                 self.idle -= 1;
                 self.sockets.remove(slot as usize);
             }
@@ -252,13 +331,13 @@ mod tests {
         let list = pool.add_list();
         let mut slots: Vec<u32> = Vec::new();
         for came in [earlier, earlier, now, now] {
-            slots.push(pool.connect(&endpoint, 1, poll.registry(), earlier).unwrap());
-            pool.give_back(*slots.last().unwrap(), list, &mut timers, came);
+            slots.push(pool.connect(&endpoint, list, 1, poll.registry(), earlier).unwrap());
+            pool.give_back(*slots.last().unwrap(), &mut timers, came);
         }
         let order: Vec<u32> = std::iter::from_fn(|| pool.lend(list, 2, now)).collect();
         assert_eq!(order, [slots[0], slots[1], slots[3], slots[2]]);
         for slot in order {
-            pool.give_back(slot, list, &mut timers, now);
+            pool.give_back(slot, &mut timers, now);
         }
         assert_eq!(
             pool.lend(list, 2, now + Duration::from_millis(1)),
@@ -266,5 +345,91 @@ mod tests {
             "the last one is warm"
         );
         pool.check_invariants();
+    }
+
+    /// A pool, a server, and a clock that is set by hand.
+    struct Scene {
+        _listener: std::net::TcpListener,
+        endpoint: Endpoint,
+        poll: mio::Poll,
+        timers: Timers,
+        pool: Pool,
+        list: u32,
+        now: Instant,
+    }
+
+    impl Scene {
+        fn new(idle_max: usize) -> Self {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let (now, endpoint) = (Instant::now(), Endpoint::Inet(listener.local_addr().unwrap()));
+            let mut pool = Pool::new(idle_max, Duration::from_secs(60));
+            let list = pool.add_list();
+            let (poll, timers) = (mio::Poll::new().unwrap(), Timers::new(now, 0));
+            Self { _listener: listener, endpoint, poll, timers, pool, list, now }
+        }
+
+        /// So many connections are in use at once; how many of them had to be made.
+        fn wave(&mut self, at_once: usize) -> usize {
+            let mut made = 0;
+            let slots: Vec<u32> = (0..at_once)
+                .map(|_| {
+                    self.pool.lend(self.list, 1, self.now).unwrap_or_else(|| {
+                        made += 1;
+                        self.pool
+                            .connect(&self.endpoint, self.list, 1, self.poll.registry(), self.now)
+                            .unwrap()
+                    })
+                })
+                .collect();
+            for slot in slots {
+                self.pool.give_back(slot, &mut self.timers, self.now);
+            }
+            self.pool.check_invariants();
+            made
+        }
+
+        fn pass(&mut self, seconds: u64) {
+            self.now += Duration::from_secs(seconds);
+            self.pool.trim(self.now);
+            self.pool.check_invariants();
+        }
+    }
+
+    #[test]
+    fn what_was_in_use_at_once_is_kept_and_shrinks_when_it_is_not_any_more() {
+        let mut scene = Scene::new(usize::MAX);
+        assert_eq!(scene.wave(100), 100);
+        assert_eq!((scene.wave(100), scene.pool.idle()), (0, 100), "all of them can be used again");
+        for _ in 0..25 {
+            scene.pass(1);
+            assert_eq!(scene.wave(10), 0);
+        }
+        assert_eq!((scene.pool.open(), scene.pool.idle()), (10, 10));
+        scene.pass(30);
+        assert_eq!(scene.pool.open(), super::super::demand::LEAST, "also when nothing comes at all");
+    }
+
+    #[test]
+    fn no_more_are_kept_than_may_be() {
+        for (most, kept) in [(0, 0), (1, 1), (7, 7), (200, 100)] {
+            let mut scene = Scene::new(most);
+            scene.wave(100);
+            assert_eq!((scene.pool.open(), scene.pool.idle()), (kept, kept));
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_gone_keeps_its_number_until_all_of_it_has_come_back() {
+        let mut scene = Scene::new(usize::MAX);
+        scene.wave(2);
+        let lent = scene.pool.lend(scene.list, 1, scene.now).unwrap();
+        scene.pool.drop_list(scene.list);
+        scene.pool.check_invariants();
+        assert_eq!((scene.pool.open(), scene.pool.idle()), (1, 0));
+        let other = scene.pool.add_list();
+        assert_ne!(other, scene.list, "what comes back would be taken for the other's");
+        scene.pool.give_back(lent, &mut scene.timers, scene.now);
+        scene.pool.check_invariants();
+        assert_eq!((scene.pool.open(), scene.pool.add_list()), (0, scene.list));
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn build(
     let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     let env = Env { now, policy: policy(settings), date, draining: false };
     let mut ctx = Ctx {
-        pool: Pool::new(settings.server_idle_max, settings.server_keepalive_timeout),
+        pool: Pool::new(idle_max(settings), settings.server_keepalive_timeout),
         view: View::new(snapshot, end.index as u64),
         timers: Timers::new(now, prepared),
         buffers: Buffers::new(settings.max_buffers),
@@ -160,6 +160,10 @@ fn policy(settings: &Settings) -> Policy {
         path_as_received: settings.path_as_received,
         host_as_received: settings.host_as_received,
     }
+}
+
+fn idle_max(settings: &Settings) -> usize {
+    settings.server_idle_max.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX))
 }
 
 /// A client needs its own descriptor and one for a server; each worker gets its share of what the process may open, of

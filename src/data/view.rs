@@ -1,7 +1,7 @@
 //! This core's reading of the current snapshot: its own regex clones, balancers and pools, made when first used.
 //!
 //! It owns what a worker keeps about domains and upstreams between requests, never a socket. A new snapshot costs two
-//! stores; each upstream is compared when it is next used, and carries its counters over. Upstreams are found by the slot
+//! stores; each upstream is compared when it is next used, or soon after, and carries its counters over. Upstreams are found by the slot
 //! that the rule names, here as in the snapshot. Next: `model::route` decides, `balancer` chooses.
 
 use std::sync::Arc;
@@ -10,6 +10,10 @@ use super::balancer::Balancer;
 use super::pool::Pool;
 use crate::exchange::RouteRequest;
 use crate::model::{self, Backend, Decision, Request, Scratch, Silent, Snapshot, Upstream, UpstreamName};
+
+/// Upstreams in use that are brought up to date with each snapshot: that takes a few microseconds. More are within a second, or
+/// when they are next used.
+const AT_ONCE: usize = 1024;
 
 /// One upstream as this worker uses it.
 #[derive(Debug)]
@@ -129,22 +133,38 @@ impl View {
         self.scratch.searches_given_up()
     }
 
-    /// Forgets upstreams that are in no snapshot any more and whose servers nobody holds a lease on: a lease that
-    /// outlived them would be taken for one of the upstream that gets the slot next.
+    /// As [`View::sweep`], at once, where that is little work: then a server that is removed and added again within a second
+    /// is a new one.
+    pub fn follow(&mut self, pool: &mut Pool) {
+        if self.locals.len() <= AT_ONCE {
+            self.settle(pool);
+        }
+    }
+
+    /// Follows the snapshot in all upstreams that are in use, so that connections to servers that are gone from it are closed;
+    /// forgets upstreams that are in no snapshot any more and whose servers nobody holds a lease on: a lease that outlived
+    /// them would be taken for one of the upstream that gets the slot next.
     pub fn sweep(&mut self, pool: &mut Pool) {
         // Patterns live as long as anyone holds a snapshot that has them, which may be another worker.
         self.scratch.sweep();
+        self.settle(pool);
+    }
+
+    fn settle(&mut self, pool: &mut Pool) {
         if self.swept == self.snapshot.version {
             return;
         }
         let mut leased = false;
         for (slot, place) in (0..).zip(&mut self.locals) {
             let Some(local) = place else { continue };
-            if self.snapshot.upstream(slot).is_some() {
+            if let Some(current) = self.snapshot.upstream(slot) {
+                local.follow(current, self.snapshot.version, pool);
                 continue;
             }
             if local.balancer.leases() > 0 {
                 leased = true;
+                let name = local.balancer.upstream().name.clone();
+                local.carry(&Arc::new(Upstream { name, servers: Vec::new(), implicit: false }), pool);
             } else if let Some(local) = place.take() {
                 local.lists.into_iter().for_each(|list| pool.drop_list(list));
             }
@@ -185,10 +205,7 @@ fn renew(
     }
     match locals.get_mut(place)? {
         Some(local) => {
-            if !Arc::ptr_eq(current, local.balancer.upstream()) {
-                local.carry(current, pool);
-            }
-            local.version = snapshot.version;
+            local.follow(current, snapshot.version, pool);
         }
         vacant => {
             let lists = current.servers.iter().map(|_| pool.add_list()).collect();
@@ -200,6 +217,14 @@ fn renew(
 }
 
 impl Local {
+    /// Is what the snapshot of this version says.
+    fn follow(&mut self, current: &Arc<Upstream>, version: u64, pool: &mut Pool) {
+        if !Arc::ptr_eq(current, self.balancer.upstream()) {
+            self.carry(current, pool);
+        }
+        self.version = version;
+    }
+
     /// Follows a new definition: a server that stays keeps its counters and its idle connections.
     fn carry(&mut self, current: &Arc<Upstream>, pool: &mut Pool) {
         let mut old: Vec<Option<u32>> = self.lists.drain(..).map(Some).collect();

@@ -173,7 +173,9 @@ impl Worker {
             let version = snapshot.version;
             let former = std::sync::Arc::clone(self.ctx.view.snapshot());
             self.renumber(&former, &snapshot);
-            let old = self.ctx.view.swap(snapshot);
+            let Ctx { view, pool, .. } = &mut self.ctx;
+            let old = view.swap(snapshot);
+            view.follow(pool);
             // Of the two pointers to it the last one travels, so nothing is freed here.
             drop(former);
             self.unsent = Some(Report::Applied { worker: self.index, version, old });
@@ -213,7 +215,7 @@ impl Worker {
     pub(super) fn close(&mut self, slot: u32) {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
             self.ctx.clients.leave(conn.client);
-            answer::release(&mut conn, &mut self.ctx);
+            answer::end(&mut conn, &mut self.ctx);
             self.ctx.timers.disarm(conn.token);
             self.paused = None;
         }
@@ -245,7 +247,7 @@ impl Worker {
         let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
         self.ctx.clients.leave(conn.client);
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
-        answer::release(&mut conn, &mut self.ctx);
+        answer::end(&mut conn, &mut self.ctx);
         self.ctx.timers.disarm(conn.token);
         let Ok(stream) = conn.socket.into_std(self.poll.registry()) else { return };
         let Ok(peer) = stream.peer_addr() else { return };
@@ -322,6 +324,7 @@ impl Worker {
         self.send_stats();
         let Ctx { view, pool, .. } = &mut self.ctx;
         view.sweep(pool);
+        pool.trim(now);
         self.places.keep(&self.ctx.registry);
         let conns = &self.conns;
         self.ctx

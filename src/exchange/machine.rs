@@ -37,6 +37,8 @@ pub struct Exchange {
     pub(super) head_request: bool,
     /// Where the exchange ends on the server's connection is not certain ([`retry::unexpected_body`]).
     pub(super) blurred: bool,
+    /// The server's connection is the client's from now on ([`crate::http1::fields::binds`]).
+    pub(super) private: bool,
     /// The client was promised that its connection goes on.
     pub(super) keep: bool,
     pub(super) continued: bool,
@@ -75,6 +77,7 @@ impl Exchange {
             idempotent: false,
             head_request: false,
             blurred: false,
+            private: false,
             keep: false,
             continued: false,
             client_failed: false,
@@ -124,6 +127,12 @@ impl Exchange {
     #[must_use]
     pub fn is_stirred(&self) -> bool {
         self.stirred
+    }
+
+    /// The server's connection may know its user now, so that nobody else may use it. Asked when the exchange has finished.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.private
     }
 
     /// Where the exchange stands.
@@ -215,6 +224,7 @@ impl Exchange {
                 let method = heads.asked.head.method.of(self.request.unread());
                 (self.idempotent, self.head_request) = (retry::idempotent(method), method == b"HEAD");
                 self.blurred = !self.request.done && retry::unexpected_body(method);
+                self.private = heads.asked.head.binds;
                 self.phase = Phase::Route;
                 Step::Route
             }

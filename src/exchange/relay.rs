@@ -18,6 +18,7 @@ impl Exchange {
         let keep = request.keep_alive && request.done && !env.draining;
         request.forfeit();
         self.blurred |= heads.response.withheld;
+        self.private |= heads.response.binds;
         self.latest = None;
         self.keep = self.response.commit(heads, client, keep);
         self.phase = Phase::Relay;

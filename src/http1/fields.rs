@@ -66,6 +66,9 @@ pub enum Name {
     Trailer,
     /// `X-Forwarded-For`.
     ForwardedFor,
+    /// `WWW-Authenticate`, `Proxy-Authenticate`, `Proxy-Authorization`: as `Authorization` they pass, and may bind a connection
+    /// ([`binds`]).
+    Credentials,
     /// A field of this hop that never passes: `Keep-Alive`, `Proxy-Connection`, `HTTP2-Settings`, and `Close`, which
     /// `Connection: close` names.
     Hop,
@@ -87,8 +90,8 @@ pub fn name(name: &[u8]) -> Name {
 }
 
 /// With which letters the known names of each length begin: bit 1 is A, of either case.
-static BEGIN: [u32; 18] = {
-    let mut table = [0; 18];
+static BEGIN: [u32; 20] = {
+    let mut table = [0; 20];
     let mut names: &[(usize, &[u8])] = &[
         (2, b"t"),
         (4, b"h"),
@@ -101,8 +104,10 @@ static BEGIN: [u32; 18] = {
         (13, b"a"),
         (14, b"ch"),
         (15, b"x"),
-        (16, b"p"),
+        (16, b"pw"),
         (17, b"t"),
+        (18, b"p"),
+        (19, b"p"),
     ];
     while let [(length, letters), rest @ ..] = names {
         let mut letters = *letters;
@@ -135,7 +140,10 @@ fn known(name: &[u8]) -> Name {
         14 if is(b"http2-settings") => Name::Hop,
         15 if ends == FORWARDED_FOR => Name::ForwardedFor,
         16 if is(b"proxy-connection") => Name::Hop,
+        16 if is(b"www-authenticate") => Name::Credentials,
         17 if is(b"transfer-encoding") => Name::TransferEncoding,
+        18 if is(b"proxy-authenticate") => Name::Credentials,
+        19 if is(b"proxy-authorization") => Name::Credentials,
         _ if confusing(name) => Name::Ours,
         _ => Name::Other,
     }
@@ -192,6 +200,16 @@ pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).inspect(|_| walked())
 }
 
+/// Whether credentials, or a challenge to give them, are of a scheme that authenticates the connection and not the request:
+/// NTLM, Negotiate, and what else begins as that does (`Nego2`). Whoever uses the connection next is the same user then.
+#[must_use]
+pub fn binds(value: &[u8]) -> bool {
+    let begins = |one: &[u8], scheme: &[u8]| {
+        one.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    tokens(value).any(|one| begins(one, b"ntlm") || begins(one, b"nego"))
+}
+
 /// A step of work that a peer's bytes can make many of: tests count them, for there the bound must show.
 #[inline(always)]
 pub(super) fn walked() {
@@ -232,6 +250,9 @@ mod tests {
             ("x-forwarded-for", Name::ForwardedFor),
             ("proxy-connection", Name::Hop),
             ("transfer-encoding", Name::TransferEncoding),
+            ("www-authenticate", Name::Credentials),
+            ("proxy-authenticate", Name::Credentials),
+            ("proxy-authorization", Name::Credentials),
         ] {
             assert_eq!(name(known.as_bytes()), means, "{known}");
             assert_eq!(name(known.to_uppercase().as_bytes()), means, "{known}");
@@ -242,7 +263,8 @@ mod tests {
                 for byte in (0..=255_u8).filter(|byte| !byte.eq_ignore_ascii_case(&right)) {
                     let mut other = known.as_bytes().to_vec();
                     other[at] = byte;
-                    let confusing = right == b'-' && byte == b'_' && means != Name::Hop;
+                    let confusing =
+                        right == b'-' && byte == b'_' && !matches!(means, Name::Hop | Name::Credentials);
                     let expected = if confusing { Name::Ours } else { Name::Other };
                     assert_eq!(name(&other), expected, "{}", other.escape_ascii());
                 }
@@ -267,6 +289,23 @@ mod tests {
         assert_eq!(name(b"X_Trace_Id"), Name::Other);
         assert!(alike(b"X-User_ID", b"x_user-id") && alike(b"a", b"A"));
         assert!(!alike(b"X-User", b"X-Users") && !alike(b"X-User", b"X.User"));
+    }
+
+    #[test]
+    fn schemes_that_bind_a_connection_are_known_in_any_case_and_place() {
+        for value in [
+            "NTLM",
+            "ntlm TlRMTVNTUAAB",
+            "Negotiate",
+            "NEGOTIATE YIIx",
+            "Nego2",
+            "Basic realm=\"x\", Negotiate, NTLM",
+        ] {
+            assert!(binds(value.as_bytes()), "{value}");
+        }
+        for value in ["", "Basic TlRMTQ==", "Bearer ntlm", "Digest realm=\"NTLM\"", "nt", "X-NTLM"] {
+            assert!(!binds(value.as_bytes()), "{value}");
+        }
     }
 
     #[test]

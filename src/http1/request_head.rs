@@ -31,6 +31,8 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// It waits for `100 Continue` before it sends the body.
     pub expects_continue: bool,
+    /// Its credentials are the connection's ([`fields::binds`]).
+    pub binds: bool,
     /// The protocol that it asks to upgrade to; `h2c` is not among them.
     pub upgrade: Option<Span>,
     /// It can take trailers (`TE: trailers`).
@@ -52,6 +54,7 @@ impl Default for RequestHead {
             framing: Framing::None,
             keep_alive: false,
             expects_continue: false,
+            binds: false,
             upgrade: None,
             takes_trailers: false,
             forwarded_for: Vec::new(),
@@ -129,7 +132,7 @@ impl RequestHead {
         self.runs.clear();
         self.forwarded_for.clear();
         (self.user_agent, self.upgrade) = (None, None);
-        (self.expects_continue, self.takes_trailers) = (false, false);
+        (self.expects_continue, self.takes_trailers, self.binds) = (false, false, false);
         let (mut lines, mut said) = (Lines::new(bytes, line.end), Said::new(line.end));
         loop {
             match lines.next() {
@@ -159,6 +162,11 @@ impl RequestHead {
             Name::Authorization if said.authorized => return Err(Refusal::Repeated),
             Name::Authorization => {
                 said.authorized = true;
+                self.binds |= fields::binds(value);
+                return Ok(());
+            }
+            Name::Credentials => {
+                self.binds |= fields::binds(value);
                 return Ok(());
             }
             Name::Host if said.host.is_some() => return Err(Refusal::TwoHosts),
@@ -191,7 +199,14 @@ impl RequestHead {
         self.takes_trailers &= self.version == Version::Http11;
         if connection.names_fields {
             lines::drop_named(head, from, &mut self.runs, |name| {
-                !matches!(name, Name::Other | Name::ContentLength | Name::UserAgent | Name::Authorization)
+                !matches!(
+                    name,
+                    Name::Other
+                        | Name::ContentLength
+                        | Name::UserAgent
+                        | Name::Authorization
+                        | Name::Credentials
+                )
             });
         }
         Ok(())

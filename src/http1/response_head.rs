@@ -5,7 +5,7 @@
 
 use super::connection::ConnectionOptions;
 use super::error::Refusal;
-use super::fields::{Name, Span};
+use super::fields::{self, Name, Span};
 use super::framing::{Declared, Framing, Version};
 use super::limits;
 use super::lines::{self, Lines, Next, Run};
@@ -31,6 +31,8 @@ pub struct ResponseHead {
     pub upgrade: Option<Span>,
     /// It announced trailers.
     pub announces_trailers: bool,
+    /// It challenges the connection to authenticate itself ([`super::fields::binds`]).
+    pub binds: bool,
     /// It announced a body that is none by rule, as HEAD, 204 and 304 have none.
     pub withheld: bool,
     /// Stretches of whole lines that pass on.
@@ -48,6 +50,7 @@ impl Default for ResponseHead {
             upgrade: None,
             announces_trailers: false,
             withheld: false,
+            binds: false,
             runs: Vec::new(),
         }
     }
@@ -93,7 +96,7 @@ impl ResponseHead {
         let Some(reason) = lines::text(bytes, from) else { return Ok(None) };
         self.reason = reason;
         self.runs.clear();
-        (self.upgrade, self.announces_trailers) = (None, false);
+        (self.upgrade, self.announces_trailers, self.binds) = (None, false, false);
         let (mut declared, mut connection) = (Declared::default(), ConnectionOptions::default());
         let from = reason.end() + 2;
         let (mut lines, mut run) = (Lines::new(bytes, from), Run::new(from));
@@ -111,6 +114,7 @@ impl ResponseHead {
                 Name::Connection => connection.take(value)?,
                 Name::Upgrade => self.upgrade = Some(field.value),
                 Name::Trailer => self.announces_trailers = true,
+                Name::Credentials => self.binds |= fields::binds(value),
                 _ => {}
             }
             if !passes(field.name, status) {
@@ -154,6 +158,7 @@ fn passes(name: Name, status: u16) -> bool {
         | Name::Expect
         | Name::Trailer
         | Name::ForwardedFor
+        | Name::Credentials
         | Name::Ours => true,
     }
 }

@@ -221,9 +221,9 @@ pub(super) struct TimeoutArgs {
 /// How much of everything there may be.
 #[derive(Debug, Args)]
 pub(super) struct LimitArgs {
-    /// Idle connections kept for each server by each worker; 0 keeps none
-    #[arg(long, env = "ELB_SERVER_IDLE_MAX", value_name = "N", default_value = "64")]
-    pub(super) server_idle_max: u32,
+    /// Idle connections kept for each server by each worker at most; 0 keeps none [default: as many as were in use at once]
+    #[arg(long, env = "ELB_SERVER_IDLE_MAX", value_name = "N")]
+    pub(super) server_idle_max: Option<u32>,
 
     /// Largest request body in bytes; 0 for any
     #[arg(long, env = "ELB_MAX_BODY", value_name = "SIZE", default_value = "50m", value_parser = units::size)]

@@ -65,8 +65,9 @@ pub struct Settings {
     pub half_close_timeout: Duration,
     /// From the order to drain until what still runs is cut; zero cuts at once.
     pub drain_timeout: Duration,
-    /// Idle connections kept for each server by each worker; zero keeps none.
-    pub server_idle_max: usize,
+    /// Idle connections kept for each server by each worker at most; zero keeps none, and nothing is as many as were in use at
+    /// once in the last seconds.
+    pub server_idle_max: Option<u32>,
     /// Largest request body in bytes; `u64::MAX` for any.
     pub max_body: u64,
     /// Largest request head in bytes.
@@ -173,7 +174,7 @@ impl Settings {
             tunnel_timeout: args.timeouts.tunnel_timeout,
             half_close_timeout: args.timeouts.half_close_timeout,
             drain_timeout: args.timeouts.drain_timeout,
-            server_idle_max: usize::try_from(args.limits.server_idle_max).unwrap_or(usize::MAX),
+            server_idle_max: args.limits.server_idle_max,
             max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
             max_head: args.limits.max_head,
             max_buffers: args.limits.max_buffers,
@@ -326,6 +327,10 @@ impl Settings {
         let [head, buffers, patterns] = [self.max_head, self.max_buffers, self.max_patterns]
             .map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));
         let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
+        let idle = match self.server_idle_max {
+            None => "as many as were in use at once".to_owned(),
+            Some(most) => most.to_string(),
+        };
         let any = |most: u32| if most == 0 { "any".to_owned() } else { most.to_string() };
         let [of_client, forwarded] = [self.max_connections_per_client, self.max_forwarded].map(any);
         vec![
@@ -358,7 +363,7 @@ impl Settings {
             ),
             format!(
                 "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, idle for each server {}",
-                self.retries, self.server_idle_max
+                self.retries, idle
             ),
             format!("log level: {}", self.log_level),
         ]

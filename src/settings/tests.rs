@@ -77,7 +77,7 @@ const ROWS: &[Row] = &[
     ("--server-keepalive-timeout", "ELB_SERVER_KEEPALIVE_TIMEOUT", "7s", |s| {
         whole_seconds(s.server_keepalive_timeout)
     }),
-    ("--server-idle-max", "ELB_SERVER_IDLE_MAX", "0", |s| s.server_idle_max.to_string()),
+    ("--server-idle-max", "ELB_SERVER_IDLE_MAX", "0", |s| s.server_idle_max.unwrap().to_string()),
     ("--tunnel-timeout", "ELB_TUNNEL_TIMEOUT", "8s", |s| whole_seconds(s.tunnel_timeout)),
     ("--half-close-timeout", "ELB_HALF_CLOSE_TIMEOUT", "0s", |s| whole_seconds(s.half_close_timeout)),
     ("--drain-timeout", "ELB_DRAIN_TIMEOUT", "9s", |s| whole_seconds(s.drain_timeout)),
@@ -126,7 +126,7 @@ fn the_defaults_are_those_of_the_readme() {
     assert_eq!((s.keepalive_timeout, s.client_header_timeout), (seconds(65), seconds(60)));
     assert_eq!((s.client_body_timeout, s.client_write_timeout), (seconds(60), seconds(60)));
     assert_eq!((s.connect_timeout, s.server_timeout), (seconds(3), seconds(30)));
-    assert_eq!((s.server_keepalive_timeout, s.server_idle_max), (seconds(60), 64));
+    assert_eq!((s.server_keepalive_timeout, s.server_idle_max), (seconds(60), None));
     assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
     assert_eq!(s.half_close_timeout, seconds(5));
     assert_eq!((s.max_body, s.max_head, s.max_buffers), (50 << 20, 64 << 10, 1 << 30));

@@ -312,3 +312,47 @@ fn requests_behind_each_other_and_then_the_end_are_all_answered() {
     }
     client.ended();
 }
+
+#[test]
+fn as_many_connections_are_kept_as_were_in_use_at_once() {
+    const AT_ONCE: usize = 200;
+    let all = Arc::new(Barrier::new(AT_ONCE));
+    let server = Server::start(move |talk| {
+        while talk.request()?.is_some() {
+            all.wait();
+            talk.send(ok("a"))?;
+        }
+        Ok(())
+    });
+    let elb = alone(&[&server]).start();
+    let mut clients: Vec<_> = (0..AT_ONCE).map(|_| elb.client()).collect();
+    for _ in 0..5 {
+        for client in &mut clients {
+            client.send(get(SITE, "/"));
+        }
+        for client in &mut clients {
+            assert_eq!(client.response().text(), "a");
+        }
+    }
+    assert_eq!(server.connections(), AT_ONCE, "none was made anew");
+}
+
+#[test]
+fn idle_connections_of_a_server_that_is_removed_are_closed() {
+    let (closed, closings) = mpsc::channel();
+    let server = Server::start(move |talk| {
+        while talk.request()?.is_some() {
+            talk.send(ok("a"))?;
+        }
+        closed.send(()).expect("a test that listens");
+        Ok(())
+    });
+    let other = Server::named("other");
+    let elb = alone(&[&server, &other]).start();
+    let mut client = elb.client();
+    for _ in 0..2 {
+        client.ask(get(SITE, "/"));
+    }
+    elb.admin().put("upstream", &json!({"up": rules::upstream(&[&other], "")}));
+    closings.recv_timeout(PATIENCE).expect("the idle connection to be closed, although nobody asks");
+}

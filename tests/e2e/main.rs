@@ -39,6 +39,7 @@ mod loops;
 mod paths;
 mod patterns;
 mod ports;
+mod private;
 mod proxy;
 mod refusals;
 mod resources;

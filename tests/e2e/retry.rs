@@ -187,3 +187,24 @@ fn a_change_of_an_upstream_forgets_its_failures() {
     assert!((0..4).all(|_| client.ask(get(SITE, "/")).text() == "good"));
     assert_eq!(mute.connections(), 2);
 }
+
+#[test]
+fn a_server_that_was_removed_comes_back_as_a_new_one() {
+    let (mute, good) = (mute(), Server::named("good"));
+    let both = json!({"up": rules::upstream(&[&mute, &good], "fail_timeout=1h")});
+    let elb = elb(both["up"].clone());
+    let mut client = elb.client();
+    let mut asked = || {
+        assert!((0..4).all(|_| client.ask(get(SITE, "/")).text() == "good"));
+        mute.connections()
+    };
+    assert_eq!(asked(), 1);
+    elb.admin().put("upstream", &json!({"up": rules::upstream(&[&good], "fail_timeout=1h")}));
+    elb.admin().put("upstream", &both);
+    assert_eq!(asked(), 2, "out of the upstream and in again");
+    elb.admin().delete("upstream", &json!(["up"]));
+    elb.admin().put("upstream", &both);
+    assert_eq!(asked(), 3, "with the upstream");
+    elb.admin().put("upstream", &both);
+    assert_eq!(asked(), 3, "one that stays is known");
+}

@@ -89,7 +89,7 @@ def elb(binary, config, origin, port, folder, on, workers):
     return (
         binary, "--listen", f"127.0.0.1:{port}", "--workers", workers,
         "--cpus", ",".join(str(core) for core in sorted(on)[:workers]),
-        "--store", f"file:{store}", "--log-level", "warn", "--server-idle-max", IDLE, "--keepalive-timeout", "10m",
+        "--store", f"file:{store}", "--log-level", "warn", "--keepalive-timeout", "10m",
     )
 
 
