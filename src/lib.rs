@@ -50,7 +50,8 @@
 //! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`). A
 //!    side without room is not read: that is the backpressure, in both directions. A side that fills its window at once is
 //!    lent a larger one (`exchange::windows`).
-//! 9. `exchange::finish` says who may be used again. The server connection returns to the pool, windows to the stock.
+//! 9. `exchange::finish` says who may be used again, and what the exchange says about its server. The server connection returns
+//!    to the pool, or stays with its client if it knows its user now; windows return to the stock.
 //!
 //! # The life of a change
 //!
@@ -74,6 +75,8 @@
 //! | a limit on a peer | `http1/limits.rs` | |
 //! | a reason for a refusal, its status | `http1/error.rs` | its word in `stats/reasons.rs` |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
+//! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
+//! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
 //! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |

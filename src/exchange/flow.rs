@@ -123,8 +123,8 @@ impl Exchange {
                 self.response.sent(n);
             }
             Side::Server => {
-                // Whoever waits for an answer does nothing about a request that has left; whoever passes bytes does.
-                self.stirred |= self.phase != Phase::Await;
+                // Whoever waits for an answer does nothing about a request that has left; whoever passes bytes does, or waits to.
+                self.stirred |= self.phase != Phase::Await || self.switching;
                 self.request.sent(n);
                 if !self.idempotent {
                     // It will not be sent twice, so its window serves the next request sooner.

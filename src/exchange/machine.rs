@@ -255,7 +255,7 @@ impl Exchange {
             self.drop = Some(Sign::Nothing);
             return self.refuse(env, refusal);
         }
-        if self.switching && !self.request.done {
+        if self.switching && !self.request.is_through() {
             return self.hold(env);
         }
         // A server that speaks before it was asked answers something else: on a connection from the pool, an earlier
@@ -288,7 +288,7 @@ impl Exchange {
         match heads.response.status {
             101 => {
                 if self.request.asked_for(self.response.protocol(heads)) {
-                    if !self.request.done {
+                    if !self.request.is_through() {
                         self.switching = true;
                         self.scan.reset();
                         return self.hold(env);
@@ -331,7 +331,7 @@ impl Exchange {
     fn hold(&mut self, env: &Env) -> Step {
         if self.response.ended || self.server_failed {
             self.failed_attempt(env, Failure::Broken { invalid: true });
-        } else if self.request.ended {
+        } else if self.request.ended && !self.request.done {
             self.because("request-cut");
             return self.close(Sign::Nothing);
         }

@@ -209,6 +209,11 @@ impl RequestHalf {
             || (self.out_sent == self.out.len() && self.window.as_ref().is_none_or(Buf::is_flushed))
     }
 
+    /// All of it was read and has left, so that what comes next may be something else.
+    pub(super) fn is_through(&self) -> bool {
+        self.done && self.is_flushed()
+    }
+
     /// The first `n` bytes of [`RequestHalf::slices`] have left.
     pub(super) fn sent(&mut self, n: usize) {
         self.begun = true;

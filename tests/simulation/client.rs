@@ -71,7 +71,7 @@ impl Client {
         }
         let last = requests.len();
         match chance.below(if fair { 4 } else { 8 }) {
-            0 => requests.push(request::upgrade(last, ruled, chance)),
+            0 => requests.push(request::upgrade(last, weight, ruled, chance)),
             4 => requests.push(request::broken_head(chance)),
             5 => requests.push(request::broken_body(last, weight, ruled, chance)),
             _ => {}

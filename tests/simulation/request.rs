@@ -38,6 +38,10 @@ pub(crate) struct Request {
     pub(crate) expects: bool,
     pub(crate) closes: bool,
     pub(crate) denied: bool,
+    /// It has a body, be it an empty one in chunks.
+    pub(crate) bodied: bool,
+    /// Its credentials are the connection's.
+    pub(crate) private: bool,
     pub(crate) fault: Fault,
 }
 
@@ -45,6 +49,11 @@ impl Request {
     /// To send it twice is to send it once.
     pub(crate) fn repeatable(&self) -> bool {
         self.method != "POST"
+    }
+
+    /// A server may take its body for another request.
+    pub(crate) fn puzzles(&self) -> bool {
+        self.bodied && matches!(self.method, "GET" | "HEAD" | "DELETE" | "OPTIONS")
     }
 }
 
@@ -58,9 +67,10 @@ enum Frame {
 
 /// Request number `id`. `weight` is about how long a body may be; `ruled` says that a rule replaces a field.
 pub(crate) fn valid(id: usize, weight: usize, ruled: bool, chance: &mut Chance) -> Request {
-    let method = chance.pick(&["GET", "GET", "GET", "HEAD", "POST", "POST", "PUT"]);
+    let method =
+        chance.pick(&["GET", "GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "OPTIONS"]);
     let old = chance.one_in(6);
-    let with_body = matches!(method, "POST" | "PUT");
+    let with_body = matches!(method, "POST" | "PUT") || chance.one_in(8);
     let frame = match (with_body, old) {
         (false, _) => Frame::None,
         (true, true) => Frame::Length,
@@ -78,6 +88,8 @@ pub(crate) fn valid(id: usize, weight: usize, ruled: bool, chance: &mut Chance) 
         expects: with_body && !old && chance.one_in(3),
         closes: chance.one_in(8),
         denied: chance.one_in(12),
+        bodied: false,
+        private: chance.one_in(8),
         fault: Fault::None,
         body,
     };
@@ -85,13 +97,14 @@ pub(crate) fn valid(id: usize, weight: usize, ruled: bool, chance: &mut Chance) 
     request
 }
 
-/// A GET that asks for the protocol `sim`.
-pub(crate) fn upgrade(id: usize, ruled: bool, chance: &mut Chance) -> Request {
+/// A GET that asks for the protocol `sim`, sometimes with a body that must be through before.
+pub(crate) fn upgrade(id: usize, weight: usize, ruled: bool, chance: &mut Chance) -> Request {
     let mut request = valid(id, 0, ruled, chance);
     (request.method, request.old, request.upgrade, request.expects) = ("GET", false, true, false);
     (request.closes, request.denied) = (false, false);
-    request.body.clear();
-    write(&mut request, id, Frame::None, ruled, chance);
+    let frame = chance.pick(&[Frame::None, Frame::Length, Frame::Chunks]);
+    request.body = if frame == Frame::None { Vec::new() } else { content(weight, chance) };
+    write(&mut request, id, frame, ruled, chance);
     request
 }
 
@@ -130,6 +143,8 @@ pub(crate) fn broken_head(chance: &mut Chance) -> Request {
         expects: false,
         closes: true,
         denied: false,
+        bodied: false,
+        private: false,
         fault: Fault::Head(status),
     }
 }
@@ -204,6 +219,7 @@ fn write(request: &mut Request, id: usize, frame: Frame, ruled: bool, chance: &m
          REMOTE-HOST: {PEER}\r\n{kept}\r\n",
         request.method
     );
+    request.bodied = frame == Frame::Chunks || (frame == Frame::Length && !request.body.is_empty());
     request.head = wire.len();
     (request.wire, request.onward) = (wire.into_bytes(), onward.into_bytes());
     let (body, plain, last) = match frame {
@@ -237,6 +253,12 @@ fn fields(request: &Request, frame: Frame, chance: &mut Chance) -> Vec<(String, 
     };
     add(chance.one_in(2), "X-Tag: one", true);
     add(chance.one_in(3), "Cookie: a=b; c=d", true);
+    add(
+        request.private,
+        chance.pick(&["Authorization: NTLM TlRM", "proxy-authorization: negotiate x"]),
+        true,
+    );
+    add(!request.private && chance.one_in(8), "Authorization: Basic TlRM", true);
     add(chance.one_in(8), &format!("X-Long: {}", "z".repeat(chance.below(3000))), true);
     add(chance.one_in(4), "X-Forwarded-For: 10.0.0.9", false);
     add(chance.one_in(4), "X-Forwarded-For: 10.0.0.8, 10.0.0.7", false);

@@ -32,6 +32,10 @@ pub(crate) struct Response {
     /// Trailers that reach a client, if it can take them.
     pub(crate) trailers: String,
     pub(crate) announced: bool,
+    /// A body is announced, be there one or not.
+    pub(crate) promises: bool,
+    /// It challenges the connection to authenticate itself.
+    pub(crate) challenges: bool,
     /// Where the line of the last chunk begins.
     last_chunk: Option<usize>,
     /// The final head is one that may be passed on.
@@ -126,15 +130,22 @@ pub(crate) fn good(
         body: Vec::new(),
         trailers: String::new(),
         announced: false,
+        promises: false,
+        challenges: false,
         last_chunk: None,
         sound: true,
         keeps: true,
         given: 0,
         closed: false,
     };
-    while chance.one_in(6) {
-        let interim = chance.pick(&[100, 102, 103, 199]);
-        response.wire.extend(format!("HTTP/1.1 {interim} Wait\r\nX-Interim: {id}\r\n\r\n").as_bytes());
+    let mut interim = 0;
+    while interim < 60 && chance.one_in(if interim == 0 { 6 } else { 2 }) {
+        let status = chance.pick(&[100, 102, 103, 199]);
+        let times = chance.pick(&[1, 1, 1, 20]);
+        response
+            .wire
+            .extend(format!("HTTP/1.1 {status} Wait\r\nX-Interim: {id}\r\n\r\n").repeat(times).as_bytes());
+        interim += times;
     }
     if request.upgrade && chance.one_in(2) {
         switch(&mut response, number, chance.content(weight));
@@ -167,6 +178,8 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
     let by_close = !chunks && chance.one_in(3);
     response.keeps = !by_close && !chance.one_in(6);
     response.announced = chunks && chance.one_in(3);
+    response.promises = chunks || (!by_close && length > 0);
+    response.challenges = chance.one_in(8);
     let mut lines = vec![
         (format!("X-Answer: {number}"), true),
         ("Server: sim/1".to_owned(), true),
@@ -184,6 +197,12 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
     add(!response.keeps, "Connection: close", false);
     add(response.keeps && old, "Connection: keep-alive", false);
     add(chance.one_in(4), "Keep-Alive: timeout=3", false);
+    add(
+        response.challenges,
+        chance.pick(&["WWW-Authenticate: Negotiate", "Proxy-Authenticate: x, ntlm"]),
+        true,
+    );
+    add(!response.challenges && chance.one_in(8), "WWW-Authenticate: Basic realm=\"x\"", true);
     if chance.one_in(4) {
         add(true, "Connection: x-drop", false);
         add(true, "X-Drop: 1", false);
@@ -258,7 +277,7 @@ pub(crate) fn spoil(response: &mut Response, request: &Request, chance: &mut Cha
         }
         (4, ..) => {
             let hints = format!("HTTP/1.1 103 Hints\r\nX-Interim: {}\r\n\r\n", response.request);
-            response.wire = [hints.repeat(65).into_bytes(), std::mem::take(&mut response.wire)].concat();
+            response.wire = [hints.repeat(200).into_bytes(), std::mem::take(&mut response.wire)].concat();
             (response.whole, response.sound, response.keeps) = (never, false, false);
         }
         _ => {}

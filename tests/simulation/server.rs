@@ -165,6 +165,9 @@ impl Server {
         assert!(whole, "pooled in the middle of a request");
         assert!(response.keeps && response.is_complete(), "pooled before the end of a response");
         assert_eq!(response.given, response.whole, "pooled with bytes behind the response");
+        assert!(!request.puzzles(), "pooled after a body that the server may have taken for a request");
+        let bodiless = request.method == "HEAD" || matches!(response.status, 204 | 304);
+        assert!(!(bodiless && response.promises), "pooled before a body that the server may still send");
         let quiet =
             self.sent == response.wire.len() && self.outbound.is_empty() && !self.ended && !self.reset;
         (self.request, self.plan) = (None, None);
@@ -178,7 +181,11 @@ impl Server {
             if response.keeps || response.ends == Ends::Switched { After::Stay } else { After::Close };
         self.plan = Some(Plan {
             response: number,
-            begins: Begins::Asked,
+            begins: match response.ends {
+                // A switch before the request's body is through is no fault of the server's: the client asked for it.
+                Ends::Switched => chance.pick(&[Begins::Asked, Begins::Early]),
+                _ => Begins::Asked,
+            },
             until: response.wire.len(),
             after,
             pause: (chance.below(response.wire.len() + 1), chance.pick(&[0, 0, 700])),

@@ -219,6 +219,7 @@ impl World {
                 }
                 Step::Drop { sign } => {
                     assert!(!blames(sign) || !self.fair || self.setbacks > 0, "a good server is blamed");
+                    self.said(sign);
                     (self.server, self.connecting) = (None, None);
                 }
                 Step::Shutdown(Side::Client) => self.client_told = true,
@@ -235,12 +236,38 @@ impl World {
                 }
                 Step::Close { reset, sign } => {
                     assert!(!blames(sign) || !self.fair, "a good server is blamed");
+                    self.said(sign);
                     self.end(if reset { Closing::Reset } else { Closing::Orderly });
                     return false;
                 }
             }
         }
         panic!("it takes step after step and never waits");
+    }
+
+    /// What ELB says about the server whose connection it lets go must be true of it.
+    fn said(&mut self, sign: Sign) {
+        let Some(server) = &self.server else { return };
+        let plan = server.plan.as_ref().filter(|_| self.connecting.is_none());
+        let response = plan.map(|plan| &self.responses[plan.response]);
+        match sign {
+            Sign::Nothing => {
+                let bad =
+                    self.fresh && response.is_some_and(|response| !response.sound && response.given > 0);
+                self.unacceptable += u32::from(bad);
+            }
+            Sign::Good => {
+                assert!(response.is_some_and(|response| response.sound), "it has not answered well")
+            }
+            Sign::Doubt => {
+                let status = response.map_or(0, |response| response.status);
+                assert!(self.late || matches!(status, 500 | 504), "a doubt about {status} in time");
+            }
+            Sign::Fault => {
+                let silent = self.fresh && (server.ended || server.reset);
+                assert!(self.unconnected || self.connecting.is_some() || silent, "a fault that is none");
+            }
+        }
     }
 
     fn route(&mut self) {
@@ -264,6 +291,17 @@ impl World {
         assert!(self.server.is_none() && self.connecting.is_none(), "the former connection is still there");
         let current = self.current();
         let repeatable = self.client.requests[current].repeatable();
+        assert!(self.unacceptable < 2, "a third server is asked for what cannot be accepted");
+        (self.unconnected, self.late, self.fresh) = (false, false, true);
+        if !same
+            && self.touched[current].is_empty()
+            && let Some(mut server) = self.own.take()
+        {
+            server.lent(current);
+            self.note(|| format!("connection {} is the client's own", server.number));
+            (self.server, self.fresh) = (Some(server), false);
+            return self.ask(|exchange, env| exchange.connected(env, true));
+        }
         if !same && !self.pool.is_empty() && !self.chance.one_in(4) {
             let mut server = self.pool.swap_remove(0);
             server.lent(current);
@@ -271,13 +309,14 @@ impl World {
                 server.ended = true; // As it was lent.
             }
             self.note(|| format!("connection {} from the pool", server.number));
-            self.server = Some(server);
+            (self.server, self.fresh) = (Some(server), false);
             return self.ask(|exchange, env| exchange.connected(env, true));
         }
         let odds = if self.fair { 3 + 100 * self.setbacks as usize } else { 6 };
         let refused =
             if self.fair { self.setbacks < 2 && self.chance.one_in(odds) } else { self.chance.one_in(odds) };
         self.setbacks += u32::from(refused);
+        self.unconnected = refused;
         if !self.fair && self.chance.one_in(16) {
             let why = NoServer::NoneLeft { status: 503, reason: "no-ports" };
             return self.ask(|exchange, env| exchange.refused(env, why));
@@ -302,15 +341,23 @@ impl World {
             && fate.keep_server
             && let (Some(id), Some(plan)) = (server.request, &server.plan)
         {
-            let response = &self.responses[plan.response];
+            let (request, response) = (&self.client.requests[id], &self.responses[plan.response]);
             assert_ne!(response.ends, Ends::Switched);
-            if server.rests(&self.client.requests[id], response) {
-                self.pool.push(server);
+            let private = self.exchange.is_private();
+            assert_eq!(private, request.private || response.challenges, "whose connection it is");
+            if server.rests(request, response) {
+                if private || self.known == Some(server.number) {
+                    // Whoever uses it next would be taken for this client.
+                    self.known = Some(server.number);
+                    self.own = Some(server);
+                } else {
+                    self.pool.push(server);
+                }
             }
         }
         self.answered += 1;
         self.marks.push(self.client.got.len());
-        (self.setbacks, self.routed, self.connecting) = (0, false, None);
+        (self.setbacks, self.routed, self.connecting, self.unacceptable) = (0, false, None, 0);
         if !fate.keep_client {
             return self.end(Closing::Orderly);
         }

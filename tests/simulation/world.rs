@@ -59,6 +59,17 @@ pub(crate) struct World {
     /// The server connection is established at that time, or fails.
     pub(crate) connecting: Option<(u64, bool)>,
     pub(crate) pool: Vec<Server>,
+    /// The connection that is the client's own, and its number, also while it is in use.
+    pub(crate) own: Option<Server>,
+    pub(crate) known: Option<usize>,
+    /// The server connection was made for this attempt.
+    pub(crate) fresh: bool,
+    /// It was not to be had.
+    pub(crate) unconnected: bool,
+    /// The deadline has passed in this attempt.
+    pub(crate) late: bool,
+    /// Answers to this request that could not be accepted.
+    pub(crate) unacceptable: u32,
     pub(crate) responses: Vec<Response>,
     /// Requests that were answered to the end.
     pub(crate) answered: usize,
@@ -143,6 +154,12 @@ impl World {
             server: None,
             connecting: None,
             pool: Vec::new(),
+            own: None,
+            known: None,
+            fresh: false,
+            unconnected: false,
+            late: false,
+            unacceptable: 0,
             responses: Vec::new(),
             answered: 0,
             marks: Vec::new(),
@@ -279,7 +296,9 @@ impl World {
             return;
         }
         self.expirations += 1;
+        self.late = true;
         let phase = self.exchange.phase();
+        self.unconnected |= matches!(phase, Phase::Connect { .. });
         self.note(|| format!("the deadline passes in {phase:?}"));
         let call = if self.starved { Exchange::starved } else { Exchange::expired };
         if let Step::Close { reset, .. } = self.ask(call) {
