@@ -213,8 +213,8 @@ impl Balancer {
     }
 
     /// Exchanges under way on a server.
-    #[must_use]
-    pub fn conns(&self, index: usize) -> u32 {
+    #[cfg(test)]
+    pub(super) fn conns(&self, index: usize) -> u32 {
         self.peers.get(index).map_or(0, |peer| peer.conns)
     }
 

@@ -70,12 +70,6 @@ enum Place {
     TooLong,
 }
 
-/// Does the head alone say that the body is longer than `max`? Then it can be refused before a byte of it is read.
-#[must_use]
-pub fn exceeds(framing: &Framing, max: u64) -> bool {
-    matches!(framing, Framing::Length(length) if *length > max)
-}
-
 impl Body {
     /// A body of which nothing was read yet. `max` bounds its content, `u64::MAX` being no bound; a length above it is
     /// refused by the first [`Body::next`].
