@@ -47,7 +47,7 @@ pub struct Gauges {
     pub exchanges: usize,
     /// Connections that wait for a window.
     pub starved: usize,
-    /// Bytes of the windows that are lent.
+    /// Bytes of the windows that are lent, and of what is held beside them.
     pub window_bytes: usize,
     /// Connections to servers, idle ones included.
     pub servers: usize,

@@ -175,6 +175,7 @@ impl Worker {
             deadline,
             alarm: Alarm::default(),
             own: None,
+            charged: 0,
             active: None,
         });
         self.pump(slot);

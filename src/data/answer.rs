@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::conn::{Active, Conn, PeerText};
+use super::conn::{Active, Conn, PeerText, charge};
 use super::ctx::Ctx;
 use super::door;
 use super::view::Routed;
@@ -295,6 +295,7 @@ pub fn release(conn: &mut Conn, ctx: &mut Ctx) {
             ctx.buffers.give(window);
         }
     }
+    charge(&mut conn.charged, 0, &mut ctx.buffers);
     ctx.close(active);
 }
 

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::balancer::{Lease, Tried};
+use super::buffers::Buffers;
 use super::clients::Client;
 use super::socket::Socket;
 use super::timers::Alarm;
@@ -116,8 +117,27 @@ pub struct Conn {
     /// The server connection that knows this client as its user and is nobody else's, as a slot of the pool. It rests here
     /// between two requests.
     pub own: Option<u32>,
+    /// What the request under way held beside its windows when that was last told to the stock.
+    pub charged: u32,
     /// The request under way.
     pub active: Option<Box<Active>>,
+}
+
+impl Conn {
+    /// Bytes of windows, and of what is held beside them.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.active.as_ref().map_or(0, |active| active.exchange.held()) + self.charged as usize
+    }
+}
+
+/// Tells the stock what a request under way holds beside its windows, if that has changed.
+#[inline]
+pub fn charge(charged: &mut u32, held: u32, buffers: &mut Buffers) {
+    if held != *charged {
+        buffers.charge(*charged as usize, held as usize);
+        *charged = held;
+    }
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Worker {
             }
             let Some(active) = &conn.active else { continue };
             exchanges += 1;
-            windows += active.exchange.held();
+            windows += conn.held();
             leases += u64::from(active.lease.is_some());
             lent += usize::from(active.server.is_some());
             check_loans(conn, active, &self.ctx);

@@ -17,6 +17,7 @@ mod outages;
 pub mod places;
 pub mod pool;
 pub mod pump;
+mod relief;
 mod rounds;
 pub mod socket;
 mod spawn;

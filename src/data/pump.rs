@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::answer::{self, Driven, exhausted};
 use super::buffers::Buffers;
-use super::conn::{Active, Conn};
+use super::conn::{Active, Conn, charge};
 use super::ctx::Ctx;
 use super::socket::{Flow, Socket};
-use crate::exchange::{Need, NoServer, Side};
+use crate::exchange::{Need, NoServer, SMALL_WINDOW, Side};
 use crate::http1::buf::Buf;
 
 /// Bytes that one connection may read in one turn, so that a bulk transfer does not keep the others waiting: a few of
@@ -282,6 +282,13 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
             if let Some(window) = active.exchange.reclaim(side) {
                 ctx.buffers.give(window);
             }
+        }
+        charge(&mut conn.charged, active.exchange.outside(), &mut ctx.buffers);
+        if active.exchange.is_slow_head()
+            && pumped == Pumped::Rest
+            && let Some(small) = ctx.buffers.take(SMALL_WINDOW)
+        {
+            lend(active, Side::Client, small, ctx);
         }
         if active.starved && !std::mem::replace(&mut conn.starved, true) {
             // Who holds a window already comes first: what it waits for may free both.

@@ -137,6 +137,7 @@ pub(super) fn build(
         flush_at: now,
         drain: None,
         stopped: false,
+        relieved: None,
         unsent: None,
     })
 }

@@ -90,7 +90,10 @@ pub(super) fn is_closed(client: &mut TcpStream) -> bool {
 /// What a client is told, up to the end of one answer.
 pub(super) fn answer(client: &mut TcpStream) -> String {
     let (mut said, mut byte) = (Vec::new(), [0]);
-    while !said.ends_with(b"no-domain\n") && client.read(&mut byte).unwrap() > 0 {
+    while !said.ends_with(b"no-domain\n")
+        && !said.ends_with(b"no-buffers\n")
+        && client.read(&mut byte).unwrap() > 0
+    {
         said.push(byte[0]);
     }
     String::from_utf8(said).unwrap()

@@ -53,6 +53,8 @@ pub struct Worker {
     /// Everything is cut then.
     pub(super) drain: Option<Instant>,
     pub(super) stopped: bool,
+    /// Nobody is asked before then to give anything back.
+    pub(super) relieved: Option<Instant>,
     /// What there was no room for in the channel to control.
     pub(super) unsent: Option<Report>,
 }
@@ -100,6 +102,7 @@ impl Worker {
         self.pump_all(queue);
         queue.clear();
         self.expire();
+        self.relieve();
         self.feed_starved();
         self.flush();
         Ok(())
@@ -118,6 +121,9 @@ impl Worker {
         let mut timeout = until(self.flush_at);
         if let Some(next) = self.ctx.timers.next(now) {
             timeout = timeout.min(next);
+        }
+        if let Some(relief) = self.until_relief() {
+            timeout = timeout.min(relief);
         }
         if let Some(paused) = self.paused {
             timeout = timeout.min(until(paused));
@@ -299,16 +305,20 @@ impl Worker {
             true => active.exchange.starved(&self.ctx.env),
             false => active.exchange.expired(&self.ctx.env),
         };
-        match step {
-            Step::Close { reset, sign } => {
-                if reset {
-                    conn.socket.reset_on_close();
-                }
-                answer::leave(active, sign, &mut self.ctx);
-                self.close(token.slot);
-            }
-            _ => self.pump(token.slot),
+        self.ended_by(token, step);
+    }
+
+    /// Does what an exchange asks for whose time is over.
+    pub(super) fn ended_by(&mut self, token: Token, step: Step) {
+        let Step::Close { reset, sign } = step else { return self.pump(token.slot) };
+        let Some(conn) = self.conns.get_mut(token.slot as usize) else { return };
+        if reset {
+            conn.socket.reset_on_close();
         }
+        if let Some(active) = &mut conn.active {
+            answer::leave(active, sign, &mut self.ctx);
+        }
+        self.close(token.slot);
     }
 
     fn flush(&mut self) {

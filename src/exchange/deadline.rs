@@ -222,6 +222,27 @@ impl Exchange {
         Step::Wait
     }
 
+    /// Since when a peer has taken nothing of what waits for it, if that is what is waited for.
+    #[must_use]
+    pub fn stalled_since(&self, env: &Env) -> Option<Instant> {
+        let time = match self.awaited() {
+            Awaited::Reader => env.policy.client_write_timeout,
+            Awaited::Taker => env.policy.server_timeout,
+            _ => return None,
+        };
+        self.deadline.checked_sub(time)
+    }
+
+    /// Windows are short, and this exchange has been slow: it gives its own back.
+    pub fn let_go(&mut self, env: &Env) -> Step {
+        if matches!(self.phase, Phase::Head | Phase::Await) {
+            return self.starved(env);
+        }
+        self.because("no-buffers");
+        self.phase = Phase::Over;
+        Step::Close { reset: true, sign: Sign::Nothing }
+    }
+
     /// The server has all that has come of the request, and the client owes the rest.
     fn owes_body(&self) -> bool {
         !self.request.done && !self.request.abandoned && self.request.is_flushed()

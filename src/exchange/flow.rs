@@ -121,6 +121,7 @@ impl Exchange {
             Side::Client => {
                 self.stirred = true;
                 self.response.sent(n);
+                self.shed();
             }
             Side::Server => {
                 // Whoever waits for an answer does nothing about a request that has left; whoever passes bytes does, or waits to.

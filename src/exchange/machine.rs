@@ -296,6 +296,7 @@ impl Exchange {
                     self.response.switch(heads);
                     self.latest = None;
                     self.request.forfeit();
+                    self.request.forget_protocols();
                     self.phase = Phase::Tunnel { told_server: false, told_client: false };
                     return self.tunnel();
                 }

@@ -20,4 +20,4 @@ mod windows;
 pub use heads::Heads;
 pub use machine::Exchange;
 pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Sign, Step};
-pub use windows::{BULK_WINDOW, FIRST_WINDOW, Need};
+pub use windows::{BULK_WINDOW, FIRST_WINDOW, Need, SMALL_WINDOW};

@@ -6,7 +6,7 @@
 use super::heads::{Asked, Heads};
 use super::phase::{Forward, Policy};
 use super::sift::{Keeps, sift};
-use super::windows::{Bulk, FIRST_WINDOW};
+use super::windows::{Bulk, KEPT_HEAD};
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
@@ -80,7 +80,7 @@ impl RequestHalf {
             window.release();
         }
         self.out.clear();
-        self.out.shrink_to(FIRST_WINDOW);
+        self.out.shrink_to(KEPT_HEAD);
         (self.out_sent, self.bulk) = (0, Bulk::default());
         (self.done, self.kept, self.begun, self.abandoned) = (false, true, false, false);
     }
@@ -192,6 +192,26 @@ impl RequestHalf {
         if let Some(window) = &mut self.window {
             window.release();
         }
+        self.shed();
+    }
+
+    /// Bytes held beside the window.
+    #[inline]
+    pub(super) fn outside(&self) -> usize {
+        self.out.capacity() + self.protocols.len()
+    }
+
+    /// Frees a large head that has left and will not leave again.
+    #[inline]
+    fn shed(&mut self) {
+        if self.out.capacity() > KEPT_HEAD && (self.abandoned || self.out_sent == self.out.len()) {
+            (self.out, self.out_sent) = (Vec::new(), 0);
+        }
+    }
+
+    /// The protocol was switched: what else was asked for is of no use.
+    pub(super) fn forget_protocols(&mut self) {
+        self.protocols = Box::default();
     }
 
     /// What should leave, in order.
@@ -225,6 +245,9 @@ impl RequestHalf {
                 window.release();
             }
         }
+        if !self.kept {
+            self.shed();
+        }
     }
 
     /// Everything is to be sent once more, to another connection.
@@ -249,6 +272,7 @@ impl RequestHalf {
 
     pub(super) fn forget_judged(&mut self) {
         self.kept = false;
+        self.shed();
         if let Some(window) = &mut self.window {
             let pending = window.pending().len();
             window.sent(pending);

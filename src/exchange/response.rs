@@ -7,7 +7,7 @@ use super::heads::Heads;
 use super::request::HEAD;
 use super::sift::{Keeps, sift};
 use super::tail::{End, Tail};
-use super::windows::{Bulk, FIRST_WINDOW};
+use super::windows::{Bulk, KEPT_HEAD};
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
@@ -99,7 +99,7 @@ impl ResponseHalf {
     pub(super) fn reset(&mut self) {
         self.restart();
         self.out.clear();
-        self.out.shrink_to(FIRST_WINDOW);
+        self.out.shrink_to(KEPT_HEAD);
         (self.out_sent, self.tail, self.interim, self.interim_bytes) = (0, Tail::new(End::Own), 0, 0);
         (self.until_close, self.wrapped, self.status, self.joined) = (false, false, 0, false);
     }

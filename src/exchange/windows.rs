@@ -3,15 +3,21 @@
 //! It owns no window longer than there are bytes in it; the stock they come from is the shell's. Next: `flow`.
 
 use super::machine::Exchange;
-use super::phase::Side;
+use super::phase::{Phase, Side};
+use super::request::HEAD;
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 
+/// The window that a head is kept in whose end does not come: what it holds is all that a slow sender is worth.
+pub const SMALL_WINDOW: usize = 4 * 1024;
 /// The window that every exchange begins with: a body of 16 KiB and its head come in one read.
 pub const FIRST_WINDOW: usize = 32 * 1024;
 /// The window that bulk bodies get. What it holds leaves in one segment where packets may be as large, so that it wakes the
 /// peer once: 64 KiB cost a tenth less than 32, and 128, 256 and 1,024 more than either.
 pub const BULK_WINDOW: usize = 64 * 1024;
+
+/// Room for a head that leaves which an exchange keeps when it has no use for it; what is above that is freed.
+pub(super) const KEPT_HEAD: usize = 4 * 1024;
 
 /// How many bytes the next window of a side should be able to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +68,10 @@ impl Exchange {
             Side::Server => (&self.response.window, self.response.bulk.expects(&self.response.body)),
         };
         match window {
+            // More of a head that was slow: it gets what others get, as long as there is plenty.
+            Some(window) if window.capacity() == SMALL_WINDOW => {
+                Need { least: if window.is_full() { SMALL_WINDOW + 1 } else { 0 }, useful: FIRST_WINDOW }
+            }
             Some(window) if window.is_full() => Need::exactly(window.capacity() + 1),
             // Whoever has not sent what it holds has no use for more.
             Some(window) if window.is_empty() && window.capacity() < expected => {
@@ -77,6 +87,36 @@ impl Exchange {
     pub fn held(&self) -> usize {
         let windows = [&self.request.window, &self.response.window];
         windows.into_iter().flatten().map(Buf::capacity).sum()
+    }
+
+    /// Bytes that are held beside the windows, and count like them: heads that leave, and what was asked for in them. What
+    /// every exchange has from the beginning does not.
+    #[inline]
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation)] // Heads are bounded far below that.
+    pub fn outside(&self) -> u32 {
+        (self.request.outside() + self.response.out.capacity()).saturating_sub(2 * HEAD) as u32
+    }
+
+    /// Frees large heads that have left to the client: interim ones that it did not read for long, most of all.
+    #[inline]
+    pub(super) fn shed(&mut self) {
+        if self.response.out.capacity() > KEPT_HEAD {
+            self.response.drop_sent_out();
+            if self.response.out.is_empty() {
+                self.response.out = Vec::new();
+            }
+        }
+    }
+
+    /// Whether this is the beginning of a head, in a window that is much too large for it.
+    #[inline]
+    #[must_use]
+    pub fn is_slow_head(&self) -> bool {
+        self.phase == Phase::Head
+            && self.request.window.as_ref().is_some_and(|window| {
+                window.capacity() > SMALL_WINDOW && window.all().len() <= SMALL_WINDOW / 2
+            })
     }
 
     /// Whether a window is lent to this exchange.
@@ -107,7 +147,9 @@ impl Exchange {
 
     /// Gives up what is kept of the request for another try, as windows are short; `true` when there was anything.
     pub fn forgo_replay(&mut self) -> bool {
-        let keeps = self.request.kept && self.request.begun && self.request.window.is_some();
+        let keeps = self.request.kept
+            && self.request.begun
+            && (self.request.window.is_some() || self.request.outside() > HEAD);
         if keeps {
             self.request.forfeit();
         }

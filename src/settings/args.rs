@@ -237,7 +237,8 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "ELB_MAX_PATTERNS", value_name = "SIZE", default_value = "256m", value_parser = mebibytes)]
     pub(super) max_patterns: usize,
 
-    /// Buffers of each worker in bytes, from 1m; when they are used up, reading waits
+    /// Buffers of each worker in bytes, from 1m; from half of them on second tries are given up and slow heads refused, and
+    /// when all are used, reading waits
     #[arg(long, env = "ELB_MAX_BUFFERS", value_name = "SIZE", default_value = "1g", value_parser = mebibytes)]
     pub(super) max_buffers: usize,
 

@@ -46,6 +46,7 @@ mod resources;
 mod restart;
 mod retry;
 mod rules;
+mod scarcity;
 mod seed;
 mod spread;
 mod statsd;

@@ -31,7 +31,7 @@ pub(crate) fn until_all(elb: &Elb, what: &str, is: impl Fn(&Value) -> bool) -> V
 
 /// Waits until a number is what it should be.
 #[track_caller]
-fn until(elb: &Elb, name: &str, is: impl Fn(u64) -> bool) -> u64 {
+pub(crate) fn until(elb: &Elb, name: &str, is: impl Fn(u64) -> bool) -> u64 {
     let all = until_all(elb, name, |all| is(all[name].as_u64().unwrap()));
     all[name].as_u64().unwrap()
 }
@@ -50,7 +50,7 @@ fn idle_load(elb: &Elb) -> f64 {
 }
 
 /// So many connections that never say a word.
-fn mute(to: SocketAddr, count: usize) -> Vec<Client> {
+pub(crate) fn mute(to: SocketAddr, count: usize) -> Vec<Client> {
     (0..count).map(|_| Client::connect(to)).collect()
 }
 
@@ -168,82 +168,6 @@ fn who_administers_is_heard_when_no_place_becomes_free() {
             assert!(administers(&elb, "127.0.0.2"));
         }
     }
-}
-
-#[test]
-fn buffers_that_are_used_up_make_others_wait_and_not_for_ever() {
-    let server = Server::named("a");
-    let elb = Launch::serving(&rules::site(&[&server]))
-        .workers(1)
-        .flag("--admin-listen=127.0.0.1:0")
-        .flag("--max-buffers=1m")
-        .flag("--client-header-timeout=5s")
-        .start();
-    let mut crowd = mute(elb.address(), 100);
-    for client in &mut crowd {
-        client.send("GET / HTTP/1.1\r\nX-Unfinished: ");
-    }
-    // Both as of the same moment: those who wait and those who hold are let go after the same time.
-    let held = until_all(&elb, "some to wait", |all| all["starved"].as_u64() > Some(0));
-    let held = held["window_bytes"].as_u64().unwrap();
-    assert!(held > 0 && held <= 1 << 20, "{held} bytes");
-
-    // Who came in the same tenth of a second as they is let go with them.
-    wait::until("an answer", || (elb.client().ask(get(SITE, "/")).status() == 200).then_some(()));
-    for client in &mut crowd {
-        let answer = client.response();
-        let told = (answer.status(), answer.head.get("X-ELB-Reason"));
-        assert!(
-            [(408, Some("client-header-timeout")), (503, Some("no-buffers"))].contains(&told),
-            "{told:?}"
-        );
-    }
-    drop(crowd);
-    for name in ["starved", "window_bytes", "exchanges"] {
-        until(&elb, name, |number| number == 0);
-    }
-}
-
-#[test]
-fn an_upload_for_which_there_is_no_buffer_is_503_and_no_server_is_blamed() {
-    const SENT: usize = 300 << 10;
-    let came = Arc::new(AtomicU64::new(0));
-    let counter = Arc::clone(&came);
-    let server = Server::start(move |talk| {
-        while let Some(head) = talk.head()? {
-            talk.body(&head, &mut |piece| {
-                counter.fetch_add(piece.len() as u64, Ordering::SeqCst);
-            })?;
-            talk.send(ok("a"))?;
-        }
-        Ok(())
-    });
-    let document = json!({
-        "domains": {SITE: rules::to("up")},
-        "upstreams": {"up": rules::upstream(&[&server], "max_fails=1 fail_timeout=1h")},
-    });
-    let elb = Launch::serving(&document)
-        .workers(1)
-        .flag("--admin-listen=127.0.0.1:0")
-        .flag("--max-buffers=1m")
-        .flag("--client-body-timeout=5s")
-        .start();
-    // More than is kept for another try, so that it holds nothing while it waits.
-    let mut upload = elb.client();
-    upload.send(format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 1000000\r\n\r\n"));
-    upload.send("x".repeat(SENT));
-    wait::until("the first part", || (came.load(Ordering::SeqCst) == SENT as u64).then_some(()));
-    let mut crowd = mute(elb.address(), 100);
-    for client in &mut crowd {
-        client.send("GET / HTTP/1.1\r\nX-Unfinished: ");
-    }
-    until(&elb, "starved", |count| count > 0);
-    upload.send("more");
-    let answer = upload.response();
-    assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (503, Some("no-buffers")));
-
-    drop(crowd);
-    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
 }
 
 #[test]

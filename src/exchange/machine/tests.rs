@@ -8,6 +8,7 @@ use crate::http1::buf::Buf;
 
 mod faults;
 mod harm;
+mod memory;
 mod progress;
 mod table;
 
