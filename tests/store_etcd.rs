@@ -136,7 +136,9 @@ async fn pages_shrink_until_they_fit() {
     for number in 0..100 {
         client.put(format!("/ELB/rules/d{number:04}"), text.as_str(), None).await.unwrap();
     }
-    let mut watcher = Watcher::start(options(&etcd));
+    let mut patient = options(&etcd);
+    patient.request_timeout = HOUR;
+    let mut watcher = Watcher::start(patient);
     assert_eq!(watcher.loaded().await.0.rules.len(), 100);
 }
 
