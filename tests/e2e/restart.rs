@@ -93,6 +93,25 @@ fn a_store_that_was_wiped_while_elb_was_away_is_held_against_the_state_file() {
 }
 
 #[test]
+fn a_store_that_was_wiped_while_elb_was_away_is_restored_by_a_dump() {
+    let (server, mut etcd, memory) = (Server::named("a"), etcd(), Memory::new());
+    write(&etcd, &server.address().to_string());
+    let before = etcd.keys("/ELB/");
+    memory.end(memory.start(&etcd), |file| domains(file) == 4);
+
+    etcd.wipe();
+    etcd.put("/ELB/rules/new.test", &rules::to("up").to_string());
+    let elb = memory.start(&etcd);
+    assert!(alarm(&elb).contains("lacks 4 of 4 domains"), "{}", alarm(&elb));
+    elb.admin().dump();
+    wait::until("the end of the hold", || alarm(&elb).is_empty().then_some(()));
+    let keys: Vec<String> = etcd.keys("/ELB/").into_iter().map(|(key, _)| key).collect();
+    assert!(before.iter().all(|(key, _)| keys.contains(key)), "{keys:?}");
+    assert!(keys.contains(&"/ELB/rules/new.test".to_owned()), "what others wrote is theirs");
+    assert_eq!(statuses(&elb), [200; 4]);
+}
+
+#[test]
 fn a_good_value_that_was_overwritten_by_a_bad_one_serves_in_the_next_life_too() {
     let (server, etcd, memory) = (Server::named("a"), etcd(), Memory::new());
     write(&etcd, &server.address().to_string());
