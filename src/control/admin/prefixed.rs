@@ -23,6 +23,11 @@ impl<S> Prefixed<S> {
     pub(super) fn new(prefix: Vec<u8>, stream: S) -> Self {
         Self { prefix, read: 0, stream }
     }
+
+    /// The stream itself, for what is said past everything that waits.
+    pub(super) fn socket(&self) -> &S {
+        &self.stream
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Prefixed<S> {

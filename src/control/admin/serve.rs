@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::{SendFlags, send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -240,7 +241,7 @@ impl Clerk {
                 why = self.overdue(seat) => Err((Some(why), format!("{why:?} at {:?}", progress.stage()))),
             }
         };
-        let Watched { mut stream, .. } = io.into_inner();
+        let Watched { stream, .. } = io.into_inner();
         match ended {
             // The answer is out and the writing side shut; whatever goes wrong from here on is the client's affair.
             Ok(()) => {
@@ -259,8 +260,10 @@ impl Clerk {
                     && progress.stage() == Stage::Reading
                     && progress.moved() > 0
                 {
-                    // A fresh socket takes so few bytes at once, and waiting for it is what must not be.
-                    let _ = timeout(Duration::ZERO, stream.write_all(&why.words())).await;
+                    // A socket that took nothing yet takes so few bytes at once. It is not waited for, neither for room nor
+                    // for the runtime's word that there is some: others need the place now.
+                    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+                    let _ = send(stream.socket(), &why.words(), flags);
                 }
                 Err(error)
             }
