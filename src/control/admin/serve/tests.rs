@@ -148,8 +148,8 @@ async fn a_client_that_does_not_get_on_is_told_so_and_gives_its_place_back() {
     let (client, adopted) = handed_over(b"").await;
     desk.adopt(adopted);
     assert_eq!(heard(client).await, "");
-    // One that takes nothing of an answer that no socket can hold.
-    let body = format!("{{\"{}\": 5}}", "x".repeat(16 << 20));
+    // One that takes nothing of an answer that its socket and ours, made small, cannot hold: it repeats the name.
+    let body = format!("{{\"{}\": 5}}", "x".repeat(1 << 20));
     let (mut client, adopted) = handed_over(
         format!(
             "PUT /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
@@ -158,6 +158,8 @@ async fn a_client_that_does_not_get_on_is_told_so_and_gives_its_place_back() {
         .as_bytes(),
     )
     .await;
+    socket2::SockRef::from(&client).set_recv_buffer_size(4096).unwrap();
+    socket2::SockRef::from(&adopted.stream).set_send_buffer_size(4096).unwrap();
     desk.adopt(adopted);
     client.write_all(body.as_bytes()).await.unwrap();
     is_idle(&desk).await;
