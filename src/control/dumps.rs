@@ -26,6 +26,18 @@ const ROUNDS: u32 = 5;
 /// How long the store may take to report what a dump wrote; then it is read again.
 const HEAR: Duration = Duration::from_secs(5);
 
+/// How much longer a dump may take for each edit that is pending when it is asked for: a transaction of etcd takes 120
+/// keys, and a disk that is busy some 50 ms; twice that.
+const EACH_EDIT: Duration = Duration::from_millis(1);
+/// The same for each domain and upstream: a file is read and written whole, some 100,000 of them in a second.
+const EACH_KEY: Duration = Duration::from_micros(20);
+
+/// How much longer than a small one a dump may take when so many edits are pending, and so much is served.
+pub(super) fn longer(edits: usize, keys: usize) -> Duration {
+    let each = |cost: Duration, count| cost.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+    each(EACH_EDIT, edits).saturating_add(each(EACH_KEY, keys))
+}
+
 /// Someone who waits for what was changed until now to be in the store.
 #[derive(Debug)]
 struct Waiter {
@@ -69,6 +81,17 @@ pub(super) struct Known<'a> {
     pub(super) revision: i64,
     /// How many times all of it was read.
     pub(super) loads: u64,
+    /// At which revision that was last.
+    pub(super) loaded_at: i64,
+}
+
+/// What has come of going on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Went {
+    /// A dump has ended.
+    pub(super) ended: bool,
+    /// What is served is different now.
+    pub(super) changed: bool,
 }
 
 /// All dumps.
@@ -85,18 +108,32 @@ impl Dumps {
         Dumps { store, waiting: Vec::new(), running: None }
     }
 
-    /// Somebody waits for what is `named` to be in the store, as it is now or as it is changed later.
-    pub(super) fn ask(&mut self, named: Named) -> oneshot::Receiver<Result<i64, DumpError>> {
+    /// Somebody waits for what is `named` to be in the store, as it is now or as it is changed later. `was_read`: it is
+    /// known what the store holds.
+    pub(super) fn ask(&mut self, named: Named, was_read: bool) -> oneshot::Receiver<Result<i64, DumpError>> {
         let (reply, outcome) = oneshot::channel();
+        if !was_read {
+            // The other end is right here.
+            let _ = reply.send(Err(DumpError::Unread));
+            return outcome;
+        }
         self.waiting.push(Waiter { named, lost: BTreeSet::new(), reply });
         outcome
     }
 
-    /// Edits of these keys gave way.
-    pub(super) fn gave_way(&mut self, keys: &[String]) {
+    /// Whether anybody waits.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.running.is_some() || !self.waiting.is_empty()
+    }
+
+    /// Edits of these keys gave way; and these others were changed by somebody else, though no edit of them was pending:
+    /// what was put may have been just what the store had held until then.
+    pub(super) fn gave_way(&mut self, edits: &[String], others: &[String]) {
         let running = self.running.iter_mut().flat_map(|round| &mut round.waiters);
         for waiter in self.waiting.iter_mut().chain(running) {
-            waiter.lost.extend(keys.iter().filter(|key| waiter.named.covers(key)).cloned());
+            let all = waiter.named.all;
+            waiter.lost.extend(edits.iter().filter(|key| all || waiter.named.names(key)).cloned());
+            waiter.lost.extend(others.iter().filter(|key| waiter.named.names(key)).cloned());
         }
     }
 
@@ -129,16 +166,16 @@ impl Dumps {
         }
     }
 
-    /// Goes on as far as is possible now. True when a dump has ended.
-    pub(super) fn settle(&mut self, state: &mut State, known: Known<'_>) -> bool {
+    /// Goes on as far as is possible now.
+    pub(super) fn settle(&mut self, state: &mut State, known: Known<'_>) -> Went {
         let was_running = self.running.is_some();
-        self.finish(state, known);
-        let has_ended = was_running && self.running.is_none();
+        let changed = self.finish(state, known);
+        let ended = was_running && self.running.is_none();
         if self.running.is_none() && !self.waiting.is_empty() {
             let waiters = mem::take(&mut self.waiting);
             self.begin(state, known, waiters, ROUNDS);
         }
-        has_ended
+        Went { ended, changed }
     }
 
     fn begin(&mut self, state: &mut State, known: Known<'_>, waiters: Vec<Waiter>, left: u32) {
@@ -171,44 +208,63 @@ impl Dumps {
         self.running = Some(Round { waiters, left, unheard, checks, ended: None });
     }
 
-    /// Ends the dump under way if everything was heard of it; or begins it anew for what is still to be written.
-    fn finish(&mut self, state: &mut State, known: Known<'_>) {
-        let Some(Round { unheard, ended: Some(ended), .. }) = &mut self.running else { return };
+    /// Ends the dump under way if everything was heard of it; or begins it anew for what is still to be written. Says
+    /// whether what is served is different now.
+    fn finish(&mut self, state: &mut State, known: Known<'_>) -> bool {
+        let Some(Round { unheard, ended: Some(ended), .. }) = &mut self.running else { return false };
         unheard.retain(|key| state.is_away(key));
-        let is_over = unheard.is_empty() || known.loads > ended.loads || known.down.is_some();
+        let is_listed = known.loaded_at >= ended.dumped.revision;
+        let is_over = unheard.is_empty() || is_listed || known.loads > ended.loads || known.down.is_some();
         if !is_over {
             if ended.since.elapsed() >= HEAR {
                 ended.since = Instant::now();
                 // It is asked again after a while if it does not take the question.
                 let _ = self.store.try_send(StoreCommand::Resync);
             }
-            return;
+            return false;
         }
-        let Some(Round { waiters, left, ended: Some(ended), .. }) = self.running.take() else { return };
+        let Some(Round { mut waiters, left, unheard, ended: Some(ended), .. }) = self.running.take() else {
+            return false;
+        };
         let Dumped { revision, conflicts, refused } = ended.dumped;
         let conflicts: BTreeSet<String> = conflicts.iter().map(KeyChange::name).collect();
+        let mut changed = false;
+        // Written, and not there when all was listed after it.
+        for key in unheard.iter().filter(|key| is_listed && !conflicts.contains(&key.name())) {
+            let outcome = state.give_way(key);
+            changed |= outcome.changed;
+            let name = key.name();
+            let concerned = |waiter: &&mut Waiter| {
+                waiter.named.names(&name) || (waiter.named.all && !outcome.overridden.is_empty())
+            };
+            waiters.iter_mut().chain(&mut self.waiting).filter(concerned).for_each(|waiter| {
+                waiter.lost.insert(name.clone());
+            });
+        }
         let writes =
             if conflicts.is_empty() { Vec::new() } else { state.to_write(&Named::default(), known.held) };
         let pending: Vec<String> =
             writes.iter().map(|write| write.wanted.name()).filter(|name| conflicts.contains(name)).collect();
         if !pending.is_empty() && left > 0 && known.down.is_none() {
-            return self.begin(state, known, waiters, left - 1);
+            self.begin(state, known, waiters, left - 1);
+            return changed;
         }
         info!("dumped at revision {revision}; {} edits since", state.pending_edits());
         for mut waiter in waiters {
-            let covered = |name: &&String| waiter.named.covers(name);
-            let outcome =
-                if let Some((name, why)) = refused.iter().find(|(name, _)| waiter.named.covers(name)) {
-                    Err(DumpError::Failed(format!("{name}: {why}")))
-                } else if let Some(name) = pending.iter().find(covered) {
-                    Err(DumpError::Failed(format!("others change {name} faster than it can be written")))
-                } else {
-                    Ok(revision)
-                };
-            let lost: Vec<String> = conflicts.iter().filter(covered).cloned().collect();
+            let named = |name: &&String| waiter.named.names(name);
+            let covered = |name: &str| waiter.named.all || waiter.named.names(name);
+            let outcome = if let Some((name, why)) = refused.iter().find(|(name, _)| covered(name)) {
+                Err(DumpError::Failed(format!("{name}: {why}")))
+            } else if let Some(name) = pending.iter().find(|name| covered(name)) {
+                Err(DumpError::Failed(format!("others change {name} faster than it can be written")))
+            } else {
+                Ok(revision)
+            };
+            let lost: Vec<String> = conflicts.iter().filter(named).cloned().collect();
             waiter.lost.extend(lost);
             answer(waiter, outcome);
         }
+        changed
     }
 }
 

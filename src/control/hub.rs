@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
 use super::alarms::{Alarms, Subject};
-use super::answers::{Accepted, Awaited, DumpError, Listed, Progress, Resync, Status, Working};
-use super::dumps::Dumps;
+use super::answers::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
+use super::dumps::{Dumps, longer};
 use super::fleet::Fleet;
 use super::intake::Intake;
 use super::lookups::Lookups;
@@ -30,11 +30,6 @@ use crate::model::{Library, Named, Prepared, Rejected, Snapshot, State, Upstream
 const NAMES: Duration = Duration::from_millis(800);
 /// How long the caller of a change waits for the workers.
 const ACKS: Duration = Duration::from_secs(1);
-/// How much longer a dump may take for each edit that is pending when it is asked for: a transaction of etcd takes 120
-/// keys, and a disk that is busy some 50 ms; twice that.
-const EACH_EDIT: Duration = Duration::from_millis(1);
-/// The same for each domain and upstream: a file is read and written whole, some 100,000 of them in a second.
-const EACH_KEY: Duration = Duration::from_micros(20);
 
 /// The configuration and everything on its way to the workers.
 #[derive(Debug)]
@@ -87,7 +82,11 @@ impl Hub {
     /// Does what has become possible: builds a snapshot if one is due, sends it to whoever may take it, tells those who
     /// wait. To be called after everything that happens to the hub.
     pub(super) fn settle(&mut self) {
-        if self.dumps.settle(&mut self.state, self.intake.known()) {
+        let went = self.dumps.settle(&mut self.state, self.intake.known());
+        if went.changed {
+            self.stored(true);
+        }
+        if went.ended {
             // What was lacking may be back.
             self.tick();
         }
@@ -191,6 +190,11 @@ impl Hub {
         Ok(self.apply(self.library().prepare(edit)?, Addresses::new()))
     }
 
+    /// The keys that a change is about.
+    pub(super) fn named(&self, prepared: &Prepared) -> Named {
+        self.state.named(prepared)
+    }
+
     /// Everything that was accepted so far, as something to wait for.
     pub(super) fn accepted(&self) -> Accepted {
         let names = self.due().map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
@@ -268,18 +272,8 @@ impl Hub {
 
     /// Has the store take what is `named`, and whatever edits are pending. See `dumps`.
     pub(super) fn dump(&mut self, named: Named) -> Awaited {
-        let edits = u32::try_from(self.state.pending_edits()).unwrap_or(u32::MAX);
-        let keys = u32::try_from(self.state.size()).unwrap_or(u32::MAX);
-        let longer = EACH_EDIT.saturating_mul(edits).saturating_add(EACH_KEY.saturating_mul(keys));
-        let outcome = if self.intake.was_read() {
-            self.dumps.ask(named)
-        } else {
-            let (reply, outcome) = oneshot::channel();
-            // The other end is right here.
-            let _ = reply.send(Err(DumpError::Unread));
-            outcome
-        };
-        Awaited { outcome, longer }
+        let longer = longer(self.state.pending_edits(), self.state.size());
+        Awaited { outcome: self.dumps.ask(named, self.intake.was_read()), longer }
     }
 }
 
@@ -294,8 +288,10 @@ impl Hub {
             other => other,
         };
         let is_news = !matches!(event, StoreEvent::Down { .. });
+        self.state.heed(self.dumps.is_awaited());
         let changed = self.intake.event(&mut self.state, &mut self.alarms, event);
-        self.dumps.gave_way(&self.intake.take_overridden());
+        let (edits, others) = self.intake.take_overridden();
+        self.dumps.gave_way(&edits, &others);
         if is_news {
             self.stored(changed);
         }

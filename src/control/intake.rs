@@ -32,8 +32,10 @@ pub(super) struct Intake {
     heard: Heard,
     /// The store's revision of what it said last.
     revision: i64,
-    /// Edits that gave way since this was asked.
-    overridden: Vec<String>,
+    /// The revision at which all of it was read last.
+    loaded_at: i64,
+    /// Edits that gave way, and other keys that somebody changed, since this was asked.
+    overridden: (Vec<String>, Vec<String>),
 }
 
 /// Where the store layer comes from.
@@ -74,6 +76,7 @@ impl Intake {
 
     fn loaded(&mut self, state: &mut State, alarms: &mut Alarms, contents: Contents, revision: i64) -> bool {
         self.heard.loads += 1;
+        self.loaded_at = revision;
         let first = self.source != Source::Store;
         self.up(alarms, revision);
         match Held::judge(contents, state, Instant::now()) {
@@ -135,7 +138,8 @@ impl Intake {
     /// The log and the alarm of rejected keys; notes which edits gave way. True when what is served has changed.
     fn tell(&mut self, state: &State, alarms: &mut Alarms, outcome: StoreOutcome, now: Instant) -> bool {
         self.rejections.tell(&outcome, self.revision, now);
-        self.overridden.extend(outcome.overridden);
+        self.overridden.0.extend(outcome.overridden);
+        self.overridden.1.extend(outcome.others.into_iter().flatten());
         if outcome.rejected.is_empty() && outcome.accepted.is_empty() {
             return outcome.changed;
         }
@@ -188,8 +192,8 @@ impl Intake {
         Some(self.accept(state, alarms, held.contents()))
     }
 
-    /// Edits that gave way to changes of the store since this was asked.
-    pub(super) fn take_overridden(&mut self) -> Vec<String> {
+    /// Edits that gave way to changes of the store, and keys that others changed, since this was asked.
+    pub(super) fn take_overridden(&mut self) -> (Vec<String>, Vec<String>) {
         std::mem::take(&mut self.overridden)
     }
 
@@ -200,6 +204,7 @@ impl Intake {
             down: self.down.as_deref(),
             revision: self.revision,
             loads: self.heard.loads,
+            loaded_at: self.loaded_at,
         }
     }
 

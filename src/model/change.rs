@@ -3,7 +3,7 @@
 //! It owns these shapes and nothing that happens. Next: `prepare` reads an [`Edit`], `state` applies it, the hub and the
 //! admin API read the rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -42,32 +42,15 @@ pub struct Prepared {
     pub(crate) warnings: Vec<String>,
 }
 
-impl Prepared {
-    /// What it is about.
-    pub fn names(&self) -> Named {
-        let mut named = Named::default();
-        let lower = |name: &String| name.to_ascii_lowercase();
-        match &self.change {
-            Change::PutDomains(domains) => {
-                named.domains.extend(domains.iter().map(|(domain, _)| domain.clone()));
-            }
-            Change::DeleteDomains(domains) => named.domains.extend(domains.iter().cloned()),
-            Change::PutUpstreams(specs) => named.upstreams.extend(specs.iter().map(|spec| lower(&spec.name))),
-            Change::DeleteUpstreams(names) => named.upstreams.extend(names.iter().map(lower)),
-        }
-        named
-    }
-}
-
-/// Domains and upstreams that somebody asks about.
+/// Keys that somebody asks about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Named {
-    /// All there are, and whatever the store lacks.
+    /// Every edit, and whatever the store lacks.
     pub all: bool,
     /// These domains.
     pub domains: BTreeSet<String>,
-    /// These upstreams, in lower case.
-    pub upstreams: BTreeSet<String>,
+    /// By name in lower case: the upstream as it is spelled, and these servers of it.
+    pub upstreams: BTreeMap<String, (String, BTreeSet<String>)>,
 }
 
 impl Named {
@@ -80,20 +63,24 @@ impl Named {
     pub fn add(&mut self, other: &Named) {
         self.all |= other.all;
         self.domains.extend(other.domains.iter().cloned());
-        self.upstreams.extend(other.upstreams.iter().cloned());
+        for (key, (name, servers)) in &other.upstreams {
+            let (spelling, all) = self.upstreams.entry(key.clone()).or_default();
+            spelling.clone_from(name);
+            all.extend(servers.iter().cloned());
+        }
     }
 
-    /// Whether it names the domain or upstream of a key: `rules/$domain`, or `upstreams/$upstream` with or without more.
-    pub fn covers(&self, key: &str) -> bool {
-        self.all
-            || match key.split_once('/') {
-                Some(("rules", domain)) => self.domains.contains(domain),
-                Some((_, path)) => {
-                    let upstream = path.split('/').next().unwrap_or_default();
-                    self.upstreams.contains(&upstream.to_ascii_lowercase())
-                }
-                None => false,
-            }
+    /// Whether it names a key itself: `rules/$domain` or `upstreams/$upstream/$server`.
+    pub fn names(&self, key: &str) -> bool {
+        if let Some(domain) = key.strip_prefix("rules/") {
+            return self.domains.contains(domain);
+        }
+        let server = key.strip_prefix("upstreams/").and_then(|path| path.split_once('/'));
+        server.is_some_and(|(upstream, server)| {
+            self.upstreams
+                .get(&upstream.to_ascii_lowercase())
+                .is_some_and(|(_, servers)| servers.contains(server))
+        })
     }
 }
 
@@ -141,6 +128,18 @@ pub struct StoreOutcome {
     /// Edits that gave way, because the store changed after them: `rules/<domain>` or
     /// `upstreams/<upstream>/<server>`.
     pub overridden: Vec<String>,
+    /// Keys that others changed to something else than is said here; only if that was asked for
+    /// ([`super::State::heed`]).
+    pub others: Option<Vec<String>>,
+}
+
+impl StoreOutcome {
+    /// Somebody else changed this key.
+    pub(crate) fn note(&mut self, key: impl FnOnce() -> String) {
+        if let Some(others) = &mut self.others {
+            others.push(key());
+        }
+    }
 }
 
 /// What a load would take away from the store layer.

@@ -124,9 +124,10 @@ pub struct KeyWrite {
 }
 
 impl KeyWrite {
-    /// Whether the key is only to be looked at.
+    /// Whether the key is only to be looked at. So it is when it should not be there and was not, in doubt or not: to delete
+    /// what is not there changes nothing, so it would stop nothing that is still on its way.
     pub fn is_check(&self) -> bool {
-        !self.doubtful && self.read.as_deref() == self.wanted.text()
+        self.read.as_deref() == self.wanted.text() && (!self.doubtful || self.read.is_none())
     }
 }
 

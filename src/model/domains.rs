@@ -121,8 +121,12 @@ impl Domains {
         if was_rejected && sound {
             outcome.accepted.push(key.clone());
         }
+        let was_edited = self.layers.edit(domain).is_some();
         let (change, overridden) = self.layers.stored(domain, stored, sound && !is_echo);
         outcome.changed |= self.note(domain, change);
+        if sound && !is_echo && (overridden || !was_edited) {
+            outcome.note(|| key.clone());
+        }
         if overridden {
             outcome.overridden.push(key);
         }
@@ -133,6 +137,16 @@ impl Domains {
             }
             None => self.texts.remove(domain),
         };
+    }
+
+    /// What the store holds of this domain is newer than what was sent of it, though it is what was known.
+    pub(crate) fn give_way(&mut self, domain: &str, outcome: &mut StoreOutcome) {
+        self.unsend(domain);
+        let (change, was_edited) = self.layers.give_way(domain);
+        outcome.changed |= self.note(domain, change);
+        if was_edited {
+            outcome.overridden.push(format!("rules/{domain}"));
+        }
     }
 
     fn read(&self, domain: &str, text: &str, library: &Library) -> Result<Arc<RuleSet>, Fault> {

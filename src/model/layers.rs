@@ -106,6 +106,13 @@ impl<V: Layered> Layers<V> {
         self.away.remove(key);
     }
 
+    /// Drops the edit of a key; says whether there was one.
+    pub(crate) fn give_way(&mut self, key: &str) -> (Change<V>, bool) {
+        let key = self.key(key);
+        let was_edited = self.edits.remove(&key).is_some();
+        (self.settle(&key), was_edited)
+    }
+
     /// The edit of a key, if there is one, says this instead. To be followed by [`Layers::stored`].
     pub(crate) fn amend(&mut self, key: &str, edit: Option<V>) {
         if let Some(old) = self.edits.get_mut(key) {

@@ -45,6 +45,11 @@ impl Sent {
         self.keys.contains_key(key)
     }
 
+    /// The store's keys below a layer's key of which anything is on its way.
+    pub(crate) fn parts(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.keys.get(key).into_iter().flat_map(|parts| parts.keys().map(String::as_str))
+    }
+
     /// Whether anything of this very key is.
     pub(crate) fn holds(&self, key: &str, part: &str) -> bool {
         self.keys.get(key).is_some_and(|parts| parts.contains_key(part))

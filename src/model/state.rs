@@ -34,6 +34,8 @@ pub struct State {
     /// Both of them resolved, as far as it is known.
     targets: EditableTargets,
     library: Library,
+    /// Whether somebody wants to know what others change.
+    heeded: bool,
 }
 
 impl State {
@@ -112,7 +114,7 @@ impl State {
     /// from what it held before. Edits of those give way, all others stay; so do edits made after a write of the same
     /// key was sent that now comes back.
     pub fn load(&mut self, contents: Contents) -> StoreOutcome {
-        let mut outcome = StoreOutcome::default();
+        let mut outcome = self.outcome();
         self.upstreams.load(contents.upstreams, &mut outcome);
         self.domains.load(contents.rules, &self.library, &mut outcome);
         self.settle();
@@ -121,7 +123,7 @@ impl State {
 
     /// Keys of the store changed, together. Those whose text is what it was change nothing.
     pub fn store_changed(&mut self, changes: Vec<KeyChange>) -> StoreOutcome {
-        let mut outcome = StoreOutcome::default();
+        let mut outcome = self.outcome();
         let mut servers = Vec::new();
         for change in changes {
             match change {
@@ -134,6 +136,40 @@ impl State {
         self.upstreams.stored(servers, Told::Changed, &mut outcome);
         self.settle();
         outcome
+    }
+
+    fn outcome(&self) -> StoreOutcome {
+        StoreOutcome { others: self.heeded.then(Vec::new), ..StoreOutcome::default() }
+    }
+
+    /// Whether the outcomes of changes of the store shall name what others changed, from now on.
+    pub fn heed(&mut self, heeded: bool) {
+        self.heeded = heeded;
+    }
+
+    /// The keys that a change is about: those that it writes, and those that are known and that it takes away.
+    pub fn named(&self, prepared: &Prepared) -> Named {
+        let mut named = Named::default();
+        let known = |name: &str| {
+            let key = name.to_ascii_lowercase();
+            let servers = self.upstreams.known_servers(&key);
+            (key, (name.to_owned(), servers))
+        };
+        match &prepared.change {
+            Change::PutDomains(domains) => {
+                named.domains.extend(domains.iter().map(|(domain, _)| domain.clone()));
+            }
+            Change::DeleteDomains(domains) => named.domains.extend(domains.iter().cloned()),
+            Change::PutUpstreams(specs) => {
+                for spec in specs {
+                    let (key, (name, mut servers)) = known(&spec.name);
+                    servers.extend(spec.servers.iter().map(|server| server.name.clone()));
+                    named.upstreams.insert(key, (name, servers));
+                }
+            }
+            Change::DeleteUpstreams(names) => named.upstreams.extend(names.iter().map(|name| known(name))),
+        }
+        named
     }
 
     /// What a dump has to see to: the keys that edits change, and nothing else, but for the keys of what `named` names,
@@ -165,6 +201,20 @@ impl State {
             KeyChange::Rule { domain, .. } => self.domains.unsend(domain),
             KeyChange::Server { upstream, server, .. } => self.upstreams.unsend(upstream, server),
         }
+    }
+
+    /// This key was written, and what the store said of all keys later is something else: what it was before. So somebody
+    /// changed it back, and the edit gives way.
+    pub fn give_way(&mut self, key: &KeyChange) -> StoreOutcome {
+        let mut outcome = StoreOutcome::default();
+        match key {
+            KeyChange::Rule { domain, .. } => self.domains.give_way(domain, &mut outcome),
+            KeyChange::Server { upstream, server, .. } => {
+                self.upstreams.give_way(upstream, server, &mut outcome);
+            }
+        }
+        self.settle();
+        outcome
     }
 
     /// Whether this key was sent and nothing was heard of it since.

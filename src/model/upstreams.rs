@@ -158,7 +158,8 @@ impl Upstreams {
         before: Option<&Arc<ServerSpec>>,
         outcome: &mut StoreOutcome,
     ) {
-        let Some(edit) = self.layers.edit(key) else { return };
+        let name = || format!("upstreams/{}", part(upstream, server));
+        let Some(edit) = self.layers.edit(key) else { return outcome.note(name) };
         let now = self.reading(key, server);
         let mut servers = edit.map(|spec| spec.servers.clone()).unwrap_or_default();
         let place = servers.iter().position(|one| one.name == server);
@@ -166,8 +167,9 @@ impl Upstreams {
         if said == now {
             return;
         }
+        outcome.note(name);
         if said.as_ref() != before {
-            outcome.overridden.push(format!("upstreams/{}", part(upstream, server)));
+            outcome.overridden.push(name());
         }
         match (place, now) {
             (Some(at), Some(now)) => drop(servers.get_mut(at).map(|one| *one = now)),
@@ -178,6 +180,24 @@ impl Upstreams {
         let name = edit.map_or_else(|| upstream.to_owned(), |spec| spec.name.clone());
         let merged = (!servers.is_empty()).then(|| Arc::new(UpstreamSpec { name, servers }));
         self.layers.amend(key, merged);
+    }
+
+    /// What the store holds of this server is newer than what was sent of it, though it is what was known.
+    pub(crate) fn give_way(&mut self, upstream: &str, server: &str, outcome: &mut StoreOutcome) {
+        let key = upstream.to_ascii_lowercase();
+        self.unsend(upstream, server);
+        let before = self.reading(&key, server);
+        self.merge(&key, upstream, server, before.as_ref(), outcome);
+        let stored = self.put_together(&key);
+        let (change, _) = self.layers.stored(&key, stored, false);
+        outcome.changed |= self.note(&key, &change);
+    }
+
+    /// The servers of an upstream that are in the store or in force.
+    pub(crate) fn known_servers(&self, key: &str) -> BTreeSet<String> {
+        let stored = self.store.get(key).into_iter().flatten().map(|stored| stored.server.to_string());
+        let specs = self.layers.effective().get(key).into_iter().flat_map(|spec| &spec.servers);
+        stored.chain(specs.map(|spec| spec.name.clone())).collect()
     }
 
     /// What the store holds of a server under this spelling of its upstream.

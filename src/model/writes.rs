@@ -71,15 +71,32 @@ impl Domains {
 impl Upstreams {
     /// The servers that a dump has to see to: those that an edit changes, those of named upstreams, and, if all are, those
     /// that `held` lacks. `held` is what was read last where that is not the store layer.
-    pub(crate) fn to_write(&self, named: &Named, held: Option<&Contents>, writes: &mut Vec<KeyWrite>) {
+    pub(crate) fn to_write<'a>(
+        &'a self,
+        named: &'a Named,
+        held: Option<&Contents>,
+        writes: &mut Vec<KeyWrite>,
+    ) {
         let mut keys: BTreeSet<&str> = self.layers.edited().map(|key| &**key).collect();
-        keys.extend(named.upstreams.iter().map(String::as_str));
+        keys.extend(named.upstreams.keys().map(String::as_str));
         if held.is_some() && named.all {
             keys.extend(self.store.keys().map(|key| &**key));
         }
         for key in keys {
-            let is_named = named.upstreams.contains(key);
-            for ((upstream, server), wanted) in self.wanted(key) {
+            let named = named.upstreams.get(key);
+            let mut all = self.wanted(key);
+            for (name, server) in
+                named.into_iter().flat_map(|(name, servers)| servers.iter().map(move |one| (name, one)))
+            {
+                // It was here when it was named, and is neither in the store nor wanted.
+                if !all.keys().any(|(_, known)| known == server) {
+                    all.insert((name, server), None);
+                }
+            }
+            for (upstream, server) in self.sent.parts(key).filter_map(|part| part.split_once('/')) {
+                all.entry((upstream, server)).or_insert(None);
+            }
+            for ((upstream, server), wanted) in all {
                 let read = match held {
                     Some(held) => {
                         held.upstreams.get(upstream).and_then(|of| of.get(server)).map(String::as_str)
@@ -87,6 +104,7 @@ impl Upstreams {
                     None => self.text(key, upstream, server),
                 };
                 let doubtful = self.sent.holds(key, &part(upstream, server));
+                let is_named = named.is_some_and(|(_, servers)| servers.contains(server));
                 if read != wanted.as_deref() || doubtful || is_named {
                     let (upstream, server) = (upstream.to_owned(), server.to_owned());
                     let wanted = KeyChange::Server { upstream, server, text: wanted };
@@ -97,7 +115,7 @@ impl Upstreams {
     }
 
     /// The store's keys of one upstream, by its spelling and by server, and what each should be.
-    fn wanted<'a>(&'a self, key: &str) -> BTreeMap<(&'a str, &'a str), Option<String>> {
+    fn wanted(&self, key: &str) -> BTreeMap<(&str, &str), Option<String>> {
         let edit = self.layers.edit(key);
         let stored = self.store.get(key).into_iter().flatten();
         let mut wanted: BTreeMap<(&str, &str), Option<String>> = stored

@@ -38,11 +38,13 @@ pub(super) async fn write(hub: &HubHandle, flags: &Flags, edit: Edit) -> Result<
 
 /// The same with a change that was prepared.
 pub(super) async fn apply(hub: &HubHandle, flags: &Flags, prepared: Prepared) -> Result<Written, Failure> {
-    let named = flags.has(Word::Dump).then(|| prepared.names());
     let found = hub.look_up(&prepared, flags.has(Word::Unresolved)).await??;
+    let is_dumped = flags.has(Word::Dump);
     // In one turn of the hub, so that no event of the store comes between the change and the wish to keep it.
-    let asked =
-        move |hub: &mut Hub| (hub.apply(prepared, found.addresses), named.map(|named| hub.dump(named)));
+    let asked = move |hub: &mut Hub| {
+        let named = is_dumped.then(|| hub.named(&prepared));
+        (hub.apply(prepared, found.addresses), named.map(|named| hub.dump(named)))
+    };
     let (mut accepted, awaited) = hub.ask(asked).await?;
     accepted.warnings.extend(found.warnings);
     let stored = async {

@@ -28,7 +28,7 @@ async fn edit(rig: &Rig, edit: Edit) -> Asked {
     let prepared = hub.prepare(edit).await.unwrap().unwrap();
     let awaited = hub
         .ask(move |hub| {
-            let named = prepared.names();
+            let named = hub.named(&prepared);
             hub.apply(prepared, std::collections::BTreeMap::new());
             hub.dump(named)
         })

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod writers;
+
 fn keys() -> Keys {
     Keys::new("ELB")
 }
