@@ -22,6 +22,9 @@ pub(super) const ADMIN_PLACES: usize = 4;
 /// closed: in all that time nobody would have served them. Where requests only take their time, places become free all the
 /// while, and the queue waits in the kernel as ever.
 const STUCK: Duration = Duration::from_secs(3);
+/// How long a connection must have rested to be closed for another one: clients that ask one thing after the other are back
+/// within that, and when places are taken by others who are slow, they would be the ones who rest longest.
+const REST: Duration = Duration::from_millis(100);
 /// How long it counts as one shortage, and is told as long.
 const TOLD: Duration = Duration::from_secs(60);
 
@@ -129,22 +132,24 @@ impl Worker {
     /// The connection that has been idle longest. It is looked for in all of them once in so many times.
     pub(super) fn longest_idle(&mut self) -> Option<u32> {
         let now = Some(self.ctx.env.now);
-        self.pop_idle().or_else(|| {
+        self.last_idle().or_else(|| {
             if self.places.nobody == now {
                 return None;
             }
             self.look_for_idle();
             self.places.nobody = now.filter(|_| self.places.idle.is_empty());
-            self.pop_idle()
+            self.last_idle()
         })
     }
 
-    fn pop_idle(&mut self) -> Option<u32> {
-        while let Some((token, deadline)) = self.places.idle.pop() {
+    /// The last of the list that still rests. It stays there: maybe nobody wants its place.
+    fn last_idle(&mut self) -> Option<u32> {
+        while let Some(&(token, deadline)) = self.places.idle.last() {
             let conn = self.conns.get(token.slot as usize).filter(|conn| conn.token == token);
             if conn.is_some_and(|conn| conn.deadline == deadline && self.idle_since(conn).is_some()) {
                 return Some(token.slot);
             }
+            self.places.idle.pop();
         }
         None
     }
@@ -166,11 +171,11 @@ impl Worker {
         if conn.active.is_some() || conn.queued || conn.socket.readable {
             return None;
         }
-        if !conn.fresh {
-            return conn.deadline.checked_sub(self.ctx.keepalive);
-        }
-        let came = conn.deadline.checked_sub(self.ctx.env.policy.client_header_timeout)?;
-        (came + SILENCE <= self.ctx.env.now).then_some(came)
+        let (time, rest) = match conn.fresh {
+            true => (self.ctx.env.policy.client_header_timeout, SILENCE),
+            false => (self.ctx.keepalive, REST),
+        };
+        conn.deadline.checked_sub(time).filter(|since| *since + rest <= self.ctx.env.now)
     }
 }
 
@@ -192,8 +197,9 @@ mod tests {
     fn who_has_rested_longest_makes_room_and_who_is_served_does_not() {
         let mut house = Turned::new(&["--max-connections=4"]);
         let mut served = house.client(b"GET / HT");
-        let mut rests: Vec<_> = (0..3).map(|_| rested(&mut house)).collect();
+        let mut rests: Vec<_> = (0..2).map(|_| rested(&mut house)).collect();
         assert!(!house.worker.places.was_short_of(Short::Connections, Instant::now()));
+        rests.push(rested(&mut house));
         for longest in 0..3 {
             rests.push(rested(&mut house));
             let closed: Vec<bool> = rests.iter_mut().map(is_closed).collect();
@@ -205,6 +211,18 @@ mod tests {
         let now = house.worker.ctx.env.now;
         assert!(house.worker.places.was_short_of(Short::Connections, now));
         assert!(!house.worker.places.was_short_of(Short::Connections, now + TOLD));
+    }
+
+    #[test]
+    fn who_has_only_just_been_answered_does_not_rest() {
+        let mut house = Turned::new(&["--max-connections=1"]);
+        let mut asks = rested(&mut house);
+        let Worker { conns, ctx, .. } = &mut house.worker;
+        // As if its answer came now, however slow this machine is.
+        conns.iter_mut().for_each(|(_, conn)| conn.deadline = ctx.env.now + ctx.keepalive);
+        assert_eq!(house.worker.longest_idle(), None);
+        house.worker.ctx.env.now += REST;
+        assert!(house.worker.longest_idle().is_some() && !is_closed(&mut asks));
     }
 
     #[test]
