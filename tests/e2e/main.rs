@@ -52,3 +52,5 @@ mod spread;
 mod statsd;
 mod timeouts;
 mod upgrade;
+mod writers;
+mod writers_storm;
