@@ -29,9 +29,7 @@ pub enum Driven {
     Adopt,
 }
 
-/// Takes steps until the exchange waits or is over. It is a part of its one caller: as a function of its own it would cost
-/// each request three entries. What is seldom is kept out of it for that.
-#[inline(always)]
+/// Takes steps until the exchange waits or is over.
 pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
     let mut stepped = false;
     loop {
@@ -194,7 +192,6 @@ pub(super) fn exhausted(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-#[cold]
 fn others(active: &Active, ctx: &mut Ctx) -> bool {
     let now = ctx.env.now;
     active
@@ -205,7 +202,6 @@ fn others(active: &Active, ctx: &mut Ctx) -> bool {
 
 /// Closes the server connection. If that says something about the server, its place is given back at once; otherwise it is
 /// kept until the exchange is over, so that the same server can be asked again.
-#[cold]
 fn drop_server(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
     if let Some(slot) = active.server.take() {
         ctx.pool.close(slot);
@@ -217,7 +213,6 @@ fn drop_server(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
 }
 
 /// Closes the server connection of an exchange that is closed, and gives its place back.
-#[cold]
 pub fn leave(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
     drop_server(active, sign, ctx);
     give_place_back(active, sign, ctx);
@@ -293,9 +288,7 @@ pub fn end(conn: &mut Conn, ctx: &mut Ctx) {
 /// Returns everything that a connection has borrowed; it is idle after that, or about to be closed.
 pub fn release(conn: &mut Conn, ctx: &mut Ctx) {
     let Some(mut active) = conn.active.take() else { return };
-    if active.server.is_some() || active.lease.is_some() {
-        leave(&mut active, Sign::Nothing, ctx);
-    }
+    leave(&mut active, Sign::Nothing, ctx);
     count(&mut active, ctx);
     for side in [Side::Client, Side::Server] {
         if let Some(window) = active.exchange.surrender(side) {

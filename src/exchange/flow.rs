@@ -135,8 +135,6 @@ impl Exchange {
         }
     }
 
-    // Its own loop, not the one of requests: kept out of `step`, which is a part of that.
-    #[inline(never)]
     pub(super) fn tunnel(&mut self) -> Step {
         for window in [&mut self.request.window, &mut self.response.window].into_iter().flatten() {
             let waiting = window.unjudged().len();
@@ -159,8 +157,6 @@ impl Exchange {
         if told_server && told_client { self.close(Sign::Good) } else { Step::Wait }
     }
 
-    // Seldom: kept out of `step`.
-    #[inline(never)]
     pub(super) fn replying(&mut self, env: &Env, linger: bool) -> Step {
         if !self.response.is_flushed() {
             return Step::Wait;
@@ -182,8 +178,6 @@ impl Exchange {
         self.latest = Some(env.now + env.policy.linger_time);
     }
 
-    // Seldom: kept out of `step`.
-    #[inline(never)]
     pub(super) fn lingering(&mut self, env: &Env, told: bool) -> Step {
         if !told {
             self.phase = Phase::Linger { told: true };

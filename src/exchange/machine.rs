@@ -178,9 +178,7 @@ impl Exchange {
         self.request.unread()
     }
 
-    /// Takes the next transition, or says what the shell must do first. It is a part of the one loop that asks: a request
-    /// takes seven, and each would cost as much for being called as for what it does.
-    #[inline(always)]
+    /// Takes the next transition, or says what the shell must do first.
     pub fn step(&mut self, env: &Env, heads: &mut Heads) -> Step {
         let step = self.transition(env, heads);
         if cfg!(debug_assertions) {
@@ -189,7 +187,6 @@ impl Exchange {
         step
     }
 
-    #[inline(always)]
     fn transition(&mut self, env: &Env, heads: &mut Heads) -> Step {
         self.stirred = false;
         if let Some(sign) = self.drop.take() {
@@ -209,12 +206,13 @@ impl Exchange {
             Phase::Linger { told } => self.lingering(env, told),
         };
         // A transition may have asked for the server connection to go first.
-        if matches!(step, Step::Wait)
-            && let Some(sign) = self.drop.take()
-        {
-            return Step::Drop { sign };
+        match (step, self.drop.take()) {
+            (Step::Wait, Some(sign)) => Step::Drop { sign },
+            (step, drop) => {
+                self.drop = drop;
+                step
+            }
         }
-        step
     }
 
     fn head(&mut self, env: &Env, heads: &mut Heads) -> Step {
