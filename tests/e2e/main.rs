@@ -52,5 +52,6 @@ mod spread;
 mod statsd;
 mod timeouts;
 mod upgrade;
+mod worst;
 mod writers;
 mod writers_storm;
