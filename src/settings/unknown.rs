@@ -5,8 +5,13 @@
 
 use std::ffi::OsString;
 
+use regex::Regex;
+
 /// What every variable of ELB's own begins with; those that it shares with the first ELB do not.
 const PREFIX: &str = "ELB_";
+/// What Kubernetes and Docker call the variables by which they tell each container where the services around it are: one that
+/// is called `elb`, or `elb-admin`, makes `ELB_SERVICE_HOST`, `ELB_SERVICE_PORT_HTTP`, `ELB_PORT_80_TCP_ADDR`.
+const SERVICE: &str = "_SERVICE_HOST$|_SERVICE_PORT|_PORT_[0-9]";
 /// Edits that lead from one name to another that may have been meant, for a name of three times as many letters.
 const EDITS: usize = 3;
 
@@ -20,7 +25,9 @@ pub(super) fn warnings(
     let mut names: Vec<String> = names.iter().map(|name| name.to_string_lossy().into_owned()).collect();
     names.sort();
     names.retain(|name| name.starts_with(PREFIX) && known.iter().all(|(_, variable)| variable != name));
-    names.retain(|name| !is_of_a_service(name, value));
+    let service = Regex::new(SERVICE);
+    names
+        .retain(|name| !service.as_ref().is_ok_and(|service| service.is_match(name)) && !is_url(name, value));
     let warning = |name: &String| match nearest(name, known) {
         Some(meant) => format!("there is no variable {name}, and it does nothing; is {meant} meant?"),
         None => {
@@ -32,16 +39,9 @@ pub(super) fn warnings(
     names.iter().map(warning).collect()
 }
 
-/// Kubernetes and Docker tell each container where the services around it are. One that is called `elb`, or `elb-admin`,
-/// makes `ELB_SERVICE_HOST`, `ELB_PORT=tcp://10.0.0.1:80`, `ELB_PORT_80_TCP_ADDR`.
-fn is_of_a_service(name: &str, value: &dyn Fn(&str) -> Option<OsString>) -> bool {
-    let after = |mark: &str| name.split_once(mark).map(|(_, rest)| rest);
-    let numbered = after("_PORT_").is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
-    let url = || value(name).is_some_and(|value| value.to_string_lossy().contains("://"));
-    after("_SERVICE_HOST") == Some("")
-        || after("_SERVICE_PORT").is_some()
-        || numbered
-        || (name.ends_with("_PORT") && url())
+/// They also make `ELB_PORT=tcp://10.0.0.1:80`, which only its value tells from a slip.
+fn is_url(name: &str, value: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    name.ends_with("_PORT") && value(name).is_some_and(|value| value.to_string_lossy().contains("://"))
 }
 
 /// The known variable that was probably meant.
@@ -88,6 +88,11 @@ fn edits(from: &str, to: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_names_a_service_can_be_read() {
+        assert!(Regex::new(SERVICE).is_ok());
+    }
 
     #[test]
     fn edits_are_counted() {
