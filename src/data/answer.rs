@@ -15,12 +15,11 @@ use crate::http1::reserved::{self, Reserved};
 /// What came of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Driven {
-    /// The exchange waits for bytes. A step that was taken before may have made it want some that are there already, and
-    /// of which no event will tell again.
-    Waiting {
-        /// A step was taken.
-        stepped: bool,
-    },
+    /// The exchange waits for bytes, as it did before.
+    Waiting,
+    /// The exchange waits for bytes, and a step was taken before. That may have made it want some that are there already,
+    /// and of which no event will tell again.
+    Stepped,
     /// The exchange is over, and the connection goes on.
     Idle,
     /// The connection is to be closed.
@@ -30,31 +29,21 @@ pub enum Driven {
 }
 
 /// Takes steps until the exchange waits or is over.
+#[inline(always)]
 pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
-    let mut stepped = false;
+    let mut waiting = Driven::Waiting;
     loop {
-        let Some(active) = &mut conn.active else { return Driven::Idle };
+        let Conn { active: Some(active), own, peer, token, .. } = conn else { return Driven::Idle };
         match active.exchange.step(&ctx.env, &mut ctx.heads) {
-            Step::Wait => return Driven::Waiting { stepped },
+            Step::Wait => return waiting,
             Step::Route => {
-                if route(active, conn.peer, ctx) {
+                if route(active, peer, ctx) {
                     return Driven::Adopt;
                 }
             }
             Step::Connect { same } => {
-                if !resume(active, &mut conn.own, ctx) {
-                    connect(active, conn.token.slot, same, ctx);
-                }
-            }
-            Step::Others => {
-                let others = others(active, ctx);
-                active.exchange.better(&ctx.env, &mut ctx.heads, others);
-            }
-            Step::Drop { sign } => drop_server(active, sign, ctx),
-            Step::Shutdown(Side::Client) => conn.socket.shutdown(),
-            Step::Shutdown(Side::Server) => {
-                if let Some(socket) = active.server.and_then(|slot| ctx.pool.socket(slot)) {
-                    socket.shutdown();
+                if !resume(active, own, ctx) {
+                    connect(active, token.slot, same, ctx);
                 }
             }
             Step::Finished(fate) => {
@@ -62,26 +51,54 @@ pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
                     return driven;
                 }
             }
-            Step::Close { reset, sign } => {
-                if reset {
-                    conn.socket.reset_on_close();
+            step => {
+                if seldom(conn, step, ctx) {
+                    return Driven::Close;
                 }
-                leave(active, sign, ctx);
-                return Driven::Close;
             }
         }
-        stepped = true;
+        waiting = Driven::Stepped;
     }
 }
 
+/// The steps that an exchange takes when something has gone wrong, or in the middle of a tunnel. `true` closes it.
+#[cold]
+#[inline(never)]
+fn seldom(conn: &mut Conn, step: Step, ctx: &mut Ctx) -> bool {
+    let Some(active) = &mut conn.active else { return false };
+    match step {
+        Step::Others => {
+            let others = others(active, ctx);
+            active.exchange.better(&ctx.env, &mut ctx.heads, others);
+        }
+        Step::Drop { sign } => drop_server(active, sign, ctx),
+        Step::Shutdown(Side::Client) => conn.socket.shutdown(),
+        Step::Shutdown(Side::Server) => {
+            if let Some(socket) = active.server.and_then(|slot| ctx.pool.socket(slot)) {
+                socket.shutdown();
+            }
+        }
+        Step::Close { reset, sign } => {
+            if reset {
+                conn.socket.reset_on_close();
+            }
+            leave(active, sign, ctx);
+            return true;
+        }
+        Step::Wait | Step::Route | Step::Connect { .. } | Step::Finished(_) => {}
+    }
+    false
+}
+
 /// Asks the rules; `true` when the connection goes to control.
-fn route(active: &mut Active, peer: PeerText, ctx: &mut Ctx) -> bool {
+#[inline(always)]
+fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
     active.tried.clear();
     active.upstream = None;
     active.routed = ctx.env.now;
     match active.exchange.reserved(&ctx.heads) {
         Reserved::No => {}
-        reserved => return door::answer(active, peer, reserved, ctx),
+        reserved => return door::answer(active, *peer, reserved, ctx),
     }
     let request = active.exchange.route_request(&ctx.heads);
     ctx.requests += 1;
@@ -103,7 +120,7 @@ fn route(active: &mut Active, peer: PeerText, ctx: &mut Ctx) -> bool {
 }
 
 /// Goes on with the connection that is the client's own, if this is the first attempt and it leads where the request goes.
-#[inline]
+#[inline(always)]
 fn resume(active: &mut Active, own: &mut Option<u32>, ctx: &mut Ctx) -> bool {
     active.own = false;
     let Some(slot) = own.filter(|_| active.tried.is_empty()) else { return false };
@@ -118,6 +135,7 @@ fn resume(active: &mut Active, own: &mut Option<u32>, ctx: &mut Ctx) -> bool {
     false
 }
 
+#[cold]
 fn try_resume(active: &mut Active, slot: u32, ctx: &mut Ctx) -> bool {
     let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream)) else { return false };
     // A list is one server's of one upstream, as long as a connection of it is out.
@@ -132,6 +150,7 @@ fn try_resume(active: &mut Active, slot: u32, ctx: &mut Ctx) -> bool {
 }
 
 /// Finds a server and a connection to it.
+#[inline(always)]
 fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let none = |status, reason| NoServer::NoneLeft { status, reason };
     let found = active.upstream.and_then(|upstream| Some((upstream, ctx.view.local(upstream)?)));
@@ -227,6 +246,7 @@ fn give_place_back(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
 }
 
 /// The exchange is over. `None`: the next request is waiting already.
+#[inline(always)]
 fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
     let active = conn.active.as_mut()?;
     if let Some(slot) = active.server.take() {
@@ -255,7 +275,7 @@ fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
         active.exchange.restart(&ctx.env);
         return None;
     }
-    release(conn, ctx);
+    retire(conn, ctx);
     conn.deadline = ctx.env.now + ctx.keepalive;
     conn.fresh = false;
     Some(Driven::Idle)
@@ -287,9 +307,16 @@ pub fn end(conn: &mut Conn, ctx: &mut Ctx) {
 
 /// Returns everything that a connection has borrowed; it is idle after that, or about to be closed.
 pub fn release(conn: &mut Conn, ctx: &mut Ctx) {
+    let Some(active) = &mut conn.active else { return };
+    leave(active, Sign::Nothing, ctx);
+    count(active, ctx);
+    retire(conn, ctx);
+}
+
+/// Puts an exchange aside that has ended, and returns its windows.
+#[inline(always)]
+fn retire(conn: &mut Conn, ctx: &mut Ctx) {
     let Some(mut active) = conn.active.take() else { return };
-    leave(&mut active, Sign::Nothing, ctx);
-    count(&mut active, ctx);
     for side in [Side::Client, Side::Server] {
         if let Some(window) = active.exchange.surrender(side) {
             ctx.buffers.give(window);

@@ -17,7 +17,7 @@ pub struct Demand {
     busy: u32,
     /// The most that were in use at once since the window began, and in the window before.
     most: [u32; 2],
-    /// When the window ends; the first begins when somebody looks.
+    /// When the window ends; the first begins with the first look at the time.
     until: Option<Instant>,
 }
 
@@ -30,48 +30,35 @@ impl Demand {
 
     /// A connection is in use from now on.
     #[inline]
-    pub fn taken(&mut self, now: Instant) {
-        self.look(now);
+    pub fn taken(&mut self) {
         self.busy += 1;
         self.most[0] = self.most[0].max(self.busy);
     }
 
-    /// One that was in use is idle now.
+    /// One that was in use is idle now, or closed.
     #[inline]
-    pub fn returned(&mut self, now: Instant) {
-        self.look(now);
-        self.lost();
-    }
-
-    /// One that was in use is closed.
-    #[inline]
-    pub fn lost(&mut self) {
+    pub fn returned(&mut self) {
         debug_assert!(self.busy > 0, "returned twice");
         self.busy = self.busy.saturating_sub(1);
     }
 
     /// How many idle ones are worth keeping beside those in use.
     #[inline]
-    pub fn spare(&mut self, now: Instant) -> usize {
-        self.look(now);
+    #[must_use]
+    pub fn spare(&self) -> usize {
         let [most, before] = self.most;
         (most.max(before) as usize).max(LEAST).saturating_sub(self.busy as usize)
     }
 
-    #[inline]
-    fn look(&mut self, now: Instant) {
-        if self.until.is_none_or(|until| now >= until) {
-            self.turn(now);
-        }
-    }
-
-    /// Another window begins.
-    #[cold]
-    fn turn(&mut self, now: Instant) {
+    /// Lets the time pass: another window begins when it is due. To be called about once a second, so that nothing need be
+    /// asked of the time when a connection is taken or returned.
+    pub fn pass(&mut self, now: Instant) {
         (self.most, self.until) = match self.until {
+            Some(until) if now < until => return,
             Some(until) if now < until + WINDOW => ([self.busy, self.most[0]], Some(until + WINDOW)),
-            // Nobody has looked for more than a window, so nothing has changed in the one that has passed.
-            _ => ([self.busy; 2], Some(now + WINDOW)),
+            // Nobody has looked for more than a window: nothing that is known of it is new.
+            Some(_) => ([self.busy; 2], Some(now + WINDOW)),
+            None => (self.most, Some(now + WINDOW)),
         };
     }
 }
@@ -83,39 +70,47 @@ mod tests {
     use super::*;
 
     /// What is kept in all, those in use included.
-    fn kept(demand: &mut Demand, now: Instant) -> usize {
-        demand.busy() + demand.spare(now)
+    fn kept(demand: &Demand) -> usize {
+        demand.busy() + demand.spare()
+    }
+
+    fn take_and_return(demand: &mut Demand, connections: usize) {
+        (0..connections).for_each(|_| demand.taken());
+        (0..connections).for_each(|_| demand.returned());
     }
 
     #[test]
     fn what_was_in_use_at_once_is_kept_for_some_seconds_and_no_longer() {
         let start = Instant::now();
-        let at = |seconds: u64| start + Duration::from_secs(seconds);
         let mut demand = Demand::default();
-        assert_eq!(demand.spare(start), LEAST, "the first of all");
-        (0..512).for_each(|_| demand.taken(at(1)));
-        assert_eq!(demand.spare(at(1)), 0);
-        (0..512).for_each(|_| demand.returned(at(1)));
-        assert_eq!(demand.spare(at(1)), 512);
+        assert_eq!(demand.spare(), LEAST, "the first of all");
+        demand.pass(start);
+        (0..512).for_each(|_| demand.taken());
+        assert_eq!(demand.spare(), 0);
+        (0..512).for_each(|_| demand.returned());
+        assert_eq!(demand.spare(), 512);
         // Ten at a time from now on.
-        for second in 2..60 {
-            (0..10).for_each(|_| demand.taken(at(second)));
-            (0..10).for_each(|_| demand.returned(at(second)));
-            let spare = demand.spare(at(second));
-            assert_eq!(spare, if second < 20 { 512 } else { 10 }, "after {second} s");
+        for second in 1..60 {
+            demand.pass(start + Duration::from_secs(second));
+            take_and_return(&mut demand, 10);
+            assert_eq!(demand.spare(), if second < 20 { 512 } else { 10 }, "after {second} s");
         }
-        assert_eq!(demand.spare(at(69)), 10);
-        assert_eq!(demand.spare(at(80)), LEAST, "nothing for a long time");
+        (60..70).for_each(|second| demand.pass(start + Duration::from_secs(second)));
+        assert_eq!(demand.spare(), 10);
+        (70..80).for_each(|second| demand.pass(start + Duration::from_secs(second)));
+        assert_eq!(demand.spare(), LEAST, "nothing for a long time");
     }
 
     #[test]
     fn what_is_in_use_all_the_time_counts_in_every_window() {
         let start = Instant::now();
         let mut demand = Demand::default();
-        (0..100).for_each(|_| demand.taken(start));
-        assert_eq!(demand.spare(start + 100 * WINDOW), 0);
-        (0..100).for_each(|_| demand.returned(start + 100 * WINDOW));
-        assert_eq!(demand.spare(start + 100 * WINDOW), 100);
+        demand.pass(start);
+        (0..100).for_each(|_| demand.taken());
+        demand.pass(start + 100 * WINDOW);
+        assert_eq!(demand.spare(), 0);
+        (0..100).for_each(|_| demand.returned());
+        assert_eq!(demand.spare(), 100);
     }
 
     proptest! {
@@ -129,13 +124,17 @@ mod tests {
             let (mut now, mut busy) = (start, 0_usize);
             // When it was, and how many were in use from then on.
             let mut history = vec![(start, 0)];
+            demand.pass(now);
             for (take, pause) in events {
-                now += Duration::from_secs(pause);
+                for _ in 0..pause {
+                    now += Duration::from_secs(1);
+                    demand.pass(now);
+                }
                 if take {
-                    demand.taken(now);
+                    demand.taken();
                     busy += 1;
                 } else if busy > 0 {
-                    demand.returned(now);
+                    demand.returned();
                     busy -= 1;
                 }
                 history.push((now, busy));
@@ -144,7 +143,7 @@ mod tests {
                     let before = history.iter().rev().find(|(at, _)| *at < from).map_or(0, |(_, busy)| *busy);
                     history.iter().filter(|(at, _)| *at >= from).map(|(_, busy)| *busy).max().unwrap_or(0).max(before)
                 };
-                let kept = kept(&mut demand, now);
+                let kept = kept(&demand);
                 prop_assert!(kept >= most(WINDOW - Duration::from_secs(1)).max(LEAST));
                 prop_assert!(kept <= most(2 * WINDOW).max(LEAST));
             }

@@ -37,7 +37,8 @@ struct ServerSocket {
     holder: Holder,
     /// The list of its server.
     list: u32,
-    expires: Instant,
+    /// Nobody uses it since then.
+    since: Instant,
     alarm: Alarm,
 }
 
@@ -104,7 +105,7 @@ impl Pool {
     /// A connection of this list that was in use is closed.
     fn lost(&mut self, list: u32) {
         let Some(own) = self.lists.get_mut(list as usize) else { return };
-        own.demand.lost();
+        own.demand.returned();
         if own.gone && own.demand.busy() == 0 {
             self.lists.remove(list as usize);
         }
@@ -112,8 +113,9 @@ impl Pool {
 
     /// Closes what is not worth keeping any more, the longest idle first. Once a second is often enough.
     pub fn trim(&mut self, now: Instant) {
-        for (_, list) in self.lists.iter_mut().filter(|(_, list)| !list.idle.is_empty()) {
-            let spare = list.demand.spare(now);
+        for (_, list) in &mut self.lists {
+            list.demand.pass(now);
+            let spare = list.demand.spare();
             while list.idle.len() > spare
                 && let Some(slot) = list.idle.pop_front()
             {
@@ -127,17 +129,17 @@ impl Pool {
     ///
     /// One that came back in this very turn is lent only when there is no other. A server that says more than it was
     /// asked for often does so a moment after its response, and the poll between two turns is what tells of it.
+    #[inline(always)]
     pub fn lend(&mut self, list: u32, client: u32, now: Instant) -> Option<u32> {
         let List { idle, demand, .. } = self.lists.get_mut(list as usize)?;
-        let just_now = now + self.keepalive;
         let came_now =
-            |slot: Option<&u32>| self.sockets.get(*slot? as usize).map(|server| server.expires == just_now);
+            |slot: Option<&u32>| self.sockets.get(*slot? as usize).map(|server| server.since == now);
         let slot = if came_now(idle.back())? && came_now(idle.front()) == Some(false) {
             idle.pop_front()?
         } else {
             idle.pop_back()?
         };
-        demand.taken(now);
+        demand.taken();
         self.idle -= 1;
         self.sockets.get_mut(slot as usize)?.holder = Holder::Lent(client);
         Some(slot)
@@ -167,11 +169,11 @@ impl Pool {
             generation: token.generation,
             holder,
             list,
-            expires: now,
+            since: now,
             alarm: Alarm::default(),
         });
         if let Some(list) = self.lists.get_mut(list as usize) {
-            list.demand.taken(now);
+            list.demand.taken();
         }
         Ok(slot)
     }
@@ -212,20 +214,21 @@ impl Pool {
     }
 
     /// Takes a connection back into its list, unless the list has what is worth keeping or something stirs on the connection.
+    #[inline(always)]
     pub fn give_back(&mut self, slot: u32, timers: &mut Timers, now: Instant) {
         let Some(server) = self.sockets.get_mut(slot as usize) else { return };
         let Some(list) = self.lists.get_mut(server.list as usize) else { return self.close(slot) };
         if list.gone || server.socket.readable || server.socket.failed {
             return self.close(slot);
         }
-        list.demand.returned(now);
+        list.demand.returned();
         server.holder = Holder::Idle;
-        if list.idle.len() >= self.idle_max.min(list.demand.spare(now)) {
+        if list.idle.len() >= self.idle_max.min(list.demand.spare()) {
             self.sockets.remove(slot as usize);
             return;
         }
-        server.expires = now + self.keepalive;
-        server.alarm.set(timers, Token::new(Kind::Server, slot, server.generation), server.expires);
+        server.since = now;
+        server.alarm.set(timers, Token::new(Kind::Server, slot, server.generation), now + self.keepalive);
         list.idle.push_back(slot);
         self.idle += 1;
     }
@@ -288,11 +291,12 @@ impl Pool {
         if server.holder != Holder::Idle {
             return false;
         }
-        let over = server.expires <= now;
+        let expires = server.since + self.keepalive;
+        let over = expires <= now;
         if over {
             self.close(token.slot);
         } else {
-            server.alarm.set(timers, token, server.expires);
+            server.alarm.set(timers, token, expires);
         }
         over
     }

@@ -96,15 +96,19 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped
 }
 
 /// Lets the exchange take its steps.
+#[inline(always)]
 pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
     if !conn.active.as_ref().is_some_and(|active| active.exchange.is_stirred()) {
         return None;
     }
     let driven = answer::drive(conn, ctx);
-    // To pass bytes on takes no step, and is bounded by its bytes.
-    turn.requests -= u32::from(driven != Driven::Waiting { stepped: false } && turn.requests > 0);
+    if driven == Driven::Waiting {
+        // To pass bytes on takes no step, and is bounded by its bytes.
+        return None;
+    }
+    turn.requests = turn.requests.saturating_sub(1);
     match driven {
-        Driven::Waiting { stepped } => turn.moved |= stepped,
+        Driven::Waiting | Driven::Stepped => turn.moved = true,
         // Nothing more of the client is known of: that is the usual end.
         Driven::Idle if !conn.socket.readable && !conn.socket.failed => return Some(rest(conn, ctx)),
         Driven::Idle => {}
@@ -214,15 +218,24 @@ fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
     if !Buffers::larger_than(least - 1) {
         return false;
     }
-    // What is kept for another server is given up before anybody waits for a window.
-    if !take(active, side, least, ctx) && active.exchange.forgo_replay() && side == Side::Server {
+    take(active, side, least, ctx) || starve(active, side, least, ctx)
+}
+
+/// The stock is used up: what is kept for another server is given up before anybody waits for a window. `false` when it
+/// waits.
+#[cold]
+#[inline(never)]
+fn starve(active: &mut Active, side: Side, least: usize, ctx: &mut Ctx) -> bool {
+    if active.exchange.forgo_replay() && side == Side::Server {
         if let Some(unused) = active.exchange.reclaim(Side::Client) {
             ctx.buffers.give(unused);
         }
         take(active, side, least, ctx);
     }
-    active.starved |= active.exchange.room(side).is_empty();
-    !active.exchange.room(side).is_empty()
+    // What was given up may have made room in the window that is there.
+    let none = active.exchange.room(side).is_empty();
+    active.starved |= none;
+    !none
 }
 
 /// Lends a window of the stock; `false` when that is used up.

@@ -55,6 +55,8 @@ pub(super) struct Asked {
     before: &'static [u8],
     target: Span,
     path_len: u32,
+    /// The path may be ELB's own: it is to be compared.
+    may_be_reserved: bool,
 }
 
 impl Heads {
@@ -178,12 +180,15 @@ impl Asked {
         };
         self.resolved.clear();
         self.path = if target.asterisk || target.slash {
+            self.may_be_reserved = false;
             self.path_copy.clear();
             self.path_copy.push(b'/');
             Text::Copy
         } else if path::is_plain(target.path) {
+            self.may_be_reserved = reserved::may_be(target.path);
             Text::Head(Span::within(bytes, target.path))
         } else {
+            self.may_be_reserved = true;
             self.unusual_path(bytes, target.path, path_as_received)?
         };
         Ok(())
@@ -221,6 +226,9 @@ impl Asked {
     /// Whose the path is.
     #[inline]
     pub(super) fn reserved(&self, bytes: &[u8]) -> Reserved {
+        if !self.may_be_reserved {
+            return Reserved::No;
+        }
         reserved::judge(self.head.target.of(bytes), text(bytes, self.path, &self.path_copy))
     }
 

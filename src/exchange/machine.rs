@@ -179,6 +179,7 @@ impl Exchange {
     }
 
     /// Takes the next transition, or says what the shell must do first.
+    #[inline(always)]
     pub fn step(&mut self, env: &Env, heads: &mut Heads) -> Step {
         let step = self.transition(env, heads);
         if cfg!(debug_assertions) {
@@ -187,6 +188,7 @@ impl Exchange {
         step
     }
 
+    #[inline(always)]
     fn transition(&mut self, env: &Env, heads: &mut Heads) -> Step {
         self.stirred = false;
         if let Some(sign) = self.drop.take() {

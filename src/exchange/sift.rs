@@ -24,8 +24,17 @@ pub(super) enum Keeps {
 ///
 /// # Errors
 /// The first rule that they break. What came before that may leave.
+#[inline(always)]
 pub(super) fn sift(body: &mut Body, window: Option<&mut Buf>, keeps: Keeps) -> Result<bool, Refusal> {
     let Some(window) = window else { return Ok(body.next(&[])? == Piece::Done) };
+    if let Some(n) = body.take_of_length(window.unjudged().len()) {
+        window.accept(n);
+        return Ok(body.is_done());
+    }
+    sift_pieces(body, window, keeps)
+}
+
+fn sift_pieces(body: &mut Body, window: &mut Buf, keeps: Keeps) -> Result<bool, Refusal> {
     let mut gap = 0;
     let outcome = loop {
         match body.next(window.unjudged_behind(gap)) {

@@ -147,6 +147,17 @@ impl Body {
         }
     }
 
+    /// How many of `here` bytes are content, if this is a body with a length that is not through: all that
+    /// [`Body::next`] could say of them, at once.
+    #[inline]
+    pub fn take_of_length(&mut self, here: usize) -> Option<usize> {
+        let Place::Length(left) = self.place else { return None };
+        let taken = usize::try_from(left).map_or(here, |left| left.min(here));
+        let left = left - taken as u64;
+        self.place = if left == 0 { Place::Done } else { Place::Length(left) };
+        Some(taken)
+    }
+
     fn until_close(&mut self, bytes: &[u8]) -> Result<Piece, Refusal> {
         let (taken, left) = take(bytes, self.allowed);
         if taken == 0 {

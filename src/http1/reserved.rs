@@ -18,14 +18,17 @@ pub enum Reserved {
     Misspelt,
 }
 
-/// Whose the path of a request is: `received` is its target as it came, `resolved` the path as rules see it.
+/// Whether a path that is as plain as it looks may be ELB's own. Nearly every one shows in its second byte that it is a
+/// site's.
 #[inline]
 #[must_use]
+pub fn may_be(plain: &[u8]) -> bool {
+    plain.get(1) == PREFIX.get(1)
+}
+
+/// Whose the path of a request is: `received` is its target as it came, `resolved` the path as rules see it.
+#[must_use]
 pub fn judge(received: &[u8], resolved: &[u8]) -> Reserved {
-    // Nearly every path is a site's and shows it in its second byte.
-    if received.get(1) != PREFIX.get(1) && resolved.get(1) != PREFIX.get(1) {
-        return Reserved::No;
-    }
     match (received.starts_with(PREFIX), resolved.starts_with(PREFIX)) {
         (true, true) => Reserved::Exact,
         _ if is_under(resolved) || is_under(received) => Reserved::Misspelt,
