@@ -495,8 +495,28 @@ impl World {
         }
     }
 
+    /// Whoever still waits for word of what it wrote asks for all anew, as it does after some seconds: what was written and
+    /// replaced before a listing is in no event and in no listing.
+    fn ask_anew(&mut self) {
+        for elb in [0, 1] {
+            if self.elbs[elb].dumps.is_awaited() {
+                self.act(Act::Relist { elb });
+            }
+        }
+    }
+
     /// Everything is heard, carried out and dumped, with nobody else writing.
     fn calm_down(&mut self) {
+        // Nothing can stop what makes a key that is not there, but nothing is under way for ever: it comes now or never.
+        for elb in &mut self.elbs {
+            for operations in std::mem::take(&mut elb.strays) {
+                if operations.iter().any(|(operation, _)| operation.revision == 0) {
+                    elb.commit(&mut self.store, &operations);
+                } else {
+                    elb.strays.push(operations);
+                }
+            }
+        }
         for elb in [0, 1] {
             self.act(Act::DumpAll { elb });
             for _ in 0..400 {
@@ -505,6 +525,7 @@ impl World {
                 self.act(Act::Hear { elb: 0 });
                 self.act(Act::Hear { elb: 1 });
             }
+            self.ask_anew();
             self.act(Act::DumpAll { elb });
             for _ in 0..100 {
                 self.act(Act::Work { elb, lost: false });
@@ -512,6 +533,7 @@ impl World {
                 self.act(Act::Hear { elb: 0 });
                 self.act(Act::Hear { elb: 1 });
             }
+            self.ask_anew();
         }
         for elb in &mut self.elbs {
             let revision = self.store.revision();
