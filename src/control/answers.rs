@@ -126,3 +126,14 @@ pub(super) enum Resync {
     /// The store does not take the question.
     Busy,
 }
+
+/// The hub is gone: the process is ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("ELB is stopping")]
+pub(super) struct Gone;
+
+impl From<Gone> for DumpError {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}

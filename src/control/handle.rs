@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::answers::{Accepted, Awaited, DumpError, Heard, Progress};
+use super::answers::{Accepted, Awaited, DumpError, Gone, Heard, Progress};
 use super::hub::Hub;
 use super::lookups::Lookups;
 use super::reader::Reader;
@@ -26,11 +26,6 @@ const QUESTIONS: usize = 64;
 /// new endpoint needs no new message.
 pub(super) type Question = Box<dyn FnOnce(&mut Hub) + Send>;
 
-/// The hub is gone: the process is ending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("ELB is stopping")]
-pub(super) struct Gone;
-
 /// Everybody else's end of the hub.
 #[derive(Debug, Clone)]
 pub(super) struct HubHandle {
@@ -39,12 +34,6 @@ pub(super) struct HubHandle {
     library: Library,
     lookups: Lookups,
     reader: Reader,
-}
-
-impl From<Gone> for DumpError {
-    fn from(_: Gone) -> Self {
-        Self::Gone
-    }
 }
 
 impl HubHandle {

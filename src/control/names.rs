@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::handle::{Gone, HubHandle};
+use super::answers::Gone;
+use super::handle::HubHandle;
 use super::lookups::{Answer, Lane, Stage};
 use super::resolve::Addresses;
 use crate::model::{Fault, Prepared, Wanted};

@@ -8,7 +8,7 @@ use std::{io, thread};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::handle::Gone;
+use super::answers::Gone;
 
 /// Work that may wait; whoever brings more waits with it.
 const WAITING: usize = 64;

@@ -12,7 +12,6 @@ use super::fault::{Fault, Report, step};
 use super::host;
 use super::implicit;
 use super::library::Library;
-use super::prepare::told;
 use super::ruleset::RuleSet;
 use super::storable;
 use super::upstream::UpstreamSpec;
@@ -49,7 +48,7 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
     let mut advice = Report::default();
     servernames(&rules, |key| names.contains(key), &mut advice);
     report.absorb("domains", advice);
-    let warnings = told(&report);
+    let warnings = report.told();
     (report.faults, warnings)
 }
 

@@ -62,6 +62,11 @@ impl Report {
         self.faults.into_iter().next().unwrap_or_else(|| Fault::new("", "cannot be read"))
     }
 
+    /// What should be known, as texts.
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.warnings.iter().map(ToString::to_string).collect()
+    }
+
     /// Adds what was found in the member `name` of the value at hand.
     pub(crate) fn absorb(&mut self, name: &str, inner: Report) {
         self.faults.extend(inner.faults.into_iter().map(|fault| fault.below(name)));

@@ -67,7 +67,7 @@ fn prepared(change: Change, report: Report) -> Result<Prepared, Fault> {
     if !report.faults.is_empty() {
         return Err(report.first());
     }
-    Ok(Prepared { change, warnings: told(&report) })
+    Ok(Prepared { change, warnings: report.told() })
 }
 
 struct Reading<'l> {
@@ -102,11 +102,6 @@ impl<'de> Visitor<'de> for &mut Reading<'_> {
         }
         Ok(true)
     }
-}
-
-/// What is to be known, as texts.
-pub(crate) fn told(report: &Report) -> Vec<String> {
-    report.warnings.iter().map(ToString::to_string).collect()
 }
 
 #[cfg(test)]

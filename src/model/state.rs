@@ -18,7 +18,6 @@ use super::fault::{Fault, Report};
 use super::implicit;
 use super::layers::Told;
 use super::library::Library;
-use super::prepare::told;
 use super::server::ServerTarget;
 use super::snapshot::Snapshot;
 use super::targets::EditableTargets;
@@ -71,7 +70,7 @@ impl State {
             Change::PutDomains(domains) => {
                 let (mut report, known) = (Report::default(), self.upstreams.layers().effective());
                 check::servernames(&domains, |key| known.contains_key(key), &mut report);
-                outcome.warnings.extend(told(&report));
+                outcome.warnings.extend(report.told());
                 for (domain, rules) in domains {
                     outcome.changed |= self.domains.put(&domain, rules);
                 }

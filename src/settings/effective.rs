@@ -10,8 +10,9 @@ use std::time::Duration;
 use super::addresses;
 use super::allow::AllowList;
 use super::args::{HostHeader, PathForm, RunArgs};
-use super::invocation::{Fault, Invocation, Surroundings, parse};
+use super::fault::Fault;
 use super::secret::Secret;
+use super::surroundings::Surroundings;
 use super::units::{Size, Span};
 
 /// Everything the operator can set.
@@ -122,24 +123,6 @@ pub struct AdminSettings {
 }
 
 impl Settings {
-    /// What the flags come to on one core, with no variables and no files around: for the demo, tests and benches.
-    ///
-    /// # Errors
-    /// A fault in the flags.
-    pub fn from_flags(flags: &[&str]) -> Result<Settings, Fault> {
-        let around = Surroundings {
-            variable: &|_| None,
-            read: &|_| Err(std::io::ErrorKind::NotFound.into()),
-            names: &[],
-            cores: 1,
-            core_numbers: &[],
-        };
-        match parse(std::iter::once(&"elb").chain(flags), &around)? {
-            Invocation::Run(settings) => Ok(*settings),
-            Invocation::Demo(_) | Invocation::Check(_) => Err(Fault::usage("flags expected, not a command")),
-        }
-    }
-
     /// Puts the flags together and checks what concerns several of them.
     pub(super) fn new(args: &RunArgs, around: &Surroundings<'_>) -> Result<Settings, Fault> {
         let cpus = args.cpus.as_deref().map(addresses::cores).transpose();

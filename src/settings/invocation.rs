@@ -4,46 +4,19 @@
 //! no environment: see [`Surroundings`]. Next: `args` for the flags, `effective` for what they come to.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
-use std::path::Path;
 
-use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Action, CheckArgs, CommandLine, DemoArgs};
 use super::effective::Settings;
+use super::fault::Fault;
+use super::surroundings::Surroundings;
 use super::unknown;
 
 /// Variables that stand for no flag of their own; `effective` reads them.
 const SINGLE: [&str; 6] =
     ["ELB_ADMIN_TOKEN", "ELB_ETCD_PASSWORD", "ETCD_URL", "ETCD", "ETCD_HOST", "ETCD_PORT"];
-
-/// What a command line may refer to, handed in by the caller.
-#[derive(Clone, Copy)]
-pub struct Surroundings<'a> {
-    /// A variable by its name.
-    pub variable: &'a dyn Fn(&str) -> Option<OsString>,
-    /// The text of a file, for secrets.
-    pub read: &'a dyn Fn(&Path) -> io::Result<String>,
-    /// The names of all variables.
-    pub names: &'a [OsString],
-    /// How many cores this process may use at once.
-    pub cores: usize,
-    /// Their numbers; empty when they cannot be had. A quota may leave the time of fewer than are here.
-    pub core_numbers: &'a [usize],
-}
-
-impl Surroundings<'_> {
-    /// A variable that is set, not empty, and text.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Fault> {
-        match (self.variable)(name).filter(|value| !value.is_empty()).map(OsString::into_string) {
-            None => Ok(None),
-            Some(Ok(text)) => Ok(Some(text)),
-            Some(Err(_)) => Err(Fault::usage(format!("the variable {name} is not UTF-8"))),
-        }
-    }
-}
 
 /// What is to be done.
 #[derive(Debug)]
@@ -56,33 +29,23 @@ pub enum Invocation {
     Check(CheckArgs),
 }
 
-/// Why nothing is to be done.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// Help or version was asked for, a flag is unknown, or a value is bad. It knows its own exit code (0 or 2).
-    #[error(transparent)]
-    Usage(#[from] clap::Error),
-    /// The settings are well-formed but cannot be used here, such as a token file that is not there.
-    #[error("{0}")]
-    Configuration(String),
-}
-
-impl Fault {
-    /// `EX_CONFIG` of `sysexits.h`.
-    const CONFIGURATION: u8 = 78;
-
-    /// What the process should end with.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Fault::Usage(error) => u8::try_from(error.exit_code()).unwrap_or(2),
-            Fault::Configuration(_) => Fault::CONFIGURATION,
+impl Settings {
+    /// What the flags come to on one core, with no variables and no files around: for the demo, tests and benches.
+    ///
+    /// # Errors
+    /// A fault in the flags.
+    pub fn from_flags(flags: &[&str]) -> Result<Settings, Fault> {
+        let around = Surroundings {
+            variable: &|_| None,
+            read: &|_| Err(std::io::ErrorKind::NotFound.into()),
+            names: &[],
+            cores: 1,
+            core_numbers: &[],
+        };
+        match parse(std::iter::once(&"elb").chain(flags), &around)? {
+            Invocation::Run(settings) => Ok(*settings),
+            Invocation::Demo(_) | Invocation::Check(_) => Err(Fault::usage("flags expected, not a command")),
         }
-    }
-
-    /// A bad value that only shows when values are looked at together.
-    pub(super) fn usage(message: impl std::fmt::Display) -> Fault {
-        Fault::Usage(CommandLine::command().error(ErrorKind::ValueValidation, message))
     }
 }
 

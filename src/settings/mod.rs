@@ -7,16 +7,20 @@ mod addresses;
 mod allow;
 mod args;
 mod effective;
+mod fault;
 mod invocation;
 mod secret;
+mod surroundings;
 mod units;
 mod unknown;
 
 pub use allow::AllowList;
 pub use args::{CheckArgs, DemoArgs};
 pub use effective::{AdminSettings, EtcdSettings, Settings, StoreKind};
-pub use invocation::{Fault, Invocation, Surroundings, parse};
+pub use fault::Fault;
+pub use invocation::{Invocation, parse};
 pub use secret::Secret;
+pub use surroundings::Surroundings;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 
 mod queue;
 mod start;
+mod timestamp;
 mod writer;
 
 pub(super) use start::start;

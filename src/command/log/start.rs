@@ -9,10 +9,9 @@ use std::time::Duration;
 use std::{panic, thread};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer as Text;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::queue::{LINES, Queue, queue};
+use super::timestamp::timestamp;
 use super::writer::Writer;
 
 /// How long the end of the process waits for the last lines: far more than a reader needs that reads, also on a busy machine,
@@ -80,14 +79,6 @@ fn log_panics(queue: Queue) {
     }));
 }
 
-/// The time as every line begins with it.
-pub(super) fn timestamp() -> String {
-    let mut text = String::new();
-    // A time that cannot be written is left out.
-    let _ = SystemTime.format_time(&mut Text::new(&mut text));
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,11 +89,5 @@ mod tests {
             assert!(EnvFilter::try_new(filter(level)).is_ok(), "{level}");
         }
         assert_eq!(filter("debug"), "warn,elb=debug");
-    }
-
-    #[test]
-    fn the_time_has_the_form_of_the_other_lines() {
-        let text = timestamp();
-        assert!(text.ends_with('Z') && text.len() == "2026-01-01T00:00:00.000000Z".len(), "{text}");
     }
 }

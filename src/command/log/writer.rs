@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::queue::{Entry, Waiting};
-use super::start::timestamp;
+use super::timestamp::timestamp;
 
 /// A stream that is set to not block (whoever shares it may do that) is tried again after so long.
 const AGAIN: Duration = Duration::from_millis(20);

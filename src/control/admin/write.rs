@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 use super::answer::{Failure, bounded, json};
 use super::query::{Flags, Word};
-use crate::control::answers::{Accepted, DumpError};
-use crate::control::handle::{Gone, HubHandle};
+use crate::control::answers::{Accepted, DumpError, Gone};
+use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
 use crate::model::{Edit, Prepared};
 

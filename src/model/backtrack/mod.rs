@@ -1,6 +1,7 @@
 //! Patterns that a linear engine cannot match: look-around, back-references, atomic groups. Each step of a search is
 //! counted, and a search ends where its budget does.
 
+mod bytes;
 mod compile;
 mod program;
 mod run;

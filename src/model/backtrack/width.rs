@@ -4,7 +4,7 @@
 
 use fancy_regex::{Assertion, Expr};
 
-use super::compile::one_of;
+use super::bytes::one_of;
 use super::program::Set;
 
 /// The fewest bytes that it takes, and the most, if there is a most.

@@ -3,7 +3,7 @@
 //! It owns the members of a class as Perl counts them: `[`, `&&` and `~~` are nothing special there. Next: `escape`.
 
 use super::escape::{self, Escape};
-use super::read::{Reader, at};
+use super::reader::{Reader, at};
 
 /// Reads a class from its `[` to its `]`.
 pub(super) fn class(reader: &mut Reader<'_>) -> Result<(), String> {

@@ -2,7 +2,7 @@
 //!
 //! It owns the meaning of each escape in Perl, in and outside of `[...]`; never where they stand. Next: `read`, `class`.
 
-use super::read::{Reader, at};
+use super::reader::{Reader, at};
 
 /// `\h`, Perl's blank: tab, space and the no-break space of Latin-1.
 const BLANK: &str = r"\t\x20\xA0";

@@ -5,7 +5,7 @@
 
 use regex_syntax::ast::{self, Ast, ErrorKind, GroupKind, RepetitionKind, RepetitionRange};
 
-use super::read::{Meant, at};
+use super::reader::{Meant, at};
 
 /// Perl's `$` where nothing is read behind it: it may then take the line end that it stands before.
 const LAST: &str = r"(?:\n?\z)";

@@ -4,9 +4,11 @@ mod class;
 mod escape;
 mod judge;
 mod read;
+mod reader;
 
 pub(crate) use judge::{Verdict, judge};
-pub(crate) use read::{Meant, read};
+pub(crate) use read::read;
+pub(crate) use reader::Meant;
 
 #[cfg(test)]
 mod tests;
