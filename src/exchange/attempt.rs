@@ -40,7 +40,7 @@ impl Exchange {
         self.request.rewind();
         self.restart_response();
         self.phase = Phase::Await;
-        self.patience.renew(env);
+        self.waiting.renew(env);
         self.mark();
         let _ = self.request.judge(); // What came with the connection; a refusal is found again by the next step.
         if self.request.expects_continue && !self.continued {

@@ -1,101 +1,24 @@
 //! The one deadline of an exchange: whom it waits for in each phase, and what happens when it passes.
 //!
-//! It owns no clock; `now` comes with every call. Single bytes do not move it: who is waited for must do what is owed,
-//! or a fair part of it ([`limits::PROGRESS`]). Next: `attempt` for what follows a silence.
+//! It owns no clock; `now` comes with every call. Next: `waiting` for what moves it, `attempt` for what follows a silence.
 
 use std::time::{Duration, Instant};
 
 use super::machine::Exchange;
-use super::phase::{Env, Phase, Side, Sign, Step};
+use super::phase::{Env, Phase, Sign, Step};
 use super::retry::Failure;
-use crate::http1::limits;
+use super::waiting::WaitingFor;
 use crate::http1::rewrite::Persistence;
-
-/// Whom an exchange waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Awaited {
-    /// Whoever the phase says: it has set its deadline itself, and nothing moves it.
-    Phase,
-    /// A client that owes the rest of its body.
-    Body,
-    /// A client that has bytes to take.
-    Reader,
-    /// A server that has bytes to take.
-    Taker,
-    /// A server that owes the head of its response.
-    Head,
-    /// The rest of a response, and maybe of the request: any byte will do, as event streams are slow for good reasons.
-    Stream,
-    /// Both ends of a tunnel: likewise.
-    Tunnel,
-}
-
-/// The deadline's reason, and what was done since it was set.
-#[derive(Debug)]
-pub(super) struct Patience {
-    awaited: Awaited,
-    /// Bytes that the client took. Like the next two it stops counting where progress has long been made.
-    taken: u32,
-    /// Bytes to and from the server.
-    served: u32,
-    /// Bytes of the body since its time was last granted in full.
-    came: u32,
-    /// What is left of that time. It runs while the body is what is waited for and rests while a server takes bytes, so
-    /// that a body is neither drawn out byte by byte nor charged for a slow server.
-    left: Duration,
-}
-
-impl Patience {
-    pub(super) fn new() -> Self {
-        Self { awaited: Awaited::Phase, taken: 0, served: 0, came: 0, left: Duration::ZERO }
-    }
-
-    /// Bytes were read from this side.
-    pub(super) fn read(&mut self, side: Side, n: usize) {
-        match side {
-            Side::Client => add(&mut self.came, n),
-            Side::Server => add(&mut self.served, n),
-        }
-    }
-
-    /// Bytes were taken by this side.
-    pub(super) fn wrote(&mut self, side: Side, n: usize) {
-        match side {
-            Side::Client => add(&mut self.taken, n),
-            Side::Server => add(&mut self.served, n),
-        }
-    }
-
-    /// The phase sets the deadline itself, or what was waited for has come.
-    pub(super) fn rest(&mut self) {
-        self.awaited = Awaited::Phase;
-    }
-
-    /// A client whose bytes are thrown away has sent enough of them since that was asked last to be waited for again.
-    pub(super) fn goes_on(&mut self) -> bool {
-        let enough = self.came >= limits::PROGRESS;
-        if enough {
-            self.came = 0;
-        }
-        enough
-    }
-
-    /// Everybody has all the time there is: an attempt begins.
-    pub(super) fn renew(&mut self, env: &Env) {
-        (self.awaited, self.came, self.left) = (Awaited::Phase, 0, env.policy.client_body_timeout);
-    }
-}
-
-fn add(count: &mut u32, n: usize) {
-    *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-}
 
 impl Exchange {
     /// When the shell must call [`Exchange::expired`] if nothing moves until then. Asked when the exchange rests: whom it
     /// waits for in the middle of a turn does not matter, as no time passes there.
     pub fn deadline(&mut self, env: &Env) -> Instant {
         if std::mem::take(&mut self.moved) {
-            self.set_deadline(env);
+            let (for_whom, owes_body) = (self.waiting_for(), self.owes_body());
+            if let Some(deadline) = self.waiting.renewed(for_whom, owes_body, self.deadline, env) {
+                self.deadline = deadline;
+            }
         }
         self.latest.map_or(self.deadline, |latest| latest.min(self.deadline))
     }
@@ -118,50 +41,16 @@ impl Exchange {
         self.deadline(env)
     }
 
-    /// Sets the deadline anew if somebody else is waited for now, or who was has made progress.
-    fn set_deadline(&mut self, env: &Env) {
-        let (former, awaited) = (self.patience.awaited, self.awaited());
-        let patience = &mut self.patience;
-        let enough = match awaited {
-            Awaited::Phase => return patience.rest(),
-            Awaited::Body => patience.came >= limits::PROGRESS,
-            Awaited::Reader => patience.taken >= limits::PROGRESS,
-            Awaited::Taker | Awaited::Head => patience.served >= limits::PROGRESS,
-            Awaited::Stream | Awaited::Tunnel => true,
-        };
-        if former == awaited && !enough {
-            return;
-        }
-        if former == Awaited::Body {
-            patience.left = self.deadline.saturating_duration_since(env.now);
-        }
-        (patience.awaited, patience.taken, patience.served) = (awaited, 0, 0);
-        let policy = &env.policy;
-        let time = match awaited {
-            Awaited::Body => {
-                if enough {
-                    (patience.came, patience.left) = (0, policy.client_body_timeout);
-                }
-                patience.left
-            }
-            Awaited::Phase | Awaited::Reader => policy.client_write_timeout,
-            Awaited::Stream if self.owes_body() => policy.server_timeout.max(policy.client_body_timeout),
-            Awaited::Taker | Awaited::Head | Awaited::Stream => policy.server_timeout,
-            Awaited::Tunnel => policy.tunnel_timeout,
-        };
-        self.deadline = env.now + time;
-    }
-
-    fn awaited(&self) -> Awaited {
+    fn waiting_for(&self) -> WaitingFor {
         match self.phase {
-            Phase::Reply { .. } => Awaited::Reader,
-            Phase::Relay if !self.response.is_flushed() => Awaited::Reader,
-            Phase::Await if !self.request.is_flushed() => Awaited::Taker,
-            Phase::Await if self.owes_body() => Awaited::Body,
-            Phase::Await => Awaited::Head,
-            Phase::Relay => Awaited::Stream,
-            Phase::Tunnel { .. } => Awaited::Tunnel,
-            _ => Awaited::Phase,
+            Phase::Reply { .. } => WaitingFor::Reader,
+            Phase::Relay if !self.response.is_flushed() => WaitingFor::Reader,
+            Phase::Await if !self.request.is_flushed() => WaitingFor::Taker,
+            Phase::Await if self.owes_body() => WaitingFor::Body,
+            Phase::Await => WaitingFor::Head,
+            Phase::Relay => WaitingFor::Stream,
+            Phase::Tunnel { .. } => WaitingFor::Tunnel,
+            _ => WaitingFor::Phase,
         }
     }
 
@@ -225,9 +114,9 @@ impl Exchange {
     /// Since when a peer has taken nothing of what waits for it, if that is what is waited for.
     #[must_use]
     pub fn stalled_since(&self, env: &Env) -> Option<Instant> {
-        let time = match self.awaited() {
-            Awaited::Reader => env.policy.client_write_timeout,
-            Awaited::Taker => env.policy.server_timeout,
+        let time = match self.waiting_for() {
+            WaitingFor::Reader => env.policy.client_write_timeout,
+            WaitingFor::Taker => env.policy.server_timeout,
             _ => return None,
         };
         self.deadline.checked_sub(time)

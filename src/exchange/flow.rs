@@ -59,7 +59,7 @@ impl Exchange {
     /// `n` bytes of this side were put into its room.
     pub fn filled(&mut self, side: Side, n: usize) {
         self.mark();
-        self.patience.read(side, n);
+        self.waiting.read(side, n);
         match side {
             Side::Client => {
                 if let Some(window) = &mut self.request.window {
@@ -116,7 +116,7 @@ impl Exchange {
     /// The first `n` bytes of [`Exchange::out`] were taken.
     pub fn sent(&mut self, side: Side, n: usize) {
         self.moved = true;
-        self.patience.wrote(side, n);
+        self.waiting.wrote(side, n);
         match side {
             Side::Client => {
                 self.stirred = true;
@@ -185,7 +185,7 @@ impl Exchange {
         }
         if let Some(window) = self.request.window.as_mut().filter(|window| !window.is_empty()) {
             window.clear();
-            if self.patience.goes_on() {
+            if self.waiting.goes_on() {
                 self.deadline = env.now + env.policy.linger_timeout;
             }
         }

@@ -6,12 +6,12 @@
 
 use std::time::Instant;
 
-use super::deadline::Patience;
 use super::heads::Heads;
 use super::phase::{Env, Forward, Phase, RouteRequest, Side, Sign, Step};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
 use super::retry::{self, Failure, Verdict};
+use super::waiting::Waiting;
 use crate::http1::framing::Version;
 use crate::http1::reserved::Reserved;
 use crate::http1::scan::Scan;
@@ -28,7 +28,7 @@ pub struct Exchange {
     pub(super) deadline: Instant,
     /// The deadline is no later than this, whatever moves.
     pub(super) latest: Option<Instant>,
-    pub(super) patience: Patience,
+    pub(super) waiting: Waiting,
     /// Servers tried, the present one included.
     pub(super) tries: u32,
     /// The present server connection came from the pool.
@@ -71,7 +71,7 @@ impl Exchange {
             scan: Scan::default(),
             deadline: env.now + env.policy.client_header_timeout,
             latest: None,
-            patience: Patience::new(),
+            waiting: Waiting::new(),
             tries: 0,
             reused: false,
             idempotent: false,
@@ -99,7 +99,7 @@ impl Exchange {
         self.scan.reset();
         self.phase = Phase::Head;
         self.deadline = env.now + env.policy.client_header_timeout;
-        self.patience.rest();
+        self.waiting.rest();
         (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
         (self.server_failed, self.unacceptable, self.switching) = (false, false, false);
         (self.drop, self.last_failure, self.reason, self.latest) = (None, None, None, None);
@@ -313,7 +313,7 @@ impl Exchange {
                 // 100 answers an expectation, and ELB has answered it itself.
                 self.response.interim(heads, status != 100 && !old);
                 self.scan.reset();
-                self.patience.rest();
+                self.waiting.rest();
                 self.awaiting(env, heads)
             }
             status => {

@@ -14,10 +14,13 @@ mod request;
 mod response;
 mod retry;
 mod sift;
+mod sizes;
 mod tail;
+mod waiting;
 mod windows;
 
 pub use heads::Heads;
 pub use machine::Exchange;
 pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Sign, Step};
-pub use windows::{BULK_WINDOW, FIRST_WINDOW, Need, SMALL_WINDOW};
+pub use sizes::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
+pub use windows::Need;

@@ -6,18 +6,13 @@
 use super::heads::{Asked, Heads};
 use super::phase::{Forward, Policy};
 use super::sift::{Keeps, sift};
-use super::windows::{Bulk, KEPT_HEAD};
+use super::sizes::{Bulk, HEAD, KEPT_HEAD, REPLAY};
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
 use crate::http1::fields;
 use crate::http1::framing::{Framing, Version};
 use crate::http1::scan::Scan;
-
-/// Largest window that is kept for a replay; a request that does not fit is sent once.
-pub(super) const REPLAY: usize = 64 * 1024;
-/// What nearly all heads that leave fit in.
-pub(super) const HEAD: usize = 512;
 
 /// The request and what has become of it.
 #[derive(Debug)]

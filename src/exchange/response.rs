@@ -4,10 +4,9 @@
 //! them. Next: `machine` drives it.
 
 use super::heads::Heads;
-use super::request::HEAD;
 use super::sift::{Keeps, sift};
+use super::sizes::{Bulk, HEAD, KEPT_HEAD};
 use super::tail::{End, Tail};
-use super::windows::{Bulk, KEPT_HEAD};
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;

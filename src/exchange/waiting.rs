@@ -1,0 +1,132 @@
+//! Whom an exchange waits for, and how long that one has: who is waited for must do what is owed, or a fair part of it
+//! ([`limits::PROGRESS`]), so that single bytes do not move a deadline.
+//!
+//! It owns the counting of that progress, never the deadline itself or a phase. Next: `deadline` asks.
+
+use std::time::{Duration, Instant};
+
+use super::phase::{Env, Side};
+use crate::http1::limits;
+
+/// Whom an exchange waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitingFor {
+    /// Whoever the phase says: it has set its deadline itself, and nothing moves it.
+    Phase,
+    /// A client that owes the rest of its body.
+    Body,
+    /// A client that has bytes to take.
+    Reader,
+    /// A server that has bytes to take.
+    Taker,
+    /// A server that owes the head of its response.
+    Head,
+    /// The rest of a response, and maybe of the request: any byte will do, as event streams are slow for good reasons.
+    Stream,
+    /// Both ends of a tunnel: likewise.
+    Tunnel,
+}
+
+/// The deadline's reason, and what was done since it was set.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    for_whom: WaitingFor,
+    /// Bytes that the client took. Like the next two it stops counting where progress has long been made.
+    taken: u32,
+    /// Bytes to and from the server.
+    served: u32,
+    /// Bytes of the body since its time was last granted in full.
+    came: u32,
+    /// What is left of that time. It runs while the body is what is waited for and rests while a server takes bytes, so
+    /// that a body is neither drawn out byte by byte nor charged for a slow server.
+    left: Duration,
+}
+
+impl Waiting {
+    pub(super) fn new() -> Self {
+        Self { for_whom: WaitingFor::Phase, taken: 0, served: 0, came: 0, left: Duration::ZERO }
+    }
+
+    /// Bytes were read from this side.
+    pub(super) fn read(&mut self, side: Side, n: usize) {
+        match side {
+            Side::Client => add(&mut self.came, n),
+            Side::Server => add(&mut self.served, n),
+        }
+    }
+
+    /// Bytes were taken by this side.
+    pub(super) fn wrote(&mut self, side: Side, n: usize) {
+        match side {
+            Side::Client => add(&mut self.taken, n),
+            Side::Server => add(&mut self.served, n),
+        }
+    }
+
+    /// The phase sets the deadline itself, or what was waited for has come.
+    pub(super) fn rest(&mut self) {
+        self.for_whom = WaitingFor::Phase;
+    }
+
+    /// A client whose bytes are thrown away has sent enough of them since that was asked last to be waited for again.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let enough = self.came >= limits::PROGRESS;
+        if enough {
+            self.came = 0;
+        }
+        enough
+    }
+
+    /// Everybody has all the time there is: an attempt begins.
+    pub(super) fn renew(&mut self, env: &Env) {
+        (self.for_whom, self.came, self.left) = (WaitingFor::Phase, 0, env.policy.client_body_timeout);
+    }
+
+    /// The deadline from now on: a new one if somebody else is waited for now, or who was has made progress; else nothing, and
+    /// `deadline` stays. `owes_body` says that a client owes the rest of its body whoever is waited for.
+    #[inline]
+    pub(super) fn renewed(
+        &mut self,
+        for_whom: WaitingFor,
+        owes_body: bool,
+        deadline: Instant,
+        env: &Env,
+    ) -> Option<Instant> {
+        let enough = match for_whom {
+            WaitingFor::Phase => {
+                self.rest();
+                return None;
+            }
+            WaitingFor::Body => self.came >= limits::PROGRESS,
+            WaitingFor::Reader => self.taken >= limits::PROGRESS,
+            WaitingFor::Taker | WaitingFor::Head => self.served >= limits::PROGRESS,
+            WaitingFor::Stream | WaitingFor::Tunnel => true,
+        };
+        let former = self.for_whom;
+        if former == for_whom && !enough {
+            return None;
+        }
+        if former == WaitingFor::Body {
+            self.left = deadline.saturating_duration_since(env.now);
+        }
+        (self.for_whom, self.taken, self.served) = (for_whom, 0, 0);
+        let policy = &env.policy;
+        let time = match for_whom {
+            WaitingFor::Body => {
+                if enough {
+                    (self.came, self.left) = (0, policy.client_body_timeout);
+                }
+                self.left
+            }
+            WaitingFor::Phase | WaitingFor::Reader => policy.client_write_timeout,
+            WaitingFor::Stream if owes_body => policy.server_timeout.max(policy.client_body_timeout),
+            WaitingFor::Taker | WaitingFor::Head | WaitingFor::Stream => policy.server_timeout,
+            WaitingFor::Tunnel => policy.tunnel_timeout,
+        };
+        Some(env.now + time)
+    }
+}
+
+fn add(count: &mut u32, n: usize) {
+    *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+}
