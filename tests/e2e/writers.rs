@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -134,9 +135,7 @@ fn what_was_written_during_an_outage_outlives_any_dump() {
     }
     until_served(&elb, "more.test");
     etcd.stop();
-    wait::until("the alarm", || {
-        elb.admin().call("PUT", "dump", Some("")).text().contains("is down").then_some(())
-    });
+    wait::until("ELB to notice", || elb.log().contains("the store is down").then_some(()));
     etcd.restart();
     let mut writer = Writer::to(&etcd);
     put(&mut writer, "changed.test", "new");
@@ -208,6 +207,15 @@ fn a_wiped_store_is_restored_by_a_dump_and_then_completely() {
     assert!(elb.admin().get("domain").get("theirs.test").is_some());
 }
 
+/// Ends the clients that dump when the test ends, also by a panic: the scope that they run in waits for them.
+struct Ends<'s>(&'s AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Clients that change something and dump it, again and again, until they are told to stop. Gives how often.
 fn dumping<'s>(
     scope: &'s thread::Scope<'s, '_>,
@@ -230,29 +238,31 @@ fn dumping<'s>(
     (0..clients).map(client).collect()
 }
 
+/// ELB has heard of a server when its lease ends, so a dump may be about to write what it knows.
 #[test]
 fn leases_that_end_while_dumps_run_do_not_come_back() {
     let etcd = etcd();
     let elb = before(&etcd);
     let stop = AtomicBool::new(false);
+    let serves = || elb.admin().get("upstream").get("service").is_some();
     thread::scope(|scope| {
-        let clients = dumping(scope, &elb, 4, &stop);
+        let ends = Ends(&stop);
+        let clients = dumping(scope, &elb, 1, &stop);
         for round in 0..20 {
             let lease = etcd.ctl(&["lease", "grant", "600"]);
             let lease = lease.split_whitespace().nth(1).expect("a lease").to_owned();
             let key = format!("/ELB/upstreams/service/10.0.0.{}:80", round + 1);
             etcd.ctl(&["put", &format!("--lease={lease}"), &key, ""]);
+            wait::until("the service", || serves().then_some(()));
             etcd.ctl(&["lease", "revoke", &lease]);
+            wait::until("its end", || (!serves()).then_some(()));
         }
-        stop.store(true, Ordering::SeqCst);
-        clients.into_iter().for_each(|client| drop(client.join()));
+        drop(ends);
+        clients.into_iter().for_each(|client| assert!(client.join().expect("all are stored") > 1));
     });
     elb.admin().dump();
     let keys = stored(&etcd);
     assert!(!keys.iter().any(|key| key.contains("service")), "{keys:?}");
-    wait::until("the service to be gone", || {
-        elb.admin().get("upstream").get("service").is_none().then_some(())
-    });
 }
 
 #[test]
@@ -262,13 +272,14 @@ fn what_others_write_is_served_while_four_clients_dump_without_end() {
     let mut writer = Writer::to(&etcd);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
+        let ends = Ends(&stop);
         let clients = dumping(scope, &elb, 4, &stop);
         for number in 0..40 {
             let name = format!("theirs{number}.test");
             put(&mut writer, &name, "up");
             until_served(&elb, &name);
         }
-        stop.store(true, Ordering::SeqCst);
+        drop(ends);
         for client in clients {
             assert!(client.join().expect("all are stored") > 1);
         }
@@ -293,6 +304,21 @@ fn sixteen_clients_that_dump_at_once_are_all_stored() {
     assert_eq!(stored(&etcd).len(), 16 * 25);
 }
 
+/// How long etcd is slow: longer than a dump of a few keys may take.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// Lets etcd run for a tenth of the time, as on a disk that is busy, for [`SLOW`] or until it is told to stop.
+fn slowly<'s>(scope: &'s thread::Scope<'s, '_>, etcd: &'s Etcd, stop: &'s AtomicBool) {
+    scope.spawn(move || {
+        let begun = Instant::now();
+        while !stop.load(Ordering::SeqCst) && begun.elapsed() < SLOW {
+            etcd.pause();
+            thread::sleep(Duration::from_millis(40)); // The slowness that is asked for, not a wait.
+            etcd.resume();
+        }
+    });
+}
+
 #[test]
 fn a_large_dump_is_answered_when_it_is_written_into_etcd_and_into_a_file() {
     let etcd = etcd();
@@ -300,7 +326,12 @@ fn a_large_dump_is_answered_when_it_is_written_into_etcd_and_into_a_file() {
         let domains: serde_json::Map<String, Value> =
             (0..20_000).map(|number| (format!("d{number}.test"), rules::to("up"))).collect();
         elb.admin().put("domain", &domains.into());
-        let answer = elb.admin().call("PUT", "dump", Some(""));
+        let stop = AtomicBool::new(false);
+        let answer = thread::scope(|scope| {
+            let _ends = Ends(&stop);
+            slowly(scope, &etcd, &stop);
+            elb.admin().call("PUT", "dump", Some(""))
+        });
         assert_eq!(answer.status(), 200, "{}", answer.text());
         assert_eq!(answer.head.get("X-ELB-Unsaved"), Some("0"));
     }

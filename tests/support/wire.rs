@@ -157,9 +157,17 @@ impl Wire {
                 self.buffer.resize(self.end * 2, 0);
             }
         }
-        let count = self.stream.read(&mut self.buffer[self.end..])?;
-        self.end += count;
-        Ok(count)
+        loop {
+            match self.stream.read(&mut self.buffer[self.end..]) {
+                // A read with a deadline is not begun anew by the kernel when a signal or a stop of the process ends it.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => {
+                    let count = read?;
+                    self.end += count;
+                    return Ok(count);
+                }
+            }
+        }
     }
 }
 
