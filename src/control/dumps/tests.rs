@@ -146,16 +146,23 @@ async fn those_who_ask_during_a_dump_share_the_next() {
 #[tokio::test]
 async fn an_edit_that_gave_way_is_told_to_whoever_waits_for_it_and_to_nobody_else() {
     let mut rig = rig().await;
+    let before = edit(&rig, put_upstream("new", &["127.0.0.1:1"])).await;
+    let writes = rig.told_to_dump().await;
+    // These two share a dump, and the last one has the next.
     let mine = edit(&rig, Edit::DeleteDomains(vec!["a".to_owned()])).await;
+    let beside = edit(&rig, Edit::DeleteDomains(vec!["c".to_owned()])).await;
+    rig.wrote(&writes, 7).await;
+    assert_eq!(ends(before).await, Ok(7));
     let writes = rig.told_to_dump().await;
     let other = edit(&rig, Edit::DeleteDomains(vec!["b".to_owned()])).await;
-    // The store held something else of it than what was read.
+    // The store held something else of one than what was read.
     let conflicts = vec![rule("a", None)];
     rig.dumped(Ok(Dumped { revision: 9, conflicts, ..Dumped::default() })).await;
     let later = stored(&["a"]).rules.remove("a").unwrap().replace("up", "later");
-    rig.changes(vec![rule("a", Some(&later))], 8).await;
-    assert_eq!(names(&writes), ["rules/a"]);
+    rig.changes(vec![rule("a", Some(&later)), rule("c", None)], 9).await;
+    assert_eq!(names(&writes), ["rules/a", "rules/c"]);
     assert_eq!(ends(mine).await, Err(DumpError::GaveWay(vec!["rules/a".to_owned()])));
+    assert_eq!(ends(beside).await, Ok(9));
     let writes = rig.told_to_dump().await;
     assert_eq!(names(&writes), ["rules/b"]);
     rig.wrote(&writes, 10).await;
