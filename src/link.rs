@@ -7,7 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use serde::Serialize;
@@ -25,6 +25,9 @@ pub const REPORTS: usize = 1024;
 pub const ADOPTIONS: usize = 64;
 /// The readiness token of a worker's waker; no socket ever has it.
 pub const WAKE: mio::Token = mio::Token(usize::MAX);
+/// The last second of the year 9999, since 1970: the last one that an HTTP date can tell. Both planes write dates, by
+/// libraries that panic at a time before 1970 or after this.
+pub const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
 /// What control tells a worker.
 #[derive(Debug)]

@@ -19,14 +19,11 @@ use super::timers::Timers;
 use super::token::Token;
 use super::view::View;
 use crate::exchange::{Env, Exchange, Heads};
-use crate::link::Adopted;
+use crate::link::{Adopted, LAST_SECOND};
 use crate::settings::AllowList;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 use crate::stats::seldom::Seldom;
-
-/// The last second of the year 9999.
-const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
 /// Finished exchanges that are kept to be used again; one for each connection that is busy at the same time.
 pub const SPARE_EXCHANGES: usize = 512;

@@ -28,7 +28,7 @@ use super::room::{Room, Seat};
 use super::router::{Api, Peer, api};
 use super::watched::{Stage, Watched, WatchedBody};
 use crate::control::handle::HubHandle;
-use crate::link::Adopted;
+use crate::link::{Adopted, LAST_SECOND};
 
 /// From the first byte of a head to its last.
 const HEAD: Duration = Duration::from_secs(5);
@@ -49,8 +49,6 @@ const BACKLOG: i32 = 1024;
 /// The pause after an accept that failed: out of descriptors, most likely, and that passes by itself or not at all.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The last second of the year 9999. hyper dates what it sends, and panics at a time before 1970 or after this.
-const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 /// The answer while the clock shows such a time.
 const NO_DATE: &str =
     "the clock of this machine shows a time that no answer can carry: set it, then ask again";
@@ -314,7 +312,7 @@ impl Why {
     }
 }
 
-/// Can hyper write this time?
+/// Can hyper write this time? It dates what it sends.
 fn is_datable(now: SystemTime) -> bool {
     now.duration_since(UNIX_EPOCH).is_ok_and(|since| since <= LAST_SECOND)
 }
