@@ -56,7 +56,9 @@ fn report(name: &str, text: &str, out: &mut impl Write) -> io::Result<bool> {
             return Ok(false);
         }
     };
-    let (faults, warnings) = model::check_all(&document);
+    let (mut faults, warnings) = model::check_all(&document);
+    // Of two members of one name the document has one.
+    faults.extend(model::read_json(text.as_bytes()).err());
     for fault in &faults {
         writeln!(out, "{name}: {fault}")?;
     }
@@ -97,6 +99,12 @@ mod tests {
                 "upstreams": {"up": {"127.0.0.1:80": ""}, "up2": {"127.0.0.1:81": "weight=2"}}}"#,
         );
         assert_eq!((good, told.as_str()), (true, "f.json: 1 domain, 2 upstreams: good\n"));
+    }
+
+    #[test]
+    fn a_member_that_is_there_twice_is_a_fault() {
+        let (good, told) = reported(r#"{"upstreams": {"up": {"127.0.0.1:80": "", "127.0.0.1:80": "down"}}}"#);
+        assert!(!good && told.starts_with("f.json: /upstreams/up/127.0.0.1:80: is there twice"), "{told}");
     }
 
     #[test]

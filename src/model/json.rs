@@ -1,7 +1,7 @@
 //! JSON in which no member is there twice.
 //!
 //! It owns that check: JSON readers take the last of two members of one name, and half of what an operator wrote would be
-//! gone without a word. Never what the members mean. Next: `prepare` and the admin API read with it.
+//! gone without a word. Never what the members mean. Next: `prepare`, `library`, the admin API and the file store read with it.
 
 use std::fmt;
 
@@ -22,6 +22,14 @@ pub fn read_json(text: &[u8]) -> Result<Value, Fault> {
         Some(pointer) => Fault::new(pointer, "is there twice, and only one of the two would count"),
         None => Fault::new("", format!("is not JSON: {error}")),
     })
+}
+
+/// Reads one value out of a larger text, under the same rule.
+///
+/// # Errors
+/// Those of the deserializer; and which member is there twice.
+pub fn read_member<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    Once(&mut Place::default()).deserialize(deserializer)
 }
 
 /// Where a reader stands.
@@ -96,7 +104,7 @@ impl<'de> Visitor<'de> for Once<'_> {
             self.0.pointer.push_str(&step(&name));
             if object.contains_key(&name) {
                 self.0.twice = Some(self.0.pointer.clone());
-                return Err(A::Error::custom("a member is there twice"));
+                return Err(A::Error::custom(format_args!("{name:?} is there twice")));
             }
             object.insert(name, members.next_value_seed(Once(self.0))?);
             self.0.pointer.truncate(above);

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::fault::{Fault, Report};
 use super::intern::{Interner, PRUNE_FROM};
+use super::json::read_json;
 use super::pattern::{Account, Compiled, Pattern, compile};
 use super::ruleset::{RuleSet, Shape};
 use super::upstream_name::{UpstreamName, UpstreamNames};
@@ -83,8 +84,7 @@ impl Library {
         if let Some(fault) = self.with(|shelves| shelves.faults.get(text).cloned()) {
             return Err(fault);
         }
-        let given =
-            serde_json::from_str(text).map_err(|error| Fault::new("", format!("is not JSON: {error}")))?;
+        let given = read_json(text.as_bytes())?;
         let mut report = Report::default();
         self.read(&given, &mut report).ok_or_else(|| report.first())
     }
@@ -170,6 +170,15 @@ mod tests {
         json!({"init": "a", "rules": {
             "a": {"type": "ua", "args": {"pattern": pattern, "succ": "b", "fail": "b"}},
             "b": {"type": "backend", "args": {"servername": servername}}}})
+    }
+
+    #[test]
+    fn a_member_that_a_store_has_twice_is_a_fault_at_its_place() {
+        let text = rules("x", "up").to_string();
+        let twice = text.replace(r#""servername":"up""#, r#""servername":"up","servername":"other""#);
+        let library = Library::default();
+        assert!(library.read_text(&text).is_ok());
+        assert_eq!(library.read_text(&twice).unwrap_err().pointer, "/rules/b/args/servername");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub use check::{check, check_all};
 pub use contents::{Contents, KeyChange, KeyWrite, Servers};
 pub use fault::Fault;
 pub use foresee::Foreseen;
-pub use json::read_json;
+pub use json::{read_json, read_member};
 pub use library::Library;
 pub use pattern::Pattern;
 pub use request::Request;

@@ -9,9 +9,9 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
-use crate::model::Contents;
+use crate::model::{Contents, read_member};
 
 /// Reads a document. What is missing is empty; what is not known is refused, because it is most likely misspelt.
 ///
@@ -83,7 +83,7 @@ struct Text(String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Text(Value::deserialize(deserializer)?.to_string()))
+        Ok(Text(read_member(deserializer)?.to_string()))
     }
 }
 
@@ -162,6 +162,7 @@ mod tests {
             (r#"{"upstreams": {"up": {"s": 1}}}"#, "expected a string at line 1 column 28"),
             (r#"{"domains": {"a": 1, "a": 2}}"#, "\"a\" is there twice at line 1 column 24"),
             (r#"{"upstreams": {"u": {"s": "", "s": ""}}}"#, "\"s\" is there twice"),
+            (r#"{"domains": {"a": {"b": 1, "b": 1}}}"#, "\"b\" is there twice at line 1 column 30"),
             (r#"{"domains": {}, "domains": {}}"#, "\"domains\" is there twice at line 1 column 25"),
         ] {
             let error = read(text.as_bytes()).unwrap_err();
