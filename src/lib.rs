@@ -1,6 +1,7 @@
 //! ELB is a dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows, and no request notices.
 //!
-//! This page is the tour. It says where things are, how a request travels, and where a change goes.
+//! This page is the tour. It says where things are, how a request travels, and where a change goes. What an operator
+//! needs is in the [`manual`].
 //!
 //! # The house
 //!
@@ -100,6 +101,7 @@ pub mod data;
 pub mod exchange;
 pub mod http1;
 pub mod link;
+pub mod manual;
 pub mod model;
 pub mod settings;
 pub mod stats;

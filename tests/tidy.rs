@@ -34,6 +34,7 @@ const WALLS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("stats", &[]),
     ("settings", &[]),
+    ("manual", &[]),
     ("lib", &[]),
 ];
 
@@ -223,13 +224,14 @@ fn begins_function(line: &str) -> bool {
     })
 }
 
-/// A `mod.rs` is a table of contents: documentation, modules, re-exports.
+/// A `mod.rs` is a table of contents: documentation, modules, re-exports. A module without contents is a page of the manual.
 fn contents(source: &Source) -> Vec<String> {
     if !source.path.ends_with("mod.rs") && source.path != "lib.rs" {
         return Vec::new();
     }
     let mut faults = Vec::new();
-    for statement in source.code.split_inclusive(&[';', ']']) {
+    let code = source.code.replace(" {}", ";");
+    for statement in code.split_inclusive(&[';', ']']) {
         let statement = statement.trim();
         let words = statement.trim_start_matches("pub(crate)").trim_start_matches("pub(super)").trim_start();
         let words = words.strip_prefix("pub ").unwrap_or(words);

@@ -370,14 +370,14 @@ fn help_names_every_flag_and_variable_and_shows_no_value_of_a_variable() {
 }
 
 #[test]
-fn the_readme_has_every_flag_with_its_variables_and_its_default() {
-    let readme = include_str!("../../README.md");
+fn the_manual_has_every_flag_with_its_variables_and_its_default() {
+    let page = include_str!("../manual/settings.md");
     let (command, variables) = invocation::command();
     for arg in command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
         let flag = format!("--{}", arg.get_long().unwrap());
         let named =
             |line: &&str| line.starts_with("| `--") && line.split(['`', ' ']).any(|word| word == flag);
-        let row = readme.lines().find(named).unwrap_or_else(|| panic!("{flag} is not in the README"));
+        let row = page.lines().find(named).unwrap_or_else(|| panic!("{flag} is not in the manual"));
         if let Some((_, variable)) = variables.iter().find(|(id, _)| arg.get_id() == id.as_str()) {
             assert!(row.contains(&format!("`{variable}`")), "{variable}: {row}");
         }

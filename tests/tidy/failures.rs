@@ -88,13 +88,18 @@ fn a_long_file_and_a_long_function_are_seen() {
 
 #[test]
 fn a_definition_in_a_table_of_contents_is_seen() {
-    for text in
-        ["pub struct Hub;", "mod a;\nfn f() {}\n", "pub(crate) const A: u8 = 1;", "mod a { fn f() {} }"]
-    {
+    for text in [
+        "pub struct Hub;",
+        "mod a;\nfn f() {}\n",
+        "pub(crate) const A: u8 = 1;",
+        "mod a { fn f() {} }",
+        "impl A for B {}",
+    ] {
         assert!(faults(contents, "data/mod.rs", text) > 0, "{text}");
         assert_eq!(faults(contents, "data/conn.rs", text), 0, "{text}");
     }
-    let listing = "//! Rooms.\n\n#[cfg(test)]\nmod a;\npub mod b;\n/// Door.\npub use b::{C, d::{E}};\n";
+    let listing = "//! Rooms.\n\n#[cfg(test)]\nmod a;\npub mod b;\n/// Door.\npub use b::{C, d::{E}};\n\
+                   #[doc = include_str!(\"page.md\")]\npub mod page {}\n";
     assert_eq!(faults(contents, "data/mod.rs", listing), 0);
 }
 
