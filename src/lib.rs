@@ -87,6 +87,7 @@
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | the form of the log, where it goes | `command/log/start.rs`, `command/log/writer.rs` | |
 //! | which core does what | `data/cores.rs` | |
+//! | what an operator should know | `manual/<page>.md` | its line in `README.md`, if the page is new |
 //!
 //! # Words
 //!

@@ -3,7 +3,8 @@
 //! Each page is a Markdown file beside this one, and reads as well there. A link between two pages therefore leads to two
 //! places: to a file when the file is read, to a module here. A page names its links by file and heading, such as
 //! `[dumps][stores.md#dumps]`, and says at its foot which file that is; `links.txt`, which comes first here, says which
-//! module it is, and of two definitions of a link Markdown takes the first.
+//! module it is, and of two definitions of a link Markdown takes the first. `tests/manual.rs` holds
+//! the two together, and `tests/e2e/manual.rs` runs what the pages tell to type.
 
 #[doc = include_str!("links.txt")]
 #[doc = include_str!("rules.md")]
@@ -44,3 +45,11 @@ pub mod migrating {}
 #[doc = include_str!("links.txt")]
 #[doc = include_str!("performance.md")]
 pub mod performance {}
+
+#[doc = include_str!("links.txt")]
+#[doc = include_str!("out_of_scope.md")]
+pub mod out_of_scope {}
+
+#[doc = include_str!("links.txt")]
+#[doc = include_str!("changes.md")]
+pub mod changes {}

@@ -112,7 +112,7 @@ fn each_flag_and_each_variable_reaches_its_setting_and_the_flag_wins() {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_readme() {
+fn the_defaults_are_those_of_the_manual() {
     let s = settings(&[], &[]);
     let seconds = Duration::from_secs;
     assert_eq!(s.listen, ["0.0.0.0:8080".parse().unwrap()]);
@@ -369,22 +369,43 @@ fn help_names_every_flag_and_variable_and_shows_no_value_of_a_variable() {
     assert_eq!(fault(&["--version"], &[]).0, 0);
 }
 
+/// What the row of a flag begins with: its name, what it takes, what it is when nothing is said.
+fn told(arg: &clap::Arg) -> [String; 3] {
+    let is_switch = matches!(arg.get_action(), clap::ArgAction::SetTrue);
+    let unit =
+        arg.get_value_names().filter(|_| !is_switch).map_or_else(String::new, |names| names[0].to_string());
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let default = match (arg.get_default_values(), help.split_once("[default: ")) {
+        _ if is_switch => "off".to_owned(),
+        ([default], _) => default.to_str().unwrap().to_owned(),
+        (_, Some((_, words))) => words.trim_end_matches(']').to_owned(),
+        _ => "none".to_owned(),
+    };
+    [format!("--{}", arg.get_long().unwrap()), unit, default]
+}
+
 #[test]
-fn the_manual_has_every_flag_with_its_variables_and_its_default() {
+fn the_manual_has_every_flag_with_its_unit_its_default_and_its_variable_and_no_other() {
     let page = include_str!("../manual/settings.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `--"));
+    let rows: Vec<Vec<&str>> =
+        rows.map(|row| row.split('|').map(|cell| cell.trim().trim_matches('`')).skip(1).collect()).collect();
     let (command, variables) = invocation::command();
-    for arg in command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())) {
-        let flag = format!("--{}", arg.get_long().unwrap());
-        let named =
-            |line: &&str| line.starts_with("| `--") && line.split(['`', ' ']).any(|word| word == flag);
-        let row = page.lines().find(named).unwrap_or_else(|| panic!("{flag} is not in the manual"));
+    let args: Vec<_> =
+        command.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str())).collect();
+    for arg in &args {
+        let told = told(arg);
+        let row = rows.iter().find(|row| row[0] == told[0]);
+        let row = row.unwrap_or_else(|| panic!("{} is not in the manual", told[0]));
+        assert_eq!(row[1..3], told[1..]);
         if let Some((_, variable)) = variables.iter().find(|(id, _)| arg.get_id() == id.as_str()) {
-            assert!(row.contains(&format!("`{variable}`")), "{variable}: {row}");
-        }
-        if let [default] = arg.get_default_values() {
-            assert!(row.contains(&format!("`{}`", default.to_str().unwrap())), "{default:?}: {row}");
+            assert!(row[3].split('`').next() == Some(variable), "{variable}: {row:?}");
         }
     }
+    let flags: Vec<String> = args.iter().map(|arg| told(arg)[0].clone()).collect();
+    let unknown: Vec<_> = rows.iter().filter(|row| !flags.iter().any(|flag| flag == row[0])).collect();
+    assert!(unknown.is_empty(), "no flags: {unknown:?}");
+    assert_eq!(rows.len(), flags.len(), "each flag has one row");
 }
 
 #[test]
