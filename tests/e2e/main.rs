@@ -36,6 +36,7 @@ mod limits;
 mod live;
 mod log;
 mod loops;
+mod manual;
 mod paths;
 mod patterns;
 mod ports;

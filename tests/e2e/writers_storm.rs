@@ -77,7 +77,7 @@ struct Wish {
     status: u16,
     /// Whether 200 promises it: it does, unless the key was only not mentioned.
     promised: bool,
-    /// Whether it was stored by a request of its own. What ELB hears of between the two counts as later (README).
+    /// Whether it was stored by a request of its own. What ELB hears of between the two counts as later (the manual's page of stores).
     apart: bool,
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Launch {
     /// Where its standard output and its standard error go, if not here.
     streams: [Option<Stdio>; 2],
     folder: TempDir,
+    /// Where it is started, if not in the folder of the test.
+    place: Option<PathBuf>,
 }
 
 /// A running ELB.
@@ -72,6 +74,7 @@ impl Launch {
             descriptors: None,
             streams,
             folder,
+            place: None,
         }
     }
 
@@ -116,6 +119,12 @@ impl Launch {
     /// Its log goes there, and cannot be asked for here.
     pub(crate) fn logs_to(mut self, stream: impl Into<Stdio>) -> Launch {
         self.streams[1] = Some(stream.into());
+        self
+    }
+
+    /// It is started in this folder, from which relative paths in its flags go out.
+    pub(crate) fn within(mut self, place: &Path) -> Launch {
+        self.place = Some(place.to_owned());
         self
     }
 
@@ -177,7 +186,8 @@ impl Launch {
             }
         };
         command.args(self.workers.map(|count| format!("--workers={count}")));
-        command.args(&self.flags).env_clear().env("NO_COLOR", "1").current_dir(self.folder.path());
+        command.args(&self.flags).env_clear().env("NO_COLOR", "1");
+        command.current_dir(self.place.as_deref().unwrap_or(self.folder.path()));
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"));
         let [printed, log] = self.streams.map(|stream| stream.unwrap_or_else(Stdio::piped));
         command.envs(self.variables).stdin(Stdio::null()).stdout(printed).stderr(log);
