@@ -14,6 +14,7 @@ mod pages;
 use elb::http1::limits;
 use elb::stats::reasons::REASONS;
 use pages::{Page, pages, root};
+use serde_json::json;
 
 /// README, the manual, and what else the forge shows.
 fn everything() -> Vec<Page> {
@@ -227,19 +228,50 @@ fn the_page_of_the_api_has_every_endpoint_and_word_and_no_other() {
     let told: BTreeSet<String> = rows.iter().flat_map(|row| known(&row[0])).collect();
     assert_eq!(told, known(&router));
     for row in rows {
-        let endpoint = row[0].trim_matches('`');
-        let line = router.split(&format!("\"{endpoint}\"")).nth(1).expect(endpoint);
-        let line = line.split(".route(").next().expect("a route");
-        for method in row[1].split(", ").map(|method| method.trim_matches('`')) {
-            assert!(line.contains(&method.to_lowercase()), "{endpoint} has no {method}");
-        }
-        for word in ["dump", "confirm", "unresolved"] {
-            let (says, knows) = (
-                row[2].contains(word),
-                line.to_lowercase().contains(&format!("[{word}]"))
-                    || line.contains(&format!("{}{}", word[..1].to_uppercase(), &word[1..])),
-            );
-            assert_eq!(says, knows, "{endpoint}: {word}");
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('`', "")).collect();
+        // `.route("/__erulb__/domain", only("GET, PUT, DELETE", &[Dump], …`
+        let route = router.split(&format!("\"{}\"", cells[0])).nth(1).expect("its route");
+        let methods = route.split('"').nth(1).expect("its methods");
+        let words = route.split("&[").nth(1).and_then(|rest| rest.split(']').next()).expect("its words");
+        assert_eq!((&*cells[1], &*cells[2]), (methods, &*words.to_lowercase()), "{}", cells[0]);
+    }
+}
+
+#[test]
+fn the_page_of_rules_has_every_type_and_no_other() {
+    let unknown = json!({"domains": {"a": {"init": "r", "rules": {"r": {"type": "none", "args": {}}}}}, "upstreams": {}});
+    let (faults, _) = elb::model::check_all(&unknown);
+    let known = faults.first().map(|fault| fault.message.clone()).expect("a fault");
+    let rows = Page::read("src/manual/rules.md").rows("rule-sets");
+    let told: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let (last, first) = told.split_last().expect("types");
+    assert_eq!(known, format!("must be {} or {last}", first.join(", ")));
+}
+
+#[test]
+fn parameters_of_servers_that_the_page_has_are_taken() {
+    for row in Page::read("src/manual/upstreams.md").rows("servers") {
+        let parameter = row[0].trim_matches('`').replace("=N", "=2").replace("=TIME", "=1h30m");
+        let document = json!({"domains": {}, "upstreams": {"up": {"a.local": parameter, "b.local": ""}}});
+        let (faults, warnings) = elb::model::check_all(&document);
+        assert!(faults.is_empty() && warnings.is_empty(), "{parameter}: {faults:?} {warnings:?}");
+    }
+}
+
+#[test]
+fn samples_are_json_and_rule_sets_among_them_can_be_served() {
+    let mut sets = 0;
+    for page in pages() {
+        for fence in page.fences().iter().filter(|fence| fence.is("json")) {
+            let place = format!("{}, line {}", page.path, fence.line);
+            let sample: serde_json::Value = serde_json::from_str(&fence.text).expect(&place);
+            if sample["init"].is_string() {
+                let upstreams = json!({"up1": {"a.local": ""}, "up2": {"b.local": ""}});
+                let document = json!({"domains": {"a.local": sample}, "upstreams": upstreams});
+                assert_eq!(elb::model::check_all(&document), (Vec::new(), Vec::new()), "{place}");
+                sets += 1;
+            }
         }
     }
+    assert!(sets > 1, "only {sets} rule sets are shown");
 }
