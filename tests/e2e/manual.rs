@@ -65,7 +65,7 @@ impl Terminal {
 
     /// Starts the ELB of a block: `VARIABLE=value elb --flag value`.
     fn serve(&mut self, block: &str) {
-        self.elb = None;
+        self.end();
         assert!(!block.contains(['\'', '"', '$']), "words alone, without quotes: {block}");
         let block = block.replace("\\\n", " ");
         let (variables, command): (Vec<&str>, Vec<&str>) =
@@ -119,8 +119,8 @@ impl Terminal {
         (printed, String::from_utf8_lossy(&output.stderr).into_owned(), output.status.success())
     }
 
-    /// Ends the ELB as a person does, so that a demo takes its folder with it.
-    fn end(mut self) {
+    /// Ends the ELB that runs as a person does, so that a demo takes its folder with it.
+    fn end(&mut self) {
         if let Some(mut elb) = self.elb.take() {
             elb.signal("INT");
             elb.exit();
