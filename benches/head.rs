@@ -4,11 +4,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use elb::http1::path;
+use elb::http1::error::Refusal;
 use elb::http1::request_head::RequestHead;
 use elb::http1::response_head::ResponseHead;
 use elb::http1::scan::{Found, Scan};
 use elb::http1::target;
+use elb::semantics::{host, path};
 
 use crate::samples;
 
@@ -48,14 +49,14 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             bencher.iter(|| head.parse(black_box(bytes), found(bytes), false));
         });
     }
-    let (host, path): (&[u8], &[u8]) = (b"www.example.com", b"/shop/item/128");
-    group.throughput(Throughput::Bytes((host.len() + path.len()) as u64));
+    let (name, line): (&[u8], &[u8]) = (b"www.example.com", b"/shop/item/128");
+    group.throughput(Throughput::Bytes((name.len() + line.len()) as u64));
     let mut scratch = Vec::new();
     group.bench_function("target and host, canonical already", |bencher| {
         bencher.iter(|| {
-            let target = target::parse(b"GET", black_box(path))?;
+            let target = target::parse(b"GET", black_box(line))?;
             path::normalize(target.path, &mut scratch)?;
-            target::normal_host(black_box(host), &mut scratch).map(<[u8]>::len)
+            Ok::<_, Refusal>(host::canonical(black_box(name), &mut scratch)?.len())
         });
     });
     group.finish();

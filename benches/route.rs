@@ -8,7 +8,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use elb::model::{Decision, Request, Scratch, Silent, Snapshot, route};
+use elb::model::{Decision, Scratch, Silent, Snapshot, route};
+use elb::semantics::Sketch;
 use serde_json::Value;
 
 use crate::samples;
@@ -29,14 +30,14 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let snapshot = samples::snapshot(&mut samples::state(*domains, rules, 1));
         let hosts: Vec<String> =
             (0..*domains).map(|number| samples::host(number * STRIDE % domains)).collect();
-        let mut scratch = Scratch::new();
+        let (mut scratch, request) = (Scratch::new(), browser());
         group.bench_function(format!("{name}, the same"), |bencher| {
-            bencher.iter(|| ask(&snapshot, &hosts[0], &mut scratch));
+            bencher.iter(|| ask(&snapshot, &request, &hosts[0], &mut scratch));
         });
         if *domains > 1 {
             let mut turn = hosts.iter().cycle();
             group.bench_function(format!("{name}, in turn"), |bencher| {
-                bencher.iter(|| turn.next().map(|host| ask(&snapshot, host, &mut scratch)));
+                bencher.iter(|| turn.next().map(|host| ask(&snapshot, &request, host, &mut scratch)));
             });
         }
     }
@@ -47,21 +48,21 @@ pub(crate) fn bench(criterion: &mut Criterion) {
 /// A host that no domain has: as many look-ups as there can be.
 fn unknown(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>, rules: &Value) {
     let snapshot = samples::snapshot(&mut samples::state(1000, rules, 1));
-    let mut scratch = Scratch::new();
+    let (mut scratch, request) = (Scratch::new(), browser());
     group.bench_function("no domain", |bencher| {
-        bencher.iter(|| ask(&snapshot, "www.unknown.example.com", &mut scratch));
+        bencher.iter(|| ask(&snapshot, &request, "www.unknown.example.com", &mut scratch));
     });
 }
 
 /// Whether the request goes anywhere.
-fn ask(snapshot: &Snapshot, host: &str, scratch: &mut Scratch) -> bool {
-    let request = Request {
-        host: black_box(host.as_bytes()),
-        host_normal: host.as_bytes(),
-        path: b"/shop/item/128",
-        user_agent: Some(
-            b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/124.0.0.0 Safari/537.36",
-        ),
-    };
-    matches!(route(snapshot, &request, scratch, &mut Silent), Decision::Forward { .. })
+fn ask(snapshot: &Snapshot, request: &Sketch, host: &str, scratch: &mut Scratch) -> bool {
+    let mut view = request.view();
+    (view.host, view.canonical_host) = (black_box(host.as_bytes()), host.as_bytes());
+    matches!(route(snapshot, &view, scratch, &mut Silent), Decision::Forward { .. })
+}
+
+/// What is asked of every host.
+fn browser() -> Sketch {
+    Sketch::new("", "/shop/item/128")
+        .agent(Some("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/124.0.0.0 Safari/537.36"))
 }

@@ -9,8 +9,8 @@ use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use elb::data::pool::Pool;
 use elb::data::view::View;
-use elb::exchange::RouteRequest;
 use elb::model::{Edit, Snapshot, State};
+use elb::semantics::Sketch;
 use serde_json::{Map, Value, json};
 
 use crate::samples;
@@ -79,8 +79,9 @@ fn upstreams(group: &mut BenchmarkGroup<'_, WallTime>, count: usize) {
 fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<Snapshot>; 2]) {
     let (mut view, mut pool) =
         (View::new(Arc::clone(&snapshots[0]), 0), Pool::new(64, Duration::from_secs(60)));
+    let request = browser();
     for number in 0..snapshots[0].domain_count() {
-        ask(&mut view, &mut pool, &samples::host(number));
+        ask(&mut view, &mut pool, &request, &samples::host(number));
     }
     let mut others = snapshots.iter().cycle();
     let mut next = || others.next().map(Arc::clone);
@@ -90,7 +91,7 @@ fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<
             &mut next,
             |snapshot| {
                 let old = snapshot.map(|snapshot| view.swap(snapshot));
-                ask(&mut view, &mut pool, &host);
+                ask(&mut view, &mut pool, &request, &host);
                 // Control frees it.
                 old
             },
@@ -110,8 +111,13 @@ fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<
     });
 }
 
-fn ask(view: &mut View, pool: &mut Pool, host: &str) {
-    let agent: Option<&[u8]> = Some(b"Mozilla/5.0 Chrome/124.0.0.0");
-    let host = host.as_bytes();
-    view.route(&RouteRequest { host, host_normal: host, path: b"/shop/item/128", user_agent: agent }, pool);
+fn ask(view: &mut View, pool: &mut Pool, request: &Sketch, host: &str) {
+    let mut seen = request.view();
+    (seen.host, seen.canonical_host) = (host.as_bytes(), host.as_bytes());
+    view.route(&seen, pool);
+}
+
+/// What is asked of every host.
+fn browser() -> Sketch {
+    Sketch::new("", "/shop/item/128").agent(Some("Mozilla/5.0 Chrome/124.0.0.0"))
 }

@@ -15,11 +15,16 @@
 //!              │                        │              │
 //!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
 //!   bytes and heads                         rules, upstreams, snapshots
+//!              └────────────────┬──────────────────────┘
+//!                          semantics/                               ground: what HTTP means; knows no wire
 //! ```
 //!
 //! *Pure* means: no socket, no clock, no thread, no channel, no log, no random number. `now` is an argument. So the
 //! whole protocol can be run in memory, byte by byte, and a run is a seed. `tests/tidy.rs` holds these walls.
 //!
+//! * [`semantics`]: what HTTP means, whatever the wire says it in. [`semantics::field`] is what names mean,
+//!   [`semantics::policy`] what may be done with a field, [`semantics::host`] and [`semantics::path`] make two spellings
+//!   one, and [`semantics::RequestView`] is a request as everybody looks at it.
 //! * [`settings`]: flags and variables to one validated value.
 //! * [`model`]: what the operator said. [`model::State`] is the editable truth, [`model::Snapshot`] the immutable copy
 //!   that workers read, [`model::route`] the one function that decides where a request goes.
@@ -39,9 +44,10 @@
 //! 2. Its first bytes are read by `data::pump` straight into a window lent from the worker's stock. What follows is done
 //!    for a group of connections side by side (`data::rounds`): all read, then all decide, then all write.
 //! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), so that rules see
-//!    what goes out, and asks its shell to route.
+//!    what goes out, and asks its shell to route. It lends a [`semantics::RequestView`], in which what nobody looks at
+//!    is not looked up.
 //! 4. `data::answer` asks `data::view`, which calls [`model::route`]: the answer is a refusal with a status, or an
-//!    upstream with extra fields and perhaps a new path. What is ELB's own (`http1::reserved`) is recognised here:
+//!    upstream with extra fields and perhaps a new path. What is ELB's own ([`semantics::reserved`]) is recognised here:
 //!    `data::door` refuses strangers, and the connection of a call of the admin API is handed to control with the bytes
 //!    already read.
 //! 5. The exchange asks for a server. `data::balancer` chooses, `data::pool` lends an idle connection or makes one.
@@ -72,8 +78,10 @@
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | a server parameter | `model/server.rs` | `data/balancer.rs` reads it |
 //! | a balancing method | `data/balancer.rs` | |
-//! | a header added or dropped | `http1/rewrite.rs`, `http1/fields.rs`, `http1/connection.rs` | |
-//! | a trailer dropped | `http1/trailers.rs` | |
+//! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
+//! | what a rule, a peer or a trailer may not do with a field | a row of `semantics/policy.rs` | |
+//! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |
+//! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs` | |
 //! | a limit on a peer | `http1/limits.rs` | |
 //! | a reason for a refusal, its status | `http1/error.rs` | its word in `stats/reasons.rs` |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
@@ -104,5 +112,6 @@ pub mod http1;
 pub mod link;
 pub mod manual;
 pub mod model;
+pub mod semantics;
 pub mod settings;
 pub mod stats;

@@ -10,7 +10,7 @@ use super::ctx::Ctx;
 use super::door;
 use super::view::Routed;
 use crate::exchange::{Fate, Forward, NoServer, Side, Sign, Step};
-use crate::http1::reserved::{self, Reserved};
+use crate::semantics::reserved::{self, Reserved};
 
 /// What came of the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
         Reserved::No => {}
         reserved => return door::answer(active, *peer, reserved, ctx),
     }
-    let request = active.exchange.route_request(&ctx.heads);
+    let request = active.exchange.request_view(&ctx.heads, peer.as_bytes());
     ctx.requests += 1;
     match ctx.view.route(&request, &mut ctx.pool) {
         Routed::Denied { status, reason } => active.exchange.denied(&ctx.env, &ctx.heads, status, reason),

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use super::conn::{Active, PeerText};
 use super::ctx::Ctx;
-use crate::http1::reserved::Reserved;
 use crate::link::ADOPTIONS;
+use crate::semantics::reserved::Reserved;
 
 /// Of the places on the way to control, how many are kept for requests that have come whole: those that drip fill the rest.
 const FOR_WHOLE: usize = ADOPTIONS / 4;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::balancer::Balancer;
 use super::pool::Pool;
-use crate::exchange::RouteRequest;
-use crate::model::{self, Backend, Decision, Request, Scratch, Silent, Snapshot, Upstream, UpstreamName};
+use crate::model::{self, Backend, Decision, Scratch, Silent, Snapshot, Upstream, UpstreamName};
+use crate::semantics::RequestView;
 
 /// Upstreams in use that are brought up to date with each snapshot: that takes a few microseconds. More are within a second, or
 /// when they are next used.
@@ -82,15 +82,9 @@ impl View {
     }
 
     /// Decides where a request goes.
-    pub fn route(&mut self, request: &RouteRequest<'_>, pool: &mut Pool) -> Routed<'_> {
-        let request = Request {
-            host: request.host,
-            host_normal: request.host_normal,
-            path: request.path,
-            user_agent: request.user_agent,
-        };
+    pub fn route(&mut self, request: &RequestView<'_>, pool: &mut Pool) -> Routed<'_> {
         let Self { snapshot, scratch, locals, seed, .. } = self;
-        match model::route(snapshot, &request, scratch, &mut Silent) {
+        match model::route(snapshot, request, scratch, &mut Silent) {
             Decision::Denied { status, reason, .. } => Routed::Denied { status, reason },
             Decision::Forward { domain, backend, path } => {
                 let upstream = localise(snapshot, locals, *seed, backend.slot(), pool);
@@ -254,6 +248,7 @@ mod tests {
     use super::*;
     use crate::exchange::Sign;
     use crate::model::{Edit, State};
+    use crate::semantics::Sketch;
 
     /// A view, the state that it is of, and a pool beside it.
     struct Scene {
@@ -278,9 +273,7 @@ mod tests {
         }
 
         fn route(&mut self, host: &str) -> Option<u32> {
-            let host = host.as_bytes();
-            let request = RouteRequest { host, host_normal: host, path: b"/", user_agent: None };
-            match self.view.route(&request, &mut self.pool) {
+            match self.view.route(&Sketch::new(host, "/").view(), &mut self.pool) {
                 Routed::Forward { upstream, .. } => upstream,
                 Routed::Denied { .. } => None,
             }

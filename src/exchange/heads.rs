@@ -4,17 +4,18 @@
 //! in. All of that happens within one turn, so one of these serves all exchanges of a worker and stays in its cache, and
 //! an exchange under way takes few lines of it. Next: `request` and `response` keep what outlasts a head.
 
-use super::phase::{Forward, Policy, RouteRequest};
+use super::phase::{Forward, Policy};
 use crate::http1::error::Refusal;
 use crate::http1::fields::Span;
 use crate::http1::framing::Framing;
 use crate::http1::request_head::{RequestHead, check_request_line};
-use crate::http1::reserved::{self, Reserved};
 use crate::http1::response_head::{ResponseHead, may_be_response};
 use crate::http1::rewrite::{self, ToServer};
 use crate::http1::scan::Scan;
-use crate::http1::syntax::is_token;
-use crate::http1::{limits, path, target};
+use crate::http1::{limits, target};
+use crate::semantics::reserved::{self, Reserved};
+use crate::semantics::syntax::is_token;
+use crate::semantics::{Head, RequestView, host, path};
 
 /// Both heads. What is in it belongs to the exchange that stepped last, from the step that found a head until its
 /// question ([`super::Step::Route`], [`super::Step::Others`]) is answered; at any other time it means nothing.
@@ -165,7 +166,7 @@ impl Asked {
         let host = self.head.host.unwrap_or_default().of(bytes);
         if !host.is_empty() && target.authority.is_some() {
             // The field must be valid even where the target wins over it.
-            target::normal_host(host, &mut self.host_copy)?;
+            host::canonical(host, &mut self.host_copy)?;
         }
         let authority = target.authority.unwrap_or(host);
         self.authority = Span::within(bytes, authority);
@@ -176,7 +177,7 @@ impl Asked {
             }
             Text::Copy // HTTP/1.0 need not say one.
         } else {
-            settle(bytes, authority, &mut self.host_copy, target::normal_host)?
+            settle(bytes, authority, &mut self.host_copy, host::canonical)?
         };
         self.resolved.clear();
         self.path = if target.asterisk || target.slash {
@@ -198,11 +199,11 @@ impl Asked {
     #[cold]
     fn unusual_path(&mut self, bytes: &[u8], path: &[u8], as_received: bool) -> Result<Text, Refusal> {
         if as_received {
-            return settle(bytes, path, &mut self.path_copy, path::normalize);
+            return Ok(settle(bytes, path, &mut self.path_copy, path::normalize)?);
         }
         if path::resolve(path, &mut self.resolved)?.as_ptr() == path.as_ptr() {
             self.resolved.clear();
-            return settle(bytes, path, &mut self.path_copy, path::normalize);
+            return Ok(settle(bytes, path, &mut self.path_copy, path::normalize)?);
         }
         self.path_copy.clear();
         let seen = path::normalize(&self.resolved, &mut self.path_copy)?.len();
@@ -213,14 +214,11 @@ impl Asked {
         Ok(Text::Copy)
     }
 
-    /// What a rule may look at.
-    pub(super) fn route_request<'a>(&'a self, bytes: &'a [u8]) -> RouteRequest<'a> {
-        RouteRequest {
-            host: self.authority.of(bytes),
-            host_normal: text(bytes, self.host, &self.host_copy),
-            path: text(bytes, self.path, &self.path_copy),
-            user_agent: self.head.user_agent.map(|value| value.of(bytes)),
-        }
+    /// What may be looked at in it.
+    #[inline(always)]
+    pub(super) fn view<'a>(&'a self, bytes: &'a [u8], client: &'a [u8]) -> RequestView<'a> {
+        let host = [self.authority.of(bytes), text(bytes, self.host, &self.host_copy)];
+        RequestView::new((self, bytes), host, text(bytes, self.path, &self.path_copy), client)
     }
 
     /// Whose the path is.
@@ -268,6 +266,24 @@ impl Asked {
     }
 }
 
+impl Head for Asked {
+    fn method<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
+        self.head.method.of(bytes)
+    }
+
+    fn query<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        self.target.of(bytes).get(self.path_len as usize..)?.strip_prefix(b"?")
+    }
+
+    fn field<'a>(&'a self, bytes: &'a [u8], name: &[u8], from: usize) -> Option<(&'a [u8], usize)> {
+        if name.eq_ignore_ascii_case(b"user-agent") {
+            // There is one at most, and it was found when the head was read.
+            return self.head.user_agent.filter(|_| from == 0).map(|value| (value.of(bytes), self.end));
+        }
+        self.head.value_of(bytes.get(..self.end)?, name, from)
+    }
+}
+
 fn text<'a>(bytes: &'a [u8], text: Text, copy: &'a [u8]) -> &'a [u8] {
     match text {
         Text::Head(span) => span.of(bytes),
@@ -276,10 +292,10 @@ fn text<'a>(bytes: &'a [u8], text: Text, copy: &'a [u8]) -> &'a [u8] {
 }
 
 /// Gives the canonical form of some bytes, out of themselves or written into the vector.
-type Canonical = for<'a> fn(&'a [u8], &'a mut Vec<u8>) -> Result<&'a [u8], Refusal>;
+type Canonical<E> = for<'a> fn(&'a [u8], &'a mut Vec<u8>) -> Result<&'a [u8], E>;
 
 /// Brings `part` into its canonical form: the bytes of the head themselves when they have it already, else a copy.
-fn settle(bytes: &[u8], part: &[u8], copy: &mut Vec<u8>, canonical: Canonical) -> Result<Text, Refusal> {
+fn settle<E>(bytes: &[u8], part: &[u8], copy: &mut Vec<u8>, canonical: Canonical<E>) -> Result<Text, E> {
     copy.clear();
     let text = canonical(part, copy)?;
     // A borrowed answer lies within the part; an empty one may point anywhere.

@@ -7,14 +7,15 @@
 use std::time::Instant;
 
 use super::heads::Heads;
-use super::phase::{Env, Forward, Phase, RouteRequest, Side, Sign, Step};
+use super::phase::{Env, Forward, Phase, Side, Sign, Step};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
 use super::retry::{self, Failure, Verdict};
 use super::waiting::Waiting;
 use crate::http1::framing::Version;
-use crate::http1::reserved::Reserved;
 use crate::http1::scan::Scan;
+use crate::semantics::RequestView;
+use crate::semantics::reserved::Reserved;
 
 /// One exchange, and after it the next on the same client connection.
 #[derive(Debug)]
@@ -153,10 +154,12 @@ impl Exchange {
         self.reason.take()
     }
 
-    /// What a rule may look at; valid while [`Step::Route`] waits for its answer.
+    /// What may be looked at in the request; `client` is whose it is, as text. Valid while [`Step::Route`] waits for its
+    /// answer.
     #[must_use]
-    pub fn route_request<'a>(&'a self, heads: &'a Heads) -> RouteRequest<'a> {
-        heads.asked.route_request(self.request.unread())
+    #[inline(always)]
+    pub fn request_view<'a>(&'a self, heads: &'a Heads, client: &'a [u8]) -> RequestView<'a> {
+        heads.asked.view(self.request.unread(), client)
     }
 
     /// Whose the path of the request is; valid while [`Step::Route`] waits for its answer.

@@ -21,6 +21,6 @@ mod windows;
 
 pub use heads::Heads;
 pub use machine::Exchange;
-pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, RouteRequest, Side, Sign, Step};
+pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
 pub use sizes::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
 pub use windows::Need;

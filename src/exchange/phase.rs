@@ -76,7 +76,7 @@ pub enum Sign {
 pub enum Step {
     /// Nothing until a peer or the deadline moves.
     Wait,
-    /// Say where [`super::Exchange::route_request`] goes: `denied`, `forward`, or take the connection over.
+    /// Say where [`super::Exchange::request_view`] goes: `denied`, `forward`, or take the connection over.
     Route,
     /// Close the server connection, if there is one, then lend or make one and say `connected` or `refused`.
     Connect {
@@ -126,19 +126,6 @@ pub enum NoServer {
         /// Word for the client.
         reason: &'static str,
     },
-}
-
-/// What a rule may look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RouteRequest<'a> {
-    /// `Host`, or the target's authority, as received.
-    pub host: &'a [u8],
-    /// The same in lower case, without port and trailing dot.
-    pub host_normal: &'a [u8],
-    /// The path that goes out, decoded and normalised.
-    pub path: &'a [u8],
-    /// `User-Agent`, as received.
-    pub user_agent: Option<&'a [u8]>,
 }
 
 /// Where a request goes, as far as its bytes are concerned.

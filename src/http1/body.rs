@@ -2,13 +2,13 @@
 //!
 //! It owns where a body stands and what may follow there; it never holds, copies or decodes a byte. The caller forwards
 //! what was reported as it came, or leaves it out: what leaves is content, and chunk framing that can be read in one way
-//! only. Next: `framing`, which chose the kind; `trailers`; `limits`, which holds the bounds.
+//! only. Next: `framing`, which chose the kind; `semantics::policy`; `limits`, which holds the bounds.
 
 use super::error::Refusal;
 use super::framing::Framing;
 use super::limits;
-use super::syntax::{hex, is_text, is_token};
-use super::trailers::TrailerName;
+use crate::semantics::policy::TrailerName;
+use crate::semantics::syntax::{hex, is_text, is_token};
 
 #[cfg(test)]
 mod tests;

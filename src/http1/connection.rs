@@ -8,8 +8,10 @@
 use std::cmp::Ordering;
 
 use super::error::Refusal;
-use super::fields::{Name, name, tokens, walked};
+use super::fields::{tokens, walked};
 use super::limits::CONNECTION_OPTIONS;
+use crate::semantics::field::{Name, name};
+use crate::semantics::policy;
 
 /// What the `Connection` fields of one head ask for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,33 +63,6 @@ impl ConnectionOptions {
     }
 }
 
-/// Fields that a peer cannot have dropped by naming them in `Connection`: routing, framing, the forwarding fields and
-/// credentials rest on them, and a proxy that drops them on demand has been a way around access checks.
-const END_TO_END: [&[u8]; 22] = [
-    b"host",
-    b"content-length",
-    b"content-type",
-    b"content-encoding",
-    b"content-range",
-    b"content-location",
-    b"user-agent",
-    b"authorization",
-    b"www-authenticate",
-    b"cookie",
-    b"set-cookie",
-    b"forwarded",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-    b"x-real-ip",
-    b"remote-host",
-    b"cache-control",
-    b"date",
-    b"location",
-    b"range",
-    b"referer",
-];
-
 /// The fields that a head names and that may be dropped, in order, so that each line of it costs a few comparisons.
 pub(super) struct Named<'a> {
     names: [&'a [u8]; CONNECTION_OPTIONS],
@@ -101,7 +76,7 @@ impl<'a> Named<'a> {
         // Names that mean something to a proxy pass or end by their meaning.
         let other = |option: &&[u8]| !option.is_empty() && name(option) == Name::Other;
         for option in values.flat_map(tokens).filter(other) {
-            if END_TO_END.iter().any(|kept| kept.eq_ignore_ascii_case(option)) {
+            if policy::is_kept(option) {
                 continue;
             }
             let Some(place) = named.names.get_mut(named.count) else { break };

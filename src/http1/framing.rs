@@ -5,7 +5,7 @@
 use super::error::Refusal;
 use super::fields::tokens;
 use super::limits;
-use super::syntax::is_token;
+use crate::semantics::syntax::is_token;
 
 /// How the end of a body is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

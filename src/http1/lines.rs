@@ -2,14 +2,15 @@
 //!
 //! It owns the short way: what it takes is exactly what `httparse` and the rules of `request_head` and `response_head`
 //! take together, and at anything else it gives up without a word, for the careful way finds the name of what is wrong.
-//! Next: `fields` says what each name means, `request_head` and `response_head` what follows.
+//! Next: `semantics::field` says what each name means, `request_head` and `response_head` what follows.
 
 use super::connection::Named;
 use super::error::Refusal;
-use super::fields::{self, Name, Span};
+use super::fields::Span;
 use super::framing::Version;
 use super::limits;
-use super::syntax::{is_target, is_text, is_token};
+use crate::semantics::field::{self, Name};
+use crate::semantics::syntax::{is_target, is_text, is_token};
 
 /// One field line of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl<'a> Lines<'a> {
                 return if whole { Next::End(self.end - line.len() + 2) } else { Next::Unusual };
             };
             taken += 1;
-            let name = fields::name(cut.name);
+            let name = field::name(cut.name);
             if name != Name::Other {
                 (self.rest, self.taken) = (cut.behind, taken);
                 return Next::Line(Line {
@@ -222,19 +223,26 @@ impl Run {
 pub(super) fn drop_named(head: &[u8], from: usize, out: &mut Vec<Span>, ends_here: impl Fn(Name) -> bool) {
     let lines = || Cuts(head.get(from..).unwrap_or_default());
     let naming = lines()
-        .filter(|line| fields::name(line.name) == Name::Connection)
+        .filter(|line| field::name(line.name) == Name::Connection)
         .map(|line| line.value.get(..line.value_len).unwrap_or_default());
     let named = Named::collect(naming);
     out.clear();
     let (mut run, mut at) = (Run::new(from), from);
     for line in lines() {
         let end = head.len() - line.behind.len();
-        if ends_here(fields::name(line.name)) || named.holds(line.name) {
+        if ends_here(field::name(line.name)) || named.holds(line.name) {
             run.skip(at, end, out);
         }
         at = end;
     }
     run.end(at, out);
+}
+
+/// The value of the first field of that name from `from` on, in any case, and where the next line begins. The lines of
+/// `head` were read before.
+pub(super) fn value_of<'h>(head: &'h [u8], from: usize, name: &[u8]) -> Option<(&'h [u8], usize)> {
+    let line = Cuts(head.get(from..)?).find(|line| line.name.eq_ignore_ascii_case(name))?;
+    Some((line.value.get(..line.value_len)?, head.len() - line.behind.len()))
 }
 
 /// All lines.

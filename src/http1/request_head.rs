@@ -5,12 +5,13 @@
 
 use super::connection::ConnectionOptions;
 use super::error::Refusal;
-use super::fields::{self, Name, Span};
+use super::fields::{self, Span};
 use super::framing::{Declared, Framing, Version};
 use super::limits;
 use super::lines::{self, Line, Lines, Next, Run};
 use super::scan::Found;
-use super::syntax::{is_target, is_token};
+use crate::semantics::field::Name;
+use crate::semantics::syntax::{is_target, is_token};
 
 /// What a request head says.
 #[derive(Debug)]
@@ -117,6 +118,13 @@ impl RequestHead {
     pub fn parse_at_once(&mut self, bytes: &[u8], max_head: usize) -> Option<Found> {
         let end = self.read(bytes, 0).ok()??;
         (end <= max_head && self.line_len() <= limits::REQUEST_LINE).then_some(Found { start: 0, end })
+    }
+
+    /// The next value of the field of that name, in any case, and where to look for the one after it: `from` 0 is where
+    /// the fields begin. `head` is what was read before, from its first byte to its last.
+    #[must_use]
+    pub fn value_of<'h>(&self, head: &'h [u8], name: &[u8], from: usize) -> Option<(&'h [u8], usize)> {
+        lines::value_of(head, from.max(self.target.end() + " HTTP/1.1\r\n".len()), name)
     }
 
     /// From the method to the version.

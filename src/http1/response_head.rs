@@ -5,13 +5,14 @@
 
 use super::connection::ConnectionOptions;
 use super::error::Refusal;
-use super::fields::{self, Name, Span};
+use super::fields::{self, Span};
 use super::framing::{Declared, Framing, Version};
 use super::limits;
 use super::lines::{self, Lines, Next, Run};
 use super::request_head::well_formed;
 use super::scan::Found;
-use super::syntax::is_token;
+use crate::semantics::field::Name;
+use crate::semantics::syntax::is_token;
 
 /// What a response head says.
 #[derive(Debug)]

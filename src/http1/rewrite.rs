@@ -3,10 +3,11 @@
 //! It owns the order and spelling of outgoing fields, never the decision which body or persistence they announce.
 //! Unchanged lines are copied in runs. Next: `exchange` says what to write and sends it.
 
-use super::fields::{Name, Span, alike, name};
+use super::fields::Span;
 use super::framing::{Framing, Version};
 use super::request_head::RequestHead;
 use super::response_head::ResponseHead;
+use crate::semantics::field::{Name, alike, name};
 
 /// Extra request fields of a rule: a name and its values; no values remove the client's field.
 pub type ExtraFields = [(String, Vec<String>)];

@@ -1,11 +1,11 @@
-//! Takes a request target apart, and makes hosts canonical (RFC 9112, section 3.2; RFC 3986).
+//! Takes a request target apart (RFC 9112, section 3.2), and says what of it is refused under which name.
 //!
-//! It owns what a target and a host may look like and how two spellings of the same host become equal; it never decides
-//! where a request goes. Next: `path` does the same for the path; `model::request` shows rules the result.
-
-use std::net::Ipv6Addr;
+//! It owns the forms of a target, never what a host or a path may be: `semantics::host` and `semantics::path` say that,
+//! and make them canonical. Next: `exchange::heads` puts the parts together.
 
 use super::error::Refusal;
+use crate::semantics::host::{HostPort, NotAHost};
+use crate::semantics::path::PathFault;
 
 #[cfg(test)]
 mod tests;
@@ -106,118 +106,17 @@ fn absolute_form<'a>(method: &[u8], target: &'a [u8], length: usize) -> Result<T
     Ok(Target { authority: Some(authority), slash, ..origin_form(rest, length - before) })
 }
 
-/// `Host`, or a target's authority, as domains are looked up: lower case, without port and without the dot that marks
-/// a fully qualified name. Given back as it is when nothing of that changes a byte.
-///
-/// # Errors
-/// [`Refusal::Host`]: not `host[:port]`, or empty. An empty `Host` is legal HTTP only for targets that have no
-/// authority at all (RFC 9110, section 7.2), which a load balancer has no place to send to.
-#[inline]
-pub fn normal_host<'a>(host: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Refusal> {
-    let HostPort { name, upper } = HostPort::parse(host)?;
-    if !upper {
-        return Ok(name);
-    }
-    scratch.clear();
-    scratch.extend_from_slice(name);
-    scratch.make_ascii_lowercase();
-    Ok(scratch)
-}
-
-/// What a host is made of beside dots, upper case and escapes: `unreserved` and `sub-delims`, which are legal and never
-/// seen.
-static IN_HOST: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = matches!(byte as u8, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~')
-            || matches!(
-                byte as u8,
-                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-            );
-        byte += 1;
-    }
-    table
-};
-
-/// A valid `host[:port]` (RFC 3986, section 3.2).
-struct HostPort<'a> {
-    /// The host without its trailing dot, never empty.
-    name: &'a [u8],
-    /// Some letter of it is upper case.
-    upper: bool,
-}
-
-impl<'a> HostPort<'a> {
-    fn parse(host: &'a [u8]) -> Result<Self, Refusal> {
-        if host.starts_with(b"[") {
-            return Self::address(host);
-        }
-        let (mut upper, mut label, mut at) = (false, 0, 0); // The current label begins at `label`.
-        loop {
-            // Plain bytes are skipped in a loop of their own: it is all that most names need.
-            at += rest_of(host, at).iter().take_while(|byte| IN_HOST[**byte as usize]).count();
-            match host.get(at) {
-                Some(b'A'..=b'Z') => upper = true,
-                Some(b'.') if at > label => label = at + 1,
-                // An empty label is no name in DNS, and two suffix rules could read it differently.
-                Some(b'.') => return Err(Refusal::Host),
-                // Escapes are legal and mean something to no resolver: they stay as they are, and name no other host.
-                Some(b'%') => {
-                    upper |= escape_has_upper(rest_of(host, at)).ok_or(Refusal::Host)?;
-                    at += 2;
-                }
-                _ => break,
-            }
-            at += 1;
-        }
-        let (name, rest) = host.split_at_checked(at).ok_or(Refusal::Host)?;
-        after_host(rest)?;
-        let name = name.strip_suffix(b".").unwrap_or(name);
-        if name.is_empty() { Err(Refusal::Host) } else { Ok(Self { name, upper }) }
-    }
-
-    /// `[IPv6]`, brackets kept. Zones are refused, for they mean something on the client's own machine only, and so are
-    /// the future versions that RFC 3986 leaves room for: there are none.
-    fn address(host: &'a [u8]) -> Result<Self, Refusal> {
-        let close = memchr::memchr(b']', host).ok_or(Refusal::Host)?;
-        let (name, rest) = host.split_at(close + 1);
-        let address =
-            host.get(1..close).and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(Refusal::Host)?;
-        address.parse::<Ipv6Addr>().map_err(|_| Refusal::Host)?;
-        after_host(rest)?;
-        Ok(Self { name, upper: name.iter().any(u8::is_ascii_uppercase) })
+impl From<NotAHost> for Refusal {
+    fn from(_: NotAHost) -> Self {
+        Self::Host
     }
 }
 
-fn rest_of(bytes: &[u8], at: usize) -> &[u8] {
-    bytes.get(at..).unwrap_or_default()
-}
-
-/// Whether the escape that `bytes` begin with has a digit in upper case; nothing if it is none.
-fn escape_has_upper(bytes: &[u8]) -> Option<bool> {
-    let [b'%', digits @ ..] = bytes else { return None };
-    let digits: &[u8; 2] = digits.first_chunk()?;
-    digits.iter().all(u8::is_ascii_hexdigit).then(|| digits.iter().any(u8::is_ascii_uppercase))
-}
-
-/// Checks what follows a host: nothing, or a colon and a port of digits up to 65535. A colon alone is legal (RFC 3986,
-/// section 3.2.3) and means the default port to everybody, so it is not doubtful.
-fn after_host(rest: &[u8]) -> Result<(), Refusal> {
-    let digits = match rest {
-        [] => return Ok(()),
-        [b':', digits @ ..] => digits,
-        _ => return Err(Refusal::Host),
-    };
-    let mut port = 0_u32;
-    for &byte in digits {
-        if !byte.is_ascii_digit() {
-            return Err(Refusal::Host);
-        }
-        port = port * 10 + u32::from(byte - b'0');
-        if port > u32::from(u16::MAX) {
-            return Err(Refusal::Host);
+impl From<PathFault> for Refusal {
+    fn from(fault: PathFault) -> Self {
+        match fault {
+            PathFault::Malformed => Self::Path,
+            PathFault::Ambiguous => Self::AmbiguousPath,
         }
     }
-    Ok(())
 }

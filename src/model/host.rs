@@ -1,27 +1,17 @@
-//! The normal form of a host.
+//! Hosts as operators write them.
 //!
-//! It owns what is a host and how it is written when it is compared, never a search. It is asked for what operators
-//! write; `http1::target` does the same for what clients send. Next: `hosts` finds a domain by a host.
+//! It owns which of them a domain or a rule may name, never how a host is compared: that is `semantics::host`, for what
+//! clients send as well. Next: `hosts` finds a domain by a host.
 
-/// A host in lower case, without port and trailing dot; `None` when it is none.
+use crate::semantics::host::HostPort;
+
+/// A host in lower case, without port and trailing dot; `None` when it is none that an operator means. Clients may write
+/// more: escapes and marks such as `!` name no machine.
 pub(crate) fn normal(text: &str) -> Option<String> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let end = rest.find(']')? + 2;
-            let address = text.get(1..end - 1)?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            text.split_at_checked(end)?
-        }
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    if !port.strip_prefix(':').unwrap_or(port).bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~[:]".contains(&byte);
-    // An empty label is no name, and taking one trailing dot away must not leave another.
-    let labelled = host.split('.').all(|label| !label.is_empty());
-    (labelled && host.bytes().all(plain)).then(|| host.to_ascii_lowercase())
+    let HostPort { name, port, .. } = HostPort::split(text.as_bytes()).ok()?;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~[:]".contains(byte);
+    let is_sound = port.iter().all(u8::is_ascii_digit) && name.iter().all(plain);
+    std::str::from_utf8(name).ok().filter(|_| is_sound).map(str::to_ascii_lowercase)
 }
 
 /// Checks that a request could ask for a domain of that name: `*`, `*.name`, or what a `Host` may say.

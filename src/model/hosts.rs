@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::request::Request;
 use super::ruleset::RuleSet;
+use crate::semantics::RequestView;
 
 /// Domains of a page, which is copied when one of them changes and is shared otherwise.
 const PAGE: usize = 64;
@@ -112,13 +112,13 @@ fn lowers(name: &[u8], lower: &[u8]) -> bool {
 impl Hosts {
     /// The slot and the rules of a request's domain. `lowered` is room for the host in lower case; only hosts that are
     /// no name need it.
-    pub(crate) fn find(&self, request: &Request<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
+    pub(crate) fn find(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
         let slot = self.find_slot(request, lowered)?;
         Some((slot, self.entry(slot)?.rules.as_deref()?))
     }
 
     #[inline]
-    fn find_slot(&self, request: &Request<'_>, lowered: &mut Vec<u8>) -> Option<u32> {
+    fn find_slot(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<u32> {
         if let Some(slot) = self.named(request.host) {
             return Some(slot);
         }
@@ -130,8 +130,9 @@ impl Hosts {
             }
         }
         // Most are normal as they come.
-        let again = if request.host_normal == request.host { None } else { self.named(request.host_normal) };
-        again.or_else(|| self.by_suffix(request.host_normal)).or(self.index.rest)
+        let again =
+            if request.canonical_host == request.host { None } else { self.named(request.canonical_host) };
+        again.or_else(|| self.by_suffix(request.canonical_host)).or(self.index.rest)
     }
 
     #[inline]

@@ -5,10 +5,10 @@
 //! grown. Next: `hosts` and `ruleset` for the two lookups.
 
 use super::encode::encode;
-use super::request::Request;
 use super::rule::Backend;
 use super::scratch::Scratch;
 use super::snapshot::Snapshot;
+use crate::semantics::RequestView;
 
 /// Watches one request on its way; what is not of interest is ignored and costs nothing.
 pub trait Recorder {
@@ -54,7 +54,7 @@ pub enum Decision<'s> {
 /// Decides what becomes of a request.
 pub fn route<'s, R: Recorder>(
     snapshot: &'s Snapshot,
-    request: &Request<'_>,
+    request: &RequestView<'_>,
     scratch: &'s mut Scratch,
     recorder: &mut R,
 ) -> Decision<'s> {
@@ -79,6 +79,7 @@ pub fn route<'s, R: Recorder>(
 mod tests {
     use super::*;
     use crate::model::{Edit, State};
+    use crate::semantics::Sketch;
     use serde_json::{Value, json};
 
     fn snapshot(domains: Value) -> Snapshot {
@@ -86,15 +87,6 @@ mod tests {
         let Value::Object(domains) = domains else { panic!("an object") };
         state.edit(Edit::PutDomains(domains)).unwrap();
         state.snapshot(1)
-    }
-
-    fn request<'a>(host: &'a str, path: &'a str) -> Request<'a> {
-        Request {
-            host: host.as_bytes(),
-            host_normal: host.as_bytes(),
-            path: path.as_bytes(),
-            user_agent: None,
-        }
     }
 
     /// `^/blog` goes to `up`, with what follows as its path; nothing else does.
@@ -122,7 +114,7 @@ mod tests {
         let mut scratch = Scratch::new();
         let mut ask = |host: &str, path: &str| match route(
             &snapshot,
-            &request(host, path),
+            &Sketch::new(host, path).view(),
             &mut scratch,
             &mut Silent,
         ) {
@@ -147,10 +139,10 @@ mod tests {
     fn a_recorder_sees_the_way() {
         let snapshot = snapshot(json!({"H.test": blog("^/blog(.*)$")}));
         let mut notes = Notes::default();
-        route(&snapshot, &request("h.test", "/blog/a"), &mut Scratch::new(), &mut notes);
+        route(&snapshot, &Sketch::new("h.test", "/blog/a").view(), &mut Scratch::new(), &mut notes);
         assert_eq!(notes.0, ["H.test", "a=true", "b=true"]);
         let mut notes = Notes::default();
-        route(&snapshot, &request("h.test", "/"), &mut Scratch::new(), &mut notes);
+        route(&snapshot, &Sketch::new("h.test", "/").view(), &mut Scratch::new(), &mut notes);
         assert_eq!(notes.0, ["H.test", "a=false"]);
     }
 }

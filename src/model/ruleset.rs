@@ -10,10 +10,10 @@ use serde_json::{Map, Value};
 
 use super::fault::{Report, step};
 use super::library::Library;
-use super::request::Request;
 use super::route::Recorder;
 use super::rule::{Backend, Filter, Rule, RuleArgs};
 use super::scratch::Scratch;
+use crate::semantics::RequestView;
 
 /// Most rules of one domain, and so most steps of one walk.
 pub(crate) const RULES: usize = 1024;
@@ -173,7 +173,7 @@ impl RuleSet {
     /// Walks from the first rule to a backend; `None` when a rule has no link for its answer.
     pub(crate) fn walk<R: Recorder>(
         &self,
-        request: &Request<'_>,
+        request: &RequestView<'_>,
         scratch: &mut Scratch,
         recorder: &mut R,
     ) -> Option<&Backend> {

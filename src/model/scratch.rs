@@ -4,7 +4,7 @@
 //! outlives the decision but capacity. Next: `route` clears it, the rules fill it.
 
 use super::engines::Engines;
-use super::request::Request;
+use crate::semantics::RequestView;
 
 /// Worker-local memory of [`super::route()`]; one for each worker, used for one request after the other.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Scratch {
     }
 
     /// The path as rules see it now: rewritten, or as it came; with the engines to match it.
-    pub(crate) fn path<'a>(&'a mut self, request: &Request<'a>) -> (&'a [u8], &'a mut Engines) {
+    pub(crate) fn path<'a>(&'a mut self, request: &RequestView<'a>) -> (&'a [u8], &'a mut Engines) {
         let path = if self.path_is_set { self.path.as_slice() } else { request.path };
         (path, &mut self.engines)
     }
@@ -77,7 +77,7 @@ impl Scratch {
     }
 
     /// Makes `part` of the current path the whole of it, behind one slash.
-    pub(crate) fn rewrite(&mut self, request: &Request<'_>, part: std::ops::Range<usize>) {
+    pub(crate) fn rewrite(&mut self, request: &RequestView<'_>, part: std::ops::Range<usize>) {
         let current = if self.path_is_set { self.path.as_slice() } else { request.path };
         let part = current.get(part).unwrap_or_default();
         self.spare.clear();
@@ -93,10 +93,12 @@ impl Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::semantics::Sketch;
 
     #[test]
     fn rewrites_add_up_and_the_next_request_starts_afresh() {
-        let request = Request { host: b"", host_normal: b"", path: b"/a/b/c", user_agent: None };
+        let sketch = Sketch::new("h", "/a/b/c");
+        let request = sketch.view();
         let mut scratch = Scratch::new();
         assert_eq!(scratch.rewritten(), None);
         scratch.rewrite(&request, 3..6);

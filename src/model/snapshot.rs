@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::hosts::Hosts;
-use super::request::Request;
 use super::ruleset::RuleSet;
 use super::targets::Targets;
 use super::upstream::Upstream;
 use super::upstream_name::UpstreamName;
+use crate::semantics::RequestView;
 
 /// An immutable configuration, shared by all workers through an [`Arc`].
 pub struct Snapshot {
@@ -79,7 +79,7 @@ impl Snapshot {
     }
 
     /// The slot and the rules of a request's domain. `lowered` is room for a host that is not written as its name is.
-    pub(crate) fn domain(&self, request: &Request<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
+    pub(crate) fn domain(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
         self.hosts.find(request, lowered)
     }
 }

@@ -10,6 +10,7 @@ use elb::exchange::{
     BULK_WINDOW, Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Need, NoServer, Phase, Policy, Side, Step,
 };
 use elb::http1::buf::Buf;
+use elb::semantics::RequestView;
 
 use super::script::{Event, Servers, events};
 use super::{shown, streams};
@@ -263,9 +264,10 @@ impl Shell {
     }
 
     fn route(&mut self) {
-        let request = self.exchange.route_request(&self.heads);
+        let request = self.exchange.request_view(&self.heads, b"192.0.2.1");
         assert!(request.path.starts_with(b"/"), "{}", shown(request.path));
-        assert!(!request.host_normal.iter().any(u8::is_ascii_uppercase));
+        assert!(!request.canonical_host.iter().any(u8::is_ascii_uppercase));
+        looked_up(&request, self.exchange.unread());
         let head = self.exchange.unread();
         let line = &head[head.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0)..];
         if let Some(to_head) = self.to_head.last_mut() {
@@ -392,4 +394,24 @@ fn read(peer: &mut Peer, exchange: &mut Exchange, side: Side) -> bool {
     peer.sent.drain(..n);
     exchange.filled(side, n);
     true
+}
+
+/// What is looked up in a request is what stands in its head.
+fn looked_up(request: &RequestView<'_>, head: &[u8]) {
+    let lines: Vec<&[u8]> = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
+    let first = lines.iter().position(|line| !line.is_empty()).unwrap_or(0);
+    let mut words = lines[first].split(|byte| *byte == b' ');
+    assert_eq!(words.next(), Some(request.method()));
+    let query = words.next().and_then(|target| target.splitn(2, |byte| *byte == b'?').nth(1));
+    assert_eq!(request.query(), query, "{}", shown(head));
+    let fields = lines[first + 1..].iter().take_while(|line| !line.is_empty());
+    let fields: Vec<(&[u8], &[u8])> = fields
+        .filter_map(|line| line.split_at_checked(line.iter().position(|byte| *byte == b':')?))
+        .map(|(name, value)| (name, value[1..].trim_ascii()))
+        .collect();
+    for (name, _) in fields.iter().chain(&[(&b"user-agent"[..], &b""[..])]) {
+        let expected =
+            fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+        assert!(request.field(name).eq(expected), "{} of {}", shown(name), shown(head));
+    }
 }

@@ -7,7 +7,7 @@ use elb::http1::framing::Version;
 use elb::http1::request_head::{RequestHead, check_request_line};
 use elb::http1::rewrite::{self, ToServer};
 use elb::http1::scan::{Found, Scan};
-use elb::http1::syntax::is_token;
+use elb::semantics::syntax::is_token;
 
 use super::{CUTS, shown};
 

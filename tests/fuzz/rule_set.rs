@@ -4,7 +4,8 @@
 
 use std::collections::HashSet;
 
-use elb::model::{self, Decision, Edit, Recorder, Request, Scratch, Snapshot, State};
+use elb::model::{self, Decision, Edit, Recorder, Scratch, Snapshot, State};
+use elb::semantics::Sketch;
 use serde_json::{Map, Value, json};
 
 /// A domain name that no rule set can influence.
@@ -44,10 +45,9 @@ fn routes(snapshot: &Snapshot, given: &Value) {
         for (path, agent) in
             [(path.as_bytes(), Some(text.as_bytes())), (b"/a", Some(b"HTTPie")), (b"/", None)]
         {
-            let host = HOST.as_bytes();
-            let request = Request { host, host_normal: host, path, user_agent: agent };
+            let request = Sketch::new(HOST, path).agent(agent);
             let mut steps = Steps::default();
-            match model::route(snapshot, &request, &mut scratch, &mut steps) {
+            match model::route(snapshot, &request.view(), &mut scratch, &mut steps) {
                 Decision::Denied { status, reason, .. } => {
                     assert!(matches!(status, 400 | 403), "{status} {reason}");
                 }

@@ -2,13 +2,13 @@
 //!
 //! The input is `METHOD TARGET` on one line and a host on the next.
 
-use elb::http1::path;
 use elb::http1::target::{self, Target};
+use elb::semantics::{host, path};
 
 use super::shown;
 
 pub fn run(bytes: &[u8]) {
-    let (line, host) = cut(bytes, b'\n');
+    let (line, name) = cut(bytes, b'\n');
     let (method, given) = cut(line, b' ');
     if let Ok(parts) = target::parse(method, given) {
         adds_up(given, &parts);
@@ -17,11 +17,11 @@ pub fn run(bytes: &[u8]) {
             outgoing_path(parts.path);
         }
         if let Some(authority) = parts.authority {
-            target::normal_host(authority, &mut Vec::new()).expect("an authority that was found valid");
+            host::canonical(authority, &mut Vec::new()).expect("an authority that was found valid");
             canonical_host(authority);
         }
     }
-    canonical_host(host);
+    canonical_host(name);
     canonical_path(given);
     outgoing_path(given);
 }
@@ -78,15 +78,15 @@ fn outgoing_path(path: &[u8]) {
     assert_eq!(path::resolve(out, &mut again), Ok(out), "resolved once is resolved");
 }
 
-fn canonical_host(host: &[u8]) {
+fn canonical_host(given: &[u8]) {
     let mut scratch = Vec::new();
-    let Ok(normal) = target::normal_host(host, &mut scratch) else { return };
-    assert!(!normal.is_empty() && normal.len() <= host.len());
+    let Ok(normal) = host::canonical(given, &mut scratch) else { return };
+    assert!(!normal.is_empty() && normal.len() <= given.len());
     assert!(!normal.iter().any(|byte| byte.is_ascii_uppercase() || *byte <= b' ' || *byte >= 0x7f));
     assert!(normal.starts_with(b"[") || !normal.contains(&b':'), "{}", shown(normal));
-    assert!(host.to_ascii_lowercase().starts_with(normal));
+    assert!(given.to_ascii_lowercase().starts_with(normal));
     let mut scratch = Vec::new();
     if !normal.ends_with(b".") {
-        assert_eq!(target::normal_host(normal, &mut scratch), Ok(normal), "canonical once is canonical");
+        assert_eq!(host::canonical(normal, &mut scratch), Ok(normal), "canonical once is canonical");
     }
 }

@@ -274,9 +274,9 @@ impl World {
         let current = self.current();
         let request = &self.client.requests[current];
         assert!(!matches!(request.fault, Fault::Head(_)), "a broken head was understood");
-        let asked = self.exchange.route_request(&self.heads);
+        let asked = self.exchange.request_view(&self.heads, PEER.as_bytes());
         assert_eq!(asked.path, format!("/r{current}").as_bytes());
-        assert!(matches!(asked.host_normal, b"sim.example" | b"abs.example"));
+        assert!(matches!(asked.canonical_host, b"sim.example" | b"abs.example"));
         self.routed = true;
         if request.denied {
             return self.ask_with_heads(|exchange, heads, env| exchange.denied(env, heads, 404, "no-domain"));

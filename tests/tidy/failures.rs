@@ -18,6 +18,8 @@ fn an_import_through_a_wall_is_seen_in_every_spelling() {
         assert_eq!(faults(walls, "data/conn.rs", text), 1, "{text}");
     }
     assert_eq!(faults(walls, "exchange/mod.rs", "use super::model;"), 1);
+    assert_eq!(faults(walls, "semantics/host.rs", "use crate::http1::error::Refusal;"), 1, "no wire below");
+    assert_eq!(faults(walls, "model/host.rs", "use crate::semantics::host;"), 0);
     assert_eq!(faults(walls, "novelty/room.rs", ""), 1, "a room without a plan");
     for text in [
         "use crate::{model::{Snapshot, control}, link};",

@@ -31,7 +31,7 @@ fn fields(bytes: &[u8], from: usize) -> Option<(Fields<'_>, usize)> {
         assert_eq!(bytes.get(end - 2..end), Some(&b"\r\n"[..]));
         let (from, value) = (at(line.value), &line.value[..line.value_len]);
         fields.push((begin, line.name, from, value));
-        let (name, value) = (fields::name(line.name), Span::new(from, line.value_len));
+        let (name, value) = (field::name(line.name), Span::new(from, line.value_len));
         if name != Name::Other {
             known.push(Line { at: begin, end, name, value });
         }

@@ -6,6 +6,7 @@ use super::*;
 use crate::model::fault::Report;
 use crate::model::host::normal;
 use crate::model::library::Library;
+use crate::semantics::Sketch;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -15,10 +16,9 @@ fn rules() -> Arc<RuleSet> {
 }
 
 fn find_in(hosts: &Hosts, host: &str) -> Option<String> {
-    let normal = normal(host).unwrap();
-    let request =
-        Request { host: host.as_bytes(), host_normal: normal.as_bytes(), path: b"/", user_agent: None };
-    hosts.find(&request, &mut Vec::new()).map(|(slot, _)| hosts.name_of(slot).to_owned())
+    hosts
+        .find(&Sketch::new(host, "/").view(), &mut Vec::new())
+        .map(|(slot, _)| hosts.name_of(slot).to_owned())
 }
 
 fn find<'k>(keys: &[&'k str], host: &str) -> Option<&'k str> {

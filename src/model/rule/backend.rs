@@ -10,24 +10,13 @@ use serde_json::Value;
 use super::args::Args;
 use crate::model::host;
 use crate::model::upstream_name::UpstreamName;
+use crate::semantics::policy;
+use crate::semantics::syntax::is_token;
 
 /// Most values that one rule adds or removes: a head of ours must fit where the client's did.
 const HEADERS: usize = 64;
 /// Most bytes of their names and values together.
 const HEADER_BYTES: usize = 8 * 1024;
-
-/// Headers that say where a message ends or what becomes of the connection: ELB's own business, hop by hop.
-const FRAMING: [&str; 9] = [
-    "connection",
-    "content-length",
-    "expect",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Where a request goes, and what is said to the server besides. Most say nothing, and are small.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +138,7 @@ fn header(name: &str, value: &Value) -> Result<Vec<String>, String> {
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err("is not a header name".to_owned());
     }
-    if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+    if policy::is_ours(name.as_bytes()) {
         return Err("is ELB's own business and cannot be set".to_owned());
     }
     match value {
@@ -180,11 +169,6 @@ fn harmless(text: &str) -> String {
         }
     }
     out
-}
-
-/// A byte of a token (RFC 9110, section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

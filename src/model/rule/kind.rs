@@ -7,8 +7,8 @@ use super::args::Args;
 use super::backend::Backend;
 use super::path::Path;
 use super::ua::Ua;
-use crate::model::request::Request;
 use crate::model::scratch::Scratch;
+use crate::semantics::RequestView;
 
 /// One rule, without its name and links.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Rule {
 
 impl Filter {
     /// What it answers.
-    pub(crate) fn matches(&self, request: &Request<'_>, scratch: &mut Scratch) -> bool {
+    pub(crate) fn matches(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> bool {
         match self {
             Filter::Ua(ua) => ua.matches(request, scratch),
             Filter::Path(path) => path.matches(request, scratch),
@@ -68,6 +68,7 @@ pub(super) mod testing {
     use super::*;
     use crate::model::fault::{Fault, Report};
     use crate::model::library::Library;
+    use crate::semantics::Sketch;
     use serde_json::Value;
 
     pub(crate) fn read(kind: &str, args: Value) -> Result<Rule, Vec<Fault>> {
@@ -84,14 +85,14 @@ pub(super) mod testing {
     }
 
     /// Reads a filter and asks it.
-    pub(crate) fn ask(kind: &str, args: Value, request: &Request<'_>, scratch: &mut Scratch) -> bool {
+    pub(crate) fn ask(kind: &str, args: Value, request: &Sketch, scratch: &mut Scratch) -> bool {
         match read(kind, args).unwrap() {
-            Rule::Filter(filter) => filter.matches(request, scratch),
+            Rule::Filter(filter) => filter.matches(&request.view(), scratch),
             Rule::Backend(backend) => panic!("{backend:?}"),
         }
     }
 
-    pub(crate) fn request<'a>(path: &'a [u8], user_agent: Option<&'a [u8]>) -> Request<'a> {
-        Request { host: b"h", host_normal: b"h", path, user_agent }
+    pub(crate) fn request(path: &[u8], user_agent: Option<&[u8]>) -> Sketch {
+        Sketch::new("h", path).agent(user_agent)
     }
 }

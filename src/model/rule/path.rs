@@ -5,8 +5,8 @@
 
 use super::args::Args;
 use crate::model::pattern::Pattern;
-use crate::model::request::Request;
 use crate::model::scratch::Scratch;
+use crate::semantics::RequestView;
 
 /// A test of the path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,7 +30,7 @@ impl Path {
         })
     }
 
-    pub(crate) fn matches(&self, request: &Request<'_>, scratch: &mut Scratch) -> bool {
+    pub(crate) fn matches(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> bool {
         let (path, engines) = scratch.path(request);
         match self {
             Path::Prefix(prefix) => path.starts_with(prefix),

@@ -5,8 +5,8 @@
 
 use super::args::Args;
 use crate::model::pattern::Pattern;
-use crate::model::request::Request;
 use crate::model::scratch::Scratch;
+use crate::semantics::RequestView;
 
 /// A test of the user agent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,8 +28,8 @@ impl Ua {
     }
 
     /// A request without a user agent never matches, not even the empty pattern.
-    pub(crate) fn matches(&self, request: &Request<'_>, scratch: &mut Scratch) -> bool {
-        let Some(agent) = request.user_agent else { return false };
+    pub(crate) fn matches(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> bool {
+        let Some(agent) = request.field(b"user-agent").next() else { return false };
         let (agent, engines) = scratch.agent(agent);
         engines.is_match(&self.pattern, agent)
     }

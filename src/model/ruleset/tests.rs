@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::route::Silent;
+use crate::semantics::Sketch;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -17,13 +18,8 @@ fn backend(servername: &str) -> Value {
 }
 
 fn walk<'r>(rules: &'r RuleSet, path: &str, agent: Option<&str>) -> Option<&'r str> {
-    let request = Request {
-        host: b"h",
-        host_normal: b"h",
-        path: path.as_bytes(),
-        user_agent: agent.map(str::as_bytes),
-    };
-    rules.walk(&request, &mut Scratch::new(), &mut Silent).map(|backend| backend.servername())
+    let request = Sketch::new("h", path).agent(agent);
+    rules.walk(&request.view(), &mut Scratch::new(), &mut Silent).map(|backend| backend.servername())
 }
 
 /// The example of the first ELB's README.

@@ -89,10 +89,19 @@ fn host_is_what_the_server_sees() {
 
 #[test]
 fn headers_that_would_break_the_message_are_refused() {
-    for name in
-        FRAMING.iter().map(|name| name.to_ascii_uppercase()).chain(["a b".into(), "a:".into(), "é".into()])
-    {
-        let fault = read(json!({"servername": "u", name.clone(): "1"})).unwrap_err();
+    let framing = [
+        "Connection",
+        "content-length",
+        "EXPECT",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "Transfer-Encoding",
+        "upgrade",
+    ];
+    for name in framing.into_iter().chain(["a b", "a:", "é"]) {
+        let fault = read(json!({"servername": "u", name: "1"})).unwrap_err();
         assert!(fault.starts_with(&format!("/args/{name}: ")), "{fault}");
     }
     assert!(read(json!({"servername": "u", "": "1"})).is_err());

@@ -59,11 +59,11 @@ fn look_up(state: &mut State) {
 
 /// Where requests go: host, domain, upstream and its servers.
 fn picture(snapshot: &Snapshot) -> Vec<String> {
-    use crate::model::{Decision, Request, Scratch, Silent, route};
-    let ask = |host: &&str| {
-        let name = host.as_bytes();
-        let request = Request { host: name, host_normal: name, path: b"/", user_agent: None };
-        match route(snapshot, &request, &mut Scratch::new(), &mut Silent) {
+    use crate::model::{Decision, Scratch, Silent, route};
+    use crate::semantics::Sketch;
+    let ask =
+        |host: &&str| match route(snapshot, &Sketch::new(host, "/").view(), &mut Scratch::new(), &mut Silent)
+        {
             Decision::Forward { domain, backend, .. } => {
                 let upstream = snapshot.upstream(backend.slot());
                 let servers = upstream.map(|upstream| {
@@ -77,7 +77,6 @@ fn picture(snapshot: &Snapshot) -> Vec<String> {
                 format!("{host}: {} {} {servers:?}", snapshot.domain_name(domain), backend.servername())
             }
             denied @ Decision::Denied { .. } => format!("{host}: {denied:?}"),
-        }
-    };
+        };
     ["a", "b", "A", "B", "c"].iter().map(ask).collect()
 }

@@ -82,7 +82,7 @@ fn paths_that_are_refused() {
         "a",
         "%2F",
     ] {
-        assert_eq!(normalize(path.as_bytes(), &mut Vec::new()), Err(Refusal::Path), "{path}");
+        assert_eq!(normalize(path.as_bytes(), &mut Vec::new()), Err(PathFault::Malformed), "{path}");
     }
 }
 
@@ -95,7 +95,7 @@ fn canonical_paths_are_borrowed() {
 }
 
 /// What goes out of a path.
-fn out(path: &str) -> Result<String, Refusal> {
+fn out(path: &str) -> Result<String, PathFault> {
     let mut scratch = b"left over".to_vec();
     resolve(path.as_bytes(), &mut scratch).map(|path| path.escape_ascii().to_string())
 }
@@ -192,7 +192,7 @@ fn what_servers_would_read_in_different_ways_is_refused() {
         "/a%7f",
         "/a%1f/../b",
     ] {
-        assert_eq!(out(path), Err(Refusal::AmbiguousPath), "{path}");
+        assert_eq!(out(path), Err(PathFault::Ambiguous), "{path}");
     }
     for path in [
         "/..",
@@ -207,7 +207,7 @@ fn what_servers_would_read_in_different_ways_is_refused() {
         "/%zz/..",
         "a",
     ] {
-        assert_eq!(out(path), Err(Refusal::Path), "{path}");
+        assert_eq!(out(path), Err(PathFault::Malformed), "{path}");
     }
 }
 

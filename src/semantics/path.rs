@@ -2,13 +2,21 @@
 //! (RFC 3986, section 6.2.2).
 //!
 //! It owns how two spellings of a path become equal, never where a request goes. A path that is canonical already is given
-//! back as it is. Next: `model::request`, which shows rules the result.
+//! back as it is. Next: `request`, which shows rules the result.
 
-use super::error::Refusal;
 use super::syntax::hex;
 
 #[cfg(test)]
 mod tests;
+
+/// Why a path is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFault {
+    /// It is none: an escape without two hexadecimal digits, `%00`, or it climbs above the root.
+    Malformed,
+    /// Servers would resolve it in different ways.
+    Ambiguous,
+}
 
 /// Whether a path is what it looks like: nothing is encoded, no slash follows another, and no segment begins with a dot. It
 /// then goes out, and is seen by rules, byte for byte.
@@ -28,16 +36,16 @@ pub fn is_plain(path: &[u8]) -> bool {
 /// counts as one, as in nginx. The empty path is `/`. A path that is canonical already is given back as it is.
 ///
 /// # Errors
-/// [`Refusal::Path`]: an escape without two hexadecimal digits, `%00`, or a path that climbs above the root.
+/// [`PathFault::Malformed`]: an escape without two hexadecimal digits, `%00`, or a path that climbs above the root.
 #[inline]
-pub fn normalize<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Refusal> {
+pub fn normalize<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], PathFault> {
     if is_plain(path) { Ok(path) } else { decode(path, scratch) }
 }
 
 /// The slow half of [`normalize`].
-fn decode<'a>(path: &[u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Refusal> {
+fn decode<'a>(path: &[u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], PathFault> {
     if !path.is_empty() && !path.starts_with(b"/") {
-        return Err(Refusal::Path);
+        return Err(PathFault::Malformed);
     }
     scratch.clear();
     scratch.push(b'/');
@@ -58,7 +66,7 @@ fn decode<'a>(path: &[u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Refusal
 }
 
 /// Resolves the segment that began at `from` and was followed by a slash. Says where the next one begins.
-fn close_segment(path: &mut Vec<u8>, from: usize) -> Result<usize, Refusal> {
+fn close_segment(path: &mut Vec<u8>, from: usize) -> Result<usize, PathFault> {
     match path.get(from..) {
         None | Some(b"") => {}
         Some(b".") => path.truncate(from),
@@ -71,10 +79,10 @@ fn close_segment(path: &mut Vec<u8>, from: usize) -> Result<usize, Refusal> {
 }
 
 /// Cuts a path, which ends with a slash at `end`, behind the slash before its last segment; gives where that was.
-fn drop_last(path: &mut Vec<u8>, end: usize) -> Result<usize, Refusal> {
+fn drop_last(path: &mut Vec<u8>, end: usize) -> Result<usize, PathFault> {
     // `end - 1` is the slash behind the segment; the one before it ends what is kept.
     let above = path.get(..end - 1).unwrap_or_default();
-    let parent = memchr::memrchr(b'/', above).ok_or(Refusal::Path)? + 1;
+    let parent = memchr::memrchr(b'/', above).ok_or(PathFault::Malformed)? + 1;
     path.truncate(parent);
     Ok(parent)
 }
@@ -84,12 +92,12 @@ fn drop_last(path: &mut Vec<u8>, end: usize) -> Result<usize, Refusal> {
 /// segments go as well, for what `..` takes away behind one is not agreed on.
 ///
 /// # Errors
-/// [`Refusal::Path`] as for [`normalize`]; [`Refusal::AmbiguousPath`] for what servers resolve in different ways: dots that
+/// [`PathFault::Malformed`] as for [`normalize`]; [`PathFault::Ambiguous`] for what servers resolve in different ways: dots that
 /// an escaped slash or a backslash sets apart, or a parameter (`..;`), a `..` behind a segment that holds an escaped slash
 /// or a backslash, and control bytes, which end the path for some.
-pub fn resolve<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], Refusal> {
+pub fn resolve<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], PathFault> {
     let Some(segments) = path.strip_prefix(b"/") else {
-        return if path.is_empty() { Ok(path) } else { Err(Refusal::Path) };
+        return if path.is_empty() { Ok(path) } else { Err(PathFault::Malformed) };
     };
     let segments = || segments.split(|byte| *byte == b'/');
     let mut dots = false;
@@ -114,7 +122,7 @@ pub fn resolve<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8],
                 let above = end.checked_sub(1).and_then(|slash| scratch.get(..slash)).unwrap_or_default();
                 let last = above.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
                 if Segment::of(last)? == Segment::Divided {
-                    return Err(Refusal::AmbiguousPath);
+                    return Err(PathFault::Ambiguous);
                 }
                 end = drop_last(scratch, end)?;
             }
@@ -138,7 +146,7 @@ enum Segment {
 }
 
 impl Segment {
-    fn of(raw: &[u8]) -> Result<Self, Refusal> {
+    fn of(raw: &[u8]) -> Result<Self, PathFault> {
         let mut bytes = Decoded(raw);
         // Dots that a part consists of so far; `None` once there is something else.
         let (mut dots, mut divided, mut dotted) = (Some(0), false, false);
@@ -146,15 +154,15 @@ impl Segment {
             let only_dots = matches!(dots, Some(1 | 2));
             match byte {
                 b'/' | b'\\' => (dots, divided, dotted) = (Some(0), true, dotted | only_dots),
-                b';' if only_dots => return Err(Refusal::AmbiguousPath),
+                b';' if only_dots => return Err(PathFault::Ambiguous),
                 b'.' => dots = dots.map(|dots| (dots + 1_u8).min(3)),
-                _ if byte.is_ascii_control() => return Err(Refusal::AmbiguousPath),
+                _ if byte.is_ascii_control() => return Err(PathFault::Ambiguous),
                 _ => dots = None,
             }
         }
         match dots {
-            Some(1 | 2) if divided => Err(Refusal::AmbiguousPath),
-            _ if dotted => Err(Refusal::AmbiguousPath),
+            Some(1 | 2) if divided => Err(PathFault::Ambiguous),
+            _ if dotted => Err(PathFault::Ambiguous),
             _ if divided => Ok(Self::Divided),
             Some(1) => Ok(Self::Here),
             Some(2) => Ok(Self::Above),
@@ -167,15 +175,15 @@ impl Segment {
 struct Decoded<'a>(&'a [u8]);
 
 impl Decoded<'_> {
-    fn next(&mut self) -> Result<Option<u8>, Refusal> {
+    fn next(&mut self) -> Result<Option<u8>, PathFault> {
         let (byte, rest) = match self.0 {
             [] => return Ok(None),
             [b'%', high, low, rest @ ..] => match (hex(*high), hex(*low)) {
-                (Some(0), Some(0)) => return Err(Refusal::Path),
+                (Some(0), Some(0)) => return Err(PathFault::Malformed),
                 (Some(high), Some(low)) => (high << 4 | low, rest),
-                _ => return Err(Refusal::Path),
+                _ => return Err(PathFault::Malformed),
             },
-            [b'%', ..] => return Err(Refusal::Path),
+            [b'%', ..] => return Err(PathFault::Malformed),
             [byte, rest @ ..] => (*byte, rest),
         };
         self.0 = rest;

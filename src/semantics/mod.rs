@@ -1,0 +1,16 @@
+//! What HTTP means, whatever the wire says it in (RFC 9110): names, hosts, paths, and a request as it is looked at. Pure.
+//!
+//! Everybody may ask here: parsers what a byte or a name is, rules what a request holds, the data plane what is ELB's
+//! own. It knows no version of HTTP, no message as bytes, and imports nothing.
+
+pub mod field;
+pub mod host;
+pub mod path;
+pub mod policy;
+pub mod request;
+pub mod reserved;
+pub mod sketch;
+pub mod syntax;
+
+pub use request::{Head, RequestView};
+pub use sketch::Sketch;
