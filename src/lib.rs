@@ -57,7 +57,7 @@
 //! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`).
 //!    A side without room is not read: that is the backpressure, in both directions. A side that fills its window at once
 //!    is lent a larger one (`exchange::windows`); when windows are short, some are taken back (`data::relief`), and so are
-//!    places for connections (`data::places`).
+//!    places for connections (`data::room`).
 //! 9. `exchange::finish` says who may be used again, and what the exchange says about its server. The server connection returns
 //!    to the pool, or stays with its client if it knows its user now; windows return to the stock.
 //!

@@ -1,11 +1,11 @@
 //! How connections come in: a few a turn, as long as there is room, and not at all while descriptors are short.
 //!
 //! It owns when a listener is asked, never what becomes of a connection. A queue that is not asked waits in the kernel.
-//! Next: `places` for who makes room, `listen` for the sockets.
+//! Next: `room` for who makes room, `listen` for the sockets.
 
 use std::io;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
@@ -30,8 +30,8 @@ enum Asked {
     Came,
     /// Nobody waits.
     Nobody,
-    /// There is no place now.
-    Later,
+    /// There is no place before then, unless a connection closes.
+    Later(Instant),
 }
 
 impl Worker {
@@ -56,8 +56,8 @@ impl Worker {
                 match if self.is_full() { self.ask_full(at) } else { self.ask(at) } {
                     Asked::Came => {}
                     Asked::Nobody => break,
-                    Asked::Later => {
-                        self.paused = Some(self.ctx.env.now + ACCEPT_PAUSE);
+                    Asked::Later(until) => {
+                        self.paused = Some(until);
                         return;
                     }
                 }
@@ -78,16 +78,17 @@ impl Worker {
         }
     }
 
-    /// Takes a connection when there is no place: who has rested longest goes for it.
+    /// Takes a connection when there is no place: somebody who can be spared goes for it.
     fn ask_full(&mut self, at: usize) -> Asked {
-        let Some(idle) = self.longest_idle() else {
+        let Some(leaver) = self.leaver() else {
             self.places.short_of(Short::Connections, self.ctx.env.now);
-            return self.seek(at);
+            let again = self.places.leavers.again();
+            return self.seek(at, again.unwrap_or(self.ctx.env.now));
         };
         match self.listeners[at].accept() {
             Ok((stream, address)) => {
                 self.places.short_of(Short::Connections, self.ctx.env.now);
-                self.close_idle(idle);
+                self.make_leave(leaver);
                 self.places.is_well();
                 self.admit(stream, address.ip());
                 Asked::Came
@@ -96,12 +97,13 @@ impl Worker {
         }
     }
 
-    /// Looks in the queue for peers that have places of their own, if it has come to that.
-    fn seek(&mut self, at: usize) -> Asked {
+    /// Looks in the queue for peers that have places of their own, if it has come to that. Everybody else waits until somebody
+    /// may go for them.
+    fn seek(&mut self, at: usize, until: Instant) -> Asked {
         let now = self.ctx.env.now;
         self.places.is_stuck(now);
         if !self.places.seeks_admins(now) {
-            return Asked::Later;
+            return Asked::Later(until);
         }
         match self.listeners[at].accept() {
             Ok((stream, address)) => {
@@ -114,7 +116,7 @@ impl Worker {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Asked::Nobody,
             Err(error) if gone(&error) => Asked::Came,
-            Err(_) => Asked::Later,
+            Err(_) => Asked::Later(until),
         }
     }
 
@@ -130,26 +132,22 @@ impl Worker {
         let reason = exhausted(error).unwrap_or("accept-failed");
         tracing::debug!(worker = self.index, %error, "accepting pauses");
         self.ctx.refused.count(reason);
+        let until = self.ctx.env.now + ACCEPT_PAUSE;
         if reason != "no-descriptors" {
-            return Asked::Later;
+            return Asked::Later(until);
         }
         self.places.short_of(Short::Descriptors, self.ctx.env.now);
-        let Some(idle) = self.longest_idle() else {
-            let asked = if self.places.spend() { self.seek(at) } else { Asked::Later };
+        let Some(leaver) = self.leaver() else {
+            let asked = if self.places.spend() { self.seek(at, until) } else { Asked::Later(until) };
             self.places.keep(&self.ctx.registry);
             return asked;
         };
-        self.close_idle(idle);
+        self.make_leave(leaver);
         // The new one wants a server as well.
-        if let Some(another) = self.longest_idle() {
-            self.close_idle(another);
+        if let Some(another) = self.leaver() {
+            self.make_leave(another);
         }
         Asked::Came
-    }
-
-    fn close_idle(&mut self, slot: u32) {
-        self.ctx.refused.count("idle-closed");
-        self.close(slot);
     }
 
     fn admit(&mut self, stream: TcpStream, peer: IpAddr) {

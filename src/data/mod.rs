@@ -18,6 +18,7 @@ pub mod places;
 pub mod pool;
 pub mod pump;
 mod relief;
+mod room;
 mod rounds;
 pub mod socket;
 mod spawn;

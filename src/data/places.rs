@@ -1,17 +1,13 @@
-//! Places for connections: who makes room when a worker has as many as it may, or the process has no descriptor left.
+//! Places for connections: how many there are, those kept for who administers, and the word that they are short.
 //!
-//! It owns the choice of idle connections that are closed for new ones, the places kept for those who administer, and the
-//! word that places are short; never a request under way. Next: `accept` asks.
+//! It owns the counts and the descriptors that are kept, never the choice of who goes. Next: `accept` asks, `room` chooses.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
 
-use super::accept::ACCEPTS;
-use super::conn::Conn;
-use super::drain::SILENCE;
-use super::token::Token;
+use super::room::Leavers;
 use super::worker::Worker;
 use crate::settings::AllowList;
 
@@ -22,9 +18,6 @@ pub(super) const ADMIN_PLACES: usize = 4;
 /// closed: in all that time nobody would have served them. Where requests only take their time, places become free all the
 /// while, and the queue waits in the kernel as ever.
 const STUCK: Duration = Duration::from_secs(3);
-/// How long a connection must have rested to be closed for another one: clients that ask one thing after the other are back
-/// within that, and when places are taken by others who are slow, they would be the ones who rest longest.
-const REST: Duration = Duration::from_millis(100);
 /// How long it counts as one shortage, and is told as long.
 const TOLD: Duration = Duration::from_secs(60);
 
@@ -46,10 +39,8 @@ pub struct Places {
     admins: Option<AllowList>,
     /// Copies of a descriptor, to be closed when one is needed for a peer that administers.
     kept: Vec<Registry>,
-    /// Those that were idle longest when it was last looked, the longest last, with their deadlines then.
-    idle: Vec<(Token, Instant)>,
-    /// The turn in which nobody was found, who need not be looked for again in it.
-    nobody: Option<Instant>,
+    /// Who goes next when a place is needed.
+    pub(super) leavers: Leavers,
     /// Since when no place could be had.
     stuck: Option<Instant>,
     /// When each was short last.
@@ -63,8 +54,7 @@ impl Places {
             most,
             admins,
             kept: Vec::new(),
-            idle: Vec::new(),
-            nobody: None,
+            leavers: Leavers::default(),
             stuck: None,
             short: [None; 2],
         };
@@ -128,119 +118,12 @@ impl Worker {
     pub(super) fn is_full(&self) -> bool {
         self.conns.len() >= self.places.most
     }
-
-    /// The connection that has been idle longest. It is looked for in all of them once in so many times.
-    pub(super) fn longest_idle(&mut self) -> Option<u32> {
-        let now = Some(self.ctx.env.now);
-        self.last_idle().or_else(|| {
-            if self.places.nobody == now {
-                return None;
-            }
-            self.look_for_idle();
-            self.places.nobody = now.filter(|_| self.places.idle.is_empty());
-            self.last_idle()
-        })
-    }
-
-    /// The last of the list that still rests. It stays there: maybe nobody wants its place.
-    fn last_idle(&mut self) -> Option<u32> {
-        while let Some(&(token, deadline)) = self.places.idle.last() {
-            let conn = self.conns.get(token.slot as usize).filter(|conn| conn.token == token);
-            if conn.is_some_and(|conn| conn.deadline == deadline && self.idle_since(conn).is_some()) {
-                return Some(token.slot);
-            }
-            self.places.idle.pop();
-        }
-        None
-    }
-
-    fn look_for_idle(&mut self) {
-        let idle = self.conns.iter().filter_map(|(_, conn)| Some((self.idle_since(conn)?, conn)));
-        let mut idle: Vec<_> = idle.map(|(since, conn)| (since, conn.token, conn.deadline)).collect();
-        if idle.len() > ACCEPTS {
-            idle.select_nth_unstable_by_key(ACCEPTS, |(since, ..)| *since);
-            idle.truncate(ACCEPTS);
-        }
-        idle.sort_unstable_by_key(|(since, ..)| std::cmp::Reverse(*since));
-        self.places.idle.clear();
-        self.places.idle.extend(idle.into_iter().map(|(_, token, deadline)| (token, deadline)));
-    }
-
-    /// Since when a connection rests, if it does: between two requests, or long enough before its first one.
-    fn idle_since(&self, conn: &Conn) -> Option<Instant> {
-        if conn.active.is_some() || conn.queued || conn.socket.readable {
-            return None;
-        }
-        let (time, rest) = match conn.fresh {
-            true => (self.ctx.env.policy.client_header_timeout, SILENCE),
-            false => (self.ctx.keepalive, REST),
-        };
-        conn.deadline.checked_sub(time).filter(|since| *since + rest <= self.ctx.env.now)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tests::{ASKS, Turned, answer, is_closed};
-
-    /// A client that was answered and rests.
-    fn rested(house: &mut Turned) -> std::net::TcpStream {
-        let others = house.worker.ctx.exchanges;
-        let mut client = house.client(ASKS);
-        answer(&mut client);
-        house.until("the client to rest", |worker| worker.ctx.exchanges == others);
-        client
-    }
-
-    #[test]
-    fn who_has_rested_longest_makes_room_and_who_is_served_does_not() {
-        let mut house = Turned::new(&["--max-connections=4"]);
-        let mut served = house.client(b"GET / HT");
-        let mut rests: Vec<_> = (0..2).map(|_| rested(&mut house)).collect();
-        assert!(!house.worker.places.was_short_of(Short::Connections, Instant::now()));
-        rests.push(rested(&mut house));
-        for longest in 0..3 {
-            rests.push(rested(&mut house));
-            let closed: Vec<bool> = rests.iter_mut().map(is_closed).collect();
-            assert_eq!(closed.iter().filter(|closed| **closed).count(), longest + 1, "{closed:?}");
-            assert!(closed.is_sorted_by(|one, other| one >= other), "{closed:?}");
-        }
-        assert!(!is_closed(&mut served));
-        assert_eq!(house.worker.conns.len(), 4);
-        let now = house.worker.ctx.env.now;
-        assert!(house.worker.places.was_short_of(Short::Connections, now));
-        assert!(!house.worker.places.was_short_of(Short::Connections, now + TOLD));
-    }
-
-    #[test]
-    fn who_has_only_just_been_answered_does_not_rest() {
-        let mut house = Turned::new(&["--max-connections=1"]);
-        let mut asks = rested(&mut house);
-        let Worker { conns, ctx, .. } = &mut house.worker;
-        // As if its answer came now, however slow this machine is.
-        conns.iter_mut().for_each(|(_, conn)| conn.deadline = ctx.env.now + ctx.keepalive);
-        assert_eq!(house.worker.longest_idle(), None);
-        house.worker.ctx.env.now += REST;
-        assert!(house.worker.longest_idle().is_some() && !is_closed(&mut asks));
-    }
-
-    #[test]
-    fn who_has_never_said_anything_rests_after_five_seconds() {
-        let mut house = Turned::new(&["--max-connections=1"]);
-        let mut silent = house.client(b"");
-        let _next = house.call("127.0.0.1", ASKS);
-        house.until("no place", |worker| worker.paused.is_some());
-        assert!(!is_closed(&mut silent));
-        let Worker { conns, ctx, .. } = &mut house.worker;
-        for (_, conn) in conns {
-            // As if they had gone by.
-            conn.deadline -= SILENCE;
-            conn.alarm.set(&mut ctx.timers, conn.token, conn.deadline);
-        }
-        house.until("the next", |worker| worker.ctx.requests == 1);
-        assert!(is_closed(&mut silent));
-    }
+    use crate::data::tests::{ASKS, Turned, is_closed};
 
     #[test]
     fn who_may_administer_has_places_when_nobody_rests_and_nothing_moves() {

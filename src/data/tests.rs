@@ -90,10 +90,8 @@ pub(super) fn is_closed(client: &mut TcpStream) -> bool {
 /// What a client is told, up to the end of one answer.
 pub(super) fn answer(client: &mut TcpStream) -> String {
     let (mut said, mut byte) = (Vec::new(), [0]);
-    while !said.ends_with(b"no-domain\n")
-        && !said.ends_with(b"no-buffers\n")
-        && client.read(&mut byte).unwrap() > 0
-    {
+    let ends: [&[u8]; 3] = [b"no-domain\n", b"no-buffers\n", b"no-places\n"];
+    while !ends.iter().any(|end| said.ends_with(end)) && client.read(&mut byte).unwrap() > 0 {
         said.push(byte[0]);
     }
     String::from_utf8(said).unwrap()

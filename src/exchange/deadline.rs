@@ -132,6 +132,28 @@ impl Exchange {
         Step::Close { reset: true, sign: Sign::Nothing }
     }
 
+    /// Since when the client owes what others need not wait for when there is no place for them: the rest of a head, or its
+    /// end behind an answer that was its last.
+    #[must_use]
+    pub fn idles_since(&self, env: &Env) -> Option<Instant> {
+        match self.phase {
+            Phase::Head => self.deadline.checked_sub(env.policy.client_header_timeout),
+            Phase::Linger { .. } => self.latest?.checked_sub(env.policy.linger_time),
+            _ => None,
+        }
+    }
+
+    /// Another client gets the place of this one, which idles.
+    pub fn displaced(&mut self, env: &Env) -> Step {
+        if self.phase == Phase::Head && self.scan.begun(self.request.unread()) {
+            self.stirred = true;
+            self.dismiss(env, 503, "no-places");
+            return Step::Wait;
+        }
+        self.because("idle-closed");
+        self.close(Sign::Nothing)
+    }
+
     /// The server has all that has come of the request, and the client owes the rest.
     fn owes_body(&self) -> bool {
         !self.request.done && !self.request.abandoned && self.request.is_flushed()

@@ -54,6 +54,11 @@ pub(crate) fn mute(to: SocketAddr, count: usize) -> Vec<Client> {
     (0..count).map(|_| Client::connect(to)).collect()
 }
 
+/// The same, each from another address: none of them holds more than others do.
+fn mute_strangers(to: SocketAddr, count: u8) -> Vec<Client> {
+    (1..=count).map(|number| Client::connect_from([127, 0, 1, number].into(), to)).collect()
+}
+
 #[test]
 fn five_hundred_clients_meet_sixty_four_descriptors() {
     for flags in [&[][..], &["--max-connections=1000"]] {
@@ -97,7 +102,7 @@ fn without_a_descriptor_for_a_server_the_client_is_told_and_no_server_is_blamed(
     for client in &mut clients {
         client.send(begun);
     }
-    let mut crowd = mute(elb.address(), 100);
+    let mut crowd = mute_strangers(elb.address(), 100);
     for client in &mut crowd {
         client.send(begun);
     }
@@ -130,10 +135,13 @@ fn clients_that_rest_make_room_for_new_ones() {
     for flags in [&[][..], &["--max-connections=1000"]] {
         let launch = Launch::serving(&rules::site(&[&server])).descriptors(64).workers(1);
         let elb = flags.iter().fold(launch, |launch, flag| launch.flag(flag)).start();
-        let mut crowd = mute(elb.address(), 200);
-        for client in &mut crowd {
+        // Each asks at once: who is silent while places are short does not keep its own for long.
+        let asking = || {
+            let mut client = elb.client();
             client.send(get(SITE, "/"));
-        }
+            client
+        };
+        let mut crowd: Vec<Client> = (0..200).map(|_| asking()).collect();
         // The last of them too, though all would rest for more than a minute. A few may be told that there was no
         // descriptor for a server.
         for client in &mut crowd {
@@ -153,13 +161,37 @@ fn clients_that_rest_make_room_for_new_ones() {
 }
 
 #[test]
+fn who_takes_nearly_all_places_keeps_nobody_else_from_one() {
+    let server = Server::named("a");
+    let launch = Launch::serving(&rules::site(&[&server])).workers(1);
+    let elb = launch.flag("--admin-listen=127.0.0.1:0").flag("--max-connections=100").start();
+    let greedy = [127, 0, 0, 2].into();
+    let begin = |number| {
+        let mut client = Client::connect_from(greedy, elb.address());
+        let says = ["", "G", "GET / HTTP/1.1\r\nX-Unfinished: "];
+        client.send(says[number % says.len()]);
+        client
+    };
+    // More than there are places, so that the queue is never empty.
+    let crowd: Vec<Client> = (0..300).map(begin).collect();
+    for _ in 0..20 {
+        assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    }
+    let all = until_all(&elb, "the queue to be empty", |all| {
+        all["refused"]["idle-closed"].as_u64() > Some(50) && all["refused"]["no-places"].as_u64() > Some(50)
+    });
+    assert!(all["clients"].as_u64() <= Some(100), "{all}");
+    drop(crowd);
+}
+
+#[test]
 fn who_administers_is_heard_when_no_place_becomes_free() {
     let server = Server::named("a");
     for flags in [&[][..], &["--max-connections=1000"]] {
         let launch = Launch::serving(&rules::site(&[&server])).descriptors(64).workers(1);
         let launch = launch.flag("--admin-allow=127.0.0.2");
         let elb = flags.iter().fold(launch, |launch, flag| launch.flag(flag)).start();
-        let mut crowd = mute(elb.address(), 100);
+        let mut crowd = mute_strangers(elb.address(), 100);
         for client in &mut crowd {
             // Under way, each for a minute.
             client.send("GET / HTTP/1.1\r\nX-Unfinished: ");

@@ -116,6 +116,39 @@ fn who_waits_for_a_window_until_the_deadline_is_told_so_and_no_peer_is_blamed() 
 }
 
 #[test]
+fn who_idles_can_be_displaced_and_is_told_so_in_the_middle_of_a_head_alone() {
+    let early = "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n";
+    for (client, server, idles, told) in [
+        ("", "", true, false),
+        ("\r\n", "", true, false),
+        ("GET / HT", "", true, true),
+        (GET, "", false, false),
+        (early, "", false, false),
+        (GET, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", false, false),
+        (early, OK, true, false),
+    ] {
+        let mut play = Play::new();
+        let begun = play.env.now;
+        play.client(client).server(server);
+        play.seconds(2);
+        assert_eq!(play.exchange.idles_since(&play.env), idles.then_some(begun), "{client:?} {server:?}");
+        if !idles {
+            continue;
+        }
+        let env = play.env.clone();
+        let step = play.exchange.displaced(&env);
+        if !told {
+            assert_eq!(step, Step::Close { reset: false, sign: Sign::Nothing }, "{client:?}");
+            continue;
+        }
+        assert_eq!(step, Step::Wait);
+        play.turn();
+        let text = play.client_saw();
+        assert!(text.starts_with("HTTP/1.1 503") && text.contains("X-ELB-Reason: no-places"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_kept_for_another_try_is_given_up_when_windows_are_short() {
     let mut play = Play::new();
     play.client("PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
