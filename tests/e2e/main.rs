@@ -54,5 +54,6 @@ mod statsd;
 mod timeouts;
 mod upgrade;
 mod worst;
+mod worst_server;
 mod writers;
 mod writers_storm;

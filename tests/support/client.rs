@@ -29,11 +29,16 @@ impl Client {
     /// A client of another address of this machine, such as 127.0.0.2: a stranger to lists that hold 127.0.0.1 alone.
     #[track_caller]
     pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> Client {
+        Client::try_connect_from(from, to)
+            .unwrap_or_else(|error| panic!("connecting from {from} to {to}: {error}"))
+    }
+
+    pub(crate) fn try_connect_from(from: IpAddr, to: SocketAddr) -> io::Result<Client> {
         let kind = socket2::Domain::for_address(to);
-        let socket = socket2::Socket::new(kind, socket2::Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::new(from, 0).into()).expect("an address of this machine");
-        socket.connect(&to.into()).unwrap_or_else(|error| panic!("connecting to {to}: {error}"));
-        Client { wire: Wire::new(socket.into()).expect("a connection") }
+        let socket = socket2::Socket::new(kind, socket2::Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+        socket.connect(&to.into())?;
+        Ok(Client { wire: Wire::new(socket.into())? })
     }
 
     /// The address that the server knows this client by.

@@ -48,7 +48,7 @@ impl Wire {
     pub(crate) fn head(&mut self) -> io::Result<Option<Head>> {
         loop {
             let read = &self.buffer[self.start..self.end];
-            if let Some(at) = read.windows(4).position(|window| window == b"\r\n\r\n") {
+            if let Some(at) = memchr::memmem::find(read, b"\r\n\r\n") {
                 let head = Head::parse(&read[..at + 4]).map_err(malformed)?;
                 self.start += at + 4;
                 return Ok(Some(head));
