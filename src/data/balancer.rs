@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use self::peer::Peer;
 use crate::exchange::Sign;
-use crate::model::{Endpoint, Server, Upstream};
+use crate::model::{ServerId, Upstream};
 
 mod peer;
 #[cfg(test)]
@@ -53,8 +53,6 @@ pub struct Balancer {
     opened: bool,
     /// Leases that were not given back, those on servers that the upstream no longer has included.
     leases: u64,
-    /// The identity that the next new server gets; 0 is nobody's.
-    next_id: u32,
     seed: u64,
 }
 
@@ -65,15 +63,15 @@ pub struct Balancer {
 #[must_use = "the server counts as busy until the lease is given to `done`"]
 pub struct Lease {
     index: u32,
-    id: u32,
+    id: ServerId,
 }
 
 /// The servers that one exchange has tried. They are named, not numbered by place, so it stays right when the upstream
 /// changes meanwhile. Four are kept in place, which is more than are tried unless `--retries` says so.
 #[derive(Debug, Default, Clone)]
 pub struct Tried {
-    first: [u32; 4],
-    more: Vec<u32>,
+    first: [Option<ServerId>; 4],
+    more: Vec<ServerId>,
 }
 
 impl Balancer {
@@ -90,7 +88,6 @@ impl Balancer {
             open: false,
             opened: false,
             leases: 0,
-            next_id: 1,
             seed,
         };
         balancer.define(upstream);
@@ -99,7 +96,7 @@ impl Balancer {
 
     /// Takes over a new definition of the upstream.
     ///
-    /// The sequence begins anew, at another place. A server that is still there, by address and name, keeps its count
+    /// The sequence begins anew, at another place. A server that is still there keeps its count
     /// of exchanges under way; it keeps its failures too, unless its parameters were changed: then an operator has
     /// dealt with it.
     pub fn carry(&mut self, upstream: &Arc<Upstream>) {
@@ -219,23 +216,17 @@ impl Balancer {
     }
 
     fn define(&mut self, upstream: &Arc<Upstream>) {
-        let before = std::mem::replace(&mut self.upstream, Arc::clone(upstream));
-        let mut known: HashMap<_, _> =
-            before.servers.iter().map(identity).zip(self.peers.drain(..)).collect();
-        let known: Vec<_> = upstream.servers.iter().map(|server| known.remove(&identity(server))).collect();
+        self.upstream = Arc::clone(upstream);
+        let known: HashMap<_, _> = self.peers.drain(..).map(|peer| (peer.id, peer)).collect();
         // The start is found with the weights as defined, before failures come back into it.
         self.peers = upstream.servers.iter().map(Peer::new).collect();
         self.has_backups = self.peers.iter().any(|peer| peer.backup);
         self.alone = self.peers.iter().filter(|peer| !peer.is_down()).count() == 1;
         self.open = false;
         start(&mut self.peers, self.seed);
-        for (peer, known) in self.peers.iter_mut().zip(known) {
-            match known {
-                Some(known) => peer.carry(&known),
-                None => {
-                    peer.id = self.next_id;
-                    self.next_id = self.next_id.wrapping_add(1).max(1);
-                }
+        for peer in &mut self.peers {
+            if let Some(known) = known.get(&peer.id) {
+                peer.carry(known);
             }
             if self.alone {
                 peer.forgive();
@@ -254,8 +245,8 @@ impl Tried {
     /// Notes the server of a lease.
     #[inline]
     pub fn add(&mut self, lease: &Lease) {
-        match self.first.iter_mut().find(|id| **id == 0) {
-            Some(free) => *free = lease.id,
+        match self.first.iter_mut().find(|id| id.is_none()) {
+            Some(free) => *free = Some(lease.id),
             None => self.more.push(lease.id),
         }
     }
@@ -263,36 +254,31 @@ impl Tried {
     /// How many were noted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.first.iter().filter(|id| **id != 0).count() + self.more.len()
+        self.first.iter().flatten().count() + self.more.len()
     }
 
     /// Was none noted?
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first[0] == 0
+        self.first[0].is_none()
     }
 
     /// Forgets them all, for the next exchange.
     pub fn clear(&mut self) {
-        self.first = [0; 4];
+        self.first = [None; 4];
         self.more.clear();
     }
 
     #[inline]
-    fn contains(&self, id: u32) -> bool {
+    fn contains(&self, id: ServerId) -> bool {
         !self.is_empty() && self.look_for(id)
     }
 
     #[cold]
-    fn look_for(&self, id: u32) -> bool {
-        self.first.contains(&id) || self.more.contains(&id)
+    fn look_for(&self, id: ServerId) -> bool {
+        self.first.contains(&Some(id)) || self.more.contains(&id)
     }
-}
-
-/// What makes a server the same one in two definitions.
-fn identity(server: &Server) -> (&Endpoint, &str) {
-    (&server.endpoint, &server.spec.name)
 }
 
 /// One step of the sequence, among the peers that are eligible.

@@ -4,6 +4,7 @@
 //! stores; each upstream is compared when it is next used, or soon after, and carries its counters over. Upstreams are found by the slot
 //! that the rule names, here as in the snapshot. Next: `model::route` decides, `balancer` chooses.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::balancer::Balancer;
@@ -221,19 +222,13 @@ impl Local {
 
     /// Follows a new definition: a server that stays keeps its counters and its idle connections.
     fn carry(&mut self, current: &Arc<Upstream>, pool: &mut Pool) {
-        let mut old: Vec<Option<u32>> = self.lists.drain(..).map(Some).collect();
+        let former = self.balancer.upstream().servers.iter().map(|server| server.id);
+        let mut former: HashMap<_, _> = former.zip(self.lists.drain(..)).collect();
         for server in &current.servers {
-            let kept = self
-                .balancer
-                .upstream()
-                .servers
-                .iter()
-                .zip(&mut old)
-                .find(|(former, list)| list.is_some() && former.endpoint == server.endpoint)
-                .and_then(|(_, list)| list.take());
+            let kept = former.remove(&server.id);
             self.lists.push(kept.unwrap_or_else(|| pool.add_list()));
         }
-        old.into_iter().flatten().for_each(|list| pool.drop_list(list));
+        former.into_values().for_each(|list| pool.drop_list(list));
         self.balancer.carry(current);
     }
 }

@@ -11,6 +11,8 @@
 //!   state ──► domains, upstreams ──► layers                             what is in force
 //!     │
 //!   implicit ──► targets, hosts ──► snapshot                            what workers hold
+//!                   │
+//!                server_id                                            which server is which
 //!                                       │
 //!   request ──► route ──► ruleset ──► engines, scratch                  what becomes of a request
 //!                                        │
@@ -42,6 +44,7 @@ mod ruleset;
 mod scratch;
 mod sent;
 mod server;
+mod server_id;
 mod snapshot;
 mod state;
 mod storable;
@@ -64,6 +67,7 @@ pub use route::{Decision, Recorder, Silent, route};
 pub use rule::Backend;
 pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
+pub use server_id::{ServerId, ServerIds};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};

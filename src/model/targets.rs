@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::server::ServerTarget;
+use super::server::{ServerSpec, ServerTarget};
+use super::server_id::{Former, ServerIds};
 use super::upstream::{Endpoint, Server, Upstream, UpstreamSpec};
 use super::upstream_name::UpstreamName;
 
@@ -71,6 +72,7 @@ pub(crate) struct EditableTargets {
     hosts: BTreeMap<Box<str>, Host>,
     /// Names that came into use (true) or fell out of it.
     news: BTreeMap<Box<str>, bool>,
+    ids: ServerIds,
 }
 
 impl EditableTargets {
@@ -131,24 +133,38 @@ impl EditableTargets {
     /// The upstream with a server for each address of each name; none for a name that has none. When none of its names has
     /// any, the servers that served in this slot until now stay: a name that is misspelt, or that a name server does not know
     /// yet, does not take the place of servers that work.
-    fn resolve(&self, slot: u32, spec: &UpstreamSpec, implicit: bool) -> Upstream {
-        let mut servers = Vec::with_capacity(spec.servers.len());
+    fn resolve(&mut self, slot: u32, spec: &UpstreamSpec, implicit: bool) -> Upstream {
+        let endpoints = self.endpoints(spec);
+        let before = self.targets.get(slot).map(|known| &*known.upstream);
+        let mut former = Former::new(before.map_or(&[], |before| &before.servers));
+        let identify = |(endpoint, spec): (Endpoint, &Arc<ServerSpec>)| {
+            let known = former.take(&spec.name, &endpoint);
+            let id = known.map_or_else(|| self.ids.give(), |known| known.id);
+            Server { id, endpoint, spec: Arc::clone(spec) }
+        };
+        let mut servers: Vec<Server> = endpoints.into_iter().map(identify).collect();
+        if servers.is_empty() && !spec.servers.is_empty() {
+            // What nobody made is another thing than what somebody made by the same name and has deleted.
+            let before = before.filter(|before| before.implicit == implicit);
+            servers = before.map(|before| before.servers.clone()).unwrap_or_default();
+        }
+        Upstream { name: spec.name.clone(), servers, implicit }
+    }
+
+    /// Every known address of every server.
+    fn endpoints<'s>(&self, spec: &'s UpstreamSpec) -> Vec<(Endpoint, &'s Arc<ServerSpec>)> {
+        let mut endpoints = Vec::with_capacity(spec.servers.len());
         for spec in &spec.servers {
-            let mut add = |endpoint| servers.push(Server { endpoint, spec: Arc::clone(spec) });
             match spec.target() {
-                ServerTarget::Inet(address) => add(Endpoint::Inet(address)),
-                ServerTarget::Unix(path) => add(Endpoint::Unix(path)),
+                ServerTarget::Inet(address) => endpoints.push((Endpoint::Inet(address), spec)),
+                ServerTarget::Unix(path) => endpoints.push((Endpoint::Unix(path), spec)),
                 ServerTarget::Name(name) => {
-                    self.addresses(&name).iter().for_each(|&address| add(Endpoint::Inet(address)));
+                    let addresses = self.addresses(&name).iter();
+                    endpoints.extend(addresses.map(|&address| (Endpoint::Inet(address), spec)));
                 }
             }
         }
-        if servers.is_empty() && !spec.servers.is_empty() {
-            // What nobody made is another thing than what somebody made by the same name and has deleted.
-            let before = self.targets.get(slot).filter(|known| known.upstream.implicit == implicit);
-            servers = before.map(|known| known.upstream.servers.clone()).unwrap_or_default();
-        }
-        Upstream { name: spec.name.clone(), servers, implicit }
+        endpoints
     }
 
     /// What is known of a name.
@@ -184,7 +200,7 @@ fn names(spec: &UpstreamSpec) -> BTreeSet<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::server::ServerSpec;
+    use crate::model::server_id::ServerId;
     use crate::model::upstream_name::UpstreamNames;
 
     fn spec(servers: &[&str]) -> Option<(Arc<UpstreamSpec>, bool)> {
@@ -217,5 +233,46 @@ mod tests {
         targets.set(&b, None);
         assert_eq!(targets.take_news().into_iter().collect::<Vec<_>>(), [("h:1".into(), false)]);
         assert_eq!((targets.targets().iter().count(), targets.hosts().count()), (0, 0));
+    }
+    #[test]
+    fn a_server_is_the_same_one_as_long_as_its_upstream_has_its_name_at_its_address() {
+        let (mut names, mut targets) = (UpstreamNames::default(), EditableTargets::default());
+        let up = names.get("up");
+        let ids = |targets: &EditableTargets| -> BTreeMap<String, ServerId> {
+            let target = targets.targets().get(up.slot()).unwrap();
+            let id = |server: &Server| (format!("{} {}", server.spec.name, server.endpoint), server.id);
+            target.upstream.servers.iter().map(id).collect()
+        };
+        let address = |last: u8| SocketAddr::from(([10, 0, 0, last], 1));
+        targets.set(&up, spec(&["h:1", "10.0.0.9:1"]));
+        targets.learn("h:1", vec![address(1), address(2)]);
+        let first = ids(&targets);
+        assert_eq!(first.values().collect::<BTreeSet<_>>().len(), 3);
+        // Another order, other servers, other parameters, and what a name server has to say.
+        let weight = ServerSpec::parse("10.0.0.9:1", "weight=9").unwrap();
+        let servers = [weight, ServerSpec::new("10.0.0.8:1"), ServerSpec::new("h:1")].map(Arc::new).into();
+        targets.set(&up, Some((Arc::new(UpstreamSpec { name: "UP".to_owned(), servers }), false)));
+        targets.learn("h:1", vec![address(3), address(2)]);
+        let second = ids(&targets);
+        assert!(
+            ["10.0.0.9:1 10.0.0.9:1", "h:1 10.0.0.2:1"]
+                .iter()
+                .all(|server| first[*server] == second[*server])
+        );
+        // An address of its own is a server of its own, under each name.
+        let mine: BTreeSet<_> = first.values().collect();
+        let new = second.values().filter(|id| !mine.contains(id)).count();
+        assert_eq!((new, second.len()), (2, 4));
+        // What was taken away and comes back is another one.
+        targets.set(&up, spec(&["h:1"]));
+        targets.set(&up, spec(&["h:1", "10.0.0.9:1"]));
+        let third = ids(&targets);
+        assert_ne!(third["10.0.0.9:1 10.0.0.9:1"], second["10.0.0.9:1 10.0.0.9:1"]);
+        assert_eq!(third["h:1 10.0.0.2:1"], first["h:1 10.0.0.2:1"]);
+        // The same upstream is the same allocation, so nobody looks at it again.
+        let before = targets.targets().clone();
+        targets.set(&up, spec(&["h:1", "10.0.0.9:1"]));
+        let upstream = |targets: &Targets| Arc::clone(&targets.get(up.slot()).unwrap().upstream);
+        assert!(Arc::ptr_eq(&upstream(&before), &upstream(targets.targets())));
     }
 }

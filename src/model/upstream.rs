@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::fault::{Report, step};
 use super::server::ServerSpec;
+use super::server_id::ServerId;
 
 /// Where to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -73,6 +74,8 @@ impl UpstreamSpec {
 /// One address of a server. A name with several addresses gives several, each with the weight of the whole, as nginx.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
+    /// Which one it is, through all definitions that have it.
+    pub id: ServerId,
     /// Where to connect to.
     pub endpoint: Endpoint,
     /// What the operator said about it.

@@ -5,13 +5,13 @@
 use std::time::{Duration, Instant};
 
 use crate::exchange::Sign;
-use crate::model::Server;
+use crate::model::{Server, ServerId};
 
 /// A server's definition and counters.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     /// Which server this is, through all definitions that have it.
-    pub(super) id: u32,
+    pub(super) id: ServerId,
     pub(super) backup: bool,
     /// Exchanges it may have at once: any number without `max_conns`, none when it is down.
     room: u32,
@@ -38,7 +38,7 @@ impl Peer {
         let spec = &server.spec;
         let weight = i64::from(spec.weight);
         Self {
-            id: 0,
+            id: server.id,
             backup: spec.backup,
             room: match spec.max_conns {
                 _ if spec.down => 0,
@@ -61,7 +61,6 @@ impl Peer {
 
     /// Becomes the server that was `known` under the definition before.
     pub(super) fn carry(&mut self, known: &Self) {
-        self.id = known.id;
         self.conns = known.conns;
         if self.terms() == known.terms() {
             (self.fails, self.doubts) = (known.fails, known.doubts);

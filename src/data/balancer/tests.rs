@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 use super::*;
-use crate::model::ServerSpec;
+use crate::model::{Endpoint, Server, ServerIds, ServerSpec};
 
 mod health;
 
@@ -21,7 +21,13 @@ fn server(name: char, parameters: impl FnOnce(&mut ServerSpec)) -> Server {
         down: false,
     };
     parameters(&mut spec);
-    Server { endpoint: Endpoint::Unix(format!("/{name}").into()), spec: Arc::new(spec) }
+    Server { id: id(name), endpoint: Endpoint::Unix(format!("/{name}").into()), spec: Arc::new(spec) }
+}
+
+/// A server is the same one by its letter.
+fn id(name: char) -> ServerId {
+    let mut ids = ServerIds::default();
+    ('A'..=name).map(|_| ids.give()).last().unwrap()
 }
 
 fn upstream(servers: Vec<Server>) -> Arc<Upstream> {
@@ -337,7 +343,8 @@ fn leases_outlive_their_server() {
     // A server that comes back is another one.
     scene.balancer.carry(&upstream(vec![]));
     assert_eq!(scene.take(), None);
-    scene.balancer.carry(&weighted(&[1, 1]));
+    let back = ['a', 'b'].map(|name| Server { id: id(name.to_ascii_uppercase()), ..server(name, |_| ()) });
+    scene.balancer.carry(&upstream(back.into()));
     assert_eq!(scene.balancer.conns(1), 0);
     assert!(scene.take_other(&tried).is_some());
 }
