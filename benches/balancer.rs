@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
-use elb::data::balancer::{Balancer, Tried};
+use elb::data::balancer::{Balancer, Choice, Tried};
 use elb::exchange::Sign;
 
 use crate::samples;
@@ -19,7 +19,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let tried = Tried::new();
         group.bench_function(format!("{servers} servers"), |bencher| {
             bencher.iter(|| {
-                let (index, lease) = balancer.pick(&tried, now)?;
+                let (index, lease) = balancer.pick(&Choice { tried: &tried, now })?;
                 balancer.done(lease, Sign::Good, now, now);
                 Some(index)
             });

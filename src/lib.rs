@@ -76,8 +76,8 @@
 //! |---|---|---|
 //! | a rule type | `model/rule/<type>.rs` | one variant in `model/rule/kind.rs` |
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
-//! | a server parameter | `model/server.rs` | `data/balancer.rs` reads it |
-//! | a balancing method | `data/balancer.rs` | |
+//! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
+//! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/method.rs` |
 //! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
 //! | what a rule, a peer or a trailer may not do with a field | a row of `semantics/policy.rs` | |
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |

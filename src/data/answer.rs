@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::balancer::Choice;
 use super::conn::{Active, Conn, PeerText, charge};
 use super::ctx::Ctx;
 use super::door;
@@ -168,7 +169,8 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
             if let Some(lease) = kept {
                 local.balancer.done(lease, Sign::Nothing, active.routed, ctx.env.now);
             }
-            let Some((at, lease)) = local.balancer.pick(&active.tried, ctx.env.now) else {
+            let choice = Choice { tried: &active.tried, now: ctx.env.now };
+            let Some((at, lease)) = local.balancer.pick(&choice) else {
                 let reason =
                     if local.balancer.upstream().servers.is_empty() { "no-address" } else { "no-server" };
                 return active.exchange.refused(&ctx.env, none(502, reason));
@@ -212,11 +214,11 @@ pub(super) fn exhausted(error: &io::Error) -> Option<&'static str> {
 }
 
 fn others(active: &Active, ctx: &mut Ctx) -> bool {
-    let now = ctx.env.now;
+    let choice = Choice { tried: &active.tried, now: ctx.env.now };
     active
         .upstream
         .and_then(|upstream| ctx.view.local(upstream))
-        .is_some_and(|local| local.balancer.others(&active.tried, now))
+        .is_some_and(|local| local.balancer.others(&choice))
 }
 
 /// Closes the server connection. If that says something about the server, its place is given back at once; otherwise it is

@@ -11,6 +11,7 @@ pub mod ctx;
 pub mod demand;
 mod door;
 mod drain;
+pub mod draws;
 pub mod gauges;
 pub mod listen;
 mod outages;

@@ -239,7 +239,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::super::balancer::Tried;
+    use super::super::balancer::{Choice, Tried};
     use super::*;
     use crate::exchange::Sign;
     use crate::model::{Edit, State};
@@ -296,8 +296,8 @@ mod tests {
         let mut scene = Scene::new();
         scene.change([upstream("up", "10.0.0.1"), domain("a.test", "up")]);
         let slot = scene.route("a.test").unwrap();
-        let (_, lease) =
-            scene.view.local(slot).unwrap().balancer.pick(&Tried::new(), Instant::now()).unwrap();
+        let choice = Choice { tried: &Tried::new(), now: Instant::now() };
+        let (_, lease) = scene.view.local(slot).unwrap().balancer.pick(&choice).unwrap();
         scene.change([upstream("up", "10.0.0.2")]);
         assert_eq!(scene.route("a.test"), Some(slot), "the same upstream, with another server");
         let (name, gone) = ("a.test".to_owned(), "up".to_owned());

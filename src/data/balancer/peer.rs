@@ -1,6 +1,6 @@
 //! One server as a balancer sees it: its definition, its exchanges under way, its failures and what makes up for them.
 //!
-//! It owns the arithmetic of health, never the order of servers. Next: `balancer`, which picks among these.
+//! It owns the arithmetic of health, never the order of servers. Next: `balance`, which asks a method for one of these.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,12 @@ pub(super) struct Peer {
     /// Exchanges it may have at once: any number without `max_conns`, none when it is down.
     room: u32,
     pub(super) conns: u32,
-    max_fails: u32,
+    pub(super) max_fails: u32,
     /// Failures, those of `doubts` included.
     pub(super) fails: u32,
     /// Failures that may have been the fault of what was asked.
     doubts: u32,
-    pub(super) weight: i64,
-    pub(super) effective: i64,
-    pub(super) current: i64,
+    pub(super) weight: u32,
     fail_timeout: Duration,
     /// The last failure.
     accessed: Option<Instant>,
@@ -36,7 +34,6 @@ pub(super) struct Peer {
 impl Peer {
     pub(super) fn new(server: &Server) -> Self {
         let spec = &server.spec;
-        let weight = i64::from(spec.weight);
         Self {
             id: server.id,
             backup: spec.backup,
@@ -49,9 +46,7 @@ impl Peer {
             max_fails: spec.max_fails,
             fails: 0,
             doubts: 0,
-            weight,
-            effective: weight,
-            current: 0,
+            weight: spec.weight,
             fail_timeout: spec.fail_timeout,
             accessed: None,
             checked: None,
@@ -59,18 +54,19 @@ impl Peer {
         }
     }
 
-    /// Becomes the server that was `known` under the definition before.
-    pub(super) fn carry(&mut self, known: &Self) {
+    /// Becomes the server that was `known` under the definition before; says whether its terms are the same.
+    pub(super) fn carry(&mut self, known: &Self) -> bool {
         self.conns = known.conns;
-        if self.terms() == known.terms() {
+        let same = self.terms() == known.terms();
+        if same {
             (self.fails, self.doubts) = (known.fails, known.doubts);
-            self.effective = known.effective;
             (self.accessed, self.checked, self.answered) = (known.accessed, known.checked, known.answered);
         }
+        same
     }
 
     /// What the operator said about it.
-    fn terms(&self) -> (i64, u32, Duration, u32, bool) {
+    fn terms(&self) -> (u32, u32, Duration, u32, bool) {
         (self.weight, self.max_fails, self.fail_timeout, self.room, self.backup)
     }
 
@@ -111,9 +107,9 @@ impl Peer {
         }
     }
 
-    /// An exchange that began no earlier than `since` has ended, or left the server.
+    /// An exchange that began no earlier than `since` has ended, or left the server; says whether that counts as a failure.
     #[inline]
-    pub(super) fn end(&mut self, sign: Sign, since: Instant, now: Instant) {
+    pub(super) fn end(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
         debug_assert!(self.conns > 0, "a lease is given back once");
         self.conns = self.conns.saturating_sub(1);
         match sign {
@@ -122,8 +118,9 @@ impl Peer {
                 if self.fails > 0 {
                     self.recover();
                 }
+                false
             }
-            Sign::Nothing if self.fails == 0 => {}
+            Sign::Nothing if self.fails == 0 => false,
             sign => self.suffer(sign, since, now),
         }
     }
@@ -139,19 +136,20 @@ impl Peer {
     }
 
     #[cold]
-    fn suffer(&mut self, sign: Sign, since: Instant, now: Instant) {
+    fn suffer(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
         let answers = |at: Instant| at >= since || now.saturating_duration_since(at) <= self.fail_timeout;
         match sign {
             // Whoever was to show whether failures are over has not shown it: the next one may.
-            Sign::Good | Sign::Nothing => self.checked = self.accessed,
-            Sign::Doubt if self.answered.is_some_and(answers) => {}
+            Sign::Good | Sign::Nothing => {
+                self.checked = self.accessed;
+                false
+            }
+            Sign::Doubt if self.answered.is_some_and(answers) => false,
             Sign::Doubt | Sign::Fault => {
                 self.fails = self.fails.saturating_add(1);
                 self.doubts += u32::from(sign == Sign::Doubt);
                 (self.accessed, self.checked) = (Some(now), Some(now));
-                if let Some(cost) = self.weight.checked_div(i64::from(self.max_fails)) {
-                    self.effective = (self.effective - cost).max(0);
-                }
+                true
             }
         }
     }

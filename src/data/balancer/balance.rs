@@ -1,32 +1,27 @@
-//! Picks a server: smooth weighted round robin with failure windows, as nginx does it.
+//! Who can be used, and who is left when nobody can.
 //!
-//! It owns one worker's counters of one upstream's servers; it never connects, resolves or reads a clock. Next:
-//! `model::Upstream`, which it reads, and `view`, which keeps one of these for each upstream in use.
+//! It owns one worker's account of one upstream's servers; it never connects, resolves or reads a clock. Next:
+//! `model::Upstream`, which it reads, `method`, which chooses, and `view`, which keeps one of these for each upstream in
+//! use.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::peer::Peer;
+use super::lease::{Lease, Tried};
+use super::method::{AnyMethod, Method};
+use super::peer::Peer;
+use crate::data::draws::Draws;
 use crate::exchange::Sign;
-use crate::model::{ServerId, Upstream};
-
-mod peer;
-#[cfg(test)]
-mod tests;
-
-/// Steps times servers that a random start may cost. A sequence is as long as its weights add up to, and weights are
-/// the operator's; beyond this only its first part is started in.
-const START_COST: u64 = 1 << 14;
+use crate::model::Upstream;
 
 /// The choice among the servers of one upstream, in one worker.
 ///
-/// The rules are those of `ngx_http_upstream_round_robin`, but for the last three, so that no client can take servers away
-/// from others by what it asks for:
-/// - Each pick raises every eligible server by its effective weight and takes the highest, which then pays what all
-///   were raised by: weights 5, 1, 1 give `a a b a c a a`.
+/// Whose turn it is the upstream's method says; among whom, these rules. They are those of
+/// `ngx_http_upstream_round_robin`, but for the last three, so that no client can take servers away from others by what it
+/// asks for:
 /// - `max_fails` failures put a server aside for `fail_timeout`; then one exchange a `fail_timeout` is let through, and
-///   if it succeeds the failures are forgotten. A failure also costs effective weight, won back by one a pick.
+///   if it succeeds the failures are forgotten.
 /// - `backup` servers are used when no other can be, `down` ones never.
 /// - A server that is its upstream's only one, but for `down` ones, is never put aside.
 /// - Silence, 500 and 504 ([`Sign::Doubt`]) are failures of a server that answers nobody else: they do not count if it gave
@@ -43,7 +38,9 @@ const START_COST: u64 = 1 << 14;
 pub struct Balancer {
     upstream: Arc<Upstream>,
     /// One for each of the upstream's servers, in its order.
-    peers: Vec<Peer>,
+    pub(super) peers: Vec<Peer>,
+    method: AnyMethod,
+    draws: Draws,
     has_backups: bool,
     /// All but one are down.
     alone: bool,
@@ -56,22 +53,13 @@ pub struct Balancer {
     seed: u64,
 }
 
-/// A server that was picked, and owes its [`Balancer::done`].
-///
-/// It outlives changes of the upstream: it names the server itself, and its place only as a hint.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "the server counts as busy until the lease is given to `done`"]
-pub struct Lease {
-    index: u32,
-    id: ServerId,
-}
-
-/// The servers that one exchange has tried. They are named, not numbered by place, so it stays right when the upstream
-/// changes meanwhile. Four are kept in place, which is more than are tried unless `--retries` says so.
-#[derive(Debug, Default, Clone)]
-pub struct Tried {
-    first: [Option<ServerId>; 4],
-    more: Vec<ServerId>,
+/// What a pick depends on, besides the servers.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice<'c> {
+    /// Those that the exchange has tried already.
+    pub tried: &'c Tried,
+    /// When it is made.
+    pub now: Instant,
 }
 
 impl Balancer {
@@ -79,10 +67,11 @@ impl Balancer {
     /// that all began with the first server would send their first exchanges there together.
     #[must_use]
     pub fn new(upstream: &Arc<Upstream>, seed: u64) -> Self {
-        let nothing = Arc::new(Upstream { name: String::new(), servers: Vec::new(), implicit: false });
         let mut balancer = Self {
-            upstream: nothing,
+            upstream: Arc::clone(upstream),
             peers: Vec::new(),
+            method: AnyMethod::default(),
+            draws: Draws::new(seed),
             has_backups: false,
             alone: false,
             open: false,
@@ -96,9 +85,8 @@ impl Balancer {
 
     /// Takes over a new definition of the upstream.
     ///
-    /// The sequence begins anew, at another place. A server that is still there keeps its count
-    /// of exchanges under way; it keeps its failures too, unless its parameters were changed: then an operator has
-    /// dealt with it.
+    /// The sequence begins anew, at another place. A server that is still there keeps its count of exchanges under way; it
+    /// keeps its failures too, unless its parameters were changed: then an operator has dealt with it.
     pub fn carry(&mut self, upstream: &Arc<Upstream>) {
         self.seed = self.seed.wrapping_add(1);
         self.define(upstream);
@@ -114,18 +102,20 @@ impl Balancer {
     /// can be used: its index in the upstream's servers, and the lease that must be given back. Nothing when there is none;
     /// then the answer is 502.
     #[inline]
-    pub fn pick(&mut self, tried: &Tried, now: Instant) -> Option<(usize, Lease)> {
-        let index = match &mut self.peers[..] {
+    pub fn pick(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
+        let Choice { tried, now } = *choice;
+        let Self { peers, method, draws, .. } = self;
+        let index = match &peers[..] {
             [only] => (only.has_room() && !tried.contains(only.id)).then_some(0)?,
             peers => {
                 let usable = |peer: &Peer| peer.is_usable(now) && !tried.contains(peer.id);
-                let mut best = turn(peers, |peer| !peer.backup && usable(peer));
+                let mut best = method.pick(peers, draws, |peer| !peer.backup && usable(peer));
                 if best.is_none() && self.has_backups {
-                    best = turn(peers, |peer| peer.backup && usable(peer));
+                    best = method.pick(peers, draws, |peer| peer.backup && usable(peer));
                 }
                 match best {
                     Some(best) => best,
-                    None => self.pick_open(tried, now)?,
+                    None => self.pick_open(choice)?,
                 }
             }
         };
@@ -146,11 +136,12 @@ impl Balancer {
 
     /// Picks as if nobody were aside, if nobody can be used who is not.
     #[cold]
-    fn pick_open(&mut self, tried: &Tried, now: Instant) -> Option<usize> {
-        if self.peers.iter().any(|peer| peer.is_usable(now)) {
+    fn pick_open(&mut self, Choice { tried, now }: &Choice<'_>) -> Option<usize> {
+        if self.peers.iter().any(|peer| peer.is_usable(*now)) {
             return None;
         }
-        let index = turn(&mut self.peers, |peer| peer.has_room() && !tried.contains(peer.id))?;
+        let eligible = |peer: &Peer| peer.has_room() && !tried.contains(peer.id);
+        let index = self.method.pick(&self.peers, &mut self.draws, eligible)?;
         (self.open, self.opened) = (true, true);
         Some(index)
     }
@@ -169,12 +160,12 @@ impl Balancer {
 
     /// Would another pick succeed? It changes nothing.
     #[must_use]
-    pub fn others(&self, tried: &Tried, now: Instant) -> bool {
+    pub fn others(&self, Choice { tried, now }: &Choice<'_>) -> bool {
         let new = |peer: &Peer| !tried.contains(peer.id);
         match &self.peers[..] {
             [only] => only.has_room() && new(only),
-            peers if peers.iter().any(|peer| peer.is_usable(now)) => {
-                peers.iter().any(|peer| peer.is_usable(now) && new(peer))
+            peers if peers.iter().any(|peer| peer.is_usable(*now)) => {
+                peers.iter().any(|peer| peer.is_usable(*now) && new(peer))
             }
             peers => peers.iter().any(|peer| peer.has_room() && new(peer)),
         }
@@ -185,10 +176,12 @@ impl Balancer {
     pub fn done(&mut self, lease: Lease, sign: Sign, since: Instant, now: Instant) {
         debug_assert!(self.leases > 0, "a lease is given back to whom it came from");
         self.leases = self.leases.saturating_sub(1);
-        let Some(peer) = self.index_of(&lease).and_then(|index| self.peers.get_mut(index)) else { return };
+        let Some(index) = self.index_of(&lease) else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
         let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
-        peer.end(sign, since, now);
-        if sign == Sign::Good && peer.fails == 0 {
+        if peer.end(sign, since, now) {
+            self.method.failed(&self.peers, index);
+        } else if sign == Sign::Good && peer.fails == 0 {
             self.open = false;
         }
     }
@@ -209,117 +202,23 @@ impl Balancer {
         self.leases
     }
 
-    /// Exchanges under way on a server.
-    #[cfg(test)]
-    pub(super) fn conns(&self, index: usize) -> u32 {
-        self.peers.get(index).map_or(0, |peer| peer.conns)
-    }
-
     fn define(&mut self, upstream: &Arc<Upstream>) {
         self.upstream = Arc::clone(upstream);
-        let known: HashMap<_, _> = self.peers.drain(..).map(|peer| (peer.id, peer)).collect();
-        // The start is found with the weights as defined, before failures come back into it.
+        let former = std::mem::take(&mut self.peers);
+        let former: HashMap<_, _> =
+            former.iter().enumerate().map(|(at, peer)| (peer.id, (at, peer))).collect();
         self.peers = upstream.servers.iter().map(Peer::new).collect();
         self.has_backups = self.peers.iter().any(|peer| peer.backup);
         self.alone = self.peers.iter().filter(|peer| !peer.is_down()).count() == 1;
         self.open = false;
-        start(&mut self.peers, self.seed);
+        let mut kept = Vec::with_capacity(self.peers.len());
         for peer in &mut self.peers {
-            if let Some(known) = known.get(&peer.id) {
-                peer.carry(known);
-            }
+            let known = former.get(&peer.id);
+            kept.push(known.and_then(|(at, known)| peer.carry(known).then_some(*at)));
             if self.alone {
                 peer.forgive();
             }
         }
+        self.method.define(&self.peers, &kept, self.seed);
     }
-}
-
-impl Tried {
-    /// None yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Notes the server of a lease.
-    #[inline]
-    pub fn add(&mut self, lease: &Lease) {
-        match self.first.iter_mut().find(|id| id.is_none()) {
-            Some(free) => *free = Some(lease.id),
-            None => self.more.push(lease.id),
-        }
-    }
-
-    /// How many were noted.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.first.iter().flatten().count() + self.more.len()
-    }
-
-    /// Was none noted?
-    #[inline]
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.first[0].is_none()
-    }
-
-    /// Forgets them all, for the next exchange.
-    pub fn clear(&mut self) {
-        self.first = [None; 4];
-        self.more.clear();
-    }
-
-    #[inline]
-    fn contains(&self, id: ServerId) -> bool {
-        !self.is_empty() && self.look_for(id)
-    }
-
-    #[cold]
-    fn look_for(&self, id: ServerId) -> bool {
-        self.first.contains(&Some(id)) || self.more.contains(&id)
-    }
-}
-
-/// One step of the sequence, among the peers that are eligible.
-#[inline]
-fn turn(peers: &mut [Peer], eligible: impl Fn(&Peer) -> bool) -> Option<usize> {
-    let mut best = None;
-    let mut total = 0;
-    for (index, peer) in peers.iter_mut().enumerate() {
-        if !eligible(peer) {
-            continue;
-        }
-        peer.current += peer.effective;
-        total += peer.effective;
-        if peer.effective < peer.weight {
-            peer.effective += 1;
-        }
-        // Of equals the first.
-        if best.is_none_or(|(_, highest)| peer.current > highest) {
-            best = Some((index, peer.current));
-        }
-    }
-    let (index, highest) = best?;
-    peers.get_mut(index)?.current = highest - total;
-    Some(index)
-}
-
-/// Takes new peers to the place in their sequence that `seed` says, backups in theirs.
-fn start(peers: &mut [Peer], seed: u64) {
-    for backup in [false, true] {
-        let eligible = |peer: &Peer| peer.backup == backup && peer.has_room();
-        let weights = peers.iter().filter(|peer| eligible(peer)).map(|peer| peer.weight.unsigned_abs());
-        let (total, divisor) =
-            weights.fold((0, 0), |(total, divisor), weight| (total + weight, gcd(weight, divisor)));
-        // The sequence repeats after as many steps as the weights, in lowest terms, add up to.
-        let length = total.checked_div(divisor).unwrap_or(0).min(START_COST / peers.len().max(1) as u64);
-        for _ in 0..seed.checked_rem(length).unwrap_or(0) {
-            turn(peers, eligible);
-        }
-    }
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -1,0 +1,70 @@
+//! What an exchange holds of a balancer: the lease on the server that it was given, and the list of those it has tried.
+//!
+//! It owns these shapes, never a server: both know servers by their identity, and so outlive every change of the
+//! upstream. Next: `balance` gives leases and takes them back.
+
+use crate::model::ServerId;
+
+/// A server that was picked, and owes its [`Balancer::done`](super::Balancer::done).
+///
+/// It outlives changes of the upstream: it names the server itself, and its place only as a hint.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the server counts as busy until the lease is given to `done`"]
+pub struct Lease {
+    pub(super) index: u32,
+    pub(super) id: ServerId,
+}
+
+/// The servers that one exchange has tried. They are named, not numbered by place, so it stays right when the upstream
+/// changes meanwhile. Four are kept in place, which is more than are tried unless `--retries` says so.
+#[derive(Debug, Default, Clone)]
+pub struct Tried {
+    first: [Option<ServerId>; 4],
+    more: Vec<ServerId>,
+}
+
+impl Tried {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes the server of a lease.
+    #[inline]
+    pub fn add(&mut self, lease: &Lease) {
+        match self.first.iter_mut().find(|id| id.is_none()) {
+            Some(free) => *free = Some(lease.id),
+            None => self.more.push(lease.id),
+        }
+    }
+
+    /// How many were noted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.first.iter().flatten().count() + self.more.len()
+    }
+
+    /// Was none noted?
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first[0].is_none()
+    }
+
+    /// Forgets them all, for the next exchange.
+    pub fn clear(&mut self) {
+        self.first = [None; 4];
+        self.more.clear();
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, id: ServerId) -> bool {
+        !self.is_empty() && self.look_for(id)
+    }
+
+    #[cold]
+    fn look_for(&self, id: ServerId) -> bool {
+        self.first.contains(&Some(id)) || self.more.contains(&id)
+    }
+}
