@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use elb::data::pool::Pool;
-use elb::data::view::View;
+use elb::data::view::{Routed, View};
 use elb::model::{Edit, Snapshot, State};
 use elb::semantics::Sketch;
 use serde_json::{Map, Value, json};
@@ -114,7 +114,9 @@ fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<
 fn ask(view: &mut View, pool: &mut Pool, request: &Sketch, host: &str) {
     let mut seen = request.view();
     (seen.host, seen.canonical_host) = (host.as_bytes(), host.as_bytes());
-    view.route(&seen, pool);
+    if let Routed::Forward { upstream, .. } = view.route(&seen) {
+        view.current(upstream, pool);
+    }
 }
 
 /// What is asked of every host.

@@ -103,7 +103,7 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
     }
     let request = active.exchange.request_view(&ctx.heads, peer.as_bytes());
     ctx.requests += 1;
-    match ctx.view.route(&request, &mut ctx.pool) {
+    match ctx.view.route(&request) {
         Routed::Denied { status, reason } => active.exchange.denied(&ctx.env, &ctx.heads, status, reason),
         // A rewrite leads to what is ELB's own no more than a client's spelling does.
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
@@ -111,7 +111,7 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
         }
         Routed::Forward { domain, upstream, backend, path } => {
             active.domain = Some(domain);
-            active.upstream = upstream;
+            active.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { peer: peer.as_bytes(), path, host, extra: backend.headers() };
             active.exchange.forward(&ctx.env, &mut ctx.heads, &forward);
@@ -138,7 +138,8 @@ fn resume(active: &mut Active, own: &mut Option<u32>, ctx: &mut Ctx) -> bool {
 
 #[cold]
 fn try_resume(active: &mut Active, slot: u32, ctx: &mut Ctx) -> bool {
-    let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream)) else { return false };
+    let current = active.upstream.and_then(|upstream| ctx.view.current(upstream, &mut ctx.pool));
+    let Some(local) = current else { return false };
     // A list is one server's of one upstream, as long as a connection of it is out.
     let list = ctx.pool.list_of(slot).filter(|_| ctx.pool.may_rest(slot));
     let at = local.lists.iter().position(|own| Some(*own) == list);
@@ -154,7 +155,8 @@ fn try_resume(active: &mut Active, slot: u32, ctx: &mut Ctx) -> bool {
 #[inline(always)]
 fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     let none = |status, reason| NoServer::NoneLeft { status, reason };
-    let found = active.upstream.and_then(|upstream| Some((upstream, ctx.view.local(upstream)?)));
+    let found =
+        active.upstream.and_then(|upstream| Some((upstream, ctx.view.current(upstream, &mut ctx.pool)?)));
     let Some((upstream, local)) = found else {
         return active.exchange.refused(&ctx.env, none(502, "no-upstream"));
     };

@@ -42,8 +42,8 @@ pub enum Routed<'v> {
     Forward {
         /// The domain's slot in the snapshot.
         domain: u32,
-        /// The upstream's slot; `None` when there is no such upstream.
-        upstream: Option<u32>,
+        /// The slot of the upstream that the rule names, which need not be there.
+        upstream: u32,
         /// What the rule says beside it.
         backend: &'v Backend,
         /// The new path, if a rule rewrote it.
@@ -82,19 +82,44 @@ impl View {
         std::mem::replace(&mut self.snapshot, snapshot)
     }
 
-    /// Decides where a request goes.
-    pub fn route(&mut self, request: &RequestView<'_>, pool: &mut Pool) -> Routed<'_> {
-        let Self { snapshot, scratch, locals, seed, .. } = self;
-        match model::route(snapshot, request, scratch, &mut Silent) {
+    /// Decides where a request goes, from what the snapshot says and nothing else: it changes nothing but the room that it
+    /// searches in.
+    pub fn route(&mut self, request: &RequestView<'_>) -> Routed<'_> {
+        match model::route(&self.snapshot, request, &mut self.scratch, &mut Silent) {
             Decision::Denied { status, reason, .. } => Routed::Denied { status, reason },
             Decision::Forward { domain, backend, path } => {
-                let upstream = localise(snapshot, locals, *seed, backend.slot(), pool);
-                Routed::Forward { domain, upstream, backend, path }
+                Routed::Forward { domain, upstream: backend.slot(), backend, path }
             }
         }
     }
 
-    /// An upstream by its slot.
+    /// The upstream in a slot as the snapshot has it: made when it is first used, and brought up to date when there is another
+    /// snapshot since. Nothing when there is none.
+    #[inline(always)]
+    pub fn current(&mut self, upstream: u32, pool: &mut Pool) -> Option<&mut Local> {
+        match self.locals.get(upstream as usize) {
+            Some(Some(local)) if local.version == self.snapshot.version => {}
+            _ => self.renew(upstream, pool)?,
+        }
+        self.local(upstream)
+    }
+
+    #[cold]
+    fn renew(&mut self, slot: u32, pool: &mut Pool) -> Option<()> {
+        let Self { snapshot, locals, seed, .. } = self;
+        let (current, name) = (snapshot.upstream(slot)?, snapshot.upstream_name(slot)?);
+        let place = slot as usize;
+        if locals.len() <= place {
+            locals.resize_with(place + 1, || None);
+        }
+        match locals.get_mut(place)? {
+            Some(local) => local.follow(current, snapshot.version, pool),
+            vacant => *vacant = Some(Box::new(Local::new(current, name, snapshot.version, *seed, pool))),
+        }
+        Some(())
+    }
+
+    /// An upstream that is in use, as it was when it was used last.
     #[inline]
     pub fn local(&mut self, upstream: u32) -> Option<&mut Local> {
         self.locals.get_mut(upstream as usize)?.as_deref_mut()
@@ -170,48 +195,18 @@ impl View {
     }
 }
 
-/// The slot if there is an upstream in it, which is brought up to date with the snapshot.
-#[inline]
-fn localise(
-    snapshot: &Snapshot,
-    locals: &mut Vec<Option<Box<Local>>>,
-    seed: u64,
-    slot: u32,
-    pool: &mut Pool,
-) -> Option<u32> {
-    match locals.get_mut(slot as usize) {
-        Some(Some(local)) if local.version == snapshot.version => Some(slot),
-        _ => renew(snapshot, locals, seed, slot, pool),
-    }
-}
-
-#[cold]
-fn renew(
-    snapshot: &Snapshot,
-    locals: &mut Vec<Option<Box<Local>>>,
-    seed: u64,
-    slot: u32,
-    pool: &mut Pool,
-) -> Option<u32> {
-    let (current, name) = (snapshot.upstream(slot)?, snapshot.upstream_name(slot)?);
-    let place = slot as usize;
-    if locals.len() <= place {
-        locals.resize_with(place + 1, || None);
-    }
-    match locals.get_mut(place)? {
-        Some(local) => {
-            local.follow(current, snapshot.version, pool);
-        }
-        vacant => {
-            let lists = current.servers.iter().map(|_| pool.add_list()).collect();
-            let (balancer, version) = (Balancer::new(current, seed), snapshot.version);
-            *vacant = Some(Box::new(Local { balancer, lists, version, name: Arc::clone(name) }));
-        }
-    }
-    Some(slot)
-}
-
 impl Local {
+    fn new(
+        upstream: &Arc<Upstream>,
+        name: &Arc<UpstreamName>,
+        version: u64,
+        seed: u64,
+        pool: &mut Pool,
+    ) -> Local {
+        let lists = upstream.servers.iter().map(|_| pool.add_list()).collect();
+        Local { balancer: Balancer::new(upstream, seed), lists, version, name: Arc::clone(name) }
+    }
+
     /// Is what the snapshot of this version says.
     fn follow(&mut self, current: &Arc<Upstream>, version: u64, pool: &mut Pool) {
         if !Arc::ptr_eq(current, self.balancer.upstream()) {
@@ -268,10 +263,9 @@ mod tests {
         }
 
         fn route(&mut self, host: &str) -> Option<u32> {
-            match self.view.route(&Sketch::new(host, "/").view(), &mut self.pool) {
-                Routed::Forward { upstream, .. } => upstream,
-                Routed::Denied { .. } => None,
-            }
+            let sketch = Sketch::new(host, "/");
+            let Routed::Forward { upstream, .. } = self.view.route(&sketch.view()) else { return None };
+            self.view.current(upstream, &mut self.pool).map(|_| upstream)
         }
     }
 
