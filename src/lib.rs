@@ -86,6 +86,7 @@
 //! | a reason for a refusal, its status | `http1/error.rs` | its word in `stats/reasons.rs` |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
 //! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
+//! | what all workers know of a server | `model/server_state.rs` | who writes it, `data/balancer/peer.rs` |
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
 //! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |

@@ -12,7 +12,7 @@
 //!     │
 //!   implicit ──► targets, hosts ──► snapshot                            what workers hold
 //!                   │
-//!                server_id                                            which server is which
+//!                server_id, server_state                              which server is which, and what is known of it
 //!                                       │
 //!   request ──► route ──► ruleset ──► engines, scratch                  what becomes of a request
 //!                                        │
@@ -45,6 +45,7 @@ mod scratch;
 mod sent;
 mod server;
 mod server_id;
+mod server_state;
 mod snapshot;
 mod state;
 mod storable;
@@ -68,6 +69,7 @@ pub use rule::Backend;
 pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
 pub use server_id::{ServerId, ServerIds};
+pub use server_state::ServerState;
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::server::{ServerSpec, ServerTarget};
 use super::server_id::{Former, ServerIds};
+use super::server_state::ServerState;
 use super::upstream::{Endpoint, Server, Upstream, UpstreamSpec};
 use super::upstream_name::UpstreamName;
 
@@ -138,9 +139,19 @@ impl EditableTargets {
         let before = self.targets.get(slot).map(|known| &*known.upstream);
         let mut former = Former::new(before.map_or(&[], |before| &before.servers));
         let identify = |(endpoint, spec): (Endpoint, &Arc<ServerSpec>)| {
-            let known = former.take(&spec.name, &endpoint);
-            let id = known.map_or_else(|| self.ids.give(), |known| known.id);
-            Server { id, endpoint, spec: Arc::clone(spec) }
+            let spec = Arc::clone(spec);
+            let Some(known) = former.take(&spec.name, &endpoint) else {
+                return Server {
+                    id: self.ids.give(),
+                    endpoint,
+                    spec,
+                    state: Arc::new(ServerState::default()),
+                };
+            };
+            if known.spec != spec {
+                known.state.begin_anew();
+            }
+            Server { id: known.id, endpoint, spec, state: Arc::clone(&known.state) }
         };
         let mut servers: Vec<Server> = endpoints.into_iter().map(identify).collect();
         if servers.is_empty() && !spec.servers.is_empty() {

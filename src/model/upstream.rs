@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::fault::{Report, step};
 use super::server::ServerSpec;
 use super::server_id::ServerId;
+use super::server_state::ServerState;
 
 /// Where to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,7 +73,7 @@ impl UpstreamSpec {
 }
 
 /// One address of a server. A name with several addresses gives several, each with the weight of the whole, as nginx.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Server {
     /// Which one it is, through all definitions that have it.
     pub id: ServerId,
@@ -80,7 +81,18 @@ pub struct Server {
     pub endpoint: Endpoint,
     /// What the operator said about it.
     pub spec: Arc<ServerSpec>,
+    /// What is known of it: one for all definitions that have it, and for all workers.
+    pub state: Arc<ServerState>,
 }
+
+/// What is known of servers is no part of their definition.
+impl PartialEq for Server {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.endpoint == other.endpoint && self.spec == other.spec
+    }
+}
+
+impl Eq for Server {}
 
 /// An upstream resolved to addresses: what a balancer reads.
 #[derive(Debug, Clone, PartialEq, Eq)]

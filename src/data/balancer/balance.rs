@@ -33,7 +33,8 @@ use crate::model::Upstream;
 /// - When no server can be used and some are aside (all failed, or those that did not are busy), none is aside: all that
 ///   are not `down` and have room are picked from, backups too, until one of them answers well.
 ///
-/// `max_conns` counts the exchanges of this worker.
+/// What is known of a server all workers share: it is aside for all at once, and one exchange of all workers' is let
+/// through. The sequence, and the exchanges that `max_conns` counts, are this worker's.
 #[derive(Debug)]
 pub struct Balancer {
     upstream: Arc<Upstream>,
@@ -120,16 +121,25 @@ impl Balancer {
             }
         };
         let peer = self.peers.get_mut(index)?;
-        peer.begin(self.opened, now);
+        if !peer.begin(self.opened, now) {
+            return self.pick_again(choice);
+        }
         self.leases += 1;
         Some((index, Lease { index: index as u32, id: peer.id }))
+    }
+
+    /// Another worker was faster. It has changed what is known of the server, so this one is not picked again at once.
+    #[cold]
+    #[inline(never)]
+    fn pick_again(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
+        self.pick(choice)
     }
 
     /// A lease on the server at `index`, which has a connection that only this exchange can use: whether it is aside or busy
     /// does not matter then. Nothing if it is not there, or down.
     pub fn claim(&mut self, index: usize, now: Instant) -> Option<Lease> {
         let peer = self.peers.get_mut(index).filter(|peer| !peer.is_down())?;
-        peer.begin(false, now);
+        peer.begin_all_the_same(now);
         self.leases += 1;
         Some(Lease { index: index as u32, id: peer.id })
     }
@@ -181,7 +191,7 @@ impl Balancer {
         let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
         if peer.end(sign, since, now) {
             self.method.failed(&self.peers, index);
-        } else if sign == Sign::Good && peer.fails == 0 {
+        } else if self.open && sign == Sign::Good && peer.is_sound() {
             self.open = false;
         }
     }
@@ -216,7 +226,7 @@ impl Balancer {
             let known = former.get(&peer.id);
             kept.push(known.and_then(|(at, known)| peer.carry(known).then_some(*at)));
             if self.alone {
-                peer.forgive();
+                peer.stand_alone();
             }
         }
         self.method.define(&self.peers, &kept, self.seed);

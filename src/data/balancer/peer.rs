@@ -1,34 +1,39 @@
-//! One server as a balancer sees it: its definition, its exchanges under way, its failures and what makes up for them.
+//! One server as a worker's balancer sees it: its definition, its exchanges under way, and what follows from its failures.
 //!
-//! It owns the arithmetic of health, never the order of servers. Next: `balance`, which asks a method for one of these.
+//! It owns the arithmetic of health, never the order of servers. What is known of a server all workers share; a healthy
+//! request only looks whether that is nothing. Next: `model::ServerState` for what is shared, `balance`, which asks a
+//! method for one of these.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::exchange::Sign;
-use crate::model::{Server, ServerId};
+use crate::model::{Server, ServerId, ServerSpec, ServerState};
+
+/// The part of `fail_timeout` after which a worker tells the others of a good answer again. The window in which they take a
+/// doubt for what was asked is shorter by that.
+const TELL: u32 = 16;
 
 /// A server's definition and counters.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Peer {
     /// Which server this is, through all definitions that have it.
     pub(super) id: ServerId,
-    pub(super) backup: bool,
+    pub(super) conns: u32,
     /// Exchanges it may have at once: any number without `max_conns`, none when it is down.
     room: u32,
-    pub(super) conns: u32,
-    pub(super) max_fails: u32,
-    /// Failures, those of `doubts` included.
-    pub(super) fails: u32,
-    /// Failures that may have been the fault of what was asked.
-    doubts: u32,
     pub(super) weight: u32,
+    pub(super) max_fails: u32,
+    pub(super) backup: bool,
+    /// It is its upstream's only one, but for those that are down.
+    alone: bool,
+    state: Arc<ServerState>,
     fail_timeout: Duration,
-    /// The last failure.
-    accessed: Option<Instant>,
-    /// The last failure, or the pick that looked whether it is over.
-    checked: Option<Instant>,
-    /// The last good answer.
+    /// The last good answer that this worker has seen.
     answered: Option<Instant>,
+    /// Others were told of one, and are told again after that.
+    told: Option<Instant>,
+    spec: Arc<ServerSpec>,
 }
 
 impl Peer {
@@ -36,38 +41,38 @@ impl Peer {
         let spec = &server.spec;
         Self {
             id: server.id,
-            backup: spec.backup,
+            conns: 0,
             room: match spec.max_conns {
                 _ if spec.down => 0,
                 0 => u32::MAX,
                 max_conns => max_conns,
             },
-            conns: 0,
-            max_fails: spec.max_fails,
-            fails: 0,
-            doubts: 0,
             weight: spec.weight,
+            max_fails: spec.max_fails,
+            backup: spec.backup,
+            alone: false,
+            state: Arc::clone(&server.state),
             fail_timeout: spec.fail_timeout,
-            accessed: None,
-            checked: None,
             answered: None,
+            told: None,
+            spec: Arc::clone(spec),
         }
     }
 
     /// Becomes the server that was `known` under the definition before; says whether its terms are the same.
     pub(super) fn carry(&mut self, known: &Self) -> bool {
         self.conns = known.conns;
-        let same = self.terms() == known.terms();
+        let same = self.spec == known.spec;
         if same {
-            (self.fails, self.doubts) = (known.fails, known.doubts);
-            (self.accessed, self.checked, self.answered) = (known.accessed, known.checked, known.answered);
+            (self.answered, self.told) = (known.answered, known.told);
         }
         same
     }
 
-    /// What the operator said about it.
-    fn terms(&self) -> (u32, u32, Duration, u32, bool) {
-        (self.weight, self.max_fails, self.fail_timeout, self.room, self.backup)
+    /// It is the only one: whatever it does, it is never put aside, and what it did is no matter when others come.
+    pub(super) fn stand_alone(&mut self) {
+        self.alone = true;
+        self.state.forgive();
     }
 
     /// It is defined as `down`.
@@ -82,28 +87,49 @@ impl Peer {
 
     #[inline]
     pub(super) fn is_usable(&self, now: Instant) -> bool {
-        self.has_room() && (self.fails == 0 || self.is_trusted(now))
+        self.has_room() && (self.is_sound() || self.is_trusted(now))
+    }
+
+    /// No failure is counted.
+    #[inline]
+    pub(super) fn is_sound(&self) -> bool {
+        self.state.is_sound()
     }
 
     /// A server that has failed: not too often yet, or long enough ago?
     #[cold]
     fn is_trusted(&self, now: Instant) -> bool {
-        self.max_fails == 0 || self.fails < self.max_fails || self.rested(now)
+        self.is_tolerated() || self.state.has_rested(self.fail_timeout, now)
     }
 
-    /// Has `fail_timeout` passed since the last failure, and since the last exchange that was let through to see?
-    #[inline]
-    fn rested(&self, now: Instant) -> bool {
-        self.checked.is_none_or(|checked| now.saturating_duration_since(checked) > self.fail_timeout)
+    fn is_tolerated(&self) -> bool {
+        self.alone || self.max_fails == 0 || self.state.failures() < self.max_fails
     }
 
-    /// An exchange begins. After failures it shows whether they are over, once a `fail_timeout`, or whenever there is nobody
+    /// An exchange begins, if it may: `false` when another worker was a moment faster to put the server aside, or to let one
+    /// through. After failures an exchange shows whether they are over, once a `fail_timeout`, or whenever there is nobody
     /// else to ask (`open`).
     #[inline]
-    pub(super) fn begin(&mut self, open: bool, now: Instant) {
+    pub(super) fn begin(&mut self, open: bool, now: Instant) -> bool {
+        if !self.is_sound() && !self.may_begin(open, now) {
+            return false;
+        }
         self.conns += 1;
-        if self.fails > 0 && (open || self.rested(now)) {
-            self.checked = Some(now);
+        true
+    }
+
+    #[cold]
+    fn may_begin(&self, open: bool, now: Instant) -> bool {
+        if open {
+            self.state.ask(now);
+        }
+        open || self.state.let_through(self.fail_timeout, now) || self.is_tolerated()
+    }
+
+    /// An exchange begins, whatever is known of the server.
+    pub(super) fn begin_all_the_same(&mut self, now: Instant) {
+        if !self.begin(false, now) {
+            self.conns += 1;
         }
     }
 
@@ -115,47 +141,43 @@ impl Peer {
         match sign {
             Sign::Good => {
                 self.answered = Some(now);
-                if self.fails > 0 {
-                    self.recover();
+                if self.told.is_none_or(|told| now >= told) {
+                    self.tell(now);
+                }
+                if !self.is_sound() {
+                    self.state.recover();
                 }
                 false
             }
-            Sign::Nothing if self.fails == 0 => false,
+            Sign::Nothing if self.is_sound() => false,
             sign => self.suffer(sign, since, now),
         }
     }
 
-    /// It has answered well: doubts are dispelled, and failures that it was let through after.
     #[cold]
-    fn recover(&mut self) {
-        self.fails -= self.doubts.min(self.fails);
-        self.doubts = 0;
-        if self.accessed < self.checked {
-            self.fails = 0;
-        }
+    fn tell(&mut self, now: Instant) {
+        self.state.tell_answer(now);
+        self.told = now.checked_add(self.fail_timeout / TELL);
     }
 
     #[cold]
     fn suffer(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
         let answers = |at: Instant| at >= since || now.saturating_duration_since(at) <= self.fail_timeout;
         match sign {
-            // Whoever was to show whether failures are over has not shown it: the next one may.
             Sign::Good | Sign::Nothing => {
-                self.checked = self.accessed;
+                self.state.leave_open();
                 false
             }
-            Sign::Doubt if self.answered.is_some_and(answers) => false,
+            Sign::Doubt
+                if self.answered.is_some_and(answers)
+                    || self.state.has_answered(since, self.fail_timeout, now) =>
+            {
+                false
+            }
             Sign::Doubt | Sign::Fault => {
-                self.fails = self.fails.saturating_add(1);
-                self.doubts += u32::from(sign == Sign::Doubt);
-                (self.accessed, self.checked) = (Some(now), Some(now));
+                self.state.fail(sign == Sign::Doubt, now);
                 true
             }
         }
-    }
-
-    /// What it did wrong is no matter: it is the only one.
-    pub(super) fn forgive(&mut self) {
-        (self.fails, self.doubts) = (0, 0);
     }
 }

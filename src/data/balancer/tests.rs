@@ -11,6 +11,7 @@ use crate::exchange::Sign;
 use crate::model::{Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream};
 
 mod health;
+mod shared;
 
 /// A server as the tests write it: `a` is the first, its address follows from its name.
 pub(super) fn server(name: char, parameters: impl FnOnce(&mut ServerSpec)) -> Server {
@@ -24,7 +25,8 @@ pub(super) fn server(name: char, parameters: impl FnOnce(&mut ServerSpec)) -> Se
         down: false,
     };
     parameters(&mut spec);
-    Server { id: id(name), endpoint: Endpoint::Unix(format!("/{name}").into()), spec: Arc::new(spec) }
+    let endpoint = Endpoint::Unix(format!("/{name}").into());
+    Server { id: id(name), endpoint, spec: Arc::new(spec), state: Arc::default() }
 }
 
 /// A server is the same one by its letter.
@@ -248,11 +250,15 @@ fn an_only_server_is_never_aside_also_beside_one_that_is_down() {
         }
         assert!(!scene.balancer.take_opened() && !scene.balancer.is_open(), "that is no outage");
     }
-    let mut scene = Scene::new(&weighted(&[1, 1]));
+    let both = weighted(&[1, 1]);
+    let mut scene = Scene::new(&both);
     scene.fail('a');
-    scene.balancer.carry(&beside());
+    let down = server('b', |spec| spec.down = true);
+    scene.balancer.carry(&upstream(vec![both.servers[0].clone(), down]));
     assert_eq!(scene.sequence(2), "aa", "it is the only one now");
     assert!(!scene.balancer.take_opened());
+    scene.balancer.carry(&both);
+    assert!(scene.sequence(2).contains('a'), "and what it did before is no matter");
 }
 
 #[test]
