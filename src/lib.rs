@@ -14,9 +14,9 @@
 //!          exchange/                    │              │                      exchange/: one proxied request, pure
 //!              │                        │              │
 //!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
-//!   bytes and heads                         rules, upstreams, snapshots
-//!              └────────────────┬──────────────────────┘
-//!                          semantics/                               ground: what HTTP means; knows no wire
+//!   bytes and heads              │           rules, upstreams, snapshots
+//!              ├────────────────┼──────────────────────┤
+//!          semantics/        reason.rs                              ground: what HTTP means; why something is refused
 //! ```
 //!
 //! *Pure* means: no socket, no clock, no thread, no channel, no log, no random number. `now` is an argument. So the
@@ -25,6 +25,7 @@
 //! * [`semantics`]: what HTTP means, whatever the wire says it in. [`semantics::field`] is what names mean,
 //!   [`semantics::policy`] what may be done with a field, [`semantics::host`] and [`semantics::path`] make two spellings
 //!   one, and [`semantics::RequestView`] is a request as everybody looks at it.
+//! * [`reason`]: why something is refused, cut or closed; its word and its status.
 //! * [`settings`]: flags and variables to one validated value.
 //! * [`model`]: what the operator said. [`model::State`] is the editable truth, [`model::Snapshot`] the immutable copy
 //!   that workers read, [`model::route`] the one function that decides where a request goes.
@@ -83,7 +84,7 @@
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |
 //! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs` | |
 //! | a limit on a peer | `http1/limits.rs` | |
-//! | a reason for a refusal, its status | `http1/error.rs` | its word in `stats/reasons.rs` |
+//! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
 //! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
 //! | what all workers know of a server | `model/server_state.rs` | who writes it, `data/balancer/peer.rs` |
@@ -113,6 +114,7 @@ pub mod http1;
 pub mod link;
 pub mod manual;
 pub mod model;
+pub mod reason;
 pub mod semantics;
 pub mod settings;
 pub mod stats;

@@ -12,7 +12,7 @@ use std::fs;
 mod pages;
 
 use elb::http1::limits;
-use elb::stats::reasons::REASONS;
+use elb::reason::Reason;
 use pages::{Page, pages, root};
 use serde_json::json;
 
@@ -129,19 +129,23 @@ fn every_fence_says_what_it_is() {
     }
 }
 
-/// The words that code counts and answers with. The only line that knows where they are.
-fn reasons() -> Vec<&'static str> {
-    REASONS.to_vec()
-}
+/// The page whose table tells of every reason.
+const REASONS_PAGE: &str = "src/manual/operating.md";
 
 #[test]
-fn the_page_has_every_reason_and_no_other() {
-    let rows = Page::read("src/manual/operating.md").rows("reasons");
+fn the_page_has_every_reason_with_its_status_and_no_other() {
+    let rows = Page::read(REASONS_PAGE).rows("reasons");
     let told: BTreeSet<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
-    let known: BTreeSet<&str> = reasons().into_iter().collect();
+    let known: BTreeSet<&str> = Reason::ALL.map(Reason::word).into();
     assert_eq!(known.difference(&told).collect::<Vec<_>>(), [&""; 0], "reasons that the page lacks");
     assert_eq!(told.difference(&known).collect::<Vec<_>>(), [&""; 0], "reasons that there are not");
     assert_eq!(rows.len(), known.len(), "each reason has one row");
+    for reason in Reason::ALL {
+        let row = rows.iter().find(|row| row[0].trim_matches('`') == reason.word()).expect("a row");
+        // "408; cut" is an answer, and a cut where it comes too late; "cut" is never an answer.
+        let status = row[1].split(';').next().and_then(|first| first.trim().parse().ok());
+        assert_eq!(status, reason.status(), "{reason}: the status of the page, and that of the source");
+    }
 }
 
 /// A number of bytes as the pages have it.

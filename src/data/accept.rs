@@ -17,6 +17,7 @@ use super::socket::Socket;
 use super::timers::Alarm;
 use super::token::{Kind, Token};
 use super::worker::Worker;
+use crate::reason::Reason;
 
 /// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
 pub(super) const ACCEPTS: usize = 64;
@@ -110,7 +111,7 @@ impl Worker {
                 if self.conns.len() < self.places.all() && self.places.admits(address.ip()) {
                     self.admit(stream, address.ip());
                 } else {
-                    self.ctx.refused.count("no-places");
+                    self.ctx.refused.count(Reason::NoPlaces);
                 }
                 Asked::Came
             }
@@ -129,11 +130,11 @@ impl Worker {
             return Asked::Came;
         }
         // What runs goes on, and the queue waits in the kernel.
-        let reason = exhausted(error).unwrap_or("accept-failed");
+        let reason = exhausted(error).unwrap_or(Reason::AcceptFailed);
         tracing::debug!(worker = self.index, %error, "accepting pauses");
         self.ctx.refused.count(reason);
         let until = self.ctx.env.now + ACCEPT_PAUSE;
-        if reason != "no-descriptors" {
+        if reason != Reason::NoDescriptors {
             return Asked::Later(until);
         }
         self.places.short_of(Short::Descriptors, self.ctx.env.now);
@@ -159,7 +160,7 @@ impl Worker {
         let socket = Socket::accepted(stream);
         let client = Client::of(peer);
         if !self.ctx.clients.enter(client) {
-            return self.ctx.refused.count("too-many-connections");
+            return self.ctx.refused.count(Reason::TooManyConnections);
         }
         let deadline = self.ctx.env.now + self.ctx.env.policy.client_header_timeout;
         entry.insert(Conn {

@@ -11,6 +11,7 @@ use super::ctx::Ctx;
 use super::door;
 use super::view::Routed;
 use crate::exchange::{Fate, Forward, NoServer, Side, Sign, Step};
+use crate::reason::Reason;
 use crate::semantics::reserved::{self, Reserved};
 
 /// What came of the steps.
@@ -104,10 +105,10 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
     let request = active.exchange.request_view(&ctx.heads, peer.as_bytes());
     ctx.requests += 1;
     match ctx.view.route(&request) {
-        Routed::Denied { status, reason } => active.exchange.denied(&ctx.env, &ctx.heads, status, reason),
+        Routed::Denied { reason } => active.exchange.denied(&ctx.env, &ctx.heads, reason),
         // A rewrite leads to what is ELB's own no more than a client's spelling does.
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
-            active.exchange.denied(&ctx.env, &ctx.heads, 404, "reserved-path");
+            active.exchange.denied(&ctx.env, &ctx.heads, Reason::ReservedPath);
         }
         Routed::Forward { domain, upstream, backend, path } => {
             active.domain = Some(domain);
@@ -154,11 +155,10 @@ fn try_resume(active: &mut Active, slot: u32, ctx: &mut Ctx) -> bool {
 /// Finds a server and a connection to it.
 #[inline(always)]
 fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
-    let none = |status, reason| NoServer::NoneLeft { status, reason };
     let found =
         active.upstream.and_then(|upstream| Some((upstream, ctx.view.current(upstream, &mut ctx.pool)?)));
     let Some((upstream, local)) = found else {
-        return active.exchange.refused(&ctx.env, none(502, "no-upstream"));
+        return active.exchange.refused(&ctx.env, NoServer::NoneLeft(Reason::NoUpstream));
     };
     let kept = active.lease.take();
     let again = kept.as_ref().filter(|_| same).and_then(|lease| local.balancer.index_of(lease));
@@ -173,9 +173,11 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
             }
             let choice = Choice { tried: &active.tried, now: ctx.env.now };
             let Some((at, lease)) = local.balancer.pick(&choice) else {
-                let reason =
-                    if local.balancer.upstream().servers.is_empty() { "no-address" } else { "no-server" };
-                return active.exchange.refused(&ctx.env, none(502, reason));
+                let reason = match local.balancer.upstream().servers.is_empty() {
+                    true => Reason::NoAddress,
+                    false => Reason::NoServer,
+                };
+                return active.exchange.refused(&ctx.env, NoServer::NoneLeft(reason));
             };
             active.tried.add(&lease);
             active.lease = Some(lease);
@@ -187,7 +189,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     };
     let definition = local.balancer.upstream();
     let (Some(server), Some(list)) = (definition.servers.get(at), local.lists.get(at).copied()) else {
-        return active.exchange.refused(&ctx.env, none(502, "no-server"));
+        return active.exchange.refused(&ctx.env, NoServer::NoneLeft(Reason::NoServer));
     };
     let pooled = if again.is_some() { None } else { ctx.pool.lend(list, client, ctx.env.now) };
     if pooled.is_some() {
@@ -197,19 +199,19 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
     match ctx.pool.connect(&server.endpoint, list, client, &ctx.registry, ctx.env.now) {
         Ok(slot) => (active.server, active.connecting) = (Some(slot), true),
         Err(error) => match exhausted(&error) {
-            Some(reason) => active.exchange.refused(&ctx.env, none(503, reason)),
+            Some(reason) => active.exchange.refused(&ctx.env, NoServer::NoneLeft(reason)),
             None => active.exchange.refused(&ctx.env, NoServer::Failed),
         },
     }
 }
 
 /// What this machine has run out of; no server is to blame for that.
-pub(super) fn exhausted(error: &io::Error) -> Option<&'static str> {
+pub(super) fn exhausted(error: &io::Error) -> Option<Reason> {
     match error.kind() {
-        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Some("no-ports"),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Some(Reason::NoPorts),
         _ => match error.raw_os_error() {
-            Some(23 | 24) => Some("no-descriptors"), // ENFILE, EMFILE
-            Some(12 | 105) => Some("no-memory"),     // ENOMEM, ENOBUFS
+            Some(23 | 24) => Some(Reason::NoDescriptors), // ENFILE, EMFILE
+            Some(12 | 105) => Some(Reason::NoMemory),     // ENOMEM, ENOBUFS
             _ => None,
         },
     }
@@ -337,12 +339,12 @@ mod tests {
     #[test]
     fn what_this_machine_has_run_out_of_is_no_servers_fault() {
         for (code, reason) in [
-            (23, Some("no-descriptors")),
-            (24, Some("no-descriptors")),
-            (12, Some("no-memory")),
-            (105, Some("no-memory")),
-            (98, Some("no-ports")),
-            (99, Some("no-ports")),
+            (23, Some(Reason::NoDescriptors)),
+            (24, Some(Reason::NoDescriptors)),
+            (12, Some(Reason::NoMemory)),
+            (105, Some(Reason::NoMemory)),
+            (98, Some(Reason::NoPorts)),
+            (99, Some(Reason::NoPorts)),
             (111, None), // Refused.
             (113, None), // No route.
         ] {

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use super::conn::{Active, PeerText};
 use super::ctx::Ctx;
 use crate::link::ADOPTIONS;
+use crate::reason::Reason;
 use crate::semantics::reserved::Reserved;
 
 /// Of the places on the way to control, how many are kept for requests that have come whole: those that drip fill the rest.
@@ -25,12 +26,12 @@ const BUSY: [&[u8]; 2] = [b"the admin API has too many requests waiting; ask aga
 #[cold]
 pub(super) fn answer(active: &mut Active, peer: PeerText, reserved: Reserved, ctx: &mut Ctx) -> bool {
     let Ctx { env, heads, adoptions, admin_allow, strangers, .. } = ctx;
-    let (why, error) = match (reserved, adoptions) {
-        (Reserved::No | Reserved::Misspelt, _) => ((404, "reserved-path"), NOT_HERE),
-        (Reserved::Exact, None) => ((404, "reserved-path"), ELSEWHERE),
+    let (reason, error) = match (reserved, adoptions) {
+        (Reserved::No | Reserved::Misspelt, _) => (Reason::ReservedPath, NOT_HERE),
+        (Reserved::Exact, None) => (Reason::ReservedPath, ELSEWHERE),
         (Reserved::Exact, Some(adoptions)) => match peer.address().is_some_and(|ip| admin_allow.holds(ip)) {
             true if may_pass(adoptions.capacity(), active.exchange.is_whole(heads)) => return true,
-            true => ((503, "admin-busy"), BUSY),
+            true => (Reason::AdminBusy, BUSY),
             false => {
                 if let Some(count) = strangers.due(env.now) {
                     let peer = String::from_utf8_lossy(peer.as_bytes());
@@ -38,11 +39,11 @@ pub(super) fn answer(active: &mut Active, peer: PeerText, reserved: Reserved, ct
                         "admin request refused: {peer} is not in --admin-allow ({count} since the last such line)"
                     );
                 }
-                ((403, "admin-refused"), [peer.as_bytes(), b" is not in --admin-allow"])
+                (Reason::AdminRefused, [peer.as_bytes(), b" is not in --admin-allow"])
             }
         },
     };
-    active.exchange.denied_error(env, heads, why, error);
+    active.exchange.denied_error(env, heads, reason, error);
     false
 }
 

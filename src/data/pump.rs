@@ -13,6 +13,7 @@ use super::ctx::Ctx;
 use super::socket::{Flow, Socket};
 use crate::exchange::{Need, NoServer, SMALL_WINDOW, Side};
 use crate::http1::buf::Buf;
+use crate::reason::Reason;
 
 /// Bytes that one connection may read in one turn, so that a bulk transfer does not keep the others waiting: a few of
 /// the largest windows.
@@ -339,7 +340,7 @@ fn needs_watch(conn: &Conn) -> bool {
 pub fn watch(conn: &mut Conn, ctx: &mut Ctx) -> bool {
     let registered = conn.socket.register(&ctx.registry, mio::Token(conn.token.to_usize()));
     if let Err(error) = &registered {
-        ctx.refused.count(exhausted(error).unwrap_or("accept-failed"));
+        ctx.refused.count(exhausted(error).unwrap_or(Reason::AcceptFailed));
     }
     conn.alarm.set(&mut ctx.timers, conn.token, conn.deadline);
     registered.is_ok()

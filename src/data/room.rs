@@ -14,6 +14,7 @@ use super::conn::Conn;
 use super::drain::SILENCE;
 use super::token::Token;
 use super::worker::Worker;
+use crate::reason::Reason;
 
 /// How long a connection must have rested to be closed for another one: clients that ask one thing after the other are back
 /// within that, and when places are taken by others who are slow, they would be the ones who rest longest.
@@ -151,7 +152,7 @@ impl Worker {
                 let step = active.exchange.displaced(&self.ctx.env);
                 self.ended_by(token, step);
             }
-            None => self.ctx.refused.count("idle-closed"),
+            None => self.ctx.refused.count(Reason::IdleClosed),
         }
         // What it was told leaves by itself, and nothing more is waited for.
         if self.conns.get(slot as usize).is_some_and(|conn| conn.token == token) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::balancer::Balancer;
 use super::pool::Pool;
 use crate::model::{self, Backend, Decision, Scratch, Silent, Snapshot, Upstream, UpstreamName};
+use crate::reason::Reason;
 use crate::semantics::RequestView;
 
 /// Upstreams in use that are brought up to date with each snapshot: that takes a few microseconds. More are within a second, or
@@ -33,10 +34,8 @@ pub struct Local {
 pub enum Routed<'v> {
     /// Nowhere: ELB answers.
     Denied {
-        /// With this status.
-        status: u16,
-        /// And this word.
-        reason: &'static str,
+        /// For this reason.
+        reason: Reason,
     },
     /// To an upstream.
     Forward {
@@ -86,7 +85,7 @@ impl View {
     /// searches in.
     pub fn route(&mut self, request: &RequestView<'_>) -> Routed<'_> {
         match model::route(&self.snapshot, request, &mut self.scratch, &mut Silent) {
-            Decision::Denied { status, reason, .. } => Routed::Denied { status, reason },
+            Decision::Denied { reason, .. } => Routed::Denied { reason },
             Decision::Forward { domain, backend, path } => {
                 Routed::Forward { domain, upstream: backend.slot(), backend, path }
             }

@@ -21,6 +21,7 @@ use super::pump::watch;
 use super::token::{Kind, Token};
 use crate::exchange::Step;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
+use crate::reason::Reason;
 use crate::stats::Stats;
 
 /// Events taken from the kernel at once, and so about as many connections as a turn has to pump.
@@ -273,7 +274,7 @@ impl Worker {
                 Kind::Listener => {}
                 Kind::Server => {
                     if self.ctx.pool.expire(token, &mut self.ctx.timers, now) {
-                        self.ctx.refused.count("server-keepalive-timeout");
+                        self.ctx.refused.count(Reason::ServerKeepaliveTimeout);
                     }
                 }
                 Kind::Client => self.expire_client(token),
@@ -296,7 +297,7 @@ impl Worker {
         }
         let Some(active) = &mut conn.active else {
             if !self.ctx.env.draining {
-                let reason = if conn.fresh { "client-header-timeout" } else { "keepalive-timeout" };
+                let reason = if conn.fresh { Reason::ClientHeaderTimeout } else { Reason::KeepaliveTimeout };
                 self.ctx.refused.count(reason);
             }
             return self.close(token.slot);

@@ -5,17 +5,18 @@
 use super::machine::Exchange;
 use super::phase::{Env, NoServer, Phase, Sign, Step};
 use super::retry::{self, Attempt, Failure, Verdict};
-use crate::http1::error::Refusal;
 use crate::http1::rewrite::Persistence;
+use crate::reason::Reason;
 
 impl Exchange {
     pub(super) fn connect(&mut self, env: &Env, asked: bool, same: bool) -> Step {
         if let Err(refusal) = self.request.judge() {
             self.drop = asked.then_some(Sign::Nothing);
-            return self.refuse(env, refusal);
+            self.refuse(env, refusal.reason());
+            return Step::Wait;
         }
         if self.request.ended && !self.request.done {
-            self.because("request-cut");
+            self.set_reason(Reason::RequestCut);
             return self.close(Sign::Nothing);
         }
         if asked {
@@ -57,9 +58,8 @@ impl Exchange {
         match why {
             _ if !self.is_connecting() => {}
             NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),
-            NoServer::NoneLeft { status, reason } => {
-                let (status, reason) = self.last_failure.map_or((status, reason), retry::answer);
-                self.answer(env, status, reason);
+            NoServer::NoneLeft(reason) => {
+                self.answer(env, self.last_failure.map_or(reason, Failure::reason));
             }
         }
     }
@@ -83,8 +83,8 @@ impl Exchange {
     /// An attempt came to nothing; another one follows, or the client is told.
     pub(super) fn failed_attempt(&mut self, env: &Env, failure: Failure) {
         let attempt = self.attempt(env);
-        let sign = retry::sign(failure, self.reused);
-        self.unacceptable |= failure == Failure::Broken { invalid: true };
+        let sign = failure.sign(self.reused);
+        self.unacceptable |= matches!(failure, Failure::Unacceptable(_));
         match retry::decide(failure, attempt) {
             Verdict::Again => {
                 self.drop = Some(Sign::Nothing);
@@ -95,45 +95,41 @@ impl Exchange {
                 self.drop = Some(sign);
                 self.phase = Phase::Connect { asked: false, same: false };
             }
-            Verdict::Give(status, reason) => {
+            Verdict::Give(reason) => {
                 self.drop = Some(sign);
-                self.answer(env, status, reason);
+                self.answer(env, reason);
             }
         }
     }
 
-    pub(super) fn refuse(&mut self, env: &Env, refusal: Refusal) -> Step {
-        self.because(refusal.reason());
+    /// Answers a request that is faulty or not whole; its connection ends.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse(&mut self, env: &Env, reason: Reason) {
+        self.set_reason(reason);
         self.keep = false;
         self.request.discard();
         self.request.done = false;
-        self.response.reply(
-            refusal.status(),
-            refusal.reason(),
-            &env.date,
-            Persistence::Close,
-            self.head_request,
-        );
+        self.response.reply(reason, &env.date, Persistence::Close, self.head_request);
         self.phase = Phase::Reply { linger: true };
         self.moved = true;
-        Step::Wait
     }
 
     /// Answers the client with an answer of ELB's own.
-    pub(super) fn answer(&mut self, env: &Env, status: u16, reason: &'static str) {
+    pub(super) fn answer(&mut self, env: &Env, reason: Reason) {
         let persistence = self.begin_answer(env, reason);
-        self.response.reply(status, reason, &env.date, persistence, self.head_request);
+        self.response.reply(reason, &env.date, persistence, self.head_request);
     }
 
     /// The same with an error in JSON.
-    pub(super) fn answer_error(&mut self, env: &Env, why: (u16, &'static str), error: [&[u8]; 2]) {
-        let persistence = self.begin_answer(env, why.1);
-        self.response.reply_error(why, error, &env.date, persistence, self.head_request);
+    pub(super) fn answer_error(&mut self, env: &Env, reason: Reason, error: [&[u8]; 2]) {
+        let persistence = self.begin_answer(env, reason);
+        self.response.reply_error(reason, error, &env.date, persistence, self.head_request);
     }
 
     /// Whatever of the request was not read is thrown away behind the answer.
-    fn begin_answer(&mut self, env: &Env, reason: &'static str) -> Persistence {
-        self.because(reason);
+    fn begin_answer(&mut self, env: &Env, reason: Reason) -> Persistence {
+        self.set_reason(reason);
         let whole = self.request.judge().is_ok() && self.request.done;
         self.request.discard();
         self.keep = whole && self.request.keep_alive && !env.draining;

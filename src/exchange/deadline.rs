@@ -8,7 +8,7 @@ use super::machine::Exchange;
 use super::phase::{Env, Phase, Sign, Step};
 use super::retry::Failure;
 use super::waiting::WaitingFor;
-use crate::http1::rewrite::Persistence;
+use crate::reason::Reason;
 
 impl Exchange {
     /// When the shell must call [`Exchange::expired`] if nothing moves until then. Asked when the exchange rests: whom it
@@ -59,35 +59,35 @@ impl Exchange {
         self.stirred = true;
         match self.phase {
             Phase::Connect { .. } | Phase::Await if self.latest.is_some_and(|latest| latest <= env.now) => {
-                self.because("half-close-timeout");
+                self.set_reason(Reason::HalfCloseTimeout);
                 return self.close(Sign::Nothing);
             }
             Phase::Head if self.scan.begun(self.request.unread()) => {
-                self.dismiss(env, 408, "client-header-timeout")
+                self.refuse(env, Reason::ClientHeaderTimeout);
             }
             Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
             Phase::Await if self.owes_body() => {
                 self.drop = Some(Sign::Nothing);
-                self.dismiss(env, 408, "client-body-timeout");
+                self.refuse(env, Reason::ClientBodyTimeout);
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
             Phase::Relay if !self.response.is_flushed() => {
-                self.because("client-write-timeout");
+                self.set_reason(Reason::ClientWriteTimeout);
                 self.phase = Phase::Over;
                 return Step::Close { reset: true, sign: Sign::Nothing };
             }
             // A server that has answered may well wait for the rest of the body before it goes on.
-            Phase::Relay if self.owes_body() => return self.cut(Sign::Nothing, "client-body-timeout"),
-            Phase::Relay => return self.cut(Sign::Doubt, "server-timeout"),
+            Phase::Relay if self.owes_body() => return self.cut(Sign::Nothing, Reason::ClientBodyTimeout),
+            Phase::Relay => return self.cut(Sign::Doubt, Reason::ServerTimeout),
             Phase::Tunnel { .. } => {
-                self.because("tunnel-timeout");
+                self.set_reason(Reason::TunnelTimeout);
                 return self.close(Sign::Good);
             }
             phase => {
-                self.because(match phase {
-                    Phase::Linger { .. } => "linger",
-                    Phase::Reply { .. } => "client-write-timeout",
-                    _ => "client-header-timeout",
+                self.set_reason(match phase {
+                    Phase::Linger { .. } => Reason::Linger,
+                    Phase::Reply { .. } => Reason::ClientWriteTimeout,
+                    _ => Reason::ClientHeaderTimeout,
                 });
                 return self.close(Sign::Nothing);
             }
@@ -100,12 +100,12 @@ impl Exchange {
     pub fn starved(&mut self, env: &Env) -> Step {
         self.stirred = true;
         match self.phase {
-            Phase::Head => self.dismiss(env, 503, "no-buffers"),
+            Phase::Head => self.refuse(env, Reason::NoBuffers),
             Phase::Await => {
                 self.drop = Some(Sign::Nothing);
-                self.answer(env, 503, "no-buffers");
+                self.answer(env, Reason::NoBuffers);
             }
-            Phase::Relay if self.response.is_flushed() => return self.cut(Sign::Nothing, "no-buffers"),
+            Phase::Relay if self.response.is_flushed() => return self.cut(Sign::Nothing, Reason::NoBuffers),
             _ => return self.expired(env),
         }
         Step::Wait
@@ -127,7 +127,7 @@ impl Exchange {
         if matches!(self.phase, Phase::Head | Phase::Await) {
             return self.starved(env);
         }
-        self.because("no-buffers");
+        self.set_reason(Reason::NoBuffers);
         self.phase = Phase::Over;
         Step::Close { reset: true, sign: Sign::Nothing }
     }
@@ -147,25 +147,15 @@ impl Exchange {
     pub fn displaced(&mut self, env: &Env) -> Step {
         if self.phase == Phase::Head && self.scan.begun(self.request.unread()) {
             self.stirred = true;
-            self.dismiss(env, 503, "no-places");
+            self.refuse(env, Reason::NoPlaces);
             return Step::Wait;
         }
-        self.because("idle-closed");
+        self.set_reason(Reason::IdleClosed);
         self.close(Sign::Nothing)
     }
 
     /// The server has all that has come of the request, and the client owes the rest.
     fn owes_body(&self) -> bool {
         !self.request.done && !self.request.abandoned && self.request.is_flushed()
-    }
-
-    /// Answers a request that is not whole; its connection ends.
-    fn dismiss(&mut self, env: &Env, status: u16, reason: &'static str) {
-        self.because(reason);
-        self.keep = false;
-        self.request.discard();
-        self.response.reply(status, reason, &env.date, Persistence::Close, self.head_request);
-        self.phase = Phase::Reply { linger: true };
-        self.moved = true;
     }
 }

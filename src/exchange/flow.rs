@@ -5,6 +5,7 @@
 use super::machine::Exchange;
 use super::phase::{Env, Fate, Phase, Side, Sign, Step};
 use crate::http1::buf::Buf;
+use crate::reason::Reason;
 
 impl Exchange {
     /// Whether bytes of this side are wanted now. `false` is the backpressure: they stay in the kernel. Before they are
@@ -193,7 +194,7 @@ impl Exchange {
             return self.close(Sign::Nothing);
         }
         if self.latest.is_some_and(|latest| env.now >= latest) {
-            self.because("linger");
+            self.set_reason(Reason::Linger);
             return self.close(Sign::Nothing);
         }
         Step::Wait

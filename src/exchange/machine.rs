@@ -10,10 +10,11 @@ use super::heads::Heads;
 use super::phase::{Env, Forward, Phase, Side, Sign, Step};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
-use super::retry::{self, Failure, Verdict};
+use super::retry::{self, Failure};
 use super::waiting::Waiting;
 use crate::http1::framing::Version;
 use crate::http1::scan::Scan;
+use crate::reason::Reason;
 use crate::semantics::RequestView;
 use crate::semantics::reserved::Reserved;
 
@@ -58,7 +59,7 @@ pub struct Exchange {
     /// What another server may better, and the answer if none can.
     pub(super) last_failure: Option<Failure>,
     /// Why ELB answered itself, or cut.
-    reason: Option<&'static str>,
+    reason: Option<Reason>,
 }
 
 impl Exchange {
@@ -150,7 +151,7 @@ impl Exchange {
 
     /// Why the request was refused or the exchange cut, told once.
     #[must_use]
-    pub fn take_reason(&mut self) -> Option<&'static str> {
+    pub fn take_reason(&mut self) -> Option<Reason> {
         self.reason.take()
     }
 
@@ -211,18 +212,20 @@ impl Exchange {
             Phase::Linger { told } => self.lingering(env, told),
         };
         // A transition may have asked for the server connection to go first.
-        match (step, self.drop.take()) {
-            (Step::Wait, Some(sign)) => Step::Drop { sign },
-            (step, drop) => {
-                self.drop = drop;
-                step
-            }
+        if step == Step::Wait
+            && let Some(sign) = self.drop.take()
+        {
+            return Step::Drop { sign };
         }
+        step
     }
 
     fn head(&mut self, env: &Env, heads: &mut Heads) -> Step {
         match self.request.find(&mut heads.asked, &mut self.scan, &env.policy) {
-            Err(refusal) => self.refuse(env, refusal),
+            Err(refusal) => {
+                self.refuse(env, refusal.reason());
+                Step::Wait
+            }
             Ok(false) if self.request.ended => self.close(Sign::Nothing),
             Ok(false) => Step::Wait,
             Ok(true) => {
@@ -236,17 +239,17 @@ impl Exchange {
         }
     }
 
-    /// The answer to [`Step::Route`]: no, with this status and word.
-    pub fn denied(&mut self, env: &Env, heads: &Heads, status: u16, reason: &'static str) {
+    /// The answer to [`Step::Route`]: no, for this reason.
+    pub fn denied(&mut self, env: &Env, heads: &Heads, reason: Reason) {
         self.request.skip_head(heads.asked.end);
-        self.answer(env, status, reason);
+        self.answer(env, reason);
     }
 
     /// The answer to [`Step::Route`]: no, with a sentence in JSON, as whoever speaks to the admin API expects it. See
     /// [`crate::http1::reply::write_error`] for its pieces.
-    pub fn denied_error(&mut self, env: &Env, heads: &Heads, why: (u16, &'static str), error: [&[u8]; 2]) {
+    pub fn denied_error(&mut self, env: &Env, heads: &Heads, reason: Reason, error: [&[u8]; 2]) {
         self.request.skip_head(heads.asked.end);
-        self.answer_error(env, why, error);
+        self.answer_error(env, reason, error);
     }
 
     /// The answer to [`Step::Route`]: there.
@@ -258,7 +261,8 @@ impl Exchange {
     fn awaiting(&mut self, env: &Env, heads: &mut Heads) -> Step {
         if let Err(refusal) = self.request.judge() {
             self.drop = Some(Sign::Nothing);
-            return self.refuse(env, refusal);
+            self.refuse(env, refusal.reason());
+            return Step::Wait;
         }
         if self.switching && !self.request.is_through() {
             return self.hold(env);
@@ -268,18 +272,18 @@ impl Exchange {
         let unasked = self.response.begun && !self.request.begun;
         if unasked && self.reused {
             self.restart_response();
-            self.failed_attempt(env, Failure::Broken { invalid: false });
+            self.failed_attempt(env, Failure::Closed);
             return Step::Wait;
         }
         match self.response.find(heads, &mut self.scan, self.head_request) {
-            Err(_) => self.failed_attempt(env, Failure::Broken { invalid: true }),
-            Ok(_) if unasked => self.failed_attempt(env, Failure::Broken { invalid: true }),
+            Err(_) => self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse)),
+            Ok(_) if unasked => self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse)),
             Ok(true) => return self.responded(env, heads),
             Ok(false) if self.response.ended || self.server_failed => {
-                self.failed_attempt(env, Failure::Broken { invalid: false });
+                self.failed_attempt(env, Failure::Closed);
             }
             Ok(false) if self.request.ended && !self.request.done => {
-                self.because("request-cut");
+                self.set_reason(Reason::RequestCut);
                 return self.close(Sign::Nothing);
             }
             Ok(false) => {}
@@ -305,12 +309,12 @@ impl Exchange {
                     self.phase = Phase::Tunnel { told_server: false, told_client: false };
                     return self.tunnel();
                 }
-                self.failed_attempt(env, Failure::Broken { invalid: true });
+                self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse));
                 Step::Wait
             }
             status @ 100..200 => {
                 if self.response.has_said_enough(heads) {
-                    self.failed_attempt(env, Failure::Broken { invalid: true });
+                    self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse));
                     return Step::Wait;
                 }
                 // 100 answers an expectation, and ELB has answered it itself.
@@ -320,9 +324,7 @@ impl Exchange {
                 self.awaiting(env, heads)
             }
             status => {
-                if matches!(status, 500 | 504)
-                    && retry::decide(Failure::Status, self.attempt(env)) == Verdict::Next
-                {
+                if matches!(status, 500 | 504) && self.attempt(env).may_go_on() {
                     self.phase = Phase::Better;
                     return Step::Others;
                 }
@@ -336,9 +338,9 @@ impl Exchange {
     /// body until then, and the server is told so by what it gets. An end that comes meanwhile is nobody's fault.
     fn hold(&mut self, env: &Env) -> Step {
         if self.response.ended || self.server_failed {
-            self.failed_attempt(env, Failure::Broken { invalid: true });
+            self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse));
         } else if self.request.ended && !self.request.done {
-            self.because("request-cut");
+            self.set_reason(Reason::RequestCut);
             return self.close(Sign::Nothing);
         }
         Step::Wait
@@ -362,7 +364,7 @@ impl Exchange {
     }
 
     /// Keeps the first reason: what follows from it is none.
-    pub(super) fn because(&mut self, reason: &'static str) {
+    pub(super) fn set_reason(&mut self, reason: Reason) {
         self.reason.get_or_insert(reason);
     }
 

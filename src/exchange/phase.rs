@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::http1::reply::Date;
 use crate::http1::rewrite::ExtraFields;
+use crate::reason::Reason;
 
 /// Which peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,12 +121,10 @@ pub enum NoServer {
     /// This attempt was refused, reset, or timed out: another server may do.
     Failed,
     /// No server can be tried: the upstream is unknown, has no addresses, or all are set aside.
-    NoneLeft {
-        /// Status for the client when no attempt was made before.
-        status: u16,
-        /// Word for the client.
-        reason: &'static str,
-    },
+    NoneLeft(
+        /// What the client is told when no attempt was made before.
+        Reason,
+    ),
 }
 
 /// Where a request goes, as far as its bytes are concerned.

@@ -8,6 +8,7 @@ use super::machine::Exchange;
 use super::phase::{Env, Phase, Sign, Step};
 use super::response::Client;
 use crate::http1::error::Refusal;
+use crate::reason::Reason;
 
 impl Exchange {
     /// The response that was found is the client's.
@@ -35,7 +36,7 @@ impl Exchange {
         }
         let refused = self.request.judge().err();
         if !self.response.done && (refused.is_some() || (self.request.ended && !self.request.done)) {
-            return self.cut(Sign::Nothing, refused.map_or("request-cut", Refusal::reason));
+            return self.cut(Sign::Nothing, refused.map_or(Reason::RequestCut, Refusal::reason));
         }
         if refused.is_some() {
             self.request.discard(); // The response is whole all the same.
@@ -73,17 +74,17 @@ impl Exchange {
     /// server that begins an answer is there, whatever becomes of that answer; one that is gone refuses the next connection.
     fn broken(&mut self, env: &Env) -> Step {
         if self.response.head_left() {
-            return self.cut(Sign::Nothing, "response-cut");
+            return self.cut(Sign::Nothing, Reason::ResponseCut);
         }
         self.response.retract();
         self.drop = Some(Sign::Nothing);
-        self.answer(env, 502, "bad-response");
+        self.answer(env, Reason::BadResponse);
         Step::Wait
     }
 
     /// The response ends before its end, and the client must see that.
-    pub(super) fn cut(&mut self, sign: Sign, reason: &'static str) -> Step {
-        self.because(reason);
+    pub(super) fn cut(&mut self, sign: Sign, reason: Reason) -> Step {
+        self.set_reason(reason);
         self.phase = Phase::Over;
         Step::Close { reset: self.response.until_close, sign }
     }

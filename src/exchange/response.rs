@@ -15,6 +15,7 @@ use crate::http1::reply;
 use crate::http1::response_head::close_up;
 use crate::http1::rewrite::{self, Persistence};
 use crate::http1::scan::Scan;
+use crate::reason::Reason;
 
 /// How the body goes to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,28 +226,27 @@ impl ResponseHalf {
     /// An answer of ELB's own.
     pub(super) fn reply(
         &mut self,
-        status: u16,
-        reason: &str,
+        reason: Reason,
         date: &reply::Date,
         persistence: Persistence,
         bodiless: bool,
     ) {
         self.drop_sent_out();
-        reply::write(&mut self.out, status, reason, date, persistence, bodiless);
+        let status = reply::write(&mut self.out, reason, date, persistence, bodiless);
         self.replied(status);
     }
 
     /// The same with an error in JSON.
     pub(super) fn reply_error(
         &mut self,
-        (status, reason): (u16, &str),
+        reason: Reason,
         error: [&[u8]; 2],
         date: &reply::Date,
         persistence: Persistence,
         bodiless: bool,
     ) {
         self.drop_sent_out();
-        reply::write_error(&mut self.out, status, reason, error, date, persistence, bodiless);
+        let status = reply::write_error(&mut self.out, reason, error, date, persistence, bodiless);
         self.replied(status);
     }
 

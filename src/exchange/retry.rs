@@ -1,9 +1,11 @@
 //! May another server be tried? One truth table.
 //!
-//! It owns the decision, never its execution. The rules are nginx's (`proxy_next_upstream error timeout invalid_header
-//! http_500 http_504`) with the first ELB's three tries. Next: `machine` asks and acts.
+//! It owns the decision, never its execution, and what a failure says about its server. The rules are nginx's
+//! (`proxy_next_upstream error timeout invalid_header http_500 http_504`) with the first ELB's three tries. Next:
+//! `machine` asks and acts.
 
 use super::phase::Sign;
+use crate::reason::Reason;
 
 /// What happened to an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,15 +15,38 @@ pub(super) enum Failure {
         /// It was the clock.
         timeout: bool,
     },
-    /// The connection ended, or brought no readable head.
-    Broken {
-        /// The head was unreadable, or refused, or something came that was not asked for.
-        invalid: bool,
-    },
+    /// The connection ended before an answer was there.
+    Closed,
+    /// What came was unreadable, or refused, or not asked for: this is what was wrong with it.
+    Unacceptable(Reason),
     /// Nothing came in time.
     Silence,
-    /// The server itself answered 500 or 504.
-    Status,
+}
+
+impl Failure {
+    /// What the client is told when no other server is asked.
+    #[must_use]
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Self::Connect { timeout: true } => Reason::ConnectTimeout,
+            Self::Connect { timeout: false } => Reason::ConnectFailed,
+            Self::Closed => Reason::ServerClosed,
+            Self::Unacceptable(reason) => reason,
+            Self::Silence => Reason::ServerTimeout,
+        }
+    }
+
+    /// What it says about the health of the server. `reused` says that its connection came from the pool, where it may
+    /// have died while nobody looked.
+    #[must_use]
+    pub(super) fn sign(self, reused: bool) -> Sign {
+        match self {
+            Self::Connect { .. } => Sign::Fault,
+            Self::Closed if !reused => Sign::Fault,
+            Self::Closed | Self::Unacceptable(_) => Sign::Nothing,
+            Self::Silence => Sign::Doubt,
+        }
+    }
 }
 
 /// What is known when it happened.
@@ -42,6 +67,19 @@ pub(super) struct Attempt {
     pub last: bool,
 }
 
+impl Attempt {
+    /// The request can be sent once more, and nobody sees that it was sent twice.
+    fn is_safe(self) -> bool {
+        self.replayable && (!self.sent || self.idempotent)
+    }
+
+    /// Whether another server may be asked although this one has answered: with a 500 or a 504.
+    #[must_use]
+    pub(super) fn may_go_on(self) -> bool {
+        self.is_safe() && self.tries_left && !self.last
+    }
+}
+
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -49,48 +87,21 @@ pub(super) enum Verdict {
     Again,
     /// The next server.
     Next,
-    /// Answer the client with this status and word; for [`Failure::Status`], with the server's own response.
-    Give(u16, &'static str),
+    /// Answer the client.
+    Give(Reason),
 }
 
 /// The table of design: rows are what happened, columns what was sent and whether it may be repeated.
 #[must_use]
 pub(super) fn decide(failure: Failure, attempt: Attempt) -> Verdict {
-    let safe = attempt.replayable && (!attempt.sent || attempt.idempotent);
-    let asked = attempt.last && !matches!(failure, Failure::Connect { .. });
+    let safe = attempt.is_safe();
     match failure {
         // A pooled connection that the server closed as the request went out says nothing about the server.
-        Failure::Broken { invalid: false } if attempt.stale && safe => Verdict::Again,
-        _ if safe && attempt.tries_left && !asked => Verdict::Next,
-        _ => {
-            let (status, reason) = answer(failure);
-            Verdict::Give(status, reason)
-        }
-    }
-}
-
-/// The answer when no other server is asked: a status and a word.
-#[must_use]
-pub(super) fn answer(failure: Failure) -> (u16, &'static str) {
-    match failure {
-        Failure::Connect { timeout: true } => (504, "connect-timeout"),
-        Failure::Connect { timeout: false } => (502, "connect-failed"),
-        Failure::Broken { invalid: true } => (502, "bad-response"),
-        Failure::Broken { invalid: false } => (502, "server-closed"),
-        Failure::Silence => (504, "server-timeout"),
-        Failure::Status => (0, "server-status"),
-    }
-}
-
-/// What a failed attempt says about the health of its server. `reused` says that its connection came from the pool, where
-/// it may have died while nobody looked.
-#[must_use]
-pub(super) fn sign(failure: Failure, reused: bool) -> Sign {
-    match failure {
-        Failure::Connect { .. } => Sign::Fault,
-        Failure::Broken { invalid: false } if !reused => Sign::Fault,
-        Failure::Broken { .. } => Sign::Nothing,
-        Failure::Silence | Failure::Status => Sign::Doubt,
+        Failure::Closed if attempt.stale && safe => Verdict::Again,
+        // Nothing was asked of a server that there was no connection to.
+        Failure::Connect { .. } if safe && attempt.tries_left => Verdict::Next,
+        _ if attempt.may_go_on() => Verdict::Next,
+        _ => Verdict::Give(failure.reason()),
     }
 }
 
@@ -131,44 +142,48 @@ mod tests {
         let unsent_post = Attempt { idempotent: false, ..FRESH };
         let refused = Failure::Connect { timeout: false };
         let late = Failure::Connect { timeout: true };
-        let closed = Failure::Broken { invalid: false };
-        let invalid = Failure::Broken { invalid: true };
+        let (closed, invalid) = (Failure::Closed, Failure::Unacceptable(Reason::BadResponse));
         for (failure, attempt, verdict) in [
             (refused, FRESH, Verdict::Next),
             (late, FRESH, Verdict::Next),
             (refused, unsent_post, Verdict::Next),
+            (refused, Attempt { last: true, ..FRESH }, Verdict::Next),
+            (late, Attempt { tries_left: false, ..FRESH }, Verdict::Give(Reason::ConnectTimeout)),
             (closed, Attempt { stale: true, ..get }, Verdict::Again),
-            (closed, Attempt { stale: true, ..post }, Verdict::Give(502, "server-closed")),
+            (closed, Attempt { stale: true, ..post }, Verdict::Give(Reason::ServerClosed)),
             (closed, Attempt { stale: true, ..unsent_post }, Verdict::Again),
             (closed, get, Verdict::Next),
-            (closed, post, Verdict::Give(502, "server-closed")),
+            (closed, post, Verdict::Give(Reason::ServerClosed)),
             (invalid, get, Verdict::Next),
             (invalid, Attempt { stale: true, ..get }, Verdict::Next),
-            (invalid, post, Verdict::Give(502, "bad-response")),
+            (invalid, post, Verdict::Give(Reason::BadResponse)),
+            (invalid, Attempt { last: true, ..get }, Verdict::Give(Reason::BadResponse)),
             (Failure::Silence, get, Verdict::Next),
-            (Failure::Silence, post, Verdict::Give(504, "server-timeout")),
-            (Failure::Status, get, Verdict::Next),
-            (Failure::Status, post, Verdict::Give(0, "server-status")),
+            (Failure::Silence, post, Verdict::Give(Reason::ServerTimeout)),
         ] {
             assert_eq!(decide(failure, attempt), verdict, "{failure:?} {attempt:?}");
         }
     }
 
     #[test]
+    fn a_500_may_be_bettered_where_the_request_may_be_repeated() {
+        let get = Attempt { sent: true, ..FRESH };
+        assert!(get.may_go_on());
+        assert!(!Attempt { idempotent: false, ..get }.may_go_on());
+        assert!(!Attempt { last: true, ..get }.may_go_on());
+    }
+
+    #[test]
     fn nothing_is_tried_without_tries_or_without_the_request() {
-        for failure in [
-            Failure::Connect { timeout: false },
-            Failure::Broken { invalid: false },
-            Failure::Silence,
-            Failure::Status,
+        for attempt in [
+            Attempt { tries_left: false, ..FRESH },
+            Attempt { replayable: false, ..FRESH },
+            Attempt { replayable: false, stale: true, ..FRESH },
         ] {
-            for attempt in [
-                Attempt { tries_left: false, ..FRESH },
-                Attempt { replayable: false, ..FRESH },
-                Attempt { replayable: false, stale: true, ..FRESH },
-            ] {
-                assert!(matches!(decide(failure, attempt), Verdict::Give(..)), "{failure:?} {attempt:?}");
+            for failure in [Failure::Connect { timeout: false }, Failure::Closed, Failure::Silence] {
+                assert!(matches!(decide(failure, attempt), Verdict::Give(_)), "{failure:?} {attempt:?}");
             }
+            assert!(!attempt.may_go_on(), "{attempt:?}");
         }
     }
 

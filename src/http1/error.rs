@@ -1,11 +1,14 @@
-//! Why bytes were refused: one reason for each rule, each with one status and one word for people.
+//! Why bytes were refused: one refusal for each rule, and the reason that each is told and counted as.
 //!
-//! It owns the mapping from reason to status, never the decision to refuse. Next: `reply` turns a refusal into an
-//! answer.
+//! It owns the mapping from refusal to reason, never the decision to refuse. Next: [`crate::reason`] has the words and the
+//! statuses, `reply` turns a reason into an answer.
+
+use crate::reason::Reason;
 
 /// A message that is not passed on, and why.
 ///
-/// The same reasons serve requests (answered with [`Refusal::status`]) and responses (always a 502 toward the client).
+/// The same refusals serve requests, which are answered with the status of [`Refusal::reason`], and responses, which are a
+/// 502 toward the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.reason())]
 pub enum Refusal {
@@ -83,61 +86,45 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The status a client gets when its request is refused for this reason.
+    /// The reason that a request is refused for: its word and its status.
     #[must_use]
-    pub fn status(self) -> u16 {
+    pub fn reason(self) -> Reason {
         match self {
-            Self::Connect | Self::Trace => 405,
-            Self::TargetTooLong => 414,
-            Self::HeadTooLong | Self::TooManyHeaders | Self::ConnectionOptions => 431,
-            Self::BodyTooLong => 413,
-            Self::Expect => 417,
-            Self::UnknownCoding => 501,
-            Self::Version => 505,
-            Self::Loop => 508,
-            _ => 400,
-        }
-    }
-
-    /// One kebab-case word: the value of `X-ELB-Reason`, and of the label in metrics.
-    #[must_use]
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::LineEnd => "bad-line-end",
-            Self::RequestLine => "bad-request-line",
-            Self::Method => "bad-method",
-            Self::Version => "bad-version",
-            Self::Connect => "connect-refused",
-            Self::Trace => "trace-refused",
-            Self::Target => "bad-target",
-            Self::Path => "bad-path",
-            Self::AmbiguousPath => "ambiguous-path",
-            Self::TargetTooLong => "target-too-long",
-            Self::NoHost => "no-host",
-            Self::TwoHosts => "two-hosts",
-            Self::Repeated => "repeated-field",
-            Self::Host => "bad-host",
-            Self::HeaderLine => "bad-header-line",
-            Self::HeaderName => "bad-header-name",
-            Self::HeaderValue => "bad-header-value",
-            Self::HeadTooLong => "head-too-long",
-            Self::TooManyHeaders => "too-many-headers",
-            Self::ConnectionOptions => "too-many-connection-options",
-            Self::ContentLength => "bad-content-length",
-            Self::TwoFramings => "two-framings",
-            Self::ChunkedInOldVersion => "chunked-in-old-version",
-            Self::TransferEncoding => "bad-transfer-encoding",
-            Self::UnknownCoding => "unknown-coding",
-            Self::BodyTooLong => "body-too-long",
-            Self::ChunkLine => "bad-chunk-line",
-            Self::ChunkEnd => "bad-chunk-end",
-            Self::ChunkExtensions => "too-many-chunk-extensions",
-            Self::Trailer => "bad-trailer",
-            Self::TrailersTooLong => "trailers-too-long",
-            Self::Loop => "loop",
-            Self::Expect => "bad-expect",
-            Self::StatusLine => "bad-status-line",
-            Self::Status => "bad-status",
+            Self::LineEnd => Reason::BadLineEnd,
+            Self::RequestLine => Reason::BadRequestLine,
+            Self::Method => Reason::BadMethod,
+            Self::Version => Reason::BadVersion,
+            Self::Connect => Reason::ConnectRefused,
+            Self::Trace => Reason::TraceRefused,
+            Self::Target => Reason::BadTarget,
+            Self::Path => Reason::BadPath,
+            Self::AmbiguousPath => Reason::AmbiguousPath,
+            Self::TargetTooLong => Reason::TargetTooLong,
+            Self::NoHost => Reason::NoHost,
+            Self::TwoHosts => Reason::TwoHosts,
+            Self::Repeated => Reason::RepeatedField,
+            Self::Host => Reason::BadHost,
+            Self::HeaderLine => Reason::BadHeaderLine,
+            Self::HeaderName => Reason::BadHeaderName,
+            Self::HeaderValue => Reason::BadHeaderValue,
+            Self::HeadTooLong => Reason::HeadTooLong,
+            Self::TooManyHeaders => Reason::TooManyHeaders,
+            Self::ConnectionOptions => Reason::TooManyConnectionOptions,
+            Self::ContentLength => Reason::BadContentLength,
+            Self::TwoFramings => Reason::TwoFramings,
+            Self::ChunkedInOldVersion => Reason::ChunkedInOldVersion,
+            Self::TransferEncoding => Reason::BadTransferEncoding,
+            Self::UnknownCoding => Reason::UnknownCoding,
+            Self::BodyTooLong => Reason::BodyTooLong,
+            Self::ChunkLine => Reason::BadChunkLine,
+            Self::ChunkEnd => Reason::BadChunkEnd,
+            Self::ChunkExtensions => Reason::TooManyChunkExtensions,
+            Self::Trailer => Reason::BadTrailer,
+            Self::TrailersTooLong => Reason::TrailersTooLong,
+            Self::Loop => Reason::Loop,
+            Self::Expect => Reason::BadExpect,
+            Self::StatusLine => Reason::BadStatusLine,
+            Self::Status => Reason::BadStatus,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Next: `exchange` decides, and hands the date in.
 
 use super::rewrite::{Persistence, decimal};
+use crate::reason::Reason;
 
 /// `100 Continue`, sent when the body will be taken.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -12,34 +13,35 @@ const RETRY_AFTER: &[u8] = b"Retry-After: 1\r\n";
 /// The bytes of an HTTP date, as in `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub type Date = [u8; 29];
 
-/// Appends a whole response. `bodiless` leaves the text out, as the answer to HEAD must.
+/// Appends a whole response, and gives its status. `bodiless` leaves the text out, as the answer to HEAD must.
 pub fn write(
     out: &mut Vec<u8>,
-    status: u16,
-    reason: &str,
+    reason: Reason,
     date: &Date,
     persistence: Persistence,
     bodiless: bool,
-) {
+) -> u16 {
+    let (status, reason) = (reason.status().unwrap_or(500), reason.word());
     // "404 Not Found: no-domain" and a newline.
     let text = [&digits(status)[..], b" ", phrase(status).as_bytes(), b": ", reason.as_bytes(), b"\n"];
     head(out, status, reason, (b"text/plain", &text), date, persistence);
     if !bodiless {
         text.iter().for_each(|piece| out.extend_from_slice(piece));
     }
+    status
 }
 
 /// The same with a JSON object that holds an `error`, as the admin API words its refusals. The pieces of the sentence are
 /// ELB's own words and addresses: nothing in them needs an escape.
 pub fn write_error(
     out: &mut Vec<u8>,
-    status: u16,
-    reason: &str,
+    reason: Reason,
     error: [&[u8]; 2],
     date: &Date,
     persistence: Persistence,
     bodiless: bool,
-) {
+) -> u16 {
+    let (status, reason) = (reason.status().unwrap_or(500), reason.word());
     let plain =
         |piece: &[u8]| piece.iter().all(|byte| (b' '..=b'~').contains(byte) && !b"\"\\".contains(byte));
     debug_assert!(error.iter().all(|piece| plain(piece)), "{error:?} needs an escape");
@@ -48,6 +50,7 @@ pub fn write_error(
     if !bodiless {
         text.iter().for_each(|piece| out.extend_from_slice(piece));
     }
+    status
 }
 
 fn head(
@@ -113,41 +116,36 @@ fn phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn reply(status: u16, bodiless: bool) -> (String, String) {
+    fn reply(reason: Reason, bodiless: bool) -> (String, String) {
         let mut out = Vec::new();
-        write(
-            &mut out,
-            status,
-            "some-reason",
-            b"Sun, 06 Nov 1994 08:49:37 GMT",
-            Persistence::Close,
-            bodiless,
-        );
+        let status = write(&mut out, reason, b"Sun, 06 Nov 1994 08:49:37 GMT", Persistence::Close, bodiless);
         let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         (head.to_owned(), body.to_owned())
     }
 
     #[test]
     fn the_length_is_that_of_the_text() {
-        for status in [400, 404, 431, 502, 599] {
-            let (head, body) = reply(status, false);
+        for reason in Reason::ALL.into_iter().filter(|reason| reason.status().is_some()) {
+            let (head, body) = reply(reason, false);
             assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
-            assert!(head.ends_with("\r\nX-ELB-Reason: some-reason\r\nConnection: close"), "{head}");
-            assert!(body.starts_with(&status.to_string()) && body.ends_with(": some-reason\n"));
+            assert!(head.contains(&format!("\r\nX-ELB-Reason: {reason}\r\n")), "{head}");
+            assert!(head.ends_with("\r\nConnection: close"), "{head}");
+            assert!(body.ends_with(&format!(": {reason}\n")) && !body.contains("Refused"), "{body}");
         }
     }
 
     #[test]
     fn an_answer_to_head_has_the_length_but_not_the_text() {
-        let (head, body) = reply(404, true);
-        assert!(head.contains("Content-Length: 27\r\n") && body.is_empty(), "{head}");
+        let (head, body) = reply(Reason::NoDomain, true);
+        assert!(head.contains("Content-Length: 25\r\n") && body.is_empty(), "{head}");
     }
 
     #[test]
     fn whoever_finds_elb_short_of_something_is_told_when_to_come_again() {
-        assert!(reply(503, false).0.contains("\r\nRetry-After: 1\r\n"));
-        assert!(!reply(502, false).0.contains("Retry-After"));
+        assert!(reply(Reason::NoBuffers, false).0.contains("\r\nRetry-After: 1\r\n"));
+        assert!(!reply(Reason::NoServer, false).0.contains("Retry-After"));
     }
 
     #[test]
@@ -156,7 +154,7 @@ mod tests {
         for bodiless in [false, true] {
             let mut out = Vec::new();
             let error: [&[u8]; 2] = [b"192.0.2.1", b" may not"];
-            write_error(&mut out, 403, "some-reason", error, date, Persistence::Keep, bodiless);
+            write_error(&mut out, Reason::AdminRefused, error, date, Persistence::Keep, bodiless);
             let text = String::from_utf8(out).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             assert!(head.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{head}");
@@ -167,6 +165,6 @@ mod tests {
 
     #[test]
     fn a_refused_method_is_told_which_are_allowed() {
-        assert!(reply(405, false).0.contains("\r\nAllow: GET, "));
+        assert!(reply(Reason::TraceRefused, false).0.contains("\r\nAllow: GET, "));
     }
 }

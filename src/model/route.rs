@@ -8,6 +8,7 @@ use super::encode::encode;
 use super::rule::Backend;
 use super::scratch::Scratch;
 use super::snapshot::Snapshot;
+use crate::reason::Reason;
 use crate::semantics::RequestView;
 
 /// Watches one request on its way; what is not of interest is ignored and costs nothing.
@@ -35,10 +36,8 @@ pub enum Decision<'s> {
     Denied {
         /// The slot of its domain, if it has one.
         domain: Option<u32>,
-        /// The status of the answer: 404 without a domain, 403 where a rule says so, 400 for an impossible new path.
-        status: u16,
-        /// Why, in a word for `X-ELB-Reason`: `no-domain`, `rule-denied` or `bad-rewrite`.
-        reason: &'static str,
+        /// Why: no domain, a rule says so, or an impossible new path.
+        reason: Reason,
     },
     /// It goes to an upstream.
     Forward {
@@ -60,18 +59,18 @@ pub fn route<'s, R: Recorder>(
 ) -> Decision<'s> {
     scratch.begin();
     let Some((domain, rules)) = snapshot.domain(request, &mut scratch.host) else {
-        return Decision::Denied { domain: None, status: 404, reason: "no-domain" };
+        return Decision::Denied { domain: None, reason: Reason::NoDomain };
     };
     if R::WATCHES {
         recorder.domain(snapshot.domain_name(domain));
     }
     let Some(backend) = rules.walk(request, scratch, recorder) else {
-        return Decision::Denied { domain: Some(domain), status: 403, reason: "rule-denied" };
+        return Decision::Denied { domain: Some(domain), reason: Reason::RuleDenied };
     };
     match scratch.encode_path(encode) {
         None => Decision::Forward { domain, backend, path: None },
         Some(Some(path)) => Decision::Forward { domain, backend, path: Some(path) },
-        Some(None) => Decision::Denied { domain: Some(domain), status: 400, reason: "bad-rewrite" },
+        Some(None) => Decision::Denied { domain: Some(domain), reason: Reason::BadRewrite },
     }
 }
 
@@ -118,20 +117,20 @@ mod tests {
             &mut scratch,
             &mut Silent,
         ) {
-            Decision::Denied { domain, status, reason } => format!("{domain:?} {status} {reason}"),
+            Decision::Denied { domain, reason } => format!("{domain:?} {reason}"),
             Decision::Forward { domain, backend, path } => {
                 format!("{domain} {} {:?}", backend.servername(), path.map(String::from_utf8_lossy))
             }
         };
         assert_eq!(ask("h.test", "/blog/a b%"), r#"0 Up Some("/a%20b%25")"#);
         assert_eq!(ask("h.test", "/blog"), r#"0 Up Some("/")"#);
-        assert_eq!(ask("h.test", "/shop"), "Some(0) 403 rule-denied");
-        assert_eq!(ask("a.test", "/shop"), "Some(1) 403 rule-denied");
-        assert_eq!(ask("b.test", "/blog"), "None 404 no-domain");
-        assert_eq!(ask("h.test", "/blog/\n\n"), "Some(0) 403 rule-denied", "a dot takes no line end");
+        assert_eq!(ask("h.test", "/shop"), "Some(0) rule-denied");
+        assert_eq!(ask("a.test", "/shop"), "Some(1) rule-denied");
+        assert_eq!(ask("b.test", "/blog"), "None no-domain");
+        assert_eq!(ask("h.test", "/blog/\n\n"), "Some(0) rule-denied", "a dot takes no line end");
         assert_eq!(ask("h.test", "/blog/a\n"), r#"0 Up Some("/a")"#, "a $ stands before the last one");
-        assert_eq!(ask("h.test", "/blog/\u{1}"), "Some(0) 400 bad-rewrite");
-        assert_eq!(ask("h.test", "/blog../secret"), "Some(0) 400 bad-rewrite");
+        assert_eq!(ask("h.test", "/blog/\u{1}"), "Some(0) bad-rewrite");
+        assert_eq!(ask("h.test", "/blog../secret"), "Some(0) bad-rewrite");
         assert_eq!(ask("h.test", "/blog/a"), r#"0 Up Some("/a")"#, "nothing is left of the request before");
     }
 

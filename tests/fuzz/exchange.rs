@@ -10,6 +10,7 @@ use elb::exchange::{
     BULK_WINDOW, Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Need, NoServer, Phase, Policy, Side, Step,
 };
 use elb::http1::buf::Buf;
+use elb::reason::Reason;
 use elb::semantics::RequestView;
 
 use super::script::{Event, Servers, events};
@@ -274,7 +275,7 @@ impl Shell {
             *to_head = line.starts_with(b"HEAD ");
         }
         if self.deny {
-            return self.with_heads(|exchange, heads, env| exchange.denied(env, heads, 404, "no-domain"));
+            return self.with_heads(|exchange, heads, env| exchange.denied(env, heads, Reason::NoDomain));
         }
         let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
         let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &extra };
@@ -289,7 +290,7 @@ impl Shell {
             Servers::Later => self.link = Link::Coming,
             Servers::Refused => self.with(|exchange, env| exchange.refused(env, NoServer::Failed)),
             Servers::None => {
-                let none = NoServer::NoneLeft { status: 502, reason: "no-server" };
+                let none = NoServer::NoneLeft(Reason::NoServer);
                 self.with(|exchange, env| exchange.refused(env, none));
             }
         }

@@ -1,6 +1,7 @@
 //! The shell of the simulation: one turn of reading, stepping and writing, and the answers to steps.
 
 use elb::exchange::{Exchange, Fate, Forward, Heads, NoServer, Phase, Side, Sign, Step};
+use elb::reason::Reason;
 
 use crate::client::Closing;
 use crate::request::{Fault, PEER, RULED};
@@ -279,7 +280,7 @@ impl World {
         assert!(matches!(asked.canonical_host, b"sim.example" | b"abs.example"));
         self.routed = true;
         if request.denied {
-            return self.ask_with_heads(|exchange, heads, env| exchange.denied(env, heads, 404, "no-domain"));
+            return self.ask_with_heads(|exchange, heads, env| exchange.denied(env, heads, Reason::NoDomain));
         }
         let rule = [(RULED.0.to_owned(), vec![RULED.1.to_owned()])];
         let extra = if self.ruled { &rule[..] } else { &[] };
@@ -318,7 +319,7 @@ impl World {
         self.setbacks += u32::from(refused);
         self.unconnected = refused;
         if !self.fair && self.chance.one_in(16) {
-            let why = NoServer::NoneLeft { status: 503, reason: "no-ports" };
+            let why = NoServer::NoneLeft(Reason::NoPorts);
             return self.ask(|exchange, env| exchange.refused(env, why));
         }
         if refused && self.chance.one_in(2) {

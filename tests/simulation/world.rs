@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use elb::exchange::{Env, Exchange, Heads, Need, Phase, Policy, Side, Step};
 use elb::http1::buf::Buf;
+use elb::reason::Reason;
 
 use crate::chance::Chance;
 use crate::client::{Client, Closing};
@@ -302,7 +303,7 @@ impl World {
         self.note(|| format!("the deadline passes in {phase:?}"));
         let call = if self.starved { Exchange::starved } else { Exchange::expired };
         if let Step::Close { reset, .. } = self.ask(call) {
-            if self.exchange.take_reason() == Some("half-close-timeout") {
+            if self.exchange.take_reason() == Some(Reason::HalfCloseTimeout) {
                 assert!(self.client.ended, "let go, and the client had not said all");
                 self.let_go = true;
             }

@@ -26,7 +26,7 @@ pub(super) struct Play {
     pub(super) reused: bool,
     /// Connections that can still be had.
     pub(super) servers: usize,
-    pub(super) deny: Option<(u16, &'static str)>,
+    pub(super) deny: Option<Reason>,
     /// The size of the windows that are lent first.
     pub(super) window: usize,
     /// The client takes no bytes.
@@ -91,7 +91,7 @@ impl Play {
             match step {
                 Step::Route | Step::Others if self.silent => return self,
                 Step::Route => match self.deny {
-                    Some((status, reason)) => self.exchange.denied(&self.env, &self.heads, status, reason),
+                    Some(reason) => self.exchange.denied(&self.env, &self.heads, reason),
                     None => {
                         let forward = Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] };
                         self.exchange.forward(&self.env, &mut self.heads, &forward);
@@ -99,7 +99,7 @@ impl Play {
                 },
                 Step::Connect { .. } if self.hold => {}
                 Step::Connect { .. } if self.servers == 0 => {
-                    self.exchange.refused(&self.env, NoServer::NoneLeft { status: 502, reason: "no-server" });
+                    self.exchange.refused(&self.env, NoServer::NoneLeft(Reason::NoServer));
                 }
                 Step::Connect { same } => {
                     self.servers -= 1;
@@ -382,7 +382,7 @@ fn a_bad_first_line_is_the_reason_whatever_came_with_it() {
 #[test]
 fn a_denied_request_keeps_the_connection() {
     let mut play = Play::new();
-    play.deny = Some((404, "no-domain"));
+    play.deny = Some(Reason::NoDomain);
     assert!(play.client(GET).client_saw().starts_with("HTTP/1.1 404 Not Found\r\n"));
     assert_eq!(play.last(), KEEP_CLIENT);
 }

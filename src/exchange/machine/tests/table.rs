@@ -102,7 +102,7 @@ fn standing(row: &str) -> Play {
             .client("GET /p HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n")
             .server("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n"),
         "Reply" => {
-            (play.deny, play.deaf) = (Some((404, "no-domain")), true);
+            (play.deny, play.deaf) = (Some(Reason::NoDomain), true);
             play.client(HALF)
         }
         "Linger" => play.client("bad\r\n"),
