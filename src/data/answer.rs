@@ -11,6 +11,7 @@ use super::ctx::Ctx;
 use super::door;
 use super::view::Routed;
 use crate::exchange::{Fate, Forward, NoServer, Side, Sign, Step};
+use crate::http1::reply::Reply;
 use crate::reason::Reason;
 use crate::semantics::reserved::{self, Reserved};
 
@@ -105,10 +106,10 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
     let request = active.exchange.request_view(&ctx.heads, peer.as_bytes());
     ctx.requests += 1;
     match ctx.view.route(&request) {
-        Routed::Denied { reason } => active.exchange.denied(&ctx.env, &ctx.heads, reason),
+        Routed::Denied { reason } => active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(reason)),
         // A rewrite leads to what is ELB's own no more than a client's spelling does.
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
-            active.exchange.denied(&ctx.env, &ctx.heads, Reason::ReservedPath);
+            active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(Reason::ReservedPath));
         }
         Routed::Forward { domain, upstream, backend, path } => {
             active.domain = Some(domain);

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::conn::{Active, PeerText};
 use super::ctx::Ctx;
+use crate::http1::reply::Reply;
 use crate::link::ADOPTIONS;
 use crate::reason::Reason;
 use crate::semantics::reserved::Reserved;
@@ -43,7 +44,7 @@ pub(super) fn answer(active: &mut Active, peer: PeerText, reserved: Reserved, ct
             }
         },
     };
-    active.exchange.denied_error(env, heads, reason, error);
+    active.exchange.reply(env, heads, &Reply::error(reason, error));
     false
 }
 

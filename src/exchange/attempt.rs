@@ -5,6 +5,7 @@
 use super::machine::Exchange;
 use super::phase::{Env, NoServer, Phase, Sign, Step};
 use super::retry::{self, Attempt, Failure, Verdict};
+use crate::http1::reply::Reply;
 use crate::http1::rewrite::Persistence;
 use crate::reason::Reason;
 
@@ -59,7 +60,8 @@ impl Exchange {
             _ if !self.is_connecting() => {}
             NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),
             NoServer::NoneLeft(reason) => {
-                self.answer(env, self.last_failure.map_or(reason, Failure::reason));
+                let reason = self.last_failure.map_or(reason, Failure::reason);
+                self.answer(env, &Reply::refusal(reason));
             }
         }
     }
@@ -97,7 +99,7 @@ impl Exchange {
             }
             Verdict::Give(reason) => {
                 self.drop = Some(sign);
-                self.answer(env, reason);
+                self.answer(env, &Reply::refusal(reason));
             }
         }
     }
@@ -110,31 +112,23 @@ impl Exchange {
         self.keep = false;
         self.request.discard();
         self.request.done = false;
-        self.response.reply(reason, &env.date, Persistence::Close, self.head_request);
+        let reply = Reply::refusal(reason);
+        self.response.reply(&reply, &env.date, Persistence::Close, self.head_request);
         self.phase = Phase::Reply { linger: true };
         self.moved = true;
     }
 
-    /// Answers the client with an answer of ELB's own.
-    pub(super) fn answer(&mut self, env: &Env, reason: Reason) {
-        let persistence = self.begin_answer(env, reason);
-        self.response.reply(reason, &env.date, persistence, self.head_request);
-    }
-
-    /// The same with an error in JSON.
-    pub(super) fn answer_error(&mut self, env: &Env, reason: Reason, error: [&[u8]; 2]) {
-        let persistence = self.begin_answer(env, reason);
-        self.response.reply_error(reason, error, &env.date, persistence, self.head_request);
-    }
-
-    /// Whatever of the request was not read is thrown away behind the answer.
-    fn begin_answer(&mut self, env: &Env, reason: Reason) -> Persistence {
-        self.set_reason(reason);
+    /// Answers the client with an answer of ELB's own. Whatever of the request was not read is thrown away behind it.
+    pub(super) fn answer(&mut self, env: &Env, reply: &Reply<'_>) {
+        if let Some(reason) = reply.reason {
+            self.set_reason(reason);
+        }
         let whole = self.request.judge().is_ok() && self.request.done;
         self.request.discard();
         self.keep = whole && self.request.keep_alive && !env.draining;
         (self.phase, self.latest) = (Phase::Reply { linger: !whole }, None);
         self.moved = true;
-        Persistence::of(self.request.version, self.keep)
+        let persistence = Persistence::of(self.request.version, self.keep);
+        self.response.reply(reply, &env.date, persistence, self.head_request);
     }
 }

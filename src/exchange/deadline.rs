@@ -8,6 +8,7 @@ use super::machine::Exchange;
 use super::phase::{Env, Phase, Sign, Step};
 use super::retry::Failure;
 use super::waiting::WaitingFor;
+use crate::http1::reply::Reply;
 use crate::reason::Reason;
 
 impl Exchange {
@@ -103,7 +104,7 @@ impl Exchange {
             Phase::Head => self.refuse(env, Reason::NoBuffers),
             Phase::Await => {
                 self.drop = Some(Sign::Nothing);
-                self.answer(env, Reason::NoBuffers);
+                self.answer(env, &Reply::refusal(Reason::NoBuffers));
             }
             Phase::Relay if self.response.is_flushed() => return self.cut(Sign::Nothing, Reason::NoBuffers),
             _ => return self.expired(env),

@@ -13,6 +13,7 @@ use super::response::ResponseHalf;
 use super::retry::{self, Failure};
 use super::waiting::Waiting;
 use crate::http1::framing::Version;
+use crate::http1::reply::Reply;
 use crate::http1::scan::Scan;
 use crate::reason::Reason;
 use crate::semantics::RequestView;
@@ -239,17 +240,10 @@ impl Exchange {
         }
     }
 
-    /// The answer to [`Step::Route`]: no, for this reason.
-    pub fn denied(&mut self, env: &Env, heads: &Heads, reason: Reason) {
+    /// The answer to [`Step::Route`]: it goes nowhere, and this is the reply.
+    pub fn reply(&mut self, env: &Env, heads: &Heads, reply: &Reply<'_>) {
         self.request.skip_head(heads.asked.end);
-        self.answer(env, reason);
-    }
-
-    /// The answer to [`Step::Route`]: no, with a sentence in JSON, as whoever speaks to the admin API expects it. See
-    /// [`crate::http1::reply::write_error`] for its pieces.
-    pub fn denied_error(&mut self, env: &Env, heads: &Heads, reason: Reason, error: [&[u8]; 2]) {
-        self.request.skip_head(heads.asked.end);
-        self.answer_error(env, reason, error);
+        self.answer(env, reply);
     }
 
     /// The answer to [`Step::Route`]: there.

@@ -77,7 +77,7 @@ pub enum Sign {
 pub enum Step {
     /// Nothing until a peer or the deadline moves.
     Wait,
-    /// Say where [`super::Exchange::request_view`] goes: `denied`, `forward`, or take the connection over.
+    /// Say where [`super::Exchange::request_view`] goes: `reply`, `forward`, or take the connection over.
     Route,
     /// Close the server connection, if there is one, then lend or make one and say `connected` or `refused`.
     Connect {

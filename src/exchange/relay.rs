@@ -8,6 +8,7 @@ use super::machine::Exchange;
 use super::phase::{Env, Phase, Sign, Step};
 use super::response::Client;
 use crate::http1::error::Refusal;
+use crate::http1::reply::Reply;
 use crate::reason::Reason;
 
 impl Exchange {
@@ -78,7 +79,7 @@ impl Exchange {
         }
         self.response.retract();
         self.drop = Some(Sign::Nothing);
-        self.answer(env, Reason::BadResponse);
+        self.answer(env, &Reply::refusal(Reason::BadResponse));
         Step::Wait
     }
 

@@ -11,11 +11,10 @@ use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
 use crate::http1::framing::{Framing, Version};
-use crate::http1::reply;
+use crate::http1::reply::{self, Reply};
 use crate::http1::response_head::close_up;
 use crate::http1::rewrite::{self, Persistence};
 use crate::http1::scan::Scan;
-use crate::reason::Reason;
 
 /// How the body goes to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,35 +225,17 @@ impl ResponseHalf {
     /// An answer of ELB's own.
     pub(super) fn reply(
         &mut self,
-        reason: Reason,
+        reply: &Reply<'_>,
         date: &reply::Date,
         persistence: Persistence,
         bodiless: bool,
     ) {
         self.drop_sent_out();
-        let status = reply::write(&mut self.out, reason, date, persistence, bodiless);
-        self.replied(status);
-    }
-
-    /// The same with an error in JSON.
-    pub(super) fn reply_error(
-        &mut self,
-        reason: Reason,
-        error: [&[u8]; 2],
-        date: &reply::Date,
-        persistence: Persistence,
-        bodiless: bool,
-    ) {
-        self.drop_sent_out();
-        let status = reply::write_error(&mut self.out, reason, error, date, persistence, bodiless);
-        self.replied(status);
-    }
-
-    fn replied(&mut self, status: u16) {
+        reply.write(&mut self.out, date, persistence, bodiless);
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        self.status = status;
+        self.status = reply.status;
         (self.tail, self.done, self.until_close) = (Tail::new(End::Own), true, false);
     }
 

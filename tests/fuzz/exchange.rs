@@ -10,6 +10,7 @@ use elb::exchange::{
     BULK_WINDOW, Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Need, NoServer, Phase, Policy, Side, Step,
 };
 use elb::http1::buf::Buf;
+use elb::http1::reply::Reply;
 use elb::reason::Reason;
 use elb::semantics::RequestView;
 
@@ -275,7 +276,9 @@ impl Shell {
             *to_head = line.starts_with(b"HEAD ");
         }
         if self.deny {
-            return self.with_heads(|exchange, heads, env| exchange.denied(env, heads, Reason::NoDomain));
+            return self.with_heads(|exchange, heads, env| {
+                exchange.reply(env, heads, &Reply::refusal(Reason::NoDomain))
+            });
         }
         let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
         let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &extra };

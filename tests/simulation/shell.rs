@@ -1,6 +1,7 @@
 //! The shell of the simulation: one turn of reading, stepping and writing, and the answers to steps.
 
 use elb::exchange::{Exchange, Fate, Forward, Heads, NoServer, Phase, Side, Sign, Step};
+use elb::http1::reply::Reply;
 use elb::reason::Reason;
 
 use crate::client::Closing;
@@ -280,7 +281,9 @@ impl World {
         assert!(matches!(asked.canonical_host, b"sim.example" | b"abs.example"));
         self.routed = true;
         if request.denied {
-            return self.ask_with_heads(|exchange, heads, env| exchange.denied(env, heads, Reason::NoDomain));
+            return self.ask_with_heads(|exchange, heads, env| {
+                exchange.reply(env, heads, &Reply::refusal(Reason::NoDomain))
+            });
         }
         let rule = [(RULED.0.to_owned(), vec![RULED.1.to_owned()])];
         let extra = if self.ruled { &rule[..] } else { &[] };

@@ -91,7 +91,7 @@ impl Play {
             match step {
                 Step::Route | Step::Others if self.silent => return self,
                 Step::Route => match self.deny {
-                    Some(reason) => self.exchange.denied(&self.env, &self.heads, reason),
+                    Some(reason) => self.exchange.reply(&self.env, &self.heads, &Reply::refusal(reason)),
                     None => {
                         let forward = Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] };
                         self.exchange.forward(&self.env, &mut self.heads, &forward);
