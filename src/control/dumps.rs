@@ -138,7 +138,13 @@ impl Dumps {
     }
 
     /// The store has answered.
-    pub(super) fn ended(&mut self, state: &mut State, known: Known<'_>, outcome: Result<Dumped, String>) {
+    pub(super) fn ended(
+        &mut self,
+        state: &mut State,
+        known: Known<'_>,
+        outcome: Result<Dumped, String>,
+        now: Instant,
+    ) {
         let Some(round) = &mut self.running else { return };
         let checks = mem::take(&mut round.checks);
         match outcome {
@@ -153,7 +159,7 @@ impl Dumps {
                     let refused = round.unheard.iter().filter(|key| refused.contains(key.name().as_str()));
                     refused.for_each(|key| state.unsend(key));
                 }
-                round.ended = Some(Ended { dumped, loads: known.loads, since: Instant::now() });
+                round.ended = Some(Ended { dumped, loads: known.loads, since: now });
             }
             Err(reason) => {
                 checks.iter().for_each(|key| state.unsend(key));
@@ -167,9 +173,9 @@ impl Dumps {
     }
 
     /// Goes on as far as is possible now.
-    pub(super) fn settle(&mut self, state: &mut State, known: Known<'_>) -> Went {
+    pub(super) fn settle(&mut self, state: &mut State, known: Known<'_>, now: Instant) -> Went {
         let was_running = self.running.is_some();
-        let changed = self.finish(state, known);
+        let changed = self.finish(state, known, now);
         let ended = was_running && self.running.is_none();
         if self.running.is_none() && !self.waiting.is_empty() {
             let waiters = mem::take(&mut self.waiting);
@@ -210,14 +216,14 @@ impl Dumps {
 
     /// Ends the dump under way if everything was heard of it; or begins it anew for what is still to be written. Says
     /// whether what is served is different now.
-    fn finish(&mut self, state: &mut State, known: Known<'_>) -> bool {
+    fn finish(&mut self, state: &mut State, known: Known<'_>, now: Instant) -> bool {
         let Some(Round { unheard, ended: Some(ended), .. }) = &mut self.running else { return false };
         unheard.retain(|key| state.is_away(key));
         let is_listed = known.loaded_at >= ended.dumped.revision;
         let is_over = unheard.is_empty() || is_listed || known.loads > ended.loads || known.down.is_some();
         if !is_over {
-            if ended.since.elapsed() >= HEAR {
-                ended.since = Instant::now();
+            if now >= ended.since + HEAR {
+                ended.since = now;
                 // It is asked again after a while if it does not take the question.
                 let _ = self.store.try_send(StoreCommand::Resync);
             }

@@ -16,7 +16,7 @@ use crate::model::Snapshot;
 const ENDED: u64 = u64::MAX;
 
 /// All workers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Fleet {
     members: Vec<Member>,
 }
@@ -33,10 +33,9 @@ struct Member {
 
 impl Fleet {
     /// Workers that begin with `version`.
-    pub(super) fn new(handles: Vec<WorkerHandle>, version: u64) -> Self {
-        let told = Instant::now();
+    pub(super) fn new(handles: Vec<WorkerHandle>, version: u64, now: Instant) -> Self {
         let gauges = Gauges::default();
-        let member = |handle| Member { handle, applied: version, in_flight: false, gauges, told };
+        let member = |handle| Member { handle, applied: version, in_flight: false, gauges, told: now };
         Self { members: handles.into_iter().map(member).collect() }
     }
 
@@ -78,9 +77,9 @@ impl Fleet {
     }
 
     /// A worker has ended, and holds nothing any more.
-    pub(super) fn ended(&mut self, worker: usize) {
+    pub(super) fn ended(&mut self, worker: usize, now: Instant) {
         self.applied(worker, ENDED);
-        self.measured(worker, Gauges::default(), Instant::now());
+        self.measured(worker, Gauges::default(), now);
     }
 
     /// What each worker serves and holds, in order.

@@ -3,7 +3,7 @@
 //! It owns the waiting (for workers, for the store), never a decision; the hub itself waits for nothing. Next: the
 //! endpoints in `admin` hold one each.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,9 +22,9 @@ pub(super) const BYTES_AT_ONCE: usize = 64 << 10;
 /// Questions that may wait for the hub.
 const QUESTIONS: usize = 64;
 
-/// Something to be done with the hub, between two turns of the control loop. An endpoint brings its own question, so a
-/// new endpoint needs no new message.
-pub(super) type Question = Box<dyn FnOnce(&mut Hub) + Send>;
+/// Something to be done with the hub, between two turns of the control loop, which says what time it is. An endpoint
+/// brings its own question, so a new endpoint needs no new message.
+pub(super) type Question = Box<dyn FnOnce(&mut Hub, Instant) + Send>;
 
 /// Everybody else's end of the hub.
 #[derive(Debug, Clone)]
@@ -54,9 +54,17 @@ impl HubHandle {
         &self,
         question: impl FnOnce(&mut Hub) -> T + Send + 'static,
     ) -> Result<T, Gone> {
+        self.ask_now(|hub, _| question(hub)).await
+    }
+
+    /// The same with the time at which the hub comes to it.
+    pub(super) async fn ask_now<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Hub, Instant) -> T + Send + 'static,
+    ) -> Result<T, Gone> {
         let (reply, answer) = oneshot::channel();
         // A reply that nobody waits for any more is no fault: its client hung up.
-        let question: Question = Box::new(move |hub| drop(reply.send(question(hub))));
+        let question: Question = Box::new(move |hub, now| drop(reply.send(question(hub, now))));
         self.questions.send(question).await.map_err(|_| Gone)?;
         answer.await.map_err(|_| Gone)
     }

@@ -1,7 +1,8 @@
 //! The only writer of the configuration: edits and store events go in, snapshots for the workers come out.
 //!
 //! It owns when a snapshot is due and which version a change will be served in; never what a rule means (`model`), who
-//! has which version (`fleet`) or a socket. It waits for nothing: `run` calls it, and `handle` is how others ask it.
+//! has which version (`fleet`) or a socket. It waits for nothing and reads no clock: `run` calls it and says what time it
+//! is, and `handle` is how others ask it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ impl Hub {
             behind: None,
             urgent: false,
             resolver,
-            fleet: Fleet::new(Vec::new(), 0),
+            fleet: Fleet::default(),
             intake: Intake::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -72,25 +73,25 @@ impl Hub {
     }
 
     /// Builds the snapshot that `workers` are born with, and serves them from now on.
-    pub(super) fn first(&mut self, workers: Vec<WorkerHandle>) -> Arc<Snapshot> {
+    pub(super) fn first(&mut self, workers: Vec<WorkerHandle>, now: Instant) -> Arc<Snapshot> {
         self.build();
-        self.fleet = Fleet::new(workers, self.current.version);
+        self.fleet = Fleet::new(workers, self.current.version, now);
         self.tell();
         Arc::clone(&self.current)
     }
 
     /// Does what has become possible: builds a snapshot if one is due, sends it to whoever may take it, tells those who
     /// wait. To be called after everything that happens to the hub.
-    pub(super) fn settle(&mut self) {
-        let went = self.dumps.settle(&mut self.state, self.intake.known());
+    pub(super) fn settle(&mut self, now: Instant) {
+        let went = self.dumps.settle(&mut self.state, self.intake.known(), now);
         if went.changed {
-            self.stored(true);
+            self.stored(true, now);
         }
         if went.ended {
             // What was lacking may be back.
-            self.tick();
+            self.tick(now);
         }
-        if self.behind.is_some() && self.due().is_none() && self.fleet.has_room() {
+        if self.behind.is_some() && self.due(now).is_none() && self.fleet.has_room() {
             self.build();
         }
         self.fleet.send(&self.current);
@@ -98,9 +99,9 @@ impl Hub {
     }
 
     /// When a snapshot is due that waits for nothing but the addresses of new names.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         let due = self.behind? + NAMES;
-        (!self.urgent && !self.resolver.is_settled() && due > Instant::now()).then_some(due)
+        (!self.urgent && !self.resolver.is_settled() && due > now).then_some(due)
     }
 
     fn build(&mut self) {
@@ -111,7 +112,7 @@ impl Hub {
     }
 
     /// Something that a snapshot shows is different. The version it will be served in is `self.next()`.
-    fn changed(&mut self) {
+    fn changed(&mut self, now: Instant) {
         for (name, wanted) in self.state.take_host_news() {
             if !wanted {
                 self.resolver.forget(&name);
@@ -119,7 +120,7 @@ impl Hub {
                 self.state.learn(&name, known.to_vec());
             }
         }
-        self.behind.get_or_insert_with(Instant::now);
+        self.behind.get_or_insert(now);
     }
 
     /// The version in which everything that was accepted so far is served.
@@ -164,30 +165,31 @@ impl Hub {
     }
 
     /// Makes a change that was prepared, with what was found for its names.
-    pub(super) fn apply(&mut self, prepared: Prepared, found: Addresses) -> Accepted {
+    pub(super) fn apply(&mut self, prepared: Prepared, found: Addresses, now: Instant) -> Accepted {
         for (name, addresses) in self.resolver.take_found(found) {
-            self.learnt(&name, addresses);
+            self.learnt(&name, addresses, now);
         }
         let outcome = self.state.apply(prepared);
         if outcome.changed {
-            self.changed();
+            self.changed(now);
             self.urgent = true;
         }
         self.resolver.forget_found();
-        Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted() }
+        Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted(now) }
     }
 
-    fn learnt(&mut self, name: &str, addresses: Vec<SocketAddr>) {
+    /// A lookup has ended, and the name has other addresses now.
+    pub(super) fn learnt(&mut self, name: &str, addresses: Vec<SocketAddr>, now: Instant) {
         self.unsaved = true;
         if self.state.learn(name, addresses) {
-            self.behind.get_or_insert_with(Instant::now);
+            self.behind.get_or_insert(now);
         }
     }
 
     /// Makes a change, or none of it.
     #[cfg(test)]
-    pub(super) fn edit(&mut self, edit: Edit) -> Result<Accepted, Fault> {
-        Ok(self.apply(self.library().prepare(edit)?, Addresses::new()))
+    pub(super) fn edit(&mut self, edit: Edit, now: Instant) -> Result<Accepted, Fault> {
+        Ok(self.apply(self.library().prepare(edit)?, Addresses::new(), now))
     }
 
     /// The keys that a change is about.
@@ -196,8 +198,8 @@ impl Hub {
     }
 
     /// Everything that was accepted so far, as something to wait for.
-    pub(super) fn accepted(&self) -> Accepted {
-        let names = self.due().map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+    pub(super) fn accepted(&self, now: Instant) -> Accepted {
+        let names = self.due(now).map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
         Accepted { version: self.next(), within: names + ACKS, warnings: Vec::new(), found: Vec::new() }
     }
 
@@ -222,8 +224,8 @@ impl Hub {
     }
 
     /// What each worker serves and holds.
-    pub(super) fn workers(&self) -> Vec<Working> {
-        self.fleet.working(Instant::now())
+    pub(super) fn workers(&self, now: Instant) -> Vec<Working> {
+        self.fleet.working(now)
     }
 
     /// The store's revision that was heard of last.
@@ -249,10 +251,10 @@ impl Hub {
     }
 
     /// Reads the store again; with `confirm`, applies what is held back instead.
-    pub(super) fn resync(&mut self, confirm: bool) -> Resync {
-        if confirm && let Some(changed) = self.intake.confirm(&mut self.state, &mut self.alarms) {
-            self.stored(changed);
-            return Resync::Confirmed(self.accepted());
+    pub(super) fn resync(&mut self, confirm: bool, now: Instant) -> Resync {
+        if confirm && let Some(changed) = self.intake.confirm(&mut self.state, &mut self.alarms, now) {
+            self.stored(changed, now);
+            return Resync::Confirmed(self.accepted(now));
         }
         match self.store.try_send(StoreCommand::Resync) {
             Ok(()) => Resync::Asked(self.intake.heard()),
@@ -280,34 +282,34 @@ impl Hub {
 /// What the control loop reports.
 impl Hub {
     /// The store has something to say.
-    pub(super) fn store_event(&mut self, event: StoreEvent) {
+    pub(super) fn store_event(&mut self, event: StoreEvent, now: Instant) {
         let event = match event {
             StoreEvent::Dumped(outcome) => {
-                return self.dumps.ended(&mut self.state, self.intake.known(), outcome);
+                return self.dumps.ended(&mut self.state, self.intake.known(), outcome, now);
             }
             other => other,
         };
         let is_news = !matches!(event, StoreEvent::Down { .. });
         self.state.heed(self.dumps.is_awaited());
-        let changed = self.intake.event(&mut self.state, &mut self.alarms, event);
+        let changed = self.intake.event(&mut self.state, &mut self.alarms, event, now);
         let (edits, others) = self.intake.take_overridden();
         self.dumps.gave_way(&edits, &others);
         if is_news {
-            self.stored(changed);
+            self.stored(changed, now);
         }
     }
 
-    fn stored(&mut self, changed: bool) {
+    fn stored(&mut self, changed: bool, now: Instant) {
         self.unsaved = true;
         if changed {
-            self.changed();
+            self.changed(now);
         }
     }
 
     /// A second has passed.
-    pub(super) fn tick(&mut self) {
-        if self.intake.tick(&mut self.state, &mut self.alarms) {
-            self.stored(true);
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.intake.tick(&mut self.state, &mut self.alarms, now) {
+            self.stored(true, now);
         }
     }
 
@@ -320,10 +322,11 @@ impl Hub {
     }
 
     /// What a state file kept: it serves until the store is there, and what the store says then is judged against it.
-    pub(super) fn remember(&mut self, saved: Saved) {
+    /// It was written `age` ago.
+    pub(super) fn remember(&mut self, saved: Saved, age: Duration, now: Instant) {
         self.resolver.remember(saved.names.clone());
-        self.intake.remember(&mut self.state, &mut self.alarms, saved);
-        self.changed();
+        self.intake.remember(&mut self.state, &mut self.alarms, saved.contents, age, now);
+        self.changed(now);
     }
 
     /// The store did not answer in time.
@@ -340,11 +343,10 @@ impl Hub {
         })
     }
 
-    /// Waits for the next lookup and takes its answer in. May be dropped at any await.
-    pub(super) async fn resolved(&mut self) {
-        if let Some((name, addresses)) = self.resolver.next().await {
-            self.learnt(&name, addresses);
-        }
+    /// Waits for the next lookup. Gives the name and its addresses when those changed: they are for [`Hub::learnt`]. May
+    /// be dropped at any await.
+    pub(super) async fn looked_up(&mut self) -> Option<(String, Vec<SocketAddr>)> {
+        self.resolver.next().await
     }
 
     /// Is there no name left that has no address because it was never looked up?
@@ -368,14 +370,14 @@ impl Hub {
     }
 
     /// A worker reports what it holds.
-    pub(super) fn measured(&mut self, worker: usize, gauges: Gauges) {
-        self.fleet.measured(worker, gauges, Instant::now());
+    pub(super) fn measured(&mut self, worker: usize, gauges: Gauges, now: Instant) {
+        self.fleet.measured(worker, gauges, now);
         shortages::judge(&mut self.alarms, &self.fleet.all());
     }
 
     /// A worker has ended.
-    pub(super) fn ended(&mut self, worker: usize) {
-        self.fleet.ended(worker);
+    pub(super) fn ended(&mut self, worker: usize, now: Instant) {
+        self.fleet.ended(worker, now);
     }
 
     /// Workers that have not ended.

@@ -5,7 +5,7 @@
 //! carries on with what changed.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
@@ -15,7 +15,6 @@ use super::dumps::Known;
 use super::held::Held;
 use super::rejections::Rejections;
 use super::removals::Removals;
-use super::state_file::Saved;
 use super::store::StoreEvent;
 use crate::model::{Contents, Dropped, State, StoreOutcome};
 
@@ -50,10 +49,15 @@ enum Source {
 
 impl Intake {
     /// Takes an event. True when what is served has changed.
-    pub(super) fn event(&mut self, state: &mut State, alarms: &mut Alarms, event: StoreEvent) -> bool {
-        let now = Instant::now();
+    pub(super) fn event(
+        &mut self,
+        state: &mut State,
+        alarms: &mut Alarms,
+        event: StoreEvent,
+        now: Instant,
+    ) -> bool {
         match event {
-            StoreEvent::Loaded { contents, revision } => self.loaded(state, alarms, contents, revision),
+            StoreEvent::Loaded { contents, revision } => self.loaded(state, alarms, contents, revision, now),
             StoreEvent::Changed { changes, revision } => {
                 self.up(alarms, revision);
                 if let Some(held) = &mut self.held {
@@ -74,12 +78,19 @@ impl Intake {
         }
     }
 
-    fn loaded(&mut self, state: &mut State, alarms: &mut Alarms, contents: Contents, revision: i64) -> bool {
+    fn loaded(
+        &mut self,
+        state: &mut State,
+        alarms: &mut Alarms,
+        contents: Contents,
+        revision: i64,
+        now: Instant,
+    ) -> bool {
         self.heard.loads += 1;
         self.loaded_at = revision;
         let first = self.source != Source::Store;
         self.up(alarms, revision);
-        match Held::judge(contents, state, Instant::now()) {
+        match Held::judge(contents, state, now) {
             Ok(held) => {
                 alarms.raise(Subject::Held, held.to_string());
                 self.held = Some(held);
@@ -91,7 +102,7 @@ impl Intake {
                     let (domains, upstreams) = (contents.rules.len(), contents.upstreams.len());
                     info!("loaded {domains} domains and {upstreams} upstreams at revision {revision}");
                 }
-                self.accept(state, alarms, contents)
+                self.accept(state, alarms, contents, now)
             }
         }
     }
@@ -104,21 +115,28 @@ impl Intake {
         );
     }
 
-    fn accept(&mut self, state: &mut State, alarms: &mut Alarms, contents: Contents) -> bool {
+    fn accept(&mut self, state: &mut State, alarms: &mut Alarms, contents: Contents, now: Instant) -> bool {
         self.source = Source::Store;
         let outcome = state.load(contents);
-        self.tell(state, alarms, outcome, Instant::now())
+        self.tell(state, alarms, outcome, now)
     }
 
-    /// Takes what a state file kept from an earlier life: it serves until the store is there, and what the store says
-    /// then is judged against it.
-    pub(super) fn remember(&mut self, state: &mut State, alarms: &mut Alarms, saved: Saved) {
-        let (domains, upstreams) = (saved.contents.rules.len(), saved.contents.upstreams.len());
-        let age = saved.at.elapsed().unwrap_or_default().as_secs();
+    /// Takes what a state file kept from an earlier life, `age` ago: it serves until the store is there, and what the
+    /// store says then is judged against it.
+    pub(super) fn remember(
+        &mut self,
+        state: &mut State,
+        alarms: &mut Alarms,
+        contents: Contents,
+        age: Duration,
+        now: Instant,
+    ) {
+        let (domains, upstreams) = (contents.rules.len(), contents.upstreams.len());
+        let age = age.as_secs();
         let told = format!("{domains} domains and {upstreams} upstreams of the state file, {age} s old");
         self.source = Source::StateFile(told);
-        let outcome = state.load(saved.contents);
-        self.tell(state, alarms, outcome, Instant::now());
+        let outcome = state.load(contents);
+        self.tell(state, alarms, outcome, now);
     }
 
     /// The store is not there. One line, however often it is said.
@@ -159,7 +177,7 @@ impl Intake {
 
     /// Time has passed: a hold may be over, and what was removed one by one may have become too much. True when what is
     /// served has changed.
-    pub(super) fn tick(&mut self, state: &mut State, alarms: &mut Alarms) -> bool {
+    pub(super) fn tick(&mut self, state: &mut State, alarms: &mut Alarms, now: Instant) -> bool {
         let removed = self.removals.alarming(state);
         match removed {
             Some(Dropped { domains, of_domains, upstreams, of_upstreams }) => alarms.raise(
@@ -172,9 +190,9 @@ impl Intake {
             None => alarms.clear(Subject::Removed, "most of what was removed from the store is back"),
         }
         let Some(mut held) = self.held.take() else { return false };
-        if held.is_over(state, Instant::now()) {
+        if held.is_over(state, now) {
             self.released(alarms);
-            return self.accept(state, alarms, held.contents());
+            return self.accept(state, alarms, held.contents(), now);
         }
         alarms.raise(Subject::Held, held.to_string());
         self.held = Some(held);
@@ -183,13 +201,13 @@ impl Intake {
 
     /// Applies what is held back, and takes what was removed for meant. `None` when nothing is held, else whether what is
     /// served has changed.
-    pub(super) fn confirm(&mut self, state: &mut State, alarms: &mut Alarms) -> Option<bool> {
+    pub(super) fn confirm(&mut self, state: &mut State, alarms: &mut Alarms, now: Instant) -> Option<bool> {
         self.removals.forget();
         alarms.clear(Subject::Removed, "confirmed: what was removed from the store is gone");
         let held = self.held.take()?;
         let Dropped { domains, upstreams, .. } = state.would_drop(held.peek());
         alarms.clear(Subject::Held, &format!("confirmed: {domains} domains and {upstreams} upstreams go"));
-        Some(self.accept(state, alarms, held.contents()))
+        Some(self.accept(state, alarms, held.contents(), now))
     }
 
     /// Edits that gave way to changes of the store, and keys that others changed, since this was asked.

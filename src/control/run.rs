@@ -1,8 +1,10 @@
 //! The control thread: one loop over everything that can happen, and the phases of the process.
 //!
 //! It owns who is asked to do what, and when the process may end; never the doing. Each kind of event is one line of
-//! `run`. Next: `hub` for the configuration, `start` for what comes before.
+//! `run` and one of `take`. It alone reads the clock, once a turn, and tells the time to all that it calls. Next: `hub` for
+//! the configuration, `start` for what comes before.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -67,6 +69,24 @@ pub(super) enum Phase {
     },
 }
 
+/// What the loop waits for.
+enum Event {
+    Report(Report),
+    Question(Question),
+    Adopted(Adopted),
+    Store(Ahead),
+    /// A lookup has ended; a name with other addresses than before.
+    LookedUp(Option<(String, Vec<SocketAddr>)>),
+    Order(Order),
+    /// It is time to look names up again: all, or those whose last lookup failed.
+    Names {
+        all: bool,
+    },
+    Tick,
+    /// Something is due that no event tells.
+    Due,
+}
+
 /// Ticks from one period from now on; a late tick delays the next ones instead of hurrying them.
 fn pulse(period: Duration) -> Interval {
     let mut pulse = interval_at(tokio::time::Instant::now() + period, period);
@@ -78,40 +98,58 @@ impl Control {
     /// Lives until the process is told to end; gives what had to be cut off for it.
     pub(super) async fn run(mut self) -> Cut {
         let (mut tick, mut names, mut failed_names) = (pulse(TICK), pulse(NAMES), pulse(FAILED_NAMES));
+        let mut now = Instant::now();
         loop {
-            self.hub.settle();
-            if self.is_over() {
+            self.hub.settle(now);
+            if self.is_over(now) {
                 return self.end().await;
             }
-            let due = self.due();
-            tokio::select! {
-                Some(report) = self.reports.recv() => self.report(report),
-                Some(question) = self.questions.recv() => self.answer(question),
-                Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => {
-                    self.desk.adopt(adopted);
-                    // It is looked at before the next one comes: only then is a whole request known for one.
-                    yield_now().await;
-                }
-                Some((event, _foreseen)) = self.events.recv() => self.hub.store_event(event),
-                () = self.hub.resolved() => {}
-                Some(order) = self.orders.recv() => self.order(order),
-                _ = names.tick() => self.hub.refresh_names(true),
-                _ = failed_names.tick() => self.hub.refresh_names(false),
-                _ = tick.tick() => self.tick(),
-                () = sleep_until(due.into()) => {}
+            let due = self.due(now);
+            let event = tokio::select! {
+                Some(report) = self.reports.recv() => Event::Report(report),
+                Some(question) = self.questions.recv() => Event::Question(question),
+                Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => Event::Adopted(adopted),
+                Some(ahead) = self.events.recv() => Event::Store(ahead),
+                found = self.hub.looked_up() => Event::LookedUp(found),
+                Some(order) = self.orders.recv() => Event::Order(order),
+                _ = names.tick() => Event::Names { all: true },
+                _ = failed_names.tick() => Event::Names { all: false },
+                _ = tick.tick() => Event::Tick,
+                () = sleep_until(due.into()) => Event::Due,
+            };
+            now = Instant::now();
+            let is_adopted = matches!(event, Event::Adopted(_));
+            self.take(event, now);
+            if is_adopted {
+                // It is looked at before the next one comes: only then is a whole request known for one.
+                yield_now().await;
             }
+        }
+    }
+
+    fn take(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Report(report) => self.report(report, now),
+            Event::Question(question) => self.answer(question, now),
+            Event::Adopted(adopted) => self.desk.adopt(adopted),
+            Event::Store((event, _foreseen)) => self.hub.store_event(event, now),
+            Event::LookedUp(Some((name, addresses))) => self.hub.learnt(&name, addresses, now),
+            Event::LookedUp(None) | Event::Due => {}
+            Event::Order(order) => self.order(order, now),
+            Event::Names { all } => self.hub.refresh_names(all),
+            Event::Tick => self.tick(now),
         }
     }
 
     /// Answers what was asked, and all that was asked meanwhile: changes that come together share one snapshot.
-    fn answer(&mut self, first: Question) {
-        first(&mut self.hub);
+    fn answer(&mut self, first: Question, now: Instant) {
+        first(&mut self.hub, now);
         while let Ok(next) = self.questions.try_recv() {
-            next(&mut self.hub);
+            next(&mut self.hub, now);
         }
     }
 
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, report: Report, now: Instant) {
         match report {
             // The old snapshot ends here: what only it held is freed on this thread, where nobody waits.
             Report::Applied { worker, version, old } => {
@@ -123,65 +161,65 @@ impl Control {
                     statsd.counted(&stats, |slot| snapshot.domain_name(slot));
                 }
             }
-            Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges),
+            Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges, now),
             Report::Drained { worker, cut } => {
-                self.hub.ended(worker);
+                self.hub.ended(worker, now);
                 self.cut += cut;
             }
             Report::Outages { worker, upstreams } => self.outages.told(worker, &upstreams),
         }
     }
 
-    fn order(&mut self, order: Order) {
+    fn order(&mut self, order: Order, now: Instant) {
         match (order, self.phase) {
-            (Order::Resync, _) => drop(self.hub.resync(false)),
+            (Order::Resync, _) => drop(self.hub.resync(false, now)),
             (Order::Drain, Phase::Serving) => {
-                let deadline = Instant::now() + self.drain_timeout;
+                let deadline = now + self.drain_timeout;
                 self.desk.close();
                 self.hub.order(|| ToWorker::Drain(deadline));
                 self.phase = Phase::Draining(deadline);
             }
             (Order::Drain, _) => {}
-            (Order::Stop, _) => self.stop(true),
+            (Order::Stop, _) => self.stop(true, now),
         }
     }
 
-    fn stop(&mut self, asked: bool) {
+    fn stop(&mut self, asked: bool, now: Instant) {
         self.desk.close();
         self.hub.order(|| ToWorker::Stop);
-        self.phase = Phase::Stopping { until: Instant::now() + STOP, asked };
+        self.phase = Phase::Stopping { until: now + STOP, asked };
     }
 
     /// Moves from phase to phase as time and workers allow. True at the end of the last.
-    fn is_over(&mut self) -> bool {
+    fn is_over(&mut self, now: Instant) -> bool {
         let idle = self.hub.running() == 0 && self.desk.is_idle();
         match self.phase {
             Phase::Serving => false,
             Phase::Draining(_) if idle => true,
             Phase::Draining(deadline) => {
-                if Instant::now() >= deadline {
-                    self.stop(false);
+                if now >= deadline {
+                    self.stop(false, now);
                 }
                 false
             }
-            Phase::Stopping { until, .. } => idle || Instant::now() >= until,
+            Phase::Stopping { until, .. } => idle || now >= until,
         }
     }
 
     /// When the loop has to turn even if nothing happens; the tick bounds it anyway.
-    fn due(&self) -> Instant {
+    fn due(&self, now: Instant) -> Instant {
         let phase = match self.phase {
             Phase::Serving => None,
             // Nothing tells when the last admin connection has ended, and it is the last thing to wait for.
-            _ if self.hub.running() == 0 => Some(Instant::now() + LOOK),
+            _ if self.hub.running() == 0 => Some(now + LOOK),
             Phase::Draining(until) | Phase::Stopping { until, .. } => Some(until),
         };
-        let latest = Instant::now() + TICK;
-        [self.hub.due(), phase].into_iter().flatten().fold(latest, Instant::min)
+        let latest = now + TICK;
+        [self.hub.due(now), phase].into_iter().flatten().fold(latest, Instant::min)
     }
 
-    fn tick(&mut self) {
-        self.hub.tick();
+    fn tick(&mut self, now: Instant) {
+        self.hub.tick(now);
         self.hub.library().tidy();
         if let Some(saver) = &self.saver {
             self.hub.state_file(saver.fault());

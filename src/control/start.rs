@@ -127,7 +127,7 @@ async fn begin(
     }
     let ControlEnd { workers, reports, adoptions } = end;
     // Nobody receives when main has given up, and main says why.
-    ready.send(hub.first(workers)).map_err(|_| FAILURE)?;
+    ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
     Ok(Control {
         hub,
         desk,
@@ -157,7 +157,8 @@ async fn load(
     if let Some(file) = state_file
         && let Some(saved) = file.read().await
     {
-        hub.remember(saved);
+        let age = saved.at.elapsed().unwrap_or_default();
+        hub.remember(saved, age, Instant::now().into_std());
     }
     let heard = if is_file { Ok(events.recv().await) } else { timeout(LOAD, events.recv()).await };
     let missing = match heard {
@@ -167,7 +168,7 @@ async fn load(
         }
         Ok(Some(StoreEvent::Down { reason })) => Some(reason),
         Ok(Some(event)) => {
-            hub.store_event(event);
+            hub.store_event(event, Instant::now().into_std());
             None
         }
         Ok(None) => Some("it has ended".to_owned()),
@@ -185,11 +186,14 @@ async fn names(hub: &mut Hub) {
     let begun = Instant::now();
     while !hub.is_resolved() {
         let within = if hub.is_usable() { REMEMBERED } else { NAMES };
-        if timeout_at(begun + within, hub.resolved()).await.is_err() {
+        let Ok(found) = timeout_at(begun + within, hub.looked_up()).await else {
             let meanwhile =
                 if hub.is_usable() { "those of the state file serve" } else { "they get no requests" };
             warn!("some server names are not resolved yet; until they are, {meanwhile}");
             return;
+        };
+        if let Some((name, addresses)) = found {
+            hub.learnt(&name, addresses, Instant::now().into_std());
         }
     }
 }

@@ -139,7 +139,7 @@ impl Rig {
         let (library, reader) = (Library::default(), Reader::start().unwrap());
         let mut hub = Hub::new(library.clone(), names, commands_in);
         let (ends, end) = bridge(workers, true).unwrap();
-        let first = hub.first(end.workers);
+        let first = hub.first(end.workers, Instant::now());
         let (handle, questions) = HubHandle::new(&hub, reader.clone());
         let access = || Access::new(&local(), None);
         let control = Control {
@@ -183,7 +183,7 @@ impl Rig {
 
     /// Makes an edit without waiting for the workers. Gives the version it is served in.
     pub(super) async fn edit(&self, edit: Edit) -> u64 {
-        self.hub.ask(|hub| hub.edit(edit)).await.unwrap().unwrap().version
+        self.hub.ask_now(|hub, now| hub.edit(edit, now)).await.unwrap().unwrap().version
     }
 
     /// The writes of the dump that the store is told to make, which has to come.
@@ -344,7 +344,12 @@ async fn while_draining_changes_are_still_served_to_those_who_still_serve() {
     rig.workers[0].drained().await;
     while rig.hub.ask(|hub| hub.running()).await.unwrap() > 1 {}
     assert!(matches!(rig.workers[1].told().await, ToWorker::Drain(_)));
-    let accepted = rig.hub.ask(|hub| hub.edit(put_upstream("up", &["127.0.0.1:81"]))).await.unwrap().unwrap();
+    let accepted = rig
+        .hub
+        .ask_now(|hub, now| hub.edit(put_upstream("up", &["127.0.0.1:81"]), now))
+        .await
+        .unwrap()
+        .unwrap();
     let (served, _) = tokio::join!(rig.hub.served(&accepted), rig.workers[1].follow());
     assert_eq!(served, (2, 2));
     rig.workers[0].is_left_alone().await;

@@ -53,6 +53,19 @@ fn a_clock_in_a_pure_file_is_seen() {
 }
 
 #[test]
+fn a_clock_where_the_time_is_told_is_seen() {
+    for text in
+        ["let now = Instant::now();", "if since.elapsed() > HOUR {}", "x.get_or_insert_with(Instant::now);"]
+    {
+        assert_eq!(faults(clocks, "control/hub.rs", text), 1, "{text}");
+        assert_eq!(faults(clocks, "control/run.rs", text), 0, "{text}");
+    }
+    for text in ["use std::time::Instant;", "tracing::info!(\"Instant::now\");", "// since.elapsed()"] {
+        assert_eq!(faults(clocks, "control/hub.rs", text), 0, "{text}");
+    }
+}
+
+#[test]
 fn a_panic_on_the_way_of_a_request_is_seen() {
     for text in ["x.unwrap();", "x.expect(\"it\");", "panic!(\"no\");", "'\\'' => todo!(),"] {
         assert_eq!(faults(panics, "data/conn.rs", text), 1, "{text}");

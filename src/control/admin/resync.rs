@@ -14,7 +14,7 @@ use crate::control::handle::HubHandle;
 /// Reads the store again. With `?confirm=1`, applies what is held back, if anything is.
 pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags) -> Answer {
     let confirm = flags.has(Word::Confirm);
-    let accepted = match hub.ask(move |hub| hub.resync(confirm)).await? {
+    let accepted = match hub.ask_now(move |hub, now| hub.resync(confirm, now)).await? {
         Resync::Confirmed(accepted) => accepted,
         Resync::Busy => return Err(unavailable("the store does not take commands")),
         Resync::Asked(before) => {
@@ -27,7 +27,7 @@ pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags) -> Answer {
             if let Some(held) = hub.ask(|hub| hub.held()).await? {
                 return Err(Failure::new(StatusCode::CONFLICT, held));
             }
-            hub.ask(|hub| hub.accepted()).await?
+            hub.ask_now(|hub, now| hub.accepted(now)).await?
         }
     };
     let written = serve(&hub, accepted).await;

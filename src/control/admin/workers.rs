@@ -14,7 +14,7 @@ use crate::link::Gauges;
 /// `{"all": {…}, "workers": [{"version", "age_ms", "share": {"accepted", "requests"}, "clients", …, "refused": {reason:
 /// count, …}}, …]}`.
 pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
-    let workers = hub.ask(|hub| hub.workers()).await?;
+    let workers = hub.ask_now(|hub, now| hub.workers(now)).await?;
     let mut all = Gauges::default();
     workers.iter().for_each(|worker| all += worker.gauges);
     let workers = workers.iter().map(|worker| shown(worker, &all)).collect::<Value>();

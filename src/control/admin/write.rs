@@ -3,7 +3,7 @@
 //! It owns the times, which together stay below the two seconds that the Python client waits for any answer; never the
 //! shape of a body. Next: `domain` and `upstream` bring the edits.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
@@ -41,11 +41,11 @@ pub(super) async fn apply(hub: &HubHandle, flags: &Flags, prepared: Prepared) ->
     let found = hub.look_up(&prepared, flags.has(Word::Unresolved)).await??;
     let is_dumped = flags.has(Word::Dump);
     // In one turn of the hub, so that no event of the store comes between the change and the wish to keep it.
-    let asked = move |hub: &mut Hub| {
+    let asked = move |hub: &mut Hub, now: Instant| {
         let named = is_dumped.then(|| hub.named(&prepared));
-        (hub.apply(prepared, found.addresses), named.map(|named| hub.dump(named)))
+        (hub.apply(prepared, found.addresses, now), named.map(|named| hub.dump(named)))
     };
-    let (mut accepted, awaited) = hub.ask(asked).await?;
+    let (mut accepted, awaited) = hub.ask_now(asked).await?;
     accepted.warnings.extend(found.warnings);
     let stored = async {
         match awaited {

@@ -27,9 +27,9 @@ async fn edit(rig: &Rig, edit: Edit) -> Asked {
     let hub = rig.hub.clone();
     let prepared = hub.prepare(edit).await.unwrap().unwrap();
     let awaited = hub
-        .ask(move |hub| {
+        .ask_now(move |hub, now| {
             let named = hub.named(&prepared);
-            hub.apply(prepared, std::collections::BTreeMap::new());
+            hub.apply(prepared, std::collections::BTreeMap::new(), now);
             hub.dump(named)
         })
         .await

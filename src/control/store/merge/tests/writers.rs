@@ -11,6 +11,7 @@
 //! * in the end, with all heard and dumped, every ELB has the store's contents in force, and no edit is left.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -150,6 +151,8 @@ struct Asked {
 struct Elb {
     state: State,
     dumps: Dumps,
+    /// What a dump waits for comes when the world chooses: no time passes.
+    now: Instant,
     commands: mpsc::Receiver<StoreCommand>,
     /// Revisions that were heard of.
     heard: usize,
@@ -178,6 +181,7 @@ impl Elb {
         Elb {
             state: State::new(),
             dumps: Dumps::new(tell),
+            now: Instant::now(),
             commands,
             heard: 0,
             loads: 0,
@@ -201,7 +205,7 @@ impl Elb {
 
     fn settle(&mut self, store: &Store) {
         let known = self.known();
-        self.dumps.settle(&mut self.state, known);
+        self.dumps.settle(&mut self.state, known, self.now);
         if let Ok(StoreCommand::Dump { writes }) = self.commands.try_recv() {
             assert!(self.task.is_none(), "one dump at a time");
             for write in writes.iter().filter(|write| !write.is_check()) {
@@ -481,7 +485,7 @@ impl World {
                 let elb = &mut self.elbs[elb];
                 if let Some(outcome) = elb.answers.pop() {
                     let known = elb.known();
-                    elb.dumps.ended(&mut elb.state, known, outcome);
+                    elb.dumps.ended(&mut elb.state, known, outcome, elb.now);
                 }
             }
             Act::Stray { elb } => {
