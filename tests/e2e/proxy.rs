@@ -187,12 +187,13 @@ fn a_client_of_http_1_0_may_ask_to_stay() {
     let elb = Elb::before(&[&server]);
 
     let mut client = elb.client();
-    let answer = client.ask("GET / HTTP/1.0\r\nHost: site.test\r\nConnection: Keep-Alive\r\n\r\n");
-    assert_eq!(answer.text(), "a");
-    if answer.head.get("Connection").is_some_and(|value| value.eq_ignore_ascii_case("keep-alive")) {
-        assert_eq!(client.ask("GET / HTTP/1.0\r\nHost: site.test\r\n\r\n").text(), "a");
-    }
+    let stays = client.ask("GET /1 HTTP/1.0\r\nHost: site.test\r\nConnection: Keep-Alive\r\n\r\n");
+    assert_eq!((stays.text().as_str(), stays.head.get("Connection")), ("a", Some("keep-alive")));
+    let goes = client.ask("GET /2 HTTP/1.0\r\nHost: site.test\r\n\r\n");
+    assert_eq!((goes.text().as_str(), goes.head.get("Connection")), ("a", Some("close")));
     client.ended();
+    let lines: Vec<String> = server.requests().into_iter().map(|request| request.head.line).collect();
+    assert_eq!(lines, ["GET /1 HTTP/1.1", "GET /2 HTTP/1.1"]);
 }
 
 #[test]

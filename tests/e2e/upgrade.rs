@@ -159,6 +159,7 @@ fn a_silent_tunnel_ends_after_its_own_time() {
 
     let mut client = elb.client();
     client.send(handshake(SITE));
-    client.head();
+    assert_eq!(client.head().status(), 101);
     client.ended();
+    assert_eq!((server.connections(), server.request().head.get("Upgrade")), (1, Some("websocket")));
 }
