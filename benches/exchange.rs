@@ -1,7 +1,7 @@
 //! A whole exchange in memory: both heads found, read and written, the body judged, and everything handed over. Good:
 //! 700 ns for a simple one, 1.5 µs for a browser's. Sockets, rules and timers are not in it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
 use elb::exchange::{Env, Exchange, Forward, Heads, Policy, Side, Step};
@@ -75,22 +75,5 @@ fn drain(exchange: &mut Exchange, side: Side) -> usize {
 }
 
 fn policy() -> Policy {
-    let minute = Duration::from_secs(60);
-    Policy {
-        client_header_timeout: minute,
-        client_body_timeout: minute,
-        client_write_timeout: minute,
-        connect_timeout: minute,
-        server_timeout: minute,
-        tunnel_timeout: minute,
-        half_close_timeout: minute,
-        linger_timeout: minute,
-        linger_time: minute,
-        max_body: 1 << 20,
-        max_head: 64 * 1024,
-        tries: 3,
-        max_forwarded: 32,
-        path_as_received: false,
-        host_as_received: false,
-    }
+    Policy { max_body: 1 << 20, max_head: 64 * 1024, ..Policy::for_tests() }
 }

@@ -4,7 +4,7 @@
 //! whole messages, none of them unasked for. Nothing is kept that did not end exactly, and a cut body never ends as if
 //! it were whole. The language of the script is in `script.rs`.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use elb::exchange::{
     BULK_WINDOW, Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Need, NoServer, Phase, Policy, Side, Step,
@@ -87,24 +87,7 @@ struct Shell {
 }
 
 fn policy() -> Policy {
-    let seconds = Duration::from_secs;
-    Policy {
-        client_header_timeout: seconds(60),
-        client_body_timeout: seconds(61),
-        client_write_timeout: seconds(62),
-        connect_timeout: seconds(3),
-        server_timeout: seconds(30),
-        tunnel_timeout: seconds(3600),
-        half_close_timeout: seconds(5),
-        linger_timeout: seconds(5),
-        linger_time: seconds(30),
-        max_body: 1000,
-        max_head: 4096,
-        tries: 3,
-        max_forwarded: 32,
-        path_as_received: false,
-        host_as_received: false,
-    }
+    Policy { max_head: 4096, ..Policy::for_tests() }
 }
 
 impl Shell {

@@ -97,21 +97,11 @@ pub(crate) struct World {
 
 fn policy() -> Policy {
     Policy {
-        client_header_timeout: Duration::from_secs(60),
-        client_body_timeout: Duration::from_secs(61),
-        client_write_timeout: Duration::from_secs(62),
-        connect_timeout: Duration::from_secs(3),
-        server_timeout: Duration::from_secs(30),
         tunnel_timeout: FARTHEST,
         half_close_timeout: HALF_CLOSED,
-        linger_timeout: Duration::from_secs(5),
-        linger_time: Duration::from_secs(30),
         max_body: MAX_BODY as u64,
         max_head: MAX_HEAD,
-        tries: 3,
-        max_forwarded: 32,
-        path_as_received: false,
-        host_as_received: false,
+        ..Policy::for_tests()
     }
 }
 

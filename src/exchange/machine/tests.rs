@@ -39,30 +39,10 @@ pub(super) struct Play {
     pub(super) hold: bool,
 }
 
-pub(super) fn policy() -> Policy {
-    Policy {
-        client_header_timeout: Duration::from_secs(60),
-        client_body_timeout: Duration::from_secs(61),
-        client_write_timeout: Duration::from_secs(62),
-        connect_timeout: Duration::from_secs(3),
-        server_timeout: Duration::from_secs(30),
-        tunnel_timeout: Duration::from_secs(3600),
-        half_close_timeout: Duration::from_secs(6),
-        linger_timeout: Duration::from_secs(5),
-        linger_time: Duration::from_secs(30),
-        max_body: 1000,
-        max_head: 8192,
-        tries: 3,
-        max_forwarded: 32,
-        path_as_received: false,
-        host_as_received: false,
-    }
-}
-
 impl Play {
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        let env = Env { now, policy: policy(), date: [b'd'; 29], draining: false };
+        let env = Env { now, policy: Policy::for_tests(), date: [b'd'; 29], draining: false };
         Self {
             exchange: Exchange::new(&env),
             heads: Heads::new(),
