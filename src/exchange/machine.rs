@@ -120,12 +120,6 @@ impl Exchange {
         !self.request.unread().is_empty()
     }
 
-    /// The client's end of input was read.
-    #[must_use]
-    pub fn client_ended(&self) -> bool {
-        self.request.ended
-    }
-
     /// Something happened since the last [`Step::Wait`], so another step may be due.
     #[must_use]
     pub fn is_stirred(&self) -> bool {

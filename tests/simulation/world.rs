@@ -89,6 +89,8 @@ pub(crate) struct World {
     /// The client was told that nothing more will come.
     pub(crate) client_told: bool,
     pub(crate) expirations: usize,
+    /// The exchange was told that the client will send nothing more.
+    pub(crate) client_said_all: bool,
     /// The client had said all and was not waited for any longer.
     pub(crate) let_go: bool,
     lent: [usize; 2],
@@ -161,6 +163,7 @@ impl World {
             connections: 0,
             client_told: false,
             expirations: 0,
+            client_said_all: false,
             let_go: false,
             lent: [0; 2],
             log: log.then(Vec::new),
