@@ -49,19 +49,19 @@ pub struct Gauges {
     /// Requests under way.
     pub exchanges: usize,
     /// Connections that wait for a window.
-    pub starved: usize,
+    pub waiting_for_buffer: usize,
     /// Bytes of the windows that are lent, and of what is held beside them.
     pub window_bytes: usize,
     /// Connections to servers, idle ones included.
-    pub servers: usize,
+    pub server_connections: usize,
     /// Connections to servers that wait for a request.
-    pub servers_idle: usize,
-    /// Places taken in balancers.
-    pub leases: u64,
+    pub server_connections_idle: usize,
+    /// Places taken in balancers: requests at servers, and attempts to reach one.
+    pub requests_at_servers: u64,
     /// Timers that will come due.
     pub timers: usize,
     /// Exchanges that are kept ready, mostly finished ones.
-    pub spare: usize,
+    pub spare_exchanges: usize,
     /// 1 if it had as many connections as it may have, within the last minute.
     pub short_of_connections: usize,
     /// 1 if the process had no descriptor left for one, within the last minute.
@@ -82,13 +82,13 @@ impl std::ops::AddAssign for Gauges {
     fn add_assign(&mut self, other: Self) {
         self.clients += other.clients;
         self.exchanges += other.exchanges;
-        self.starved += other.starved;
+        self.waiting_for_buffer += other.waiting_for_buffer;
         self.window_bytes += other.window_bytes;
-        self.servers += other.servers;
-        self.servers_idle += other.servers_idle;
-        self.leases += other.leases;
+        self.server_connections += other.server_connections;
+        self.server_connections_idle += other.server_connections_idle;
+        self.requests_at_servers += other.requests_at_servers;
         self.timers += other.timers;
-        self.spare += other.spare;
+        self.spare_exchanges += other.spare_exchanges;
         self.short_of_connections += other.short_of_connections;
         self.short_of_descriptors += other.short_of_descriptors;
         self.accepted += other.accepted;

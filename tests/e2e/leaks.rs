@@ -186,11 +186,11 @@ fn nothing_is_left(elb: &Elb, calm: usize) -> Value {
         let names = [
             "clients",
             "exchanges",
-            "starved",
+            "waiting_for_buffer",
             "window_bytes",
-            "servers",
-            "servers_idle",
-            "leases",
+            "server_connections",
+            "server_connections_idle",
+            "requests_at_servers",
             "timers",
         ];
         (fresh && names.iter().all(|name| all[name] == 0)).then(|| all["refused"].clone())

@@ -163,8 +163,8 @@ fn private_connections_are_told_from_idle_ones_and_none_is_left() {
         assert!(log_in(client, "NTLM", "x").text().ends_with(" x"));
     }
     crate::resources::until_all(&elb, "their connections", |all| {
-        all["servers"] == 20 && all["servers_idle"] == 0
+        all["server_connections"] == 20 && all["server_connections_idle"] == 0
     });
     drop(clients);
-    crate::resources::until_all(&elb, "the end of them", |all| all["servers"] == 0);
+    crate::resources::until_all(&elb, "the end of them", |all| all["server_connections"] == 0);
 }

@@ -303,7 +303,7 @@ fn a_normal_client_is_served_beside_those_who_take_their_time() {
         assert!(beside.p99 < bound && beside.cost < dearer, "{}: {beside:?}, not {alone:?}", crowd.who);
 
         slow.into_iter().for_each(Client::reset);
-        for name in ["clients", "exchanges", "window_bytes", "leases"] {
+        for name in ["clients", "exchanges", "window_bytes", "requests_at_servers"] {
             until(&elb, name, |number| number == 0);
         }
     }

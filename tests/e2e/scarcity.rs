@@ -88,7 +88,7 @@ fn who_fills_the_buffers_with_unfinished_heads_is_let_go_for_others() {
             );
         }
         drop(crowd);
-        for name in ["starved", "window_bytes", "exchanges"] {
+        for name in ["waiting_for_buffer", "window_bytes", "exchanges"] {
             until(&elb, name, |number| number == 0);
         }
     }
@@ -207,7 +207,7 @@ fn an_upload_for_which_there_is_no_buffer_is_503_and_no_server_is_blamed() {
     for client in &mut crowd {
         client.send(get(SITE, "/large"));
     }
-    until(&elb, "starved", |count| count > 0);
+    until(&elb, "waiting_for_buffer", |count| count > 0);
     upload.send("more");
     let answer = upload.response();
     assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (503, Some("no-buffers")));
@@ -224,7 +224,7 @@ fn readers_that_do_not_read_are_let_go_when_others_find_no_buffer() {
     for client in &mut crowd {
         client.send(get(SITE, "/large"));
     }
-    until(&elb, "starved", |count| count > 0);
+    until(&elb, "waiting_for_buffer", |count| count > 0);
     let mut client = Client::connect_from([127, 0, 0, 2].into(), elb.address());
     assert_eq!(client.ask(get(SITE, "/")).text(), "a", "before the minute of a reader is over");
 }

@@ -257,7 +257,7 @@ fn a_normal_client_does_not_notice_the_worst_ones() {
     if time >= LONG {
         assert!(beside[1] < SLOWER * alone[1], "{beside:?} beside, {alone:?} alone");
     }
-    for name in ["exchanges", "starved", "window_bytes", "leases"] {
+    for name in ["exchanges", "waiting_for_buffer", "window_bytes", "requests_at_servers"] {
         until(&elb, name, |number| number == 0);
     }
 }

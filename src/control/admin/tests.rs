@@ -393,7 +393,14 @@ async fn what_workers_hold_is_shown_for_each_and_for_all() {
     assert_eq!((&told["workers"][1]["version"], &told["workers"][1]["clients"]), (&json!(1), &json!(0)));
     assert_eq!(told["workers"][1]["share"], json!({"accepted": null, "requests": null}));
     for (worker, accepted) in rig.workers.iter().zip([1, 3]) {
-        let gauges = Gauges { clients: 3, servers: 2, timers: 5, accepted, requests: 8, ..Gauges::default() };
+        let gauges = Gauges {
+            clients: 3,
+            server_connections: 2,
+            timers: 5,
+            accepted,
+            requests: 8,
+            ..Gauges::default()
+        };
         worker.holds(gauges).await;
     }
     let told = timeout(SOON, async {
@@ -405,8 +412,8 @@ async fn what_workers_hold_is_shown_for_each_and_for_all() {
         }
     });
     let told = told.await.unwrap();
-    assert_eq!((&told["all"]["timers"], &told["all"]["leases"]), (&json!(10), &json!(0)));
-    assert_eq!(told["workers"][0]["servers"], 2);
+    assert_eq!((&told["all"]["timers"], &told["all"]["requests_at_servers"]), (&json!(10), &json!(0)));
+    assert_eq!(told["workers"][0]["server_connections"], 2);
     assert_eq!(told["workers"][1]["share"], json!({"accepted": 75.0, "requests": 50.0}));
     assert!(told["workers"][0]["age_ms"].is_u64());
 }
