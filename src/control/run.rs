@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tracing::{info, warn};
 
-use super::admin::Desk;
+use super::admin::AdminServer;
 use super::ahead::Ahead;
 use super::handle::Question;
 use super::hub::Hub;
@@ -39,7 +39,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// Everything that the control thread holds.
 pub(super) struct Control {
     pub(super) hub: Hub,
-    pub(super) desk: Desk,
+    pub(super) admin: AdminServer,
     pub(super) questions: mpsc::Receiver<Question>,
     pub(super) events: mpsc::Receiver<Ahead>,
     pub(super) reports: mpsc::Receiver<Report>,
@@ -108,7 +108,7 @@ impl Control {
             let event = tokio::select! {
                 Some(report) = self.reports.recv() => Event::Report(report),
                 Some(question) = self.questions.recv() => Event::Question(question),
-                Some(adopted) = self.adoptions.recv(), if self.desk.has_room() => Event::Adopted(adopted),
+                Some(adopted) = self.adoptions.recv(), if self.admin.has_room() => Event::Adopted(adopted),
                 Some(ahead) = self.events.recv() => Event::Store(ahead),
                 found = self.hub.looked_up() => Event::LookedUp(found),
                 Some(order) = self.orders.recv() => Event::Order(order),
@@ -131,7 +131,7 @@ impl Control {
         match event {
             Event::Report(report) => self.report(report, now),
             Event::Question(question) => self.answer(question, now),
-            Event::Adopted(adopted) => self.desk.adopt(adopted),
+            Event::Adopted(adopted) => self.admin.adopt(adopted),
             Event::Store((event, _foreseen)) => self.hub.store_event(event, now),
             Event::LookedUp(Some((name, addresses))) => self.hub.learnt(&name, addresses, now),
             Event::LookedUp(None) | Event::Due => {}
@@ -175,7 +175,7 @@ impl Control {
             (Order::Resync, _) => drop(self.hub.resync(false, now)),
             (Order::Drain, Phase::Serving) => {
                 let deadline = now + self.drain_timeout;
-                self.desk.close();
+                self.admin.close();
                 self.hub.order(|| ToWorker::Drain(deadline));
                 self.phase = Phase::Draining(deadline);
             }
@@ -185,14 +185,14 @@ impl Control {
     }
 
     fn stop(&mut self, asked: bool, now: Instant) {
-        self.desk.close();
+        self.admin.close();
         self.hub.order(|| ToWorker::Stop);
         self.phase = Phase::Stopping { until: now + STOP, asked };
     }
 
     /// Moves from phase to phase as time and workers allow. True at the end of the last.
     fn is_over(&mut self, now: Instant) -> bool {
-        let idle = self.hub.running() == 0 && self.desk.is_idle();
+        let idle = self.hub.running() == 0 && self.admin.is_idle();
         match self.phase {
             Phase::Serving => false,
             Phase::Draining(_) if idle => true,
@@ -269,7 +269,7 @@ impl Control {
         };
         add(self.cut.requests, "request");
         add(self.cut.tunnels, "upgraded connection");
-        add(usize::from(!self.desk.is_idle()), "client of the admin API");
+        add(usize::from(!self.admin.is_idle()), "client of the admin API");
         add(self.hub.running(), "worker that has not ended");
         if what.is_empty() {
             return;

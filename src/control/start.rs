@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{error, info, warn};
 
-use super::admin::{Access, Desk};
+use super::admin::{Access, AdminServer};
 use super::ahead::read_ahead;
 use super::handle::HubHandle;
 use super::hub::Hub;
@@ -114,10 +114,10 @@ async fn begin(
     let events = read_ahead(events, hub.library(), reader.clone());
     let (handle, questions) = HubHandle::new(&hub, reader);
     let access = Access::new(&settings.admin, machine().as_deref());
-    let mut desk = Desk::new(handle, access);
+    let mut admin = AdminServer::new(handle, access);
     if let Some(listener) = listener {
         let address = listener.local_addr();
-        desk.listen(listener).map_err(|error| {
+        admin.listen(listener).map_err(|error| {
             error!("the admin listener cannot be used: {error}");
             FAILURE
         })?;
@@ -130,7 +130,7 @@ async fn begin(
     ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
     Ok(Control {
         hub,
-        desk,
+        admin,
         questions,
         events,
         reports,

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use super::admin::{Access, Api, Desk, Peer, api};
+use super::admin::{Access, AdminServer, Api, Peer, api};
 use super::ahead::read_ahead;
 use super::handle::HubHandle;
 use super::hub::Hub;
@@ -144,7 +144,7 @@ impl Rig {
         let access = || Access::new(&local(), None);
         let control = Control {
             hub,
-            desk: Desk::new(handle.clone(), access()),
+            admin: AdminServer::new(handle.clone(), access()),
             questions,
             events: read_ahead(events, library, reader),
             reports: end.reports,

@@ -20,7 +20,7 @@ mod workers;
 mod write;
 
 pub(super) use access::Access;
-pub(super) use serve::Desk;
+pub(super) use serve::AdminServer;
 
 #[cfg(test)]
 pub(super) use router::{Api, Peer, api};

@@ -41,7 +41,7 @@ struct Place {
 
 /// One connection's place; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Permit {
     room: Arc<Room>,
     number: u64,
     /// How far the connection has come; it says so itself.
@@ -67,7 +67,7 @@ impl Room {
     }
 
     /// A place for a connection, which may be that of a slower one. None when every place is a whole request's.
-    pub(super) fn enter(self: &Arc<Self>, now: Instant) -> Option<Seat> {
+    pub(super) fn enter(self: &Arc<Self>, now: Instant) -> Option<Permit> {
         let mut taken = self.taken();
         if taken.places.len() >= PLACES {
             let slowest = taken.slowest(now)?;
@@ -78,7 +78,7 @@ impl Room {
         let (progress, dismissed) = (Arc::new(Progress::default()), Arc::new(Notify::new()));
         let place = Place { since: now, progress: Arc::clone(&progress), dismissed: Arc::clone(&dismissed) };
         taken.places.insert(number, place);
-        Some(Seat { room: Arc::clone(self), number, progress, dismissed })
+        Some(Permit { room: Arc::clone(self), number, progress, dismissed })
     }
 
     /// Waits until somebody has left.
@@ -107,14 +107,14 @@ impl Taken {
     }
 }
 
-impl Seat {
+impl Permit {
     /// Waits until the place is given to somebody else.
     pub(super) async fn dismissed(&self) {
         self.dismissed.notified().await;
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.room.taken().places.remove(&self.number);
         self.room.left.notify_one();
@@ -125,31 +125,31 @@ impl Drop for Seat {
 mod tests {
     use super::*;
 
-    fn full(now: Instant) -> (Arc<Room>, Vec<Seat>) {
+    fn full(now: Instant) -> (Arc<Room>, Vec<Permit>) {
         let room = Arc::new(Room::default());
-        let seats = (0..PLACES).map(|_| room.enter(now).unwrap()).collect();
-        (room, seats)
+        let permits = (0..PLACES).map(|_| room.enter(now).unwrap()).collect();
+        (room, permits)
     }
 
-    fn is_there(seat: &Seat) -> bool {
-        seat.room.taken().places.contains_key(&seat.number)
+    fn is_there(permit: &Permit) -> bool {
+        permit.room.taken().places.contains_key(&permit.number)
     }
 
     #[test]
     fn the_slowest_gives_its_place_up_and_a_whole_request_never_does() {
         let begin = Instant::now();
-        let (room, seats) = full(begin);
-        for (at, seat) in seats.iter().enumerate() {
-            seat.progress.moves(1000 + at);
+        let (room, permits) = full(begin);
+        for (at, permit) in permits.iter().enumerate() {
+            permit.progress.moves(1000 + at);
         }
-        seats[0].progress.enters(Stage::Answering);
+        permits[0].progress.enters(Stage::Answering);
         let later = begin + FRESH;
         let one = room.enter(later).unwrap();
-        assert!(is_there(&seats[0]) && !is_there(&seats[1]) && is_there(&seats[2]));
-        seats[9].progress.enters(Stage::Lingering);
+        assert!(is_there(&permits[0]) && !is_there(&permits[1]) && is_there(&permits[2]));
+        permits[9].progress.enters(Stage::Lingering);
         let _two = room.enter(later).unwrap();
-        assert!(!is_there(&seats[9]) && is_there(&seats[2]) && is_there(&one), "a fresh one stays");
-        seats.iter().for_each(|seat| seat.progress.enters(Stage::Answering));
+        assert!(!is_there(&permits[9]) && is_there(&permits[2]) && is_there(&one), "a fresh one stays");
+        permits.iter().for_each(|permit| permit.progress.enters(Stage::Answering));
         let _three = room.enter(later).unwrap();
         assert!(!is_there(&one), "of the fresh the oldest, when all others are whole");
     }
@@ -157,25 +157,25 @@ mod tests {
     #[test]
     fn when_all_are_whole_nobody_enters_until_one_leaves() {
         let now = Instant::now();
-        let (room, mut seats) = full(now);
-        seats.iter().for_each(|seat| seat.progress.enters(Stage::Answering));
+        let (room, mut permits) = full(now);
+        permits.iter().for_each(|permit| permit.progress.enters(Stage::Answering));
         assert!(!room.has_room(now) && room.enter(now).is_none());
-        seats.pop();
+        permits.pop();
         assert!(room.has_room(now));
-        let seat = room.enter(now).unwrap();
-        drop(seats);
+        let permit = room.enter(now).unwrap();
+        drop(permits);
         assert!(!room.is_empty());
-        drop(seat);
+        drop(permit);
         assert!(room.is_empty());
     }
 
     #[tokio::test]
     async fn who_must_go_is_told_and_takes_nobody_elses_place_along() {
         let now = Instant::now();
-        let (room, mut seats) = full(now);
+        let (room, mut permits) = full(now);
         let _new = room.enter(now + FRESH).unwrap();
-        let gone = seats.iter().position(|seat| !is_there(seat)).unwrap();
-        let gone = seats.swap_remove(gone);
+        let gone = permits.iter().position(|permit| !is_there(permit)).unwrap();
+        let gone = permits.swap_remove(gone);
         gone.dismissed().await;
         drop(gone);
         assert_eq!(room.taken().places.len(), PLACES);

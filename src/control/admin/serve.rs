@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 
 use super::access::Access;
 use super::prefixed::Prefixed;
-use super::room::{Room, Seat};
+use super::room::{Permit, Room};
 use super::router::{Api, Peer, api};
 use super::watched::{Stage, Watched, WatchedBody};
 use crate::control::handle::HubHandle;
@@ -54,8 +54,8 @@ const NO_DATE: &str =
     "the clock of this machine shows a time that no answer can carry: set it, then ask again";
 
 /// Where admin connections are answered, one request each.
-pub(in crate::control) struct Desk {
-    clerk: Clerk,
+pub(in crate::control) struct AdminServer {
+    handler: Handler,
     room: Arc<Room>,
     access: Arc<Access>,
     listener: Option<AbortHandle>,
@@ -63,7 +63,7 @@ pub(in crate::control) struct Desk {
 
 /// What every connection gets a copy of.
 #[derive(Clone)]
-struct Clerk {
+struct Handler {
     api: Api,
     head_timeout: Duration,
     patience: Duration,
@@ -78,13 +78,13 @@ enum Why {
     Dismissed,
 }
 
-impl Desk {
-    /// A desk that answers with this hub's configuration.
+impl AdminServer {
+    /// A server that answers with this hub's configuration.
     pub(in crate::control) fn new(hub: HubHandle, access: Access) -> Self {
         let access = Arc::new(access);
         let api = api(hub, Arc::clone(&access));
-        let clerk = Clerk { api, head_timeout: HEAD, patience: PATIENCE };
-        Self { clerk, room: Arc::default(), access, listener: None }
+        let handler = Handler { api, head_timeout: HEAD, patience: PATIENCE };
+        Self { handler, room: Arc::default(), access, listener: None }
     }
 
     /// May another connection be adopted?
@@ -100,21 +100,22 @@ impl Desk {
     /// Serves a connection that a worker handed over.
     pub(in crate::control) fn adopt(&self, adopted: Adopted) {
         let Adopted { stream, peer, bytes } = adopted;
-        let Some(seat) = self.room.enter(Instant::now()) else {
+        let Some(permit) = self.room.enter(Instant::now()) else {
             return warn!("an admin connection of {peer} is dropped: too many requests are being answered");
         };
         match stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
-            Ok(stream) => self.clerk.clone().serve(seat, Prefixed::new(bytes, stream), peer),
+            Ok(stream) => self.handler.clone().serve(permit, Prefixed::new(bytes, stream), peer),
             Err(error) => warn!("an admin connection of {peer} cannot be adopted: {error}"),
         }
     }
 
-    /// Accepts connections of its own until [`Desk::close`]. The listener need only be bound.
+    /// Accepts connections of its own until [`AdminServer::close`]. The listener need only be bound.
     pub(in crate::control) fn listen(&mut self, listener: std::net::TcpListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         socket2::SockRef::from(&listener).listen(BACKLOG)?;
         let listener = TcpListener::from_std(listener)?;
-        let (clerk, room, access) = (self.clerk.clone(), Arc::clone(&self.room), Arc::clone(&self.access));
+        let (handler, room, access) =
+            (self.handler.clone(), Arc::clone(&self.room), Arc::clone(&self.access));
         let strangers = Arc::new(Semaphore::new(STRANGERS));
         let accepting = tokio::spawn(async move {
             loop {
@@ -122,8 +123,8 @@ impl Desk {
                     // Strangers never get a place.
                     Ok((stream, peer)) => match access.admits(peer.ip()) {
                         Ok(()) => {
-                            let seat = enter(&room).await;
-                            clerk.clone().serve(seat, Prefixed::new(Vec::new(), stream), peer);
+                            let permit = enter(&room).await;
+                            handler.clone().serve(permit, Prefixed::new(Vec::new(), stream), peer);
                             // It is looked at before the next one comes: only then is a whole request known for one.
                             yield_now().await;
                         }
@@ -156,10 +157,10 @@ impl Desk {
 }
 
 /// Waits for a place.
-async fn enter(room: &Arc<Room>) -> Seat {
+async fn enter(room: &Arc<Room>) -> Permit {
     loop {
         match room.enter(Instant::now()) {
-            Some(seat) => return seat,
+            Some(permit) => return permit,
             None => room.left().await,
         }
     }
@@ -194,9 +195,9 @@ fn words(status: StatusCode, why: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-impl Clerk {
+impl Handler {
     /// Serves a connection to its end, on a task that keeps its place.
-    fn serve(self, seat: Seat, mut stream: Prefixed<TcpStream>, peer: SocketAddr) {
+    fn serve(self, permit: Permit, mut stream: Prefixed<TcpStream>, peer: SocketAddr) {
         tokio::spawn(async move {
             if !is_datable(SystemTime::now()) {
                 // Whoever is gone needs no answer.
@@ -204,17 +205,22 @@ impl Clerk {
                     timeout(LINGER, stream.write_all(&words(StatusCode::SERVICE_UNAVAILABLE, NO_DATE))).await;
                 return;
             }
-            if let Err(error) = self.answer(&seat, stream, peer).await {
+            if let Err(error) = self.answer(&permit, stream, peer).await {
                 debug!("admin connection of {peer}: {error}");
             }
-            drop(seat);
+            drop(permit);
         });
     }
 
     /// Answers one request. A second one on the same connection is not taken: its path may be a proxied one, and the
     /// worker that would know is out of the game.
-    async fn answer(self, seat: &Seat, stream: Prefixed<TcpStream>, peer: SocketAddr) -> Result<(), String> {
-        let progress = Arc::clone(&seat.progress);
+    async fn answer(
+        self,
+        permit: &Permit,
+        stream: Prefixed<TcpStream>,
+        peer: SocketAddr,
+    ) -> Result<(), String> {
+        let progress = Arc::clone(&permit.progress);
         let answer = service_fn(|mut request: hyper::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(Peer(peer.ip()));
             let request = request.map(|body| Body::new(WatchedBody::new(body, Arc::clone(&progress))));
@@ -236,7 +242,7 @@ impl Clerk {
                 .serve_connection(&mut io, answer);
             tokio::select! {
                 done = serving => done.map_err(|error| (error.is_timeout().then_some(Why::Slow), error.to_string())),
-                why = self.overdue(seat) => Err((Some(why), format!("{why:?} at {:?}", progress.stage()))),
+                why = self.overdue(permit) => Err((Some(why), format!("{why:?} at {:?}", progress.stage()))),
             }
         };
         let Watched { stream, .. } = io.into_inner();
@@ -248,7 +254,7 @@ impl Clerk {
                 let mut sink = tokio::io::sink();
                 tokio::select! {
                     _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut sink)) => {}
-                    () = seat.dismissed() => {}
+                    () = permit.dismissed() => {}
                 }
                 Ok(())
             }
@@ -269,13 +275,13 @@ impl Clerk {
     }
 
     /// Waits until the connection must end: it does not get on, or another needs its place more.
-    async fn overdue(&self, seat: &Seat) -> Why {
+    async fn overdue(&self, permit: &Permit) -> Why {
         let slow = async {
             let whole = Instant::now() + REQUEST;
             let mut before = (Stage::Reading, 0);
             while Instant::now() < whole {
                 sleep(self.patience).await;
-                let now = (seat.progress.stage(), seat.progress.moved());
+                let now = (permit.progress.stage(), permit.progress.moved());
                 if gets_on(before, now) {
                     before = now;
                 } else {
@@ -285,7 +291,7 @@ impl Clerk {
         };
         tokio::select! {
             () = slow => Why::Slow,
-            () = seat.dismissed() => Why::Dismissed,
+            () = permit.dismissed() => Why::Dismissed,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Admin connections over real sockets: conversations between a scripted client and the desk.
+//! Admin connections over real sockets: conversations between a scripted client and the admin.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use super::{Desk, LAST_SECOND, Stage, gets_on, is_datable};
+use super::{AdminServer, LAST_SECOND, Stage, gets_on, is_datable};
 use crate::control::admin::Access;
 use crate::control::admin::room::PLACES;
 use crate::control::tests::{Rig, SOON, local};
@@ -15,8 +15,8 @@ use crate::settings::AllowList;
 
 const GET: &[u8] = b"GET /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-fn desk(rig: &Rig) -> Desk {
-    Desk::new(rig.hub.clone(), Access::new(&local(), None))
+fn admin(rig: &Rig) -> AdminServer {
+    AdminServer::new(rig.hub.clone(), Access::new(&local(), None))
 }
 
 /// A client, and its connection as a worker hands it over after it read `bytes`.
@@ -36,10 +36,10 @@ async fn heard(mut client: TcpStream) -> String {
 #[tokio::test]
 async fn a_connection_is_answered_wherever_the_worker_stopped_reading() {
     let rig = Rig::obedient();
-    let desk = desk(&rig);
+    let admin = admin(&rig);
     for split in [0, 1, 20, GET.len() - 1, GET.len()] {
         let (mut client, adopted) = handed_over(&GET[..split]).await;
-        desk.adopt(adopted);
+        admin.adopt(adopted);
         client.write_all(&GET[split..]).await.unwrap();
         let answer = heard(client).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "split {split}: {answer}");
@@ -54,7 +54,7 @@ async fn a_connection_is_answered_wherever_the_worker_stopped_reading() {
 async fn a_pipelined_second_request_is_not_answered() {
     let rig = Rig::obedient();
     let (client, adopted) = handed_over(&GET.repeat(2)).await;
-    desk(&rig).adopt(adopted);
+    admin(&rig).adopt(adopted);
     assert_eq!(heard(client).await.matches("HTTP/1.1 ").count(), 1);
 }
 
@@ -63,7 +63,7 @@ async fn a_client_that_is_done_sending_is_answered() {
     let rig = Rig::obedient();
     let (mut client, adopted) = handed_over(GET).await;
     client.shutdown().await.unwrap();
-    desk(&rig).adopt(adopted);
+    admin(&rig).adopt(adopted);
     assert!(heard(client).await.ends_with("\r\n\r\n{}\n"));
 }
 
@@ -72,7 +72,7 @@ async fn an_answer_arrives_even_if_the_body_was_refused_unread() {
     let rig = Rig::obedient();
     let head = b"POST /__erulb__/dump HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n";
     let (mut client, adopted) = handed_over(head).await;
-    desk(&rig).adopt(adopted);
+    admin(&rig).adopt(adopted);
     client.write_all(&[b'x'; 100_000]).await.unwrap();
     let answer = heard(client).await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
@@ -81,18 +81,18 @@ async fn an_answer_arrives_even_if_the_body_was_refused_unread() {
 #[tokio::test]
 async fn a_head_that_does_not_end_costs_its_client_the_connection_only() {
     let rig = Rig::obedient();
-    let mut desk = desk(&rig);
-    desk.clerk.head_timeout = Duration::from_millis(100);
+    let mut admin = admin(&rig);
+    admin.handler.head_timeout = Duration::from_millis(100);
     let (client, adopted) = handed_over(b"GET /__erulb__/domain HTT").await;
-    desk.adopt(adopted);
-    assert!(!desk.is_idle());
+    admin.adopt(adopted);
+    assert!(!admin.is_idle());
     assert!(!heard(client).await.contains("200"));
-    is_idle(&desk).await;
+    is_idle(&admin).await;
 }
 
-async fn is_idle(desk: &Desk) {
+async fn is_idle(admin: &AdminServer) {
     timeout(SOON * 4, async {
-        while !desk.is_idle() {
+        while !admin.is_idle() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
@@ -106,17 +106,17 @@ const HALF: &[u8] = b"PUT /__erulb__/upstream HTTP/1.1\r\nHost: localhost\r\nCon
 #[tokio::test]
 async fn whoever_has_sent_a_whole_request_is_served_before_those_who_drip() {
     let rig = Rig::obedient();
-    let desk = desk(&rig);
+    let admin = admin(&rig);
     let mut drips = Vec::new();
     for round in 0..3 {
         for _ in 0..PLACES {
             let (client, adopted) = handed_over(HALF).await;
-            desk.adopt(adopted);
+            admin.adopt(adopted);
             drips.push(client);
         }
-        assert!(desk.has_room(), "round {round}");
+        assert!(admin.has_room(), "round {round}");
         let (client, adopted) = handed_over(GET).await;
-        desk.adopt(adopted);
+        admin.adopt(adopted);
         assert!(heard(client).await.starts_with("HTTP/1.1 200 OK\r\n"), "round {round}");
     }
     let gone = heard(drips.swap_remove(0)).await;
@@ -133,11 +133,12 @@ async fn whoever_has_sent_a_whole_request_is_served_before_those_who_drip() {
 #[tokio::test]
 async fn a_client_that_does_not_get_on_is_told_so_and_gives_its_place_back() {
     let rig = Rig::obedient();
-    let mut desk = desk(&rig);
-    (desk.clerk.patience, desk.clerk.head_timeout) = (Duration::from_millis(100), Duration::from_millis(100));
+    let mut admin = admin(&rig);
+    (admin.handler.patience, admin.handler.head_timeout) =
+        (Duration::from_millis(100), Duration::from_millis(100));
     for begun in [HALF, &HALF[..HALF.len() - 20], &HALF[..10]] {
         let (client, adopted) = handed_over(begun).await;
-        desk.adopt(adopted);
+        admin.adopt(adopted);
         let told = heard(client).await;
         assert!(told.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{told}");
         assert!(
@@ -146,7 +147,7 @@ async fn a_client_that_does_not_get_on_is_told_so_and_gives_its_place_back() {
     }
     // One that says nothing.
     let (client, adopted) = handed_over(b"").await;
-    desk.adopt(adopted);
+    admin.adopt(adopted);
     assert_eq!(heard(client).await, "");
     // One that takes nothing of an answer that its socket and ours, made small, cannot hold: it repeats the name.
     let body = format!("{{\"{}\": 5}}", "x".repeat(1 << 20));
@@ -160,9 +161,9 @@ async fn a_client_that_does_not_get_on_is_told_so_and_gives_its_place_back() {
     .await;
     socket2::SockRef::from(&client).set_recv_buffer_size(4096).unwrap();
     socket2::SockRef::from(&adopted.stream).set_send_buffer_size(4096).unwrap();
-    desk.adopt(adopted);
+    admin.adopt(adopted);
     client.write_all(body.as_bytes()).await.unwrap();
-    is_idle(&desk).await;
+    is_idle(&admin).await;
 }
 
 #[test]
@@ -187,10 +188,10 @@ async fn strangers_at_the_listener_are_told_so_and_get_no_place() {
     let rig = Rig::obedient();
     let mut nobody = local();
     nobody.allow = AllowList::default();
-    let mut desk = Desk::new(rig.hub.clone(), Access::new(&nobody, None));
+    let mut admin = AdminServer::new(rig.hub.clone(), Access::new(&nobody, None));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    desk.listen(listener).unwrap();
+    admin.listen(listener).unwrap();
     let mut silent = Vec::new();
     for _ in 0..4 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -199,17 +200,17 @@ async fn strangers_at_the_listener_are_told_so_and_get_no_place() {
         let told = heard(client).await;
         assert!(told.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{told}");
         assert!(told.ends_with("{\"error\":\"127.0.0.1 is not in --admin-allow\"}\n"), "{told}");
-        assert!(desk.is_idle());
+        assert!(admin.is_idle());
     }
 }
 
 #[tokio::test]
 async fn a_listener_of_its_own_serves_until_it_is_closed() {
     let rig = Rig::obedient();
-    let mut desk = desk(&rig);
+    let mut admin = admin(&rig);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    desk.listen(listener).unwrap();
+    admin.listen(listener).unwrap();
     for (path, status) in [
         ("/__erulb__/domain", "200 OK"),
         ("//__erulb__/domain", "404 Not Found"),
@@ -221,7 +222,7 @@ async fn a_listener_of_its_own_serves_until_it_is_closed() {
         let answer = heard(client).await;
         assert!(answer.starts_with(&format!("HTTP/1.0 {status}\r\n")), "{path}: {answer}");
     }
-    desk.close();
+    admin.close();
     timeout(SOON, async { while TcpStream::connect(address).await.is_ok() {} }).await.unwrap();
 }
 
