@@ -66,7 +66,7 @@
 //!
 //! Rules that a PUT or an etcd event brings are read, and their patterns compiled, on a thread of their own
 //! (`control::reader`), where nobody waits. The names that a PUT brings are looked up (`control::names`), so that it waits
-//! for its own and nobody else does. Then it reaches `control::hub`, as an etcd event does by way of `control::intake`, and
+//! for its own and nobody else does. Then it reaches `control::hub`, as an etcd event does by way of `control::store_guard`, and
 //! is applied to [`model::State`]: whole, or not at all. The hub builds a snapshot that shares whatever did not change, and
 //! sends it to every worker. A worker swaps one pointer; its pools and balancers follow when they are next used. The old
 //! snapshot travels back and is freed off the request path. The PUT is answered when every worker serves the new one.

@@ -128,7 +128,7 @@ const TOLD_THE_TIME: &[&str] = &[
     "control/dumps.rs",
     "control/fleet.rs",
     "control/hub.rs",
-    "control/intake.rs",
+    "control/store_guard.rs",
     "control/outages.rs",
     "control/rejections.rs",
     "control/resolve.rs",

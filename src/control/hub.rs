@@ -15,12 +15,12 @@ use super::alarms::{Alarms, Subject};
 use super::answers::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::dumps::{Dumps, longer};
 use super::fleet::Fleet;
-use super::intake::Intake;
 use super::lookups::Lookups;
 use super::resolve::{Addresses, Resolver};
 use super::shortages;
 use super::state_file::{Kept, Saved};
 use super::store::{StoreCommand, StoreEvent};
+use super::store_guard::StoreGuard;
 use crate::link::{Gauges, ToWorker, WorkerHandle};
 #[cfg(test)]
 use crate::model::{Edit, Fault};
@@ -44,7 +44,7 @@ pub(super) struct Hub {
     urgent: bool,
     resolver: Resolver,
     fleet: Fleet,
-    intake: Intake,
+    guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
     dumps: Dumps,
@@ -63,7 +63,7 @@ impl Hub {
             urgent: false,
             resolver,
             fleet: Fleet::default(),
-            intake: Intake::default(),
+            guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
             store,
@@ -83,7 +83,7 @@ impl Hub {
     /// Does what has become possible: builds a snapshot if one is due, sends it to whoever may take it, tells those who
     /// wait. To be called after everything that happens to the hub.
     pub(super) fn settle(&mut self, now: Instant) {
-        let went = self.dumps.settle(&mut self.state, self.intake.known(), now);
+        let went = self.dumps.settle(&mut self.state, self.guard.known(), now);
         if went.changed {
             self.stored(true, now);
         }
@@ -129,7 +129,7 @@ impl Hub {
     }
 
     fn tell(&self) {
-        let progress = Progress { applied: self.fleet.versions().collect(), heard: self.intake.heard() };
+        let progress = Progress { applied: self.fleet.versions().collect(), heard: self.guard.heard() };
         self.progress.send_if_modified(|old| {
             let differs = *old != progress;
             *old = progress;
@@ -231,7 +231,7 @@ impl Hub {
     /// The store's revision that was heard of last.
     #[cfg(test)]
     pub(super) fn revision(&self) -> i64 {
-        self.intake.known().revision
+        self.guard.known().revision
     }
 
     /// Where the configuration stands.
@@ -252,12 +252,12 @@ impl Hub {
 
     /// Reads the store again; with `confirm`, applies what is held back instead.
     pub(super) fn resync(&mut self, confirm: bool, now: Instant) -> Resync {
-        if confirm && let Some(changed) = self.intake.confirm(&mut self.state, &mut self.alarms, now) {
+        if confirm && let Some(changed) = self.guard.confirm(&mut self.state, &mut self.alarms, now) {
             self.stored(changed, now);
             return Resync::Confirmed(self.accepted(now));
         }
         match self.store.try_send(StoreCommand::Resync) {
-            Ok(()) => Resync::Asked(self.intake.heard()),
+            Ok(()) => Resync::Asked(self.guard.heard()),
             Err(_) => Resync::Busy,
         }
     }
@@ -269,13 +269,13 @@ impl Hub {
 
     /// Why the store cannot be read, if that is known.
     pub(super) fn store_fault(&self) -> Option<String> {
-        self.intake.down().map(str::to_owned)
+        self.guard.down().map(str::to_owned)
     }
 
     /// Has the store take what is `named`, and whatever edits are pending. See `dumps`.
     pub(super) fn dump(&mut self, named: Named) -> Awaited {
         let longer = longer(self.state.pending_edits(), self.state.size());
-        Awaited { outcome: self.dumps.ask(named, self.intake.was_read()), longer }
+        Awaited { outcome: self.dumps.ask(named, self.guard.was_read()), longer }
     }
 }
 
@@ -285,14 +285,14 @@ impl Hub {
     pub(super) fn store_event(&mut self, event: StoreEvent, now: Instant) {
         let event = match event {
             StoreEvent::Dumped(outcome) => {
-                return self.dumps.ended(&mut self.state, self.intake.known(), outcome, now);
+                return self.dumps.ended(&mut self.state, self.guard.known(), outcome, now);
             }
             other => other,
         };
         let is_news = !matches!(event, StoreEvent::Down { .. });
         self.state.heed(self.dumps.is_awaited());
-        let changed = self.intake.event(&mut self.state, &mut self.alarms, event, now);
-        let (edits, others) = self.intake.take_overridden();
+        let changed = self.guard.event(&mut self.state, &mut self.alarms, event, now);
+        let (edits, others) = self.guard.take_overridden();
         self.dumps.gave_way(&edits, &others);
         if is_news {
             self.stored(changed, now);
@@ -308,7 +308,7 @@ impl Hub {
 
     /// A second has passed.
     pub(super) fn tick(&mut self, now: Instant) {
-        if self.intake.tick(&mut self.state, &mut self.alarms, now) {
+        if self.guard.tick(&mut self.state, &mut self.alarms, now) {
             self.stored(true, now);
         }
     }
@@ -325,20 +325,20 @@ impl Hub {
     /// It was written `age` ago.
     pub(super) fn remember(&mut self, saved: Saved, age: Duration, now: Instant) {
         self.resolver.remember(saved.names.clone());
-        self.intake.remember(&mut self.state, &mut self.alarms, saved.contents, age, now);
+        self.guard.remember(&mut self.state, &mut self.alarms, saved.contents, age, now);
         self.changed(now);
     }
 
     /// The store did not answer in time.
     pub(super) fn begin_without_store(&mut self, reason: &str) {
-        self.intake.lost(&mut self.alarms, reason);
+        self.guard.lost(&mut self.alarms, reason);
     }
 
     /// What a state file should hold, if it does not yet.
     pub(super) fn unsaved(&mut self) -> Option<Kept> {
         std::mem::take(&mut self.unsaved).then(|| Kept {
             contents: self.state.last_good(),
-            revision: self.intake.revision(),
+            revision: self.guard.revision(),
             names: self.resolver.all_addresses(),
         })
     }

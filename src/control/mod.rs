@@ -9,7 +9,6 @@ mod fleet;
 mod handle;
 mod held;
 mod hub;
-mod intake;
 mod lookups;
 mod names;
 mod outages;
@@ -26,6 +25,7 @@ mod start;
 pub mod state_file;
 pub mod statsd;
 pub mod store;
+mod store_guard;
 
 pub use start::start;
 

@@ -1,6 +1,6 @@
 //! What the log is told of keys in quarantine: one line for each key and fault, however often it is written.
 //!
-//! It owns the counting and its bounds, never the judgement of a value (that is the model's). Next: `intake` hands over
+//! It owns the counting and its bounds, never the judgement of a value (that is the model's). Next: `store_guard` hands over
 //! what a change of the store did.
 
 use std::collections::BTreeMap;

@@ -20,7 +20,7 @@ use crate::model::{Contents, Dropped, State, StoreOutcome};
 
 /// The store as it was last heard of.
 #[derive(Debug, Default)]
-pub(super) struct Intake {
+pub(super) struct StoreGuard {
     source: Source,
     /// Why the store is not there; nothing while it is.
     down: Option<String>,
@@ -47,7 +47,7 @@ enum Source {
     Store,
 }
 
-impl Intake {
+impl StoreGuard {
     /// Takes an event. True when what is served has changed.
     pub(super) fn event(
         &mut self,
