@@ -126,7 +126,7 @@ const TOLD_THE_TIME: &[&str] = &[
     "control/alarms.rs",
     "control/answers.rs",
     "control/dumps.rs",
-    "control/fleet.rs",
+    "control/workers.rs",
     "control/hub.rs",
     "control/store_guard.rs",
     "control/outages.rs",

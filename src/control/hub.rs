@@ -1,7 +1,7 @@
 //! The only writer of the configuration: edits and store events go in, snapshots for the workers come out.
 //!
 //! It owns when a snapshot is due and which version a change will be served in; never what a rule means (`model`), who
-//! has which version (`fleet`) or a socket. It waits for nothing and reads no clock: `run` calls it and says what time it
+//! has which version (`workers`) or a socket. It waits for nothing and reads no clock: `run` calls it and says what time it
 //! is, and `handle` is how others ask it.
 
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use tracing::debug;
 use super::alarms::{Alarms, Subject};
 use super::answers::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::dumps::{Dumps, longer};
-use super::fleet::Fleet;
 use super::lookups::Lookups;
 use super::resolve::{Addresses, Resolver};
 use super::shortages;
 use super::state_file::{Kept, Saved};
 use super::store::{StoreCommand, StoreEvent};
 use super::store_guard::StoreGuard;
+use super::workers::Workers;
 use crate::link::{Gauges, ToWorker, WorkerHandle};
 #[cfg(test)]
 use crate::model::{Edit, Fault};
@@ -43,7 +43,7 @@ pub(super) struct Hub {
     /// Somebody waits for the next snapshot who has no part in the names that are looked up.
     urgent: bool,
     resolver: Resolver,
-    fleet: Fleet,
+    workers: Workers,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -62,7 +62,7 @@ impl Hub {
             behind: None,
             urgent: false,
             resolver,
-            fleet: Fleet::default(),
+            workers: Workers::default(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -75,7 +75,7 @@ impl Hub {
     /// Builds the snapshot that `workers` are born with, and serves them from now on.
     pub(super) fn first(&mut self, workers: Vec<WorkerHandle>, now: Instant) -> Arc<Snapshot> {
         self.build();
-        self.fleet = Fleet::new(workers, self.current.version, now);
+        self.workers = Workers::new(workers, self.current.version, now);
         self.tell();
         Arc::clone(&self.current)
     }
@@ -91,10 +91,10 @@ impl Hub {
             // What was lacking may be back.
             self.tick(now);
         }
-        if self.behind.is_some() && self.due(now).is_none() && self.fleet.has_room() {
+        if self.behind.is_some() && self.due(now).is_none() && self.workers.has_room() {
             self.build();
         }
-        self.fleet.send(&self.current);
+        self.workers.send(&self.current);
         self.tell();
     }
 
@@ -129,7 +129,7 @@ impl Hub {
     }
 
     fn tell(&self) {
-        let progress = Progress { applied: self.fleet.versions().collect(), heard: self.guard.heard() };
+        let progress = Progress { applied: self.workers.versions().collect(), heard: self.guard.heard() };
         self.progress.send_if_modified(|old| {
             let differs = *old != progress;
             *old = progress;
@@ -225,7 +225,7 @@ impl Hub {
 
     /// What each worker serves and holds.
     pub(super) fn workers(&self, now: Instant) -> Vec<Working> {
-        self.fleet.working(now)
+        self.workers.working(now)
     }
 
     /// The store's revision that was heard of last.
@@ -240,8 +240,8 @@ impl Hub {
         Status {
             version,
             edits: self.state.pending_edits(),
-            applied: self.fleet.versions().filter(|applied| *applied >= version).count(),
-            workers: self.fleet.versions().len(),
+            applied: self.workers.versions().filter(|applied| *applied >= version).count(),
+            workers: self.workers.versions().len(),
             alarms: self.alarms(),
         }
     }
@@ -366,28 +366,28 @@ impl Hub {
 
     /// A worker reports what it serves.
     pub(super) fn applied(&mut self, worker: usize, version: u64) {
-        self.fleet.applied(worker, version);
+        self.workers.applied(worker, version);
     }
 
     /// A worker reports what it holds.
     pub(super) fn measured(&mut self, worker: usize, gauges: Gauges, now: Instant) {
-        self.fleet.measured(worker, gauges, now);
-        shortages::judge(&mut self.alarms, &self.fleet.all());
+        self.workers.measured(worker, gauges, now);
+        shortages::judge(&mut self.alarms, &self.workers.all());
     }
 
     /// A worker has ended.
     pub(super) fn ended(&mut self, worker: usize, now: Instant) {
-        self.fleet.ended(worker, now);
+        self.workers.ended(worker, now);
     }
 
     /// Workers that have not ended.
     pub(super) fn running(&self) -> usize {
-        self.fleet.running()
+        self.workers.running()
     }
 
     /// Gives an order to every worker.
     pub(super) fn order(&self, order: impl Fn() -> ToWorker) {
-        self.fleet.order(order);
+        self.workers.order(order);
     }
 }
 

@@ -5,7 +5,6 @@ mod ahead;
 mod alarms;
 mod answers;
 mod dumps;
-mod fleet;
 mod handle;
 mod held;
 mod hub;
@@ -26,6 +25,7 @@ pub mod state_file;
 pub mod statsd;
 pub mod store;
 mod store_guard;
+mod workers;
 
 pub use start::start;
 

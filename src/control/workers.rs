@@ -17,7 +17,7 @@ const ENDED: u64 = u64::MAX;
 
 /// All workers.
 #[derive(Debug, Default)]
-pub(super) struct Fleet {
+pub(super) struct Workers {
     members: Vec<Member>,
 }
 
@@ -31,7 +31,7 @@ struct Member {
     told: Instant,
 }
 
-impl Fleet {
+impl Workers {
     /// Workers that begin with `version`.
     pub(super) fn new(handles: Vec<WorkerHandle>, version: u64, now: Instant) -> Self {
         let gauges = Gauges::default();
