@@ -124,7 +124,7 @@ const IMPURE: &[&str] = &[
 const TOLD_THE_TIME: &[&str] = &[
     "control/ahead.rs",
     "control/alarms.rs",
-    "control/answers.rs",
+    "control/replies.rs",
     "control/dumps.rs",
     "control/workers.rs",
     "control/hub.rs",

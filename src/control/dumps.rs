@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
-use super::answers::DumpError;
+use super::replies::DumpError;
 use super::store::{Dumped, StoreCommand};
 use crate::model::{Contents, KeyChange, KeyWrite, Named, State};
 

@@ -9,10 +9,10 @@ use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::answers::{Accepted, Awaited, DumpError, Gone, Heard, Progress};
 use super::hub::Hub;
 use super::lookups::Lookups;
 use super::reader::Reader;
+use super::replies::{Accepted, Awaited, DumpError, Gone, Heard, Progress};
 use crate::model::{Edit, Fault, Library, Prepared};
 
 /// Upstreams that are read on the control thread: a millisecond.

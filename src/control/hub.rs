@@ -12,9 +12,9 @@ use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
 use super::alarms::{Alarms, Subject};
-use super::answers::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::dumps::{Dumps, longer};
 use super::lookups::Lookups;
+use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::resolve::{Addresses, Resolver};
 use super::shortages;
 use super::state_file::{Kept, Saved};

@@ -3,7 +3,6 @@
 mod admin;
 mod ahead;
 mod alarms;
-mod answers;
 mod dumps;
 mod handle;
 mod held;
@@ -15,6 +14,7 @@ mod reader;
 mod rejections;
 mod removals;
 mod replace;
+mod replies;
 mod resolve;
 mod run;
 mod saver;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::answers::Gone;
 use super::handle::HubHandle;
 use super::lookups::{Answer, Lane, Stage};
+use super::replies::Gone;
 use super::resolve::Addresses;
 use crate::model::{Fault, Prepared, Wanted};
 

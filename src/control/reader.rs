@@ -8,7 +8,7 @@ use std::{io, thread};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::answers::Gone;
+use super::replies::Gone;
 
 /// Work that may wait; whoever brings more waits with it.
 const WAITING: usize = 64;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use super::alarms::{Alarms, Subject};
-use super::answers::Heard;
 use super::dumps::Known;
 use super::held::Held;
 use super::rejections::Rejections;
 use super::removals::Removals;
+use super::replies::Heard;
 use super::store::StoreEvent;
 use crate::model::{Contents, Dropped, State, StoreOutcome};
 

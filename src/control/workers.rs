@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tracing::warn;
 
-use super::answers::Working;
+use super::replies::Working;
 use crate::link::{Gauges, NotTaken, ToWorker, WorkerHandle};
 use crate::model::Snapshot;
 

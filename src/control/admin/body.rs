@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::answer::Failure;
-use crate::control::answers::Gone;
 use crate::control::handle::BYTES_AT_ONCE;
+use crate::control::replies::Gone;
 use crate::model::{Fault, read_json};
 
 /// The largest body. Ten thousand rule sets of a kilobyte are 10 MiB; this leaves room and still ends somewhere.

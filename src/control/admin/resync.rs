@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use super::answer::{Answer, Failure};
 use super::query::{Flags, Word};
 use super::write::{STORE, ok, serve};
-use crate::control::answers::Resync;
 use crate::control::handle::HubHandle;
+use crate::control::replies::Resync;
 
 /// Reads the store again. With `?confirm=1`, applies what is held back, if anything is.
 pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags) -> Answer {

@@ -10,8 +10,8 @@ use super::answer::{self, Answer};
 use super::body::Json;
 use super::query::Flags;
 use super::write::{ok, stored, write};
-use crate::control::answers::Listed;
 use crate::control::handle::HubHandle;
+use crate::control::replies::Listed;
 use crate::model::{Edit, ServerSpec};
 
 /// What `DELETE` says of a name that is not there.

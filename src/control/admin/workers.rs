@@ -7,8 +7,8 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
-use crate::control::answers::Working;
 use crate::control::handle::HubHandle;
+use crate::control::replies::Working;
 use crate::link::Gauges;
 
 /// `{"all": {…}, "workers": [{"version", "age_ms", "share": {"accepted", "requests"}, "clients", …, "refused": {reason:

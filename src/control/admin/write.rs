@@ -11,9 +11,9 @@ use serde_json::{Map, Value};
 
 use super::answer::{Failure, bounded, json};
 use super::query::{Flags, Word};
-use crate::control::answers::{Accepted, DumpError, Gone};
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
+use crate::control::replies::{Accepted, DumpError, Gone};
 use crate::model::{Edit, Prepared};
 
 /// How long a store may take before its client is told that it is late.

@@ -13,10 +13,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::{ACKS, Hub, NAMES};
-use crate::control::answers::Accepted;
 use crate::control::handle::HubHandle;
 use crate::control::lookups::Lookups;
 use crate::control::reader::Reader;
+use crate::control::replies::Accepted;
 use crate::control::resolve::Resolver;
 use crate::control::state_file::{Kept, Saved};
 use crate::control::store::{Dumped, StoreCommand, StoreEvent};

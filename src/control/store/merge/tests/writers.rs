@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::*;
-use crate::control::answers::DumpError;
 use crate::control::dumps::{Dumps, Known};
+use crate::control::replies::DumpError;
 use crate::control::store::port::{Dumped, StoreCommand};
 use crate::model::{Contents, Edit, Named, State};
 
