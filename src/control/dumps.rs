@@ -53,8 +53,8 @@ struct Round {
     waiters: Vec<Waiter>,
     /// Rounds that may follow.
     left: u32,
-    /// Keys that the store has not said anything of since; without texts.
-    unheard: Vec<KeyChange>,
+    /// Keys whose event has not come from the store since they were sent; without texts.
+    awaiting_event: Vec<KeyChange>,
     /// Keys that were only to be looked at; without texts.
     checks: Vec<KeyChange>,
     ended: Option<Ended>,
@@ -156,7 +156,8 @@ impl Dumps {
                     .for_each(|key| state.unsend(key));
                 let refused: BTreeSet<&str> = dumped.refused.iter().map(|(name, _)| name.as_str()).collect();
                 if !refused.is_empty() {
-                    let refused = round.unheard.iter().filter(|key| refused.contains(key.name().as_str()));
+                    let refused =
+                        round.awaiting_event.iter().filter(|key| refused.contains(key.name().as_str()));
                     refused.for_each(|key| state.unsend(key));
                 }
                 round.ended = Some(Ended { dumped, loads: known.loads, since: now });
@@ -199,7 +200,7 @@ impl Dumps {
         }
         let key = |write: &KeyWrite| write.wanted.without_text();
         let checks = writes.iter().filter(|write| write.is_check()).map(key).collect();
-        let unheard = writes.iter().map(key).collect();
+        let awaiting_event = writes.iter().map(key).collect();
         state.send(&writes);
         if let Err(error) = self.store.try_send(StoreCommand::Dump { writes }) {
             let (mpsc::error::TrySendError::Full(unsent) | mpsc::error::TrySendError::Closed(unsent)) = error;
@@ -211,16 +212,17 @@ impl Dumps {
             }
             return;
         }
-        self.running = Some(Round { waiters, left, unheard, checks, ended: None });
+        self.running = Some(Round { waiters, left, awaiting_event, checks, ended: None });
     }
 
     /// Ends the dump under way if everything was heard of it; or begins it anew for what is still to be written. Says
     /// whether what is served is different now.
     fn finish(&mut self, state: &mut State, known: Known<'_>, now: Instant) -> bool {
-        let Some(Round { unheard, ended: Some(ended), .. }) = &mut self.running else { return false };
-        unheard.retain(|key| state.is_away(key));
+        let Some(Round { awaiting_event, ended: Some(ended), .. }) = &mut self.running else { return false };
+        awaiting_event.retain(|key| state.is_away(key));
         let is_listed = known.loaded_at >= ended.dumped.revision;
-        let is_over = unheard.is_empty() || is_listed || known.loads > ended.loads || known.down.is_some();
+        let is_over =
+            awaiting_event.is_empty() || is_listed || known.loads > ended.loads || known.down.is_some();
         if !is_over {
             if now >= ended.since + HEAR {
                 ended.since = now;
@@ -229,14 +231,15 @@ impl Dumps {
             }
             return false;
         }
-        let Some(Round { mut waiters, left, unheard, ended: Some(ended), .. }) = self.running.take() else {
+        let Some(Round { mut waiters, left, awaiting_event, ended: Some(ended), .. }) = self.running.take()
+        else {
             return false;
         };
         let Dumped { revision, conflicts, refused } = ended.dumped;
         let conflicts: BTreeSet<String> = conflicts.iter().map(KeyChange::name).collect();
         let mut changed = false;
         // Written, and not there when all was listed after it.
-        for key in unheard.iter().filter(|key| is_listed && !conflicts.contains(&key.name())) {
+        for key in awaiting_event.iter().filter(|key| is_listed && !conflicts.contains(&key.name())) {
             let outcome = state.give_way(key);
             changed |= outcome.changed;
             let name = key.name();
