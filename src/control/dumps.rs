@@ -258,7 +258,7 @@ impl Dumps {
             self.begin(state, known, waiters, left - 1);
             return changed;
         }
-        info!("dumped at revision {revision}; {} edits since", state.pending_edits());
+        info!("dumped at revision {revision}; {} unsaved changes since", state.pending_edits());
         for mut waiter in waiters {
             let named = |name: &&String| waiter.named.names(name);
             let covered = |name: &str| waiter.named.all || waiter.named.names(name);

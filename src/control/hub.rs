@@ -239,7 +239,7 @@ impl Hub {
         let version = self.current.version;
         Status {
             version,
-            edits: self.state.pending_edits(),
+            unsaved: self.state.pending_edits(),
             applied: self.workers.versions().filter(|applied| *applied >= version).count(),
             workers: self.workers.versions().len(),
             alarms: self.alarms(),
@@ -272,7 +272,7 @@ impl Hub {
         self.guard.down().map(str::to_owned)
     }
 
-    /// Has the store take what is `named`, and whatever edits are pending. See `dumps`.
+    /// Has the store take what is `named`, and whatever is unsaved. See `dumps`.
     pub(super) fn dump(&mut self, named: Named) -> Awaited {
         let longer = longer(self.state.pending_edits(), self.state.size());
         Awaited { outcome: self.dumps.ask(named, self.guard.was_read()), longer }

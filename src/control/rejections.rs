@@ -52,7 +52,7 @@ impl Rejections {
             info!("rejected no more: {}", some(&again));
         }
         if !outcome.overridden.is_empty() {
-            warn!("undumped edits gave way to newer values of the store: {}", some(&outcome.overridden));
+            warn!("unsaved changes gave way to newer values of the store: {}", some(&outcome.overridden));
         }
     }
 

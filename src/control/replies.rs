@@ -48,8 +48,8 @@ pub(super) struct Accepted {
 pub(super) struct Status {
     /// The newest snapshot's version.
     pub(super) version: u64,
-    /// Edits that a restart would lose.
-    pub(super) edits: usize,
+    /// Changes that a restart would lose: no dump has written them yet.
+    pub(super) unsaved: usize,
     /// How many workers serve `version`.
     pub(super) applied: usize,
     /// Of how many.

@@ -239,9 +239,9 @@ impl Control {
     async fn end(mut self) -> Cut {
         self.tell_cut();
         self.save();
-        let lost = self.hub.status().edits;
+        let lost = self.hub.status().unsaved;
         if lost > 0 {
-            warn!("{lost} edits end with this process: they were never dumped");
+            warn!("{lost} unsaved changes end with this process: they were never dumped");
         }
         let (statsd, saver) = (self.statsd.take(), self.saver.take());
         let rest = async {

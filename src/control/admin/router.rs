@@ -95,7 +95,7 @@ async fn stamp(State(hub): State<HubHandle>, request: Request, next: Next) -> Re
     let Ok(status) = hub.ask(|hub| hub.status()).await else { return response };
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-elb-version"), status.version.into());
-    headers.insert(HeaderName::from_static("x-elb-unsaved"), status.edits.into());
+    headers.insert(HeaderName::from_static("x-elb-unsaved"), status.unsaved.into());
     if let Ok(applied) = HeaderValue::try_from(format!("{}/{}", status.applied, status.workers)) {
         headers.insert(HeaderName::from_static("x-elb-applied"), applied);
     }

@@ -54,8 +54,8 @@ fn names(writes: &[KeyWrite]) -> Vec<String> {
     writes.iter().map(|write| write.wanted.name()).collect()
 }
 
-async fn edits(rig: &Rig) -> usize {
-    rig.hub.ask(|hub| hub.status()).await.unwrap().edits
+async fn unsaved(rig: &Rig) -> usize {
+    rig.hub.ask(|hub| hub.status()).await.unwrap().unsaved
 }
 
 async fn ends(asked: Asked) -> Result<i64, DumpError> {
@@ -79,7 +79,7 @@ async fn a_dump_writes_what_was_edited_and_nothing_else() {
     assert_eq!(names(&writes), ["upstreams/new/127.0.0.1:1", "rules/b"]);
     assert_eq!(writes[1].read, stored(&["b"]).rules.remove("b"));
     rig.wrote(&writes, 9).await;
-    assert_eq!((ends(dump).await, edits(&rig).await), (Ok(9), 0));
+    assert_eq!((ends(dump).await, unsaved(&rig).await), (Ok(9), 0));
     // Nothing is left to write, so the store is not even asked.
     assert_eq!(ends(ask(&rig, Named::all(), SOON)).await, Ok(9));
 }
@@ -119,7 +119,7 @@ async fn the_echo_of_a_dump_does_not_undo_what_was_edited_meanwhile() {
         assert_eq!(writes[0].read.as_deref(), Some("weight=2 max_fails=1 fail_timeout=10"));
         assert_eq!(writes[0].wanted.text(), Some("weight=1 max_fails=1 fail_timeout=10"));
         rig.wrote(&writes, 10).await;
-        assert_eq!((ends(second).await, edits(&rig).await), (Ok(10), 0));
+        assert_eq!((ends(second).await, unsaved(&rig).await), (Ok(10), 0));
     }
 }
 
@@ -225,7 +225,7 @@ async fn a_dump_that_fails_keeps_the_edits_and_what_was_sent_stays_in_doubt() {
     let dump = ask(&rig, Named::all(), SOON);
     rig.told_to_dump().await;
     rig.dumped(Err("no".to_owned())).await;
-    assert_eq!((ends(dump).await, edits(&rig).await), (Err(DumpError::Failed("no".to_owned())), 1));
+    assert_eq!((ends(dump).await, unsaved(&rig).await), (Err(DumpError::Failed("no".to_owned())), 1));
     // It was carried out all the same, and its echo is no newer than the edit made since.
     rig.edit(servers("up", json!({"127.0.0.1:1": "weight=7"}))).await;
     let echo = server("up", "127.0.0.1:1", Some("weight=1 max_fails=1 fail_timeout=10"));
@@ -234,7 +234,7 @@ async fn a_dump_that_fails_keeps_the_edits_and_what_was_sent_stays_in_doubt() {
     let writes = rig.told_to_dump().await;
     assert_eq!(writes[0].wanted.text(), Some("weight=7 max_fails=1 fail_timeout=10"));
     rig.wrote(&writes, 4).await;
-    assert_eq!((ends(dump).await, edits(&rig).await), (Ok(4), 0));
+    assert_eq!((ends(dump).await, unsaved(&rig).await), (Ok(4), 0));
 }
 
 #[tokio::test]
@@ -250,7 +250,7 @@ async fn what_is_in_doubt_is_written_again_even_if_it_is_taken_back() {
         writes[0].doubtful && writes[0].read.as_deref() == Some("") && writes[0].wanted.text() == Some("")
     );
     rig.wrote(&writes, 4).await;
-    assert_eq!((ends(dump).await, edits(&rig).await), (Ok(4), 0));
+    assert_eq!((ends(dump).await, unsaved(&rig).await), (Ok(4), 0));
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_late_dump_goes_on_and_still_counts() {
     assert_eq!(ends(ask(&rig, Named::all(), QUIET)).await, Err(DumpError::Late));
     let writes = rig.told_to_dump().await;
     rig.wrote(&writes, 3).await;
-    assert_eq!((ends(ask(&rig, Named::all(), SOON)).await, edits(&rig).await), (Ok(3), 0));
+    assert_eq!((ends(ask(&rig, Named::all(), SOON)).await, unsaved(&rig).await), (Ok(3), 0));
 }
 
 #[tokio::test]
@@ -345,6 +345,6 @@ async fn a_store_that_is_lost_or_read_anew_does_not_hold_a_dump() {
             rig.load(contents).await;
         }
         assert_eq!(ends(dump).await, Ok(9));
-        assert_eq!(edits(&rig).await, usize::from(lost), "if it was lost, nothing was heard");
+        assert_eq!(unsaved(&rig).await, usize::from(lost), "if it was lost, nothing was heard");
     }
 }
