@@ -137,20 +137,26 @@ mod tests {
         let (questions, _arrive) = mpsc::channel(1);
         let (_progress, progress) = watch::channel(Progress::default());
         let (lookups, reader) = (Lookups::system(), Reader::start().unwrap());
-        let handle = HubHandle { questions, progress, library: Library::default(), lookups, reader };
+        let library = Library::default();
+        let handle = HubHandle { questions, progress, library, lookups, reader: reader.clone() };
         let rules = json!({"init": "a", "rules": {
             "a": {"type": "ua", "args": {"pattern": r"\p{L}{5}", "succ": "b", "fail": "b"}},
             "b": {"type": "backend", "args": {"servername": "up"}}}});
         let given = json!({"a.test": rules}).as_object().cloned().unwrap();
         let mut nobody = Context::from_waker(Waker::noop());
 
+        // The other thread is busy, so what it is brought waits, however fast this machine is.
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let mut busy = pin!(reader.read(move || wait.recv().is_ok()));
+        assert!(busy.as_mut().poll(&mut nobody).is_pending());
         let mut whole = pin!(handle.prepare(Edit::PutDomains(given.clone())));
         assert!(whole.as_mut().poll(&mut nobody).is_pending());
-        assert!(whole.await.unwrap().is_ok());
-
         let text = Bytes::from(json!(given).to_string());
         let mut piecewise = pin!(handle.prepare_domains(text));
         assert!(piecewise.as_mut().poll(&mut nobody).is_pending());
+        go.send(()).unwrap();
+        assert!(whole.await.unwrap().is_ok());
+
         assert!(piecewise.await.unwrap().unwrap().is_ok());
 
         let names = Edit::DeleteDomains(vec!["a.test".to_owned()]);
