@@ -8,7 +8,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
-use elb::model::{Decision, Scratch, Silent, Snapshot, route};
+use elb::model::{Scratch, Silent, Snapshot, Verdict, route};
 use elb::semantics::Sketch;
 use serde_json::Value;
 
@@ -58,7 +58,8 @@ fn unknown(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::Wal
 fn ask(snapshot: &Snapshot, request: &Sketch, host: &str, scratch: &mut Scratch) -> bool {
     let mut view = request.view();
     (view.host, view.canonical_host) = (black_box(host.as_bytes()), host.as_bytes());
-    matches!(route(snapshot, &view, scratch, &mut Silent), Decision::Forward { .. })
+    let decision = route(snapshot, &view, 0, scratch, &mut Silent);
+    matches!(decision.verdict, Verdict::Forward { .. })
 }
 
 /// What is asked of every host.

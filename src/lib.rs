@@ -16,7 +16,8 @@
 //!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
 //!   bytes and heads              │           rules, upstreams, snapshots
 //!              ├────────────────┼──────────────────────┤
-//!          semantics/        reason.rs                              ground: what HTTP means; why something is refused
+//!          semantics/        reason.rs               spelling.rs    ground: what HTTP means; why something is refused;
+//!                                                                   what was meant
 //! ```
 //!
 //! *Pure* means: no socket, no clock, no thread, no channel, no log, no random number. `now` is an argument. So the
@@ -26,6 +27,7 @@
 //!   [`semantics::policy`] what may be done with a field, [`semantics::host`] and [`semantics::path`] make two spellings
 //!   one, and [`semantics::RequestView`] is a request as everybody looks at it.
 //! * [`reason`]: why something is refused, cut or closed; its word and its status.
+//! * [`spelling`]: the word that was probably meant by one that there is not.
 //! * [`settings`]: flags and variables to one validated value.
 //! * [`model`]: what the operator said. [`model::State`] is the editable truth, [`model::Snapshot`] the immutable copy
 //!   that workers read, [`model::route`] the one function that decides where a request goes.
@@ -47,8 +49,9 @@
 //! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), so that rules see
 //!    what goes out, and asks its shell to route. It lends a [`semantics::RequestView`], in which what nobody looks at
 //!    is not looked up.
-//! 4. `data::answer` asks `data::view`, which calls [`model::route`]: the answer is a refusal with a status, or an
-//!    upstream with extra fields and perhaps a new path. What is ELB's own ([`semantics::reserved`]) is recognised here:
+//! 4. `data::answer` asks `data::view`, which calls [`model::route`]: it finds the domain and walks its rules, each of which
+//!    chooses one of its successors, to an end ([`model::Terminal`]). The answer is a refusal with a status, or an upstream
+//!    with extra fields and perhaps a new path. What is ELB's own ([`semantics::reserved`]) is recognised here:
 //!    `data::door` refuses strangers, and the connection of a call of the admin API is handed to control with the bytes
 //!    already read.
 //! 5. The exchange asks for a server. `data::balancer` chooses, `data::pool` lends an idle connection or makes one.
@@ -75,8 +78,11 @@
 //!
 //! | change | file | and |
 //! |---|---|---|
-//! | a rule type | `model/rule/<type>.rs` | one variant in `model/rule/kind.rs` |
+//! | a rule type | `model/rule/<type>.rs` | one line in `model/rule/kind.rs` and its `mod`; a test asks for its row in the manual and its place in the corpus |
+//! | what ends a walk through rules | `model/rule/<type>.rs` | one line in `model/rule/kind.rs`; `model/route.rs` says what follows |
+//! | how rules are linked and walked | `model/graph.rs` | `model/recorder.rs` for who watches |
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
+//! | what is suggested for a word that there is not | `spelling.rs` | |
 //! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
 //! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/method.rs` |
 //! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
@@ -117,4 +123,5 @@ pub mod model;
 pub mod reason;
 pub mod semantics;
 pub mod settings;
+pub mod spelling;
 pub mod stats;

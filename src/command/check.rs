@@ -1,7 +1,7 @@
 //! `elb check FILE`: every fault of a file of rules and upstreams, before it is in force anywhere.
 //!
-//! It owns reading the file and showing the result; what is a fault is `model`'s to say, so this command, the admin API
-//! and the stores never disagree. A fault is shown with its JSON pointer, a syntax error with line and column.
+//! It owns reading the file and showing the result; what is a fault is `model`'s to say, so this command and the admin API
+//! never disagree. The stores serve a rule with an argument too many, and are not stricter in anything. A fault is shown with its JSON pointer, a syntax error with line and column.
 
 use std::fs;
 use std::io::{self, Write};

@@ -1,4 +1,5 @@
-//! What the log is told of keys in quarantine: one line for each key and fault, however often it is written.
+//! What the log is told of keys in quarantine, and of those that serve with a slip in them: one line for each key and fault,
+//! however often it is written.
 //!
 //! It owns the counting and its bounds, never the judgement of a value (that is the model's). Next: `store_guard` hands over
 //! what a change of the store did.
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
-use crate::model::{Rejected, StoreOutcome};
+use crate::model::{Doubtful, Rejected, StoreOutcome};
 
 /// Keys named one by one in the log for one event; a store full of broken keys must not fill the disk as well.
 const NAMED: usize = 20;
@@ -51,30 +52,46 @@ impl Rejections {
         if !again.is_empty() {
             info!("rejected no more: {}", some(&again));
         }
+        self.doubt(&outcome.doubtful, revision, now);
         if !outcome.overridden.is_empty() {
             warn!("unsaved changes gave way to newer values of the store: {}", some(&outcome.overridden));
+        }
+    }
+
+    /// Names keys that serve and say something that means nothing, as a slip of the pen does.
+    fn doubt(&mut self, doubtful: &[Doubtful], revision: i64, now: Instant) {
+        let last: BTreeMap<&str, &Doubtful> = doubtful.iter().map(|key| (key.key.as_str(), key)).collect();
+        let mut news: Vec<&Doubtful> = last.into_values().collect();
+        news.retain(|key| self.is_news(&key.key, doubted(key), now));
+        for Doubtful { key, fault, more } in news.iter().take(NAMED) {
+            let more = if *more == 0 { String::new() } else { format!(" ({more} more of the kind in it)") };
+            let (at, message) = (&fault.pointer, &fault.message);
+            warn!("{key:?} of the store serves at revision {revision}, but {at:?} {message}{more}");
+        }
+        if let Some(more) = news.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            warn!("{more} more keys at revision {revision} hold arguments that no rule has");
         }
     }
 
     /// The last fault of each key, unless the log knows it or has heard enough of that key.
     fn news<'a>(&mut self, rejected: &'a [Rejected], now: Instant) -> Vec<&'a Rejected> {
         let last: BTreeMap<&str, &Rejected> = rejected.iter().map(|key| (key.key.as_str(), key)).collect();
-        last.into_values().filter(|key| self.is_news(key, now)).collect()
+        let fault = |key: &Rejected| format!("{} {}", key.pointer, key.message);
+        last.into_values().filter(|key| self.is_news(&key.key, fault(key), now)).collect()
     }
 
-    fn is_news(&mut self, key: &Rejected, now: Instant) -> bool {
-        let fault = format!("{} {}", key.pointer, key.message);
-        if !self.told.contains_key(&key.key) {
+    fn is_news(&mut self, key: &str, fault: String, now: Instant) -> bool {
+        if !self.told.contains_key(key) {
             if self.told.len() >= KEYS {
                 self.told.retain(|_, told| told.stands || now < told.since + SPELL);
             }
             if self.told.len() < KEYS {
-                self.told.insert(key.key.clone(), Told { fault, stands: true, lines: 1, since: now });
+                self.told.insert(key.to_owned(), Told { fault, stands: true, lines: 1, since: now });
                 return true;
             }
             return false;
         }
-        let Some(told) = self.told.get_mut(&key.key) else { return false };
+        let Some(told) = self.told.get_mut(key) else { return false };
         if told.stands && told.fault == fault {
             return false;
         }
@@ -98,6 +115,11 @@ impl Rejections {
     }
 }
 
+/// What is known of a key by which it is told once.
+fn doubted(key: &Doubtful) -> String {
+    format!("serves, but {}", key.fault)
+}
+
 /// The first few names, as they can be written in one line, and how many there are beyond them.
 pub(super) fn some(names: &[String]) -> String {
     let (named, rest) = names.split_at(names.len().min(NAMED));
@@ -109,6 +131,7 @@ pub(super) fn some(names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Fault;
 
     fn rejected(key: &str, message: &str) -> Rejected {
         Rejected { key: key.into(), message: message.into(), pointer: String::new(), last_good: false }
@@ -146,6 +169,22 @@ mod tests {
             good += told.accepted(&["rules/a".to_owned()]).len();
         }
         assert_eq!((bad, good), (LINES as usize, LINES as usize));
+    }
+
+    #[test]
+    fn a_key_that_serves_with_a_slip_in_it_is_told_once_for_each_slip() {
+        let (mut told, now) = (Rejections::default(), Instant::now());
+        let doubtful = |pointer: &str| Doubtful {
+            key: "rules/a".to_owned(),
+            fault: Fault::new(pointer, "is no argument"),
+            more: 0,
+        };
+        let news = |told: &mut Rejections, pointer: &str| {
+            let doubtful = doubtful(pointer);
+            told.is_news(&doubtful.key, doubted(&doubtful), now)
+        };
+        assert!(news(&mut told, "/x") && !news(&mut told, "/x") && news(&mut told, "/y"));
+        assert!(told.accepted(&["rules/b".to_owned()]).is_empty());
     }
 
     #[test]

@@ -105,14 +105,14 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
     }
     let request = active.exchange.request_view(&ctx.heads, peer.as_bytes());
     ctx.requests += 1;
-    match ctx.view.route(&request) {
+    match ctx.view.route(&request, ctx.requests) {
         Routed::Denied { reason } => active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(reason)),
         // A rewrite leads to what is ELB's own no more than a client's spelling does.
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
             active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(Reason::ReservedPath));
         }
         Routed::Forward { domain, upstream, backend, path } => {
-            active.domain = Some(domain);
+            active.domain = domain;
             active.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { peer: peer.as_bytes(), path, host, extra: backend.headers() };

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::balancer::Balancer;
+use super::draws;
 use super::pool::Pool;
-use crate::model::{self, Backend, Decision, Scratch, Silent, Snapshot, Upstream, UpstreamName};
+use crate::model::{self, Backend, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
 use crate::reason::Reason;
 use crate::semantics::RequestView;
 
@@ -40,7 +41,7 @@ pub enum Routed<'v> {
     /// To an upstream.
     Forward {
         /// The domain's slot in the snapshot.
-        domain: u32,
+        domain: Option<u32>,
         /// The slot of the upstream that the rule names, which need not be there.
         upstream: u32,
         /// What the rule says beside it.
@@ -81,12 +82,15 @@ impl View {
         std::mem::replace(&mut self.snapshot, snapshot)
     }
 
-    /// Decides where a request goes, from what the snapshot says and nothing else: it changes nothing but the room that it
-    /// searches in.
-    pub fn route(&mut self, request: &RequestView<'_>) -> Routed<'_> {
-        match model::route(&self.snapshot, request, &mut self.scratch, &mut Silent) {
-            Decision::Denied { reason, .. } => Routed::Denied { reason },
-            Decision::Forward { domain, backend, path } => {
+    /// Decides where a request goes, the `number`th of this worker, from what the snapshot says and nothing else: it changes
+    /// nothing but the room that it searches in.
+    pub fn route(&mut self, request: &RequestView<'_>, number: u64) -> Routed<'_> {
+        let draw = draws::nth(self.seed, number);
+        let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
+        let domain = decision.domain;
+        match decision.verdict {
+            Verdict::Denied { reason } => Routed::Denied { reason },
+            Verdict::Forward { backend, path } => {
                 Routed::Forward { domain, upstream: backend.slot(), backend, path }
             }
         }
@@ -263,7 +267,7 @@ mod tests {
 
         fn route(&mut self, host: &str) -> Option<u32> {
             let sketch = Sketch::new(host, "/");
-            let Routed::Forward { upstream, .. } = self.view.route(&sketch.view()) else { return None };
+            let Routed::Forward { upstream, .. } = self.view.route(&sketch.view(), 0) else { return None };
             self.view.current(upstream, &mut self.pool).map(|_| upstream)
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::fault::Fault;
 use super::ruleset::RuleSet;
 use super::upstream::UpstreamSpec;
 
@@ -116,6 +117,18 @@ pub struct Rejected {
     pub last_good: bool,
 }
 
+/// A key of the store that serves, though its value says something that means nothing: it was accepted before such was
+/// looked for, or written by others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubtful {
+    /// `rules/<domain>`.
+    pub key: String,
+    /// What means nothing, and where: the first of it.
+    pub fault: Fault,
+    /// How much more of it there is.
+    pub more: usize,
+}
+
 /// What a change of the store did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreOutcome {
@@ -123,6 +136,8 @@ pub struct StoreOutcome {
     pub changed: bool,
     /// Keys that were rejected now.
     pub rejected: Vec<Rejected>,
+    /// Keys that serve now and say something that means nothing.
+    pub doubtful: Vec<Doubtful>,
     /// Keys that left the quarantine: good again, or gone.
     pub accepted: Vec<String>,
     /// Edits that gave way, because the store changed after them: `rules/<domain>` or

@@ -66,7 +66,8 @@ pub(crate) fn domains(
     domains
 }
 
-/// Reads the rule set of one domain; what is at fault is reported.
+/// Reads the rule set of one domain as an operator gives it; what is at fault is reported, arguments that no rule has
+/// included.
 pub(crate) fn domain(
     name: &str,
     rules: &Value,
@@ -79,6 +80,8 @@ pub(crate) fn domain(
     }
     let mut inner = Report::default();
     let read = library.read(rules, &mut inner);
+    inner.refuse_unknown();
+    let read = read.filter(|_| inner.faults.is_empty());
     report.absorb(name, inner);
     let read = read?;
     if let Err(message) = storable::fits(name, read.text()) {

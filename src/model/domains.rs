@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::change::{Rejected, StoreOutcome};
+use super::change::{Doubtful, Rejected, StoreOutcome};
 use super::fault::Fault;
 use super::host;
 use super::hosts::{EditableHosts, Hosts};
@@ -118,6 +118,9 @@ impl Domains {
                 Some(Stored { value, sound })
             }
         };
+        if let Some((first, more)) = stored.iter().filter(|_| sound).find_map(unknown) {
+            outcome.doubtful.push(Doubtful { key: key.clone(), fault: first.clone(), more });
+        }
         if was_rejected && sound {
             outcome.accepted.push(key.clone());
         }
@@ -205,6 +208,12 @@ impl Domains {
             last_good: self.layers.effective().contains_key(domain),
         })
     }
+}
+
+/// The first argument that no rule of a set has, and how many more there are.
+fn unknown(stored: &Stored<Arc<RuleSet>>) -> Option<(&Fault, usize)> {
+    let (first, more) = stored.value.as_ref()?.unknown().split_first()?;
+    Some((first, more.len()))
 }
 
 fn written<'a>(domains: impl Iterator<Item = (&'a Arc<str>, &'a Arc<RuleSet>)>) -> BTreeMap<String, String> {

@@ -121,10 +121,10 @@ impl Engines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Library;
+    use crate::model::parts::Parts;
 
     fn pattern(text: &str) -> Pattern {
-        Library::default().pattern(text, true).unwrap()
+        Parts::default().pattern(text, true).unwrap()
     }
 
     fn engines() -> Engines {
@@ -218,9 +218,9 @@ mod tests {
     #[test]
     fn search_memories_are_bounded_and_go_with_their_patterns() {
         let mut engines = engines();
-        let library = Library::default();
+        let parts = Parts::default();
         let all: Vec<_> =
-            (0..2 * PLACES + 2).map(|n| library.pattern(&format!("x{n}$"), false).unwrap()).collect();
+            (0..2 * PLACES + 2).map(|n| parts.pattern(&format!("x{n}$"), false).unwrap()).collect();
         for _ in 0..2 {
             for pattern in &all {
                 assert!(engines.is_match(pattern, pattern.text().trim_end_matches('$').as_bytes()));

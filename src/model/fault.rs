@@ -46,6 +46,8 @@ pub(crate) struct Report {
     pub(crate) faults: Vec<Fault>,
     /// What can, but should be known.
     pub(crate) warnings: Vec<Fault>,
+    /// Names that mean nothing where they stand: what is new may not have them, and what a store has serves as it did.
+    pub(crate) unknown: Vec<Fault>,
 }
 
 impl Report {
@@ -55,6 +57,15 @@ impl Report {
 
     pub(crate) fn warn(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         self.warnings.push(Fault::new(pointer, message));
+    }
+
+    pub(crate) fn unknown(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+        self.unknown.push(Fault::new(pointer, message));
+    }
+
+    /// Takes names that mean nothing for faults, the first ones: what is missing may be what they were meant to be.
+    pub(crate) fn refuse_unknown(&mut self) {
+        self.faults.splice(0..0, self.unknown.drain(..));
     }
 
     /// The first fault: what is told where there is room for one. Reading that gave nothing always noted why.
@@ -71,6 +82,7 @@ impl Report {
     pub(crate) fn absorb(&mut self, name: &str, inner: Report) {
         self.faults.extend(inner.faults.into_iter().map(|fault| fault.below(name)));
         self.warnings.extend(inner.warnings.into_iter().map(|warning| warning.below(name)));
+        self.unknown.extend(inner.unknown.into_iter().map(|unknown| unknown.below(name)));
     }
 }
 

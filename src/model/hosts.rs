@@ -114,7 +114,13 @@ impl Hosts {
     /// no name need it.
     pub(crate) fn find(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
         let slot = self.find_slot(request, lowered)?;
-        Some((slot, self.entry(slot)?.rules.as_deref()?))
+        Some((slot, self.rules_of(slot)?))
+    }
+
+    /// The rules of the domain in a slot.
+    #[inline]
+    pub(crate) fn rules_of(&self, slot: u32) -> Option<&RuleSet> {
+        self.entry(slot)?.rules.as_deref()
     }
 
     #[inline]

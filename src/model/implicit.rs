@@ -53,10 +53,10 @@ impl Servernames {
     /// One rule set took the place of another.
     pub(crate) fn replace(&mut self, old: Option<&RuleSet>, new: Option<&RuleSet>) {
         // New ones first, so that a name that stays is not taken out and put in again.
-        for backend in new.map_or(&[][..], RuleSet::backends) {
+        for backend in new.iter().flat_map(|rules| rules.backends()) {
             self.add(backend);
         }
-        for backend in old.map_or(&[][..], RuleSet::backends) {
+        for backend in old.iter().flat_map(|rules| rules.backends()) {
             self.remove(backend.name().key());
         }
     }
@@ -96,7 +96,7 @@ impl Servernames {
 mod tests {
     use super::*;
     use crate::model::fault::Report;
-    use crate::model::library::Library;
+    use crate::model::parts::Parts;
     use serde_json::json;
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
                 }))
                 .collect();
             let given = json!({"init": "f0", "rules": rules});
-            RuleSet::read(&given, "", &Library::default(), &mut Report::default()).unwrap()
+            RuleSet::read(&given, "", &Parts::default(), &mut Report::default()).unwrap()
         };
         let (a, b) = (rules(&["Up1", "up2"]), rules(&["up1"]));
         let mut names = Servernames::default();

@@ -41,9 +41,9 @@ impl<T> Interner<T> {
     }
 
     /// Takes a value in that [`Interner::get`] did not find under the key.
-    pub(crate) fn add(&mut self, key: &(impl Hash + ?Sized), value: T) -> Arc<T> {
+    pub(crate) fn add(&mut self, key: &(impl Hash + ?Sized), value: impl Into<Arc<T>>) -> Arc<T> {
         self.prune();
-        let (hash, value) = (self.hasher.hash_one(key), Arc::new(value));
+        let (hash, value) = (self.hasher.hash_one(key), value.into());
         self.known.insert_unique(hash, (hash, Arc::downgrade(&value)), |(hash, _)| *hash);
         value
     }

@@ -1,4 +1,4 @@
-//! What rule sets have in common, once: patterns, shapes, whole rule sets and the names of upstreams.
+//! What rule sets have in common, once: their parts, their graphs, and whole rule sets.
 //!
 //! It owns the sharing, never the reading (that is `ruleset`). A library is a handle: its clones are one library, so a
 //! thread that has time can read a large change while the control thread goes on. Next: `check` and `domains` read
@@ -10,55 +10,42 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::fault::{Fault, Report};
-use super::intern::{Interner, PRUNE_FROM};
+use super::graph::Graph;
+use super::intern::Interner;
 use super::json::read_json;
-use super::pattern::{Account, Compiled, Pattern, compile};
-use super::ruleset::{RuleSet, Shape};
-use super::upstream_name::{UpstreamName, UpstreamNames};
+use super::parts::Parts;
+use super::ruleset::RuleSet;
+use super::upstream_name::UpstreamName;
 
 /// Everything that was read and is still in use.
-#[derive(Debug, Clone)]
-pub struct Library(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    shelves: Mutex<Shelves>,
-    account: Arc<Account>,
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    parts: Parts,
+    shelves: Arc<Mutex<Shelves>>,
 }
 
-/// What a library holds.
+/// What a library holds beside the parts.
 #[derive(Debug, Default)]
 struct Shelves {
-    patterns: Interner<Compiled>,
-    names: UpstreamNames,
-    shapes: Interner<Shape>,
+    graphs: Interner<Graph>,
     sets: Interner<RuleSet>,
     /// Texts of a store that were read already, and what is wrong with them.
     faults: HashMap<Box<str>, Fault>,
 }
 
-impl Default for Library {
-    fn default() -> Library {
-        Library::new(Library::PATTERNS)
-    }
-}
-
 impl Library {
-    /// Most memory, in bytes, that all compiled patterns take together, unless it is said otherwise: some 15,000 ordinary
-    /// ones of 17 KiB.
-    pub const PATTERNS: usize = 256 * 1024 * 1024;
+    /// Most memory, in bytes, that all compiled patterns take together, unless it is said otherwise.
+    pub const PATTERNS: usize = Parts::PATTERNS;
 
     /// An empty one, whose compiled patterns may take so many bytes together.
     pub fn new(patterns: usize) -> Library {
-        let (shelves, account) = (Mutex::default(), Arc::new(Account::new(patterns)));
-        Library(Arc::new(Inner { shelves, account }))
+        Library { parts: Parts::new(patterns), shelves: Arc::default() }
     }
 
-    /// For the length of one look: nothing that takes long is done meanwhile, so that whoever compiles thousands of
-    /// patterns holds nobody up.
+    /// For the length of one look, as [`Parts`] does it.
     fn with<T>(&self, look: impl FnOnce(&mut Shelves) -> T) -> T {
         // All that a panic could leave behind is an entry less.
-        look(&mut self.0.shelves.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.shelves.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads and checks a rule set. `None` when anything is at fault; all of it is then in `report`.
@@ -69,7 +56,7 @@ impl Library {
         if let Some(known) = known.as_ref().filter(|known| !known.is_noteworthy()) {
             return Some(Arc::clone(known));
         }
-        let read = RuleSet::read(given, &text, self, report)?;
+        let read = RuleSet::read(given, &text, &self.parts, report)?;
         known.or_else(|| Some(self.with(|shelves| shelves.put_set(read))))
     }
 
@@ -110,43 +97,18 @@ impl Library {
 
     /// The name of an upstream, given in lower case.
     pub(crate) fn name(&self, key: &str) -> Arc<UpstreamName> {
-        self.with(|shelves| shelves.names.get(key))
-    }
-
-    /// The pattern of that text, compiled or found. `grouped`: where its first group lies will be asked.
-    ///
-    /// # Errors
-    /// What is wrong with it and, where known, at which byte.
-    pub(crate) fn pattern(&self, text: &str, grouped: bool) -> Result<Pattern, String> {
-        let find = |shelves: &mut Shelves| shelves.patterns.get(text, |known| known.is(text, grouped));
-        if let Some(known) = self.with(find) {
-            return Ok(known.into());
-        }
-        let compiled = compile(text, grouped, &self.0.account)?;
-        // Another thread may have been faster.
-        let pattern =
-            self.with(|shelves| find(shelves).unwrap_or_else(|| shelves.patterns.add(text, compiled)));
-        Ok(pattern.into())
+        self.parts.name(key)
     }
 
     /// Gives back what still points to patterns and rule sets that are gone, if many are: small pieces, but they keep the
     /// memory around them from going back to the system. To be called now and then.
     pub fn tidy(&self) {
-        if self.0.account.has_lost(PRUNE_FROM) {
+        if self.parts.tidy() {
             self.with(|shelves| {
-                shelves.patterns.forget_dead();
-                shelves.shapes.forget_dead();
+                shelves.graphs.forget_dead();
                 shelves.sets.forget_dead();
             });
         }
-    }
-
-    /// The same shape, shared with all rule sets that have it.
-    pub(crate) fn shape(&self, shape: Shape) -> Arc<Shape> {
-        self.with(|shelves| {
-            let known = shelves.shapes.get(&shape, |known| *known == shape);
-            known.unwrap_or_else(|| shelves.shapes.add(&shape.clone(), shape))
-        })
     }
 }
 
@@ -155,9 +117,17 @@ impl Shelves {
         self.sets.get(text, |set| &**set.text() == text)
     }
 
-    fn put_set(&mut self, read: RuleSet) -> Arc<RuleSet> {
+    /// The same set, shared with all who read it, and its graph with all sets that have it.
+    fn put_set(&mut self, mut read: RuleSet) -> Arc<RuleSet> {
         let text = Arc::clone(read.text());
-        self.set(&text).unwrap_or_else(|| self.sets.add(&*text, read))
+        if let Some(known) = self.set(&text) {
+            return known;
+        }
+        read.share_graph(|graph| {
+            let known = self.graphs.get(graph, |known| *known == **graph);
+            known.unwrap_or_else(|| self.graphs.add(graph, Arc::clone(graph)))
+        });
+        self.sets.add(&*text, read)
     }
 }
 
@@ -182,15 +152,15 @@ mod tests {
     }
 
     #[test]
-    fn equal_rule_sets_are_one_and_those_alike_share_their_shape() {
+    fn equal_rule_sets_are_one_and_those_alike_share_their_graph() {
         let library = Library::default();
         let read = |given: &Value| library.read(given, &mut Report::default()).unwrap();
         let first = read(&rules("x", "up1"));
         assert!(Arc::ptr_eq(&first, &read(&rules("x", "up1"))));
         assert!(Arc::ptr_eq(&first, &library.known(first.text()).unwrap()));
         let second = read(&rules("x", "up2"));
-        assert!(!Arc::ptr_eq(&first, &second) && first.shares_shape(&second));
-        assert!(!first.shares_shape(&read(&rules("y", "up1"))));
+        assert!(!Arc::ptr_eq(&first, &second) && first.shares_graph(&second));
+        assert!(!first.shares_graph(&read(&rules("y", "up1"))));
         let text = first.text().to_string();
         drop(first);
         assert!(library.known(&text).is_none(), "nobody holds it any more");

@@ -6,7 +6,7 @@
 //! ```text
 //!   contents, change ──► check ──► rule, ruleset, server, upstream      what was said, read and checked
 //!                                        │
-//!                          library, intern, upstream_name               equal things once
+//!                    library, parts, intern, upstream_name              equal things once
 //!                                        │
 //!   state ──► domains, upstreams ──► layers                             what is in force
 //!     │
@@ -14,7 +14,7 @@
 //!                   │
 //!                server_id, server_state                              which server is which, and what is known of it
 //!                                       │
-//!   request ──► route ──► ruleset ──► engines, scratch                  what becomes of a request
+//!              route ──► ruleset ──► graph ──► rule, scratch            what becomes of a request
 //!                                        │
 //!                          pattern ──► dialect, backtrack               what a pattern means, and its engines
 //! ```
@@ -29,6 +29,7 @@ mod encode;
 mod engines;
 mod fault;
 mod foresee;
+mod graph;
 mod host;
 mod hosts;
 mod implicit;
@@ -36,8 +37,10 @@ mod intern;
 mod json;
 mod layers;
 mod library;
+mod parts;
 mod pattern;
 mod prepare;
+mod recorder;
 mod route;
 mod rule;
 mod ruleset;
@@ -56,7 +59,7 @@ mod upstreams;
 mod wanted;
 mod writes;
 
-pub use change::{Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutcome};
+pub use change::{Doubtful, Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutcome};
 pub use check::{check, check_all};
 pub use contents::{Contents, KeyChange, KeyWrite, Servers};
 pub use fault::Fault;
@@ -64,8 +67,9 @@ pub use foresee::Foreseen;
 pub use json::{read_json, read_member};
 pub use library::Library;
 pub use pattern::Pattern;
-pub use route::{Decision, Recorder, Silent, route};
-pub use rule::Backend;
+pub use recorder::{Recorder, Silent};
+pub use route::{Decision, Verdict, route};
+pub use rule::{Backend, Terminal};
 pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
 pub use server_id::{ServerId, ServerIds};

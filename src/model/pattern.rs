@@ -2,7 +2,7 @@
 //!
 //! It owns compiling, the size limits of one pattern and the bound on all of them; never the worker-local state that
 //! matching needs (that is `engines`). Patterns are Perl-style and match bytes. Next: `dialect` says what a text means,
-//! `library` compiles each text once, `rule::ua` and `rule::path` use patterns.
+//! `parts` compiles each text once, `rule::ua` and `rule::path` use patterns.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -234,17 +234,17 @@ fn backtracking(text: &str, meant: &Meant) -> Result<Engine, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Library;
     use crate::model::intern::PRUNE_FROM;
+    use crate::model::parts::Parts;
 
     fn get(text: &str) -> Result<Pattern, String> {
-        Library::default().pattern(text, false)
+        Parts::default().pattern(text, false)
     }
 
     #[test]
     fn equal_texts_are_compiled_once_while_held_and_forgotten_after() {
-        let library = Library::default();
-        let get = |text: &str| library.pattern(text, false).unwrap();
+        let parts = Parts::default();
+        let get = |text: &str| parts.pattern(text, false).unwrap();
         let first = get("a+");
         assert_eq!(first.id(), get("a+").id());
         assert_ne!(first.id(), get("b+").id());
@@ -287,10 +287,10 @@ mod tests {
     /// A `$` may take the line end before which it stands, but no group may.
     #[test]
     fn a_group_that_is_asked_for_ends_where_it_does_in_perl() {
-        let library = Library::default();
+        let parts = Parts::default();
         for (text, is_other) in [("^(a$)", true), ("^(a)$", false), ("^(?:(a)|(b$))", false)] {
-            assert!(!library.pattern(text, false).unwrap().backtracks(), "{text}");
-            assert_eq!(library.pattern(text, true).unwrap().backtracks(), is_other, "{text}");
+            assert!(!parts.pattern(text, false).unwrap().backtracks(), "{text}");
+            assert_eq!(parts.pattern(text, true).unwrap().backtracks(), is_other, "{text}");
         }
     }
 
@@ -316,18 +316,18 @@ mod tests {
 
     #[test]
     fn what_all_patterns_take_together_is_bounded_and_given_back() {
-        let library = Library::new(PROGRAM);
+        let parts = Parts::new(PROGRAM);
         let mut held = Vec::new();
         let error = loop {
-            match library.pattern(&format!(r"\w{{100}}x{}", held.len()), false) {
+            match parts.pattern(&format!(r"\w{{100}}x{}", held.len()), false) {
                 Ok(pattern) => held.push(pattern),
                 Err(error) => break error,
             }
             assert!(held.len() < 1000, "there is no bound");
         };
         assert!(!held.is_empty() && error.contains("--max-patterns"), "{error}");
-        library.pattern(r"\w{100}x0", false).expect("one that is there takes no more");
+        parts.pattern(r"\w{100}x0", false).expect("one that is there takes no more");
         drop(held);
-        library.pattern(r"\w{100}x", false).expect("there is room again");
+        parts.pattern(r"\w{100}x", false).expect("there is room again");
     }
 }

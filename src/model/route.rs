@@ -1,48 +1,39 @@
 //! The one routing function: a snapshot and a request in, a decision out.
 //!
 //! It owns the order of things (domain, rules, the path that goes out) and the reasons for a denial, never a lookup of
-//! its own. It is pure, ends after at most [`super::ruleset::RULES`] rules, and allocates nothing once its scratch has
+//! its own. It is pure, ends after at most [`super::graph::RULES`] rules, and allocates nothing once its scratch has
 //! grown. Next: `hosts` and `ruleset` for the two lookups.
 
 use super::encode::encode;
-use super::rule::Backend;
+use super::recorder::Recorder;
+use super::rule::{Backend, Terminal};
 use super::scratch::Scratch;
 use super::snapshot::Snapshot;
 use crate::reason::Reason;
 use crate::semantics::RequestView;
 
-/// Watches one request on its way; what is not of interest is ignored and costs nothing.
-pub trait Recorder {
-    /// Whether it is told anything at all.
-    const WATCHES: bool = true;
-    /// The request belongs to this domain, named as the operator wrote it.
-    fn domain(&mut self, _name: &str) {}
-    /// A rule was asked, and matched or not. A backend always does, and is the last.
-    fn step(&mut self, _rule: &str, _matched: bool) {}
-}
-
-/// Records nothing.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Silent;
-
-impl Recorder for Silent {
-    const WATCHES: bool = false;
+/// What becomes of a request, and how that came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decision<'s> {
+    /// The slot of its domain; `None` when there is none.
+    pub domain: Option<u32>,
+    /// The last rule that was asked, by its number ([`Snapshot::rule_name`]); `None` without a domain. Who wants the whole
+    /// way sends a [`Recorder`] along.
+    pub rule: Option<u16>,
+    /// What follows.
+    pub verdict: Verdict<'s>,
 }
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Decision<'s> {
+pub enum Verdict<'s> {
     /// It goes no further; ELB answers.
     Denied {
-        /// The slot of its domain, if it has one.
-        domain: Option<u32>,
         /// Why: no domain, a rule says so, or an impossible new path.
         reason: Reason,
     },
     /// It goes to an upstream.
     Forward {
-        /// The slot of its domain.
-        domain: u32,
         /// The upstream's name and what is said to the server besides.
         backend: &'s Backend,
         /// The path that a rule made, percent-encoded, without query; `None`: the path stays as it was received.
@@ -50,33 +41,38 @@ pub enum Decision<'s> {
     },
 }
 
-/// Decides what becomes of a request.
+/// Decides what becomes of a request. `draw` is its chance: any number, for rules that leave something to it.
 pub fn route<'s, R: Recorder>(
     snapshot: &'s Snapshot,
     request: &RequestView<'_>,
+    draw: u64,
     scratch: &'s mut Scratch,
     recorder: &mut R,
 ) -> Decision<'s> {
     scratch.begin();
     let Some((domain, rules)) = snapshot.domain(request, &mut scratch.host) else {
-        return Decision::Denied { domain: None, reason: Reason::NoDomain };
+        let verdict = Verdict::Denied { reason: Reason::NoDomain };
+        return Decision { domain: None, rule: None, verdict };
     };
     if R::WATCHES {
         recorder.domain(snapshot.domain_name(domain));
     }
-    let Some(backend) = rules.walk(request, scratch, recorder) else {
-        return Decision::Denied { domain: Some(domain), reason: Reason::RuleDenied };
+    let (rule, end) = rules.walk(request, draw, scratch, recorder);
+    let verdict = match end {
+        None => Verdict::Denied { reason: Reason::RuleDenied },
+        Some(Terminal::Backend(backend)) => match scratch.encode_path(encode) {
+            None => Verdict::Forward { backend, path: None },
+            Some(Some(path)) => Verdict::Forward { backend, path: Some(path) },
+            Some(None) => Verdict::Denied { reason: Reason::BadRewrite },
+        },
     };
-    match scratch.encode_path(encode) {
-        None => Decision::Forward { domain, backend, path: None },
-        Some(Some(path)) => Decision::Forward { domain, backend, path: Some(path) },
-        Some(None) => Decision::Denied { domain: Some(domain), reason: Reason::BadRewrite },
-    }
+    Decision { domain: Some(domain), rule: Some(rule), verdict }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::recorder::Silent;
     use crate::model::{Edit, State};
     use crate::semantics::Sketch;
     use serde_json::{Value, json};
@@ -102,8 +98,11 @@ mod tests {
         fn domain(&mut self, name: &str) {
             self.0.push(name.to_owned());
         }
-        fn step(&mut self, rule: &str, matched: bool) {
-            self.0.push(format!("{rule}={matched}"));
+        fn step(&mut self, rule: &str, successor: usize, next: Option<&str>) {
+            self.0.push(format!("{rule}={successor} {next:?}"));
+        }
+        fn end(&mut self, rule: &str) {
+            self.0.push(rule.to_owned());
         }
     }
 
@@ -111,37 +110,39 @@ mod tests {
     fn every_outcome() {
         let snapshot = snapshot(json!({"H.test": blog("^/blog(.*)$"), "a.test": blog("x")}));
         let mut scratch = Scratch::new();
-        let mut ask = |host: &str, path: &str| match route(
-            &snapshot,
-            &Sketch::new(host, path).view(),
-            &mut scratch,
-            &mut Silent,
-        ) {
-            Decision::Denied { domain, reason } => format!("{domain:?} {reason}"),
-            Decision::Forward { domain, backend, path } => {
-                format!("{domain} {} {:?}", backend.servername(), path.map(String::from_utf8_lossy))
-            }
+        let mut ask = |host: &str, path: &str| {
+            let request = Sketch::new(host, path);
+            let decision = route(&snapshot, &request.view(), 0, &mut scratch, &mut Silent);
+            let rule =
+                decision.domain.zip(decision.rule).map(|(domain, rule)| snapshot.rule_name(domain, rule));
+            let came = match decision.verdict {
+                Verdict::Denied { reason } => reason.to_string(),
+                Verdict::Forward { backend, path } => {
+                    format!("{} {:?}", backend.servername(), path.map(String::from_utf8_lossy))
+                }
+            };
+            format!("{} {} {came}", decision.domain.map_or(-1, i64::from), rule.unwrap_or("-"))
         };
-        assert_eq!(ask("h.test", "/blog/a b%"), r#"0 Up Some("/a%20b%25")"#);
-        assert_eq!(ask("h.test", "/blog"), r#"0 Up Some("/")"#);
-        assert_eq!(ask("h.test", "/shop"), "Some(0) rule-denied");
-        assert_eq!(ask("a.test", "/shop"), "Some(1) rule-denied");
-        assert_eq!(ask("b.test", "/blog"), "None no-domain");
-        assert_eq!(ask("h.test", "/blog/\n\n"), "Some(0) rule-denied", "a dot takes no line end");
-        assert_eq!(ask("h.test", "/blog/a\n"), r#"0 Up Some("/a")"#, "a $ stands before the last one");
-        assert_eq!(ask("h.test", "/blog/\u{1}"), "Some(0) bad-rewrite");
-        assert_eq!(ask("h.test", "/blog../secret"), "Some(0) bad-rewrite");
-        assert_eq!(ask("h.test", "/blog/a"), r#"0 Up Some("/a")"#, "nothing is left of the request before");
+        assert_eq!(ask("h.test", "/blog/a b%"), r#"0 b Up Some("/a%20b%25")"#);
+        assert_eq!(ask("h.test", "/blog"), r#"0 b Up Some("/")"#);
+        assert_eq!(ask("h.test", "/shop"), "0 a rule-denied");
+        assert_eq!(ask("a.test", "/shop"), "1 a rule-denied");
+        assert_eq!(ask("b.test", "/blog"), "-1 - no-domain");
+        assert_eq!(ask("h.test", "/blog/\n\n"), "0 a rule-denied", "a dot takes no line end");
+        assert_eq!(ask("h.test", "/blog/a\n"), r#"0 b Up Some("/a")"#, "a $ stands before the last one");
+        assert_eq!(ask("h.test", "/blog/\u{1}"), "0 b bad-rewrite");
+        assert_eq!(ask("h.test", "/blog../secret"), "0 b bad-rewrite");
+        assert_eq!(ask("h.test", "/blog/a"), r#"0 b Up Some("/a")"#, "nothing is left of the request before");
     }
 
     #[test]
     fn a_recorder_sees_the_way() {
         let snapshot = snapshot(json!({"H.test": blog("^/blog(.*)$")}));
         let mut notes = Notes::default();
-        route(&snapshot, &Sketch::new("h.test", "/blog/a").view(), &mut Scratch::new(), &mut notes);
-        assert_eq!(notes.0, ["H.test", "a=true", "b=true"]);
+        route(&snapshot, &Sketch::new("h.test", "/blog/a").view(), 0, &mut Scratch::new(), &mut notes);
+        assert_eq!(notes.0, ["H.test", "a=1 Some(\"b\")", "b"]);
         let mut notes = Notes::default();
-        route(&snapshot, &Sketch::new("h.test", "/").view(), &mut Scratch::new(), &mut notes);
-        assert_eq!(notes.0, ["H.test", "a=false"]);
+        route(&snapshot, &Sketch::new("h.test", "/").view(), 0, &mut Scratch::new(), &mut notes);
+        assert_eq!(notes.0, ["H.test", "a=0 None"]);
     }
 }

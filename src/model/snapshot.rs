@@ -78,6 +78,12 @@ impl Snapshot {
         self.hosts.has_names_of(&other.hosts)
     }
 
+    /// The name of a rule of the domain in a slot, by the number that [`super::Decision::rule`] has; empty when there is
+    /// none.
+    pub fn rule_name(&self, domain: u32, rule: u16) -> &str {
+        self.hosts.rules_of(domain).map_or("", |rules| rules.rule_name(rule))
+    }
+
     /// The slot and the rules of a request's domain. `lowered` is room for a host that is not written as its name is.
     pub(crate) fn domain(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
         self.hosts.find(request, lowered)

@@ -7,13 +7,13 @@ use std::ffi::OsString;
 
 use regex::Regex;
 
+use crate::spelling;
+
 /// What every variable of ELB's own begins with; those that it shares with the first ELB do not.
 const PREFIX: &str = "ELB_";
 /// What Kubernetes and Docker call the variables by which they tell each container where the services around it are: one that
 /// is called `elb`, or `elb-admin`, makes `ELB_SERVICE_HOST`, `ELB_SERVICE_PORT_HTTP`, `ELB_PORT_80_TCP_ADDR`.
 const SERVICE: &str = "_SERVICE_HOST$|_SERVICE_PORT|_PORT_[0-9]";
-/// Edits that lead from one name to another that may have been meant, for a name of three times as many letters.
-const EDITS: usize = 3;
 
 /// A warning for each name that begins as ELB's do and is not in `known`. A known variable may also be asked for by other
 /// names: `(other, variable)`.
@@ -46,12 +46,9 @@ fn is_url(name: &str, value: &dyn Fn(&str) -> Option<OsString>) -> bool {
 
 /// The known variable that was probably meant.
 fn nearest<'a>(name: &str, known: &'a [(String, String)]) -> Option<&'a str> {
-    let (edits, meant) = known
-        .iter()
-        .flat_map(|(other, variable)| [(other, variable), (variable, variable)])
-        .map(|(spelling, variable)| (edits(name, spelling), variable))
-        .min_by_key(|(edits, _)| *edits)?;
-    if edits <= EDITS.min(name.len() / 3) {
+    let spellings = known.iter().flat_map(|(other, variable)| [(other, variable), (variable, variable)]);
+    let meant = spelling::nearest(name, spellings.map(|(spelling, variable)| (spelling.as_str(), variable)));
+    if let Some(meant) = meant {
         return Some(meant);
     }
     // `ELB_LISTEN_ADDRESS`: the longest that it begins with.
@@ -65,26 +62,6 @@ fn nearest<'a>(name: &str, known: &'a [(String, String)]) -> Option<&'a str> {
         .map(String::as_str)
 }
 
-/// Letters to insert, to leave out, to replace or to swap with their neighbour until the first is the second.
-fn edits(from: &str, to: &str) -> usize {
-    let (from, to) = (from.as_bytes(), to.as_bytes());
-    // Rows of the table of distances between beginnings: the one before the last, the last, and the one that is made.
-    let (mut older, mut last): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=to.len()).collect());
-    for (row, letter) in from.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, other) in to.iter().enumerate() {
-            let replaced = last[column] + usize::from(letter != other);
-            let mut least = replaced.min(last[column + 1] + 1).min(current[column] + 1);
-            if row > 0 && column > 0 && *letter == to[column - 1] && from[row - 1] == *other {
-                least = least.min(older[column - 1] + 1);
-            }
-            current.push(least);
-        }
-        older = std::mem::replace(&mut last, current);
-    }
-    last[to.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,14 +69,5 @@ mod tests {
     #[test]
     fn what_names_a_service_can_be_read() {
         assert!(Regex::new(SERVICE).is_ok());
-    }
-
-    #[test]
-    fn edits_are_counted() {
-        for (from, to, count) in
-            [("", "", 0), ("a", "", 1), ("WORKER", "WORKERS", 1), ("LSITEN", "LISTEN", 1), ("abc", "xyz", 3)]
-        {
-            assert_eq!((edits(from, to), edits(to, from)), (count, count), "{from} {to}");
-        }
     }
 }

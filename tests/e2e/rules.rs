@@ -6,6 +6,7 @@ use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
+use crate::support::wait;
 
 /// An ELB with one rule set, whose upstreams `yes` and `no` are these servers.
 fn elb(rule_set: Value, yes: &Server, no: &Server) -> Elb {
@@ -148,4 +149,26 @@ fn the_host_may_go_out_as_it_came() {
     elb.client().ask(get("SITE.test.:8080", "/"));
 
     assert_eq!(server.request().head.get("Host"), Some("SITE.test.:8080"));
+}
+
+/// `patern` was accepted once and did nothing; stores have such rules, and they go on serving.
+#[test]
+fn an_argument_that_no_rule_has_is_refused_by_the_api_and_served_from_a_store_with_a_warning() {
+    let (yes, no) = (Server::named("yes"), Server::named("no"));
+    let slip = filter("path", json!({"pattern": "/a", "rewritten": true}));
+    let elb = elb(slip.clone(), &yes, &no);
+    assert_eq!(elb.client().ask(get(SITE, "/a")).text(), "yes");
+    let warning = "\"rules/site.test\" of the store serves at revision";
+    wait::until("the warning", || elb.log().contains(warning).then_some(()));
+    assert!(elb.log().contains("/rules/f/args/rewritten"), "{}", elb.log());
+    assert_eq!(elb.admin().get("domain")[SITE], slip);
+
+    let refused = elb.admin().call("PUT", "domain", Some(&json!({"b.test": slip}).to_string()));
+    assert_eq!(refused.status(), 400);
+    let told = refused.json();
+    assert_eq!(told["pointer"], "/b.test/rules/f/args/rewritten");
+    assert_eq!(told["error"], "is no argument of a rule of type path; is rewrite meant?");
+    let good = filter("path", json!({"pattern": "/a", "rewrite": true}));
+    elb.admin().put("domain", &json!({"b.test": good}));
+    assert_eq!(elb.client().ask(get("b.test", "/a")).text(), "yes");
 }

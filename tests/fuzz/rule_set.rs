@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use elb::model::{self, Decision, Edit, Recorder, Scratch, Snapshot, State};
+use elb::model::{self, Edit, Recorder, Scratch, Snapshot, State, Verdict};
 use elb::reason::Reason;
 use elb::semantics::Sketch;
 use serde_json::{Map, Value, json};
@@ -48,11 +48,15 @@ fn routes(snapshot: &Snapshot, given: &Value) {
         {
             let request = Sketch::new(HOST, path).agent(agent);
             let mut steps = Steps::default();
-            match model::route(snapshot, &request.view(), &mut scratch, &mut steps) {
-                Decision::Denied { reason, .. } => {
+            let decision = model::route(snapshot, &request.view(), 0, &mut scratch, &mut steps);
+            let last =
+                decision.domain.zip(decision.rule).map(|(domain, rule)| snapshot.rule_name(domain, rule));
+            assert_eq!(last, steps.last.as_deref(), "the way ends at another rule than was asked last");
+            match decision.verdict {
+                Verdict::Denied { reason } => {
                     assert!(matches!(reason, Reason::RuleDenied | Reason::BadRewrite), "{reason}");
                 }
-                Decision::Forward { backend, path, .. } => {
+                Verdict::Forward { backend, path } => {
                     assert!(snapshot.upstream(backend.slot()).is_none_or(|upstream| upstream.implicit));
                     assert!(path.is_none_or(is_sendable), "{path:?}");
                     for (name, values) in backend.headers() {
@@ -69,13 +73,30 @@ fn is_sendable(path: &[u8]) -> bool {
         && path.iter().all(|byte| byte.is_ascii_graphic() && !b"#?%\"<>".contains(byte) || *byte == b'%')
 }
 
-/// No rule is asked twice: a walk has no circle.
+/// No rule is asked twice: a walk has no circle, and goes on where the rule before said.
 #[derive(Default)]
-struct Steps(HashSet<String>);
+struct Steps {
+    asked: HashSet<String>,
+    last: Option<String>,
+    next: Option<String>,
+}
+
+impl Steps {
+    fn came_to(&mut self, rule: &str) {
+        assert!(self.asked.insert(rule.to_owned()), "{rule} was asked twice");
+        assert!(self.next.take().is_none_or(|next| next == rule), "the walk did not come to {rule}");
+        self.last = Some(rule.to_owned());
+    }
+}
 
 impl Recorder for Steps {
-    fn step(&mut self, rule: &str, _matched: bool) {
-        assert!(self.0.insert(rule.to_owned()), "{rule} was asked twice");
+    fn step(&mut self, rule: &str, _successor: usize, next: Option<&str>) {
+        self.came_to(rule);
+        self.next = next.map(str::to_owned);
+    }
+
+    fn end(&mut self, rule: &str) {
+        self.came_to(rule);
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::model::Library;
 use crate::model::engines::Engines;
+use crate::model::parts::Parts;
 
 /// What comes of a pattern and a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,9 @@ fn group(text: &[u8]) -> Came {
 
 /// What ELB makes of it: for the group, and whether it agrees with itself when only a match is asked for.
 fn ours(pattern: &str, text: &[u8]) -> Came {
-    let (library, mut engines) = (Library::default(), Engines::default());
+    let (parts, mut engines) = (Parts::default(), Engines::default());
     engines.begin();
-    let (Ok(grouped), Ok(plain)) = (library.pattern(pattern, true), library.pattern(pattern, false)) else {
+    let (Ok(grouped), Ok(plain)) = (parts.pattern(pattern, true), parts.pattern(pattern, false)) else {
         return Refused;
     };
     let found = engines.first_group(&grouped, text);
@@ -252,7 +252,7 @@ fn what_is_quoted_stands_for_itself() {
 /// What Perl takes and ELB does not says where.
 #[test]
 fn what_is_not_taken_for_what_perl_means_is_refused() {
-    let library = Library::default();
+    let parts = Parts::default();
     for (pattern, what, place) in [
         ("a{,2}", "write {0,n}", 1),
         ("ab(?R)", "calling a group", 2),
@@ -270,14 +270,14 @@ fn what_is_not_taken_for_what_perl_means_is_refused() {
         ("ab\\", "ends in a backslash", 2),
         (r"a\x{110000}", r"\x needs", 1),
     ] {
-        let error = library.pattern(pattern, false).unwrap_err();
+        let error = parts.pattern(pattern, false).unwrap_err();
         assert!(error.contains(what) && error.ends_with(&format!("(at byte {place})")), "{pattern}: {error}");
     }
 }
 
 #[test]
 fn a_capital_that_only_a_capital_matches_is_noted() {
-    let library = Library::default();
+    let parts = Parts::default();
     for (pattern, capital) in [
         ("chrome", None),
         ("Chrome", Some(('C', 0))),
@@ -292,7 +292,7 @@ fn a_capital_that_only_a_capital_matches_is_noted() {
         (r"\QaB\E", Some(('B', 3))),
         (r"\x41", Some(('A', 0))),
     ] {
-        assert_eq!(library.pattern(pattern, false).unwrap().capital(), capital, "{pattern}");
+        assert_eq!(parts.pattern(pattern, false).unwrap().capital(), capital, "{pattern}");
     }
 }
 

@@ -1,13 +1,36 @@
 //! The arguments of one rule, read from JSON with every fault noted at its place.
 //!
-//! It owns the checks that rule types share, never what an argument means. Next: `ua`, `path` and `backend` read theirs.
+//! It owns the checks that rule types share, and the links that a rule has read, never what an argument means. Next: `ua`,
+//! `path` and `backend` read theirs.
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use crate::model::engines::{SEEN, STEPS};
 use crate::model::fault::{Report, step};
-use crate::model::library::Library;
+use crate::model::parts::Parts;
 use crate::model::pattern::Pattern;
+use crate::spelling;
+
+/// The names that the arguments of a type may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arguments {
+    /// Those that mean something of their own.
+    pub(crate) named: &'static [&'static str],
+    /// Every other name means something too.
+    pub(crate) others: bool,
+}
+
+impl Arguments {
+    /// These and no others.
+    pub(crate) const fn only(named: &'static [&'static str]) -> Arguments {
+        Arguments { named, others: false }
+    }
+}
+
+/// Arguments of one rule that are told of when the type does not have them.
+const UNKNOWN: usize = 16;
 
 /// The `args` of one rule.
 pub(crate) struct Args<'a> {
@@ -15,13 +38,95 @@ pub(crate) struct Args<'a> {
     pub(crate) given: &'a Map<String, Value>,
     /// The pointer of `given` in the rule set.
     pub(crate) at: String,
+    /// The rules of the set by name.
+    rules: &'a HashMap<&'a str, usize>,
     /// Where patterns are compiled and names get their slots.
-    pub(crate) library: &'a Library,
+    pub(crate) parts: &'a Parts,
     /// Where faults go.
     pub(crate) report: &'a mut Report,
+    links: Vec<Link>,
 }
 
-impl Args<'_> {
+/// A link of a rule to one that follows it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Where the rule's arguments say it: `/succ`.
+    pub(crate) pointer: String,
+    /// The rule that follows, by its number in the order given; `None`: none does, which is a denial.
+    pub(crate) to: Option<usize>,
+}
+
+impl Link {
+    /// Most that one rule may have.
+    pub(crate) const MOST: usize = 32;
+}
+
+impl<'a> Args<'a> {
+    /// The arguments `given` at the pointer `at`. `rules` are those of the set.
+    pub(crate) fn new(
+        given: &'a Map<String, Value>,
+        at: String,
+        rules: &'a HashMap<&'a str, usize>,
+        parts: &'a Parts,
+        report: &'a mut Report,
+    ) -> Args<'a> {
+        Args { given, at, rules, parts, report, links: Vec::new() }
+    }
+
+    /// The links that were read, in that order.
+    pub(crate) fn into_links(self) -> Vec<Link> {
+        self.links
+    }
+
+    /// The links of a rule that answers no or yes, so that its answer is `usize::from(yes)`.
+    pub(crate) fn branches(&mut self) {
+        self.link("fail");
+        self.link("succ");
+    }
+
+    /// The rule that the argument `name` names is the next successor. An argument that is not there is a denial, and so no
+    /// fault.
+    pub(crate) fn link(&mut self, name: &str) {
+        match self.given.get(name) {
+            Some(Value::String(rule)) => self.link_to(step(name), rule),
+            Some(_) => {
+                let _: Option<()> = self.fault(name, "must be the name of a rule");
+                self.links.push(Link { pointer: step(name), to: None });
+            }
+            None => self.links.push(Link { pointer: step(name), to: None }),
+        }
+    }
+
+    /// This rule is the next successor; the arguments say so at `pointer`.
+    pub(crate) fn link_to(&mut self, pointer: String, rule: &str) {
+        let to = self.rules.get(rule).copied();
+        if to.is_none() {
+            self.report.fault(format!("{}{pointer}", self.at), format!("there is no rule {rule}"));
+        }
+        if self.links.len() < Link::MOST {
+            self.links.push(Link { pointer, to });
+        } else {
+            let message = format!("has more than {} rules behind it", Link::MOST);
+            self.report.fault(format!("{}{pointer}", self.at), message);
+        }
+    }
+
+    /// Notes arguments that the type does not have.
+    pub(super) fn tell_unknown(&mut self, kind: &str, known: Arguments) {
+        if known.others {
+            return;
+        }
+        for name in self.given.keys().filter(|name| !known.named.contains(&name.as_str())).take(UNKNOWN) {
+            let names = known.named.iter().map(|known| (*known, *known));
+            let hint = match spelling::nearest(&name.to_ascii_lowercase(), names) {
+                Some(meant) => format!("; is {meant} meant?"),
+                None => format!(", which has {}", listed(known.named.iter().copied(), "and")),
+            };
+            let message = format!("is no argument of a rule of type {kind}{hint}");
+            self.report.unknown(format!("{}{}", self.at, step(name)), message);
+        }
+    }
+
     /// Notes a fault in the argument `name`; gives `None`, as what cannot be read is not there.
     pub(crate) fn fault<T>(&mut self, name: &str, message: impl Into<String>) -> Option<T> {
         self.report.fault(format!("{}{}", self.at, step(name)), message);
@@ -52,7 +157,7 @@ impl Args<'_> {
     /// A pattern that must be there, compiled. `grouped`: where its first group lies will be asked.
     pub(crate) fn pattern(&mut self, name: &str, grouped: bool) -> Option<Pattern> {
         let text = self.text(name)?;
-        match self.library.pattern(&text, grouped) {
+        match self.parts.pattern(&text, grouped) {
             Ok(pattern) => {
                 if pattern.backtracks() {
                     self.warn(
@@ -73,5 +178,14 @@ impl Args<'_> {
     /// Notes what is to be known of the argument `name`.
     pub(crate) fn warn(&mut self, name: &str, message: impl Into<String>) {
         self.report.warn(format!("{}{}", self.at, step(name)), message);
+    }
+}
+
+/// Words as a sentence has them.
+pub(super) fn listed(words: impl IntoIterator<Item = &'static str>, joint: &str) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    match words.split_last() {
+        Some((last, rest @ [_, ..])) => format!("{} {joint} {last}", rest.join(", ")),
+        _ => words.concat(),
     }
 }

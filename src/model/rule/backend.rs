@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::args::Args;
+use super::args::{Args, Arguments};
+use super::contract::Kind;
 use crate::model::host;
 use crate::model::upstream_name::UpstreamName;
 use crate::semantics::policy;
@@ -65,8 +66,13 @@ impl Backend {
     pub fn host(&self) -> Option<&str> {
         self.more.as_ref()?.host.as_deref()
     }
+}
 
-    pub(crate) fn read(args: &mut Args<'_>) -> Option<Backend> {
+impl Kind for Backend {
+    /// All others are headers.
+    const ARGUMENTS: Arguments = Arguments { named: &["servername", "host"], others: true };
+
+    fn read(args: &mut Args<'_>) -> Option<Backend> {
         let servername = servername(args);
         let mut headers: Vec<(String, Vec<String>)> = Vec::new();
         let (mut host, mut sound) = (None, true);
@@ -97,7 +103,7 @@ impl Backend {
         }
         let servername = servername?;
         let key = servername.to_ascii_lowercase();
-        let name = args.library.name(&key);
+        let name = args.parts.name(&key);
         headers.shrink_to_fit();
         let more = More { spelling: (key != servername).then(|| servername.into()), headers, host };
         let more = (more != More::default()).then(|| Box::new(more));

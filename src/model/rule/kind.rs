@@ -1,98 +1,153 @@
-//! The rule types in one enum: the list that a new type joins.
+//! The rule types in one table: the list that a new type joins with one line.
 //!
-//! It owns the names of the types and which of them are filters, never what one of them does. Next: `ua`, `path`,
-//! `backend`; `ruleset` links them.
+//! It owns the names of the types and which of them end a walk, never what one of them does. Next: `ua`, `path`,
+//! `backend`; `ruleset` reads them, `graph` asks them.
 
-use super::args::Args;
+use super::args::{Args, Arguments, listed};
 use super::backend::Backend;
+use super::contract::{Ask, Kind};
 use super::path::Path;
 use super::ua::Ua;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 
-/// One rule, without its name and links.
-#[derive(Debug)]
-pub(crate) enum Rule {
-    /// It answers yes or no.
-    Filter(Filter),
-    /// A leaf: where the request goes.
-    Backend(Backend),
-}
-
-/// A rule that answers yes or no.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Filter {
-    /// On the user agent.
-    Ua(Ua),
-    /// On the path.
-    Path(Path),
-}
-
-impl Rule {
-    /// The names of all types, for messages.
-    pub(crate) const TYPES: &str = "ua, path or backend";
-
-    /// Whether there is a type of that name.
-    pub(crate) fn knows(kind: &str) -> bool {
-        matches!(kind, "ua" | "path" | "backend")
-    }
-
-    /// Whether a rule of that type answers yes or no, and so has `succ` and `fail`.
-    pub(crate) fn is_filter(kind: &str) -> bool {
-        kind != "backend"
-    }
-
-    /// Reads a rule; `None` when `args` are at fault, which is then reported, or the type is unknown.
-    pub(crate) fn read(kind: &str, args: &mut Args<'_>) -> Option<Rule> {
-        match kind {
-            "ua" => Ua::read(args).map(|ua| Rule::Filter(Filter::Ua(ua))),
-            "path" => Path::read(args).map(|path| Rule::Filter(Filter::Path(path))),
-            "backend" => Backend::read(args).map(Rule::Backend),
-            _ => None,
+/// Makes all that there is of each type out of its line.
+macro_rules! rule_types {
+    (asked: $($word:literal => $Type:ident: $about:literal;)* ends: $($end_word:literal => $End:ident: $end_about:literal;)*) => {
+        /// One rule that is asked where to go on, without its name and links.
+        #[derive(Debug, PartialEq, Eq, Hash)]
+        pub(crate) enum Rule {
+            $(#[doc = $about] $Type($Type),)*
         }
-    }
+
+        /// What ends a walk.
+        #[derive(Debug, PartialEq, Eq)]
+        pub enum Terminal {
+            $(#[doc = $end_about] $End($End),)*
+        }
+
+        impl RuleType {
+            /// All types, in the order in which they are told.
+            pub(crate) const ALL: &[RuleType] = &[
+                $(RuleType {
+                    name: $word,
+                    arguments: $Type::ARGUMENTS,
+                    read: |args| $Type::read(args).map(|rule| RuleRead::Ask(Rule::$Type(rule))),
+                },)*
+                $(RuleType {
+                    name: $end_word,
+                    arguments: $End::ARGUMENTS,
+                    read: |args| $End::read(args).map(|end| RuleRead::End(Terminal::$End(end))),
+                },)*
+            ];
+        }
+
+        impl Rule {
+            /// Which of its successors comes next, see [`Ask::answer`].
+            pub(crate) fn answer(&self, request: &RequestView<'_>, draw: u64, scratch: &mut Scratch) -> usize {
+                match self {
+                    $(Rule::$Type(rule) => rule.answer(request, draw, scratch),)*
+                }
+            }
+        }
+    };
 }
 
-impl Filter {
-    /// What it answers.
-    pub(crate) fn matches(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> bool {
+rule_types! {
+    asked:
+    "ua" => Ua: "On the user agent.";
+    "path" => Path: "On the path.";
+    ends:
+    "backend" => Backend: "The request goes to an upstream.";
+}
+
+impl Terminal {
+    /// The backend, if the walk ends at one.
+    pub(crate) fn backend(&self) -> Option<&Backend> {
         match self {
-            Filter::Ua(ua) => ua.matches(request, scratch),
-            Filter::Path(path) => path.matches(request, scratch),
+            Terminal::Backend(backend) => Some(backend),
         }
+    }
+}
+
+/// A rule type.
+#[derive(Debug)]
+pub(crate) struct RuleType {
+    /// What `type` says.
+    pub(crate) name: &'static str,
+    /// What its rules may be given.
+    pub(crate) arguments: Arguments,
+    read: fn(&mut Args<'_>) -> Option<RuleRead>,
+}
+
+/// A rule that was read.
+#[derive(Debug)]
+pub(crate) enum RuleRead {
+    /// It is asked where to go on.
+    Ask(Rule),
+    /// It ends a walk.
+    End(Terminal),
+}
+
+impl RuleType {
+    /// The type of that name.
+    pub(crate) fn named(name: &str) -> Option<&'static RuleType> {
+        RuleType::ALL.iter().find(|known| known.name == name)
+    }
+
+    /// The names of all types, for messages: `ua, path or backend`.
+    pub(crate) fn list() -> String {
+        listed(RuleType::ALL.iter().map(|known| known.name), "or")
+    }
+
+    /// Reads a rule of this type; `None` when `args` are at fault, which is then reported.
+    pub(crate) fn read(&self, args: &mut Args<'_>) -> Option<RuleRead> {
+        args.tell_unknown(self.name, self.arguments);
+        (self.read)(args)
     }
 }
 
 #[cfg(test)]
 pub(super) mod testing {
-    use super::*;
-    use crate::model::fault::{Fault, Report};
-    use crate::model::library::Library;
-    use crate::semantics::Sketch;
+    //! Rules by themselves, for the tests of their types.
+
+    use std::collections::HashMap;
+
     use serde_json::Value;
 
-    pub(crate) fn read(kind: &str, args: Value) -> Result<Rule, Vec<Fault>> {
-        let mut report = Report::default();
-        let mut args = Args {
-            given: args.as_object().expect("an object"),
-            at: "/args".to_owned(),
-            library: &Library::default(),
-            report: &mut report,
-        };
-        let rule = Rule::read(kind, &mut args);
-        assert_eq!(rule.is_some(), report.faults.is_empty(), "{:?}", report.faults);
-        rule.ok_or(report.faults)
-    }
+    use super::*;
+    use crate::model::fault::{Fault, Report};
+    use crate::model::parts::Parts;
+    use crate::semantics::Sketch;
 
-    /// Reads a filter and asks it.
-    pub(crate) fn ask(kind: &str, args: Value, request: &Sketch, scratch: &mut Scratch) -> bool {
-        match read(kind, args).unwrap() {
-            Rule::Filter(filter) => filter.matches(&request.view(), scratch),
-            Rule::Backend(backend) => panic!("{backend:?}"),
+    /// Reads a rule of a set in which there are rules `a`, `b` and `c`.
+    pub(crate) fn read(kind: &str, args: Value) -> Result<RuleRead, Vec<Fault>> {
+        let mut report = Report::default();
+        let (parts, numbers) = (Parts::new(1 << 24), HashMap::from([("a", 0), ("b", 1), ("c", 2)]));
+        let given = args.as_object().expect("an object");
+        let mut args = Args::new(given, "/args".to_owned(), &numbers, &parts, &mut report);
+        let rule = RuleType::named(kind).expect("a type").read(&mut args);
+        assert_eq!(rule.is_some(), report.faults.is_empty(), "{:?}", report.faults);
+        report.refuse_unknown();
+        match rule {
+            Some(rule) if report.faults.is_empty() => Ok(rule),
+            _ => Err(report.faults),
         }
     }
 
+    /// Reads a rule and asks it.
+    pub(crate) fn ask(kind: &str, args: Value, request: &Sketch, scratch: &mut Scratch) -> usize {
+        match read(kind, args).unwrap() {
+            RuleRead::Ask(rule) => rule.answer(&request.view(), 0, scratch),
+            RuleRead::End(end) => panic!("{end:?}"),
+        }
+    }
+
+    /// A request for a path by a user agent.
     pub(crate) fn request(path: &[u8], user_agent: Option<&[u8]>) -> Sketch {
         Sketch::new("h", path).agent(user_agent)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,13 @@
-//! The rule types, one file each. A new type is a file here and a variant in `kind`.
+//! The rule types, one file each. A new type is a file here and a line in `kind`.
 
 mod args;
 mod backend;
+mod contract;
 mod kind;
 mod path;
 mod ua;
 
-pub(crate) use args::Args as RuleArgs;
+pub(crate) use args::{Args as RuleArgs, Link};
 pub use backend::Backend;
-pub(crate) use kind::{Filter, Rule};
+pub use kind::Terminal;
+pub(crate) use kind::{Rule, RuleRead, RuleType};

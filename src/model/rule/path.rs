@@ -1,9 +1,10 @@
 //! Rule type `path`: does the path begin so, or match a pattern, and is part of it the new path?
 //!
 //! It owns that question and which part survives a rewrite, never how the new path is encoded. It sees the path decoded
-//! and normalised, as rules before it left it. Next: `ruleset` follows the answer, `encode` writes the path out.
+//! and normalised, as rules before it left it. Next: `graph` follows the answer, `encode` writes the path out.
 
-use super::args::Args;
+use super::args::{Args, Arguments};
+use super::contract::{Ask, Kind};
 use crate::model::pattern::Pattern;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
@@ -19,8 +20,11 @@ pub(crate) enum Path {
     Rewrite(Pattern),
 }
 
-impl Path {
-    pub(crate) fn read(args: &mut Args<'_>) -> Option<Path> {
+impl Kind for Path {
+    const ARGUMENTS: Arguments = Arguments::only(&["pattern", "succ", "fail", "regex", "rewrite"]);
+
+    fn read(args: &mut Args<'_>) -> Option<Path> {
+        args.branches();
         let (regex, rewrite) = (args.flag("regex"), args.flag("rewrite"));
         Some(match (regex?, rewrite?) {
             // A prefix is never rewritten, whatever `rewrite` says: so it was in the first ELB.
@@ -29,18 +33,22 @@ impl Path {
             (true, true) => Path::Rewrite(args.pattern("pattern", true)?),
         })
     }
+}
 
-    pub(crate) fn matches(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> bool {
+impl Ask for Path {
+    fn answer(&self, request: &RequestView<'_>, _draw: u64, scratch: &mut Scratch) -> usize {
         let (path, engines) = scratch.path(request);
-        match self {
+        usize::from(match self {
             Path::Prefix(prefix) => path.starts_with(prefix),
             Path::Regex(pattern) => engines.is_match(pattern, path),
-            Path::Rewrite(pattern) => {
-                let Some(group) = engines.first_group(pattern, path) else { return false };
-                scratch.rewrite(request, group.unwrap_or(0..0));
-                true
-            }
-        }
+            Path::Rewrite(pattern) => match engines.first_group(pattern, path) {
+                Some(group) => {
+                    scratch.rewrite(request, group.unwrap_or(0..0));
+                    true
+                }
+                None => false,
+            },
+        })
     }
 }
 
@@ -53,7 +61,7 @@ mod tests {
     /// Whether it matched, and the path afterwards if it was rewritten.
     fn ask(args: Value, path: &[u8]) -> (bool, Option<Vec<u8>>) {
         let mut scratch = Scratch::new();
-        let matched = testing::ask("path", args, &request(path, None), &mut scratch);
+        let matched = testing::ask("path", args, &request(path, None), &mut scratch) == 1;
         (matched, scratch.rewritten().map(<[u8]>::to_vec))
     }
 

@@ -1,9 +1,11 @@
 //! Rule type `ua`: does a pattern match the user agent?
 //!
 //! It owns that question. The user agent is put into lower case and the pattern is not, so a capital in a pattern never
-//! matches unless it says `(?i)`: stored patterns are written for it, and whoever writes another is warned. Next: `kind` asks, `ruleset` follows the answer.
+//! matches unless it says `(?i)`: stored patterns are written for it, and whoever writes another is warned. Next: `kind`
+//! has the list that it is on, `graph` follows the answer.
 
-use super::args::Args;
+use super::args::{Args, Arguments};
+use super::contract::{Ask, Kind};
 use crate::model::pattern::Pattern;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
@@ -14,8 +16,11 @@ pub(crate) struct Ua {
     pattern: Pattern,
 }
 
-impl Ua {
-    pub(crate) fn read(args: &mut Args<'_>) -> Option<Ua> {
+impl Kind for Ua {
+    const ARGUMENTS: Arguments = Arguments::only(&["pattern", "succ", "fail"]);
+
+    fn read(args: &mut Args<'_>) -> Option<Ua> {
+        args.branches();
         let pattern = args.pattern("pattern", false)?;
         if let Some((letter, place)) = pattern.capital() {
             let message = format!(
@@ -26,12 +31,14 @@ impl Ua {
         }
         Some(Ua { pattern })
     }
+}
 
+impl Ask for Ua {
     /// A request without a user agent never matches, not even the empty pattern.
-    pub(crate) fn matches(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> bool {
-        let Some(agent) = request.field(b"user-agent").next() else { return false };
+    fn answer(&self, request: &RequestView<'_>, _draw: u64, scratch: &mut Scratch) -> usize {
+        let Some(agent) = request.field(b"user-agent").next() else { return 0 };
         let (agent, engines) = scratch.agent(agent);
-        engines.is_match(&self.pattern, agent)
+        usize::from(engines.is_match(&self.pattern, agent))
     }
 }
 
@@ -42,7 +49,7 @@ mod tests {
     use serde_json::json;
 
     fn matches(pattern: &str, agent: Option<&[u8]>) -> bool {
-        testing::ask("ua", json!({"pattern": pattern}), &request(b"/", agent), &mut Scratch::new())
+        testing::ask("ua", json!({"pattern": pattern}), &request(b"/", agent), &mut Scratch::new()) == 1
     }
 
     #[test]

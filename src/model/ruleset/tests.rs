@@ -1,14 +1,14 @@
 //! Rule sets: the published example, every status of the first ELB's rules, graphs, and hostile JSON.
 
 use super::*;
-use crate::model::route::Silent;
+use crate::model::recorder::Silent;
 use crate::semantics::Sketch;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
 fn read(given: Value) -> Result<RuleSet, Vec<String>> {
     let mut report = Report::default();
-    let rules = RuleSet::read(&given, &given.to_string(), &Library::default(), &mut report);
+    let rules = RuleSet::read(&given, &given.to_string(), &Parts::default(), &mut report);
     assert_eq!(rules.is_none(), !report.faults.is_empty(), "{:?}", report.faults);
     rules.ok_or_else(|| report.faults.iter().map(ToString::to_string).collect())
 }
@@ -19,7 +19,8 @@ fn backend(servername: &str) -> Value {
 
 fn walk<'r>(rules: &'r RuleSet, path: &str, agent: Option<&str>) -> Option<&'r str> {
     let request = Sketch::new("h", path).agent(agent);
-    rules.walk(&request.view(), &mut Scratch::new(), &mut Silent).map(|backend| backend.servername())
+    let (_, end) = rules.walk(&request.view(), 0, &mut Scratch::new(), &mut Silent);
+    end.and_then(Terminal::backend).map(Backend::servername)
 }
 
 /// The example of the first ELB's README.
@@ -45,7 +46,7 @@ fn the_published_example() {
     assert_eq!(**rules.text(), *example().to_string(), "a GET returns what was PUT");
     let backends: Vec<_> =
         rules.named_backends().map(|(rule, backend)| (rule, backend.servername())).collect();
-    assert_eq!((backends.len(), rules.backends().len()), (2, 2));
+    assert_eq!((backends.len(), rules.backends().count()), (2, 2));
     assert!(backends.contains(&("r2", "upstream1")) && backends.contains(&("r3", "upstream2")));
 }
 
@@ -151,26 +152,10 @@ fn a_rule_may_be_shared_and_the_longest_chain_is_bounded() {
 
 /// Any JSON, with the words of a rule set more likely than others.
 fn any_json() -> impl Strategy<Value = Value> {
-    let word = prop_oneof![
-        Just("init"),
-        Just("rules"),
-        Just("type"),
-        Just("args"),
-        Just("ua"),
-        Just("path"),
-        Just("backend"),
-        Just("pattern"),
-        Just("succ"),
-        Just("fail"),
-        Just("regex"),
-        Just("rewrite"),
-        Just("servername"),
-        Just("r"),
-        Just("host"),
-        Just(""),
-        Just("a(")
-    ]
-    .prop_map(str::to_owned);
+    let types = RuleType::ALL.iter().map(|known| known.name);
+    let arguments = RuleType::ALL.iter().flat_map(|known| known.arguments.named.iter().copied());
+    let words = ["init", "rules", "type", "args", "r", "", "a("].into_iter().chain(types).chain(arguments);
+    let word = proptest::sample::select(words.map(str::to_owned).collect::<Vec<_>>());
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -211,8 +196,8 @@ proptest! {
     #[test]
     fn pointers_lead_into_what_was_given(given in any_json()) {
         let mut report = Report::default();
-        RuleSet::read(&given, "", &Library::default(), &mut report);
-        for fault in report.faults {
+        RuleSet::read(&given, "", &Parts::default(), &mut report);
+        for fault in report.faults.into_iter().chain(report.unknown) {
             prop_assert!(given.pointer(&fault.pointer).is_some(), "{} in {}", fault, given);
         }
     }
@@ -220,12 +205,24 @@ proptest! {
     #[test]
     fn every_accepted_graph_is_walked_to_an_end(given in any_graph(), path in "/[ab/]{0,4}") {
         if let Ok(rules) = read(given) {
-            for (at, node) in rules.shape.nodes.iter().enumerate() {
-                prop_assert!(node.links.iter().all(|&next| usize::from(next) > at));
-            }
+            prop_assert!(rules.graph.is_in_order());
             let _ = walk(&rules, &path, None);
         }
     }
+}
+
+#[test]
+fn an_argument_that_no_rule_has_is_told_and_changes_nothing() {
+    let mut report = Report::default();
+    let given = json!({"init": "a/b", "rules": {
+        "a/b": {"type": "path", "args": {"pattern": "/x", "suc": "u", "succ": "u"}}, "u": backend("up")}});
+    let rules = RuleSet::read(&given, &given.to_string(), &Parts::default(), &mut report).unwrap();
+    assert_eq!(walk(&rules, "/x", None), Some("up"));
+    let told: Vec<_> = rules.unknown().iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["/rules/a~1b/args/suc: is no argument of a rule of type path; is succ meant?"]);
+    assert!(rules.is_noteworthy() && report.faults.is_empty() && report.warnings.is_empty());
+    report.refuse_unknown();
+    assert_eq!(report.faults, rules.unknown());
 }
 
 #[test]
@@ -235,6 +232,6 @@ fn nobody_waits_for_all_faults_of_a_rule_set_without_end() {
         .collect();
     let mut report = Report::default();
     let given = json!({"init": "0", "rules": rules});
-    assert!(RuleSet::read(&given, "", &Library::default(), &mut report).is_none());
+    assert!(RuleSet::read(&given, "", &Parts::default(), &mut report).is_none());
     assert_eq!(report.faults.len(), FAULTS);
 }

@@ -464,3 +464,37 @@ fn a_stored_pattern_for_which_there_is_no_room_is_rejected_and_has_room_later() 
     state.store_changed(vec![rule("d0", None)]);
     put_domains(&mut state, json!({"wide": wide(10)})).unwrap();
 }
+
+/// Such rules were accepted once, and what a store has must serve as it did.
+#[test]
+fn an_argument_that_no_rule_has_is_refused_when_put_and_serves_where_a_store_has_it() {
+    let mut rules = to("up");
+    rules["rules"]["q"] =
+        json!({"type": "ua", "args": {"patern": "x", "pattern": "y", "fail": "r", "comment": 1}});
+    rules["init"] = "q".into();
+    let mut state = State::new();
+    let fault = put_domains(&mut state, json!({"a/b": rules, "c": rules})).unwrap_err();
+    assert_eq!(fault.pointer, "/a~1b");
+
+    let fault = put_domains(&mut state, json!({"c": rules})).unwrap_err();
+    assert_eq!(
+        fault.to_string(),
+        "/c/rules/q/args/patern: is no argument of a rule of type ua; is pattern meant?"
+    );
+    assert!(state.domains().is_empty());
+
+    let text = rules.to_string();
+    for domain in ["c", "d"] {
+        let outcome = state.store_changed(vec![rule(domain, Some(&text))]);
+        let told = &outcome.doubtful[0];
+        assert!(outcome.changed && outcome.rejected.is_empty());
+        assert_eq!(
+            (told.key.as_str(), told.fault.pointer.as_str(), told.more),
+            (&*format!("rules/{domain}"), "/rules/q/args/patern", 1)
+        );
+    }
+    assert_eq!(state.domains()["c"], rules);
+    assert!(state.store_changed(vec![rule("c", Some(&text))]).doubtful.is_empty(), "it is known");
+    assert!(put_domains(&mut state, json!({"c": rules})).is_err(), "also as it is in use");
+    assert!(state.store_changed(vec![rule("c", Some(&to("up").to_string()))]).doubtful.is_empty());
+}

@@ -1,13 +1,12 @@
 //! Backends: servernames, headers, and what of both is refused.
 
 use super::*;
-use crate::model::rule::Rule;
-use crate::model::rule::kind::testing;
+use crate::model::rule::kind::{RuleRead, Terminal, testing};
 use serde_json::json;
 
 fn read(args: Value) -> Result<Backend, String> {
     match testing::read("backend", args) {
-        Ok(Rule::Backend(backend)) => Ok(backend),
+        Ok(RuleRead::End(Terminal::Backend(backend))) => Ok(backend),
         Ok(other) => panic!("{other:?}"),
         Err(faults) => Err(faults[0].to_string()),
     }

@@ -59,12 +59,14 @@ fn look_up(state: &mut State) {
 
 /// Where requests go: host, domain, upstream and its servers.
 fn picture(snapshot: &Snapshot) -> Vec<String> {
-    use crate::model::{Decision, Scratch, Silent, route};
+    use crate::model::{Scratch, Silent, Verdict, route};
     use crate::semantics::Sketch;
-    let ask =
-        |host: &&str| match route(snapshot, &Sketch::new(host, "/").view(), &mut Scratch::new(), &mut Silent)
-        {
-            Decision::Forward { domain, backend, .. } => {
+    let ask = |host: &&str| {
+        let (request, mut scratch) = (Sketch::new(host, "/"), Scratch::new());
+        let decision = route(snapshot, &request.view(), 0, &mut scratch, &mut Silent);
+        let domain = decision.domain.map(|domain| snapshot.domain_name(domain));
+        match decision.verdict {
+            Verdict::Forward { backend, .. } => {
                 let upstream = snapshot.upstream(backend.slot());
                 let servers = upstream.map(|upstream| {
                     let servers: BTreeSet<_> = upstream
@@ -74,9 +76,10 @@ fn picture(snapshot: &Snapshot) -> Vec<String> {
                         .collect();
                     (upstream.implicit, servers)
                 });
-                format!("{host}: {} {} {servers:?}", snapshot.domain_name(domain), backend.servername())
+                format!("{host}: {domain:?} {} {servers:?}", backend.servername())
             }
-            denied @ Decision::Denied { .. } => format!("{host}: {denied:?}"),
-        };
+            denied @ Verdict::Denied { .. } => format!("{host}: {denied:?}"),
+        }
+    };
     ["a", "b", "A", "B", "c"].iter().map(ask).collect()
 }

@@ -1,0 +1,80 @@
+//! What rules are made of, once: compiled patterns and the names of upstreams.
+//!
+//! It owns the sharing of both, never a rule. Parts are a handle: its clones are one. Next: `rule::args` takes from it
+//! while a rule is read, `library` holds it beside whole rule sets.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::intern::{Interner, PRUNE_FROM};
+use super::pattern::{Account, Compiled, Pattern, compile};
+use super::upstream_name::{UpstreamName, UpstreamNames};
+
+/// Every pattern and name that is in use.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shelves: Mutex<Shelves>,
+    account: Arc<Account>,
+}
+
+#[derive(Debug, Default)]
+struct Shelves {
+    patterns: Interner<Compiled>,
+    names: UpstreamNames,
+}
+
+impl Default for Parts {
+    fn default() -> Parts {
+        Parts::new(Parts::PATTERNS)
+    }
+}
+
+impl Parts {
+    /// Most memory, in bytes, that compiled patterns take together, unless it is said otherwise: some 15,000 ordinary ones
+    /// of 17 KiB.
+    pub(crate) const PATTERNS: usize = 256 * 1024 * 1024;
+
+    /// None yet. Compiled patterns may take so many bytes together.
+    pub(crate) fn new(patterns: usize) -> Parts {
+        Parts(Arc::new(Inner { shelves: Mutex::default(), account: Arc::new(Account::new(patterns)) }))
+    }
+
+    /// For the length of one look: nothing that takes long is done meanwhile, so that whoever compiles thousands of
+    /// patterns holds nobody up.
+    fn with<T>(&self, look: impl FnOnce(&mut Shelves) -> T) -> T {
+        // All that a panic could leave behind is an entry less.
+        look(&mut self.0.shelves.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The name of an upstream, given in lower case.
+    pub(crate) fn name(&self, key: &str) -> Arc<UpstreamName> {
+        self.with(|shelves| shelves.names.get(key))
+    }
+
+    /// The pattern of that text, compiled or found. `grouped`: where its first group lies will be asked.
+    ///
+    /// # Errors
+    /// What is wrong with it and, where known, at which byte.
+    pub(crate) fn pattern(&self, text: &str, grouped: bool) -> Result<Pattern, String> {
+        let find = |shelves: &mut Shelves| shelves.patterns.get(text, |known| known.is(text, grouped));
+        if let Some(known) = self.with(find) {
+            return Ok(known.into());
+        }
+        let compiled = compile(text, grouped, &self.0.account)?;
+        // Another thread may have been faster.
+        let pattern =
+            self.with(|shelves| find(shelves).unwrap_or_else(|| shelves.patterns.add(text, compiled)));
+        Ok(pattern.into())
+    }
+
+    /// Gives back what still points to patterns that are gone, if many are; says whether that was so.
+    pub(crate) fn tidy(&self) -> bool {
+        let many = self.0.account.has_lost(PRUNE_FROM);
+        if many {
+            self.with(|shelves| shelves.patterns.forget_dead());
+        }
+        many
+    }
+}
