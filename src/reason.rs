@@ -69,7 +69,7 @@ reasons! {
     BadRequestLine "bad-request-line" Client 400;
     BadMethod "bad-method" Client 400;
     BadVersion "bad-version" Client 505;
-    ConnectRefused "connect-refused" Client 405;
+    MethodConnect "method-connect" Client 405;
     TraceRefused "trace-refused" Client 405;
     BadTarget "bad-target" Client 400;
     BadPath "bad-path" Client 400;
@@ -123,7 +123,7 @@ reasons! {
     /// The client has sent its end of input, and the answer did not begin in time.
     HalfCloseTimeout "half-close-timeout" Client;
     /// The rest of a request that was answered early did not come to its end in time.
-    Linger "linger" Client;
+    LingerTimeout "linger-timeout" Client;
     /// The client asked nothing more in time.
     KeepaliveTimeout "keepalive-timeout" Client;
     /// Nothing came through a tunnel, from either end, for too long.
@@ -148,10 +148,22 @@ reasons! {
     NoServer "no-server" Server 502;
 
     // ---------------------------------------------------------------------------- what the server says is not accepted
-    /// The answer cannot be accepted.
-    BadResponse "bad-response" Server 502;
+    /// A line or a field of the head is malformed.
+    BadResponseHead "bad-response-head" Server 502;
+    /// The head says in no way, or in two, where the body ends.
+    BadResponseFraming "bad-response-framing" Server 502;
+    /// The body is malformed: its chunks or its trailers.
+    BadResponseBody "bad-response-body" Server 502;
+    /// The head, or the number of its fields, is above the limit.
+    ResponseHeadTooLong "response-head-too-long" Server 502;
+    /// More interim responses came than the limit.
+    TooManyInterimResponses "too-many-interim-responses" Server 502;
+    /// It came before the request was sent.
+    UnaskedResponse "unasked-response" Server 502;
+    /// It switches to a protocol that the client did not ask for.
+    UnaskedSwitch "unasked-switch" Server 502;
     /// The answer ended before its end.
-    ResponseCut "response-cut" Server;
+    ResponseCut "response-cut" Server 502;
     /// It does not begin with a status line.
     BadStatusLine "bad-status-line" Server 502;
     /// Its status is not allowed where it came.
@@ -161,7 +173,7 @@ reasons! {
     /// The rule names an upstream that there is not.
     NoUpstream "no-upstream" Elb 502;
     /// No server of the upstream has an address.
-    NoAddress "no-address" Elb 502;
+    NoServerAddress "no-server-address" Elb 502;
     /// Buffers ran out.
     NoBuffers "no-buffers" Elb 503;
     /// The process has no descriptor left.

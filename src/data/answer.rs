@@ -175,7 +175,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
             let choice = Choice { tried: &active.tried, now: ctx.env.now };
             let Some((at, lease)) = local.balancer.pick(&choice) else {
                 let reason = match local.balancer.upstream().servers.is_empty() {
-                    true => Reason::NoAddress,
+                    true => Reason::NoServerAddress,
                     false => Reason::NoServer,
                 };
                 return active.exchange.refused(&ctx.env, NoServer::NoneLeft(reason));

@@ -86,7 +86,7 @@ impl Exchange {
             }
             phase => {
                 self.set_reason(match phase {
-                    Phase::Linger { .. } => Reason::Linger,
+                    Phase::Linger { .. } => Reason::LingerTimeout,
                     Phase::Reply { .. } => Reason::ClientWriteTimeout,
                     _ => Reason::ClientHeaderTimeout,
                 });

@@ -194,7 +194,7 @@ impl Exchange {
             return self.close(Sign::Nothing);
         }
         if self.latest.is_some_and(|latest| env.now >= latest) {
-            self.set_reason(Reason::Linger);
+            self.set_reason(Reason::LingerTimeout);
             return self.close(Sign::Nothing);
         }
         Step::Wait

@@ -264,8 +264,12 @@ impl Exchange {
             return Step::Wait;
         }
         match self.response.find(heads, &mut self.scan, self.head_request) {
-            Err(_) => self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse)),
-            Ok(_) if unasked => self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse)),
+            Err(refusal) => {
+                self.failed_attempt(env, Failure::Unacceptable(refusal.reason_of_response()));
+            }
+            Ok(_) if unasked => {
+                self.failed_attempt(env, Failure::Unacceptable(Reason::UnaskedResponse));
+            }
             Ok(true) => return self.responded(env, heads),
             Ok(false) if self.response.ended || self.server_failed => {
                 self.failed_attempt(env, Failure::Closed);
@@ -297,12 +301,12 @@ impl Exchange {
                     self.phase = Phase::Tunnel { told_server: false, told_client: false };
                     return self.tunnel();
                 }
-                self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse));
+                self.failed_attempt(env, Failure::Unacceptable(Reason::UnaskedSwitch));
                 Step::Wait
             }
             status @ 100..200 => {
                 if self.response.has_said_enough(heads) {
-                    self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse));
+                    self.failed_attempt(env, Failure::Unacceptable(Reason::TooManyInterimResponses));
                     return Step::Wait;
                 }
                 // 100 answers an expectation, and ELB has answered it itself.
@@ -326,7 +330,7 @@ impl Exchange {
     /// body until then, and the server is told so by what it gets. An end that comes meanwhile is nobody's fault.
     fn hold(&mut self, env: &Env) -> Step {
         if self.response.ended || self.server_failed {
-            self.failed_attempt(env, Failure::Unacceptable(Reason::BadResponse));
+            self.failed_attempt(env, Failure::Unacceptable(Reason::ResponseCut));
         } else if self.request.ended && !self.request.done {
             self.set_reason(Reason::RequestCut);
             return self.close(Sign::Nothing);

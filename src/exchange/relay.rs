@@ -28,12 +28,12 @@ impl Exchange {
 
     pub(super) fn relay(&mut self, env: &Env) -> Step {
         if self.response.judge().is_err() {
-            return self.broken(env);
+            return self.broken(env, Reason::BadResponseBody);
         }
         if !self.response.done && (self.server_failed || (self.response.ended && !self.response.finish())) {
             // What came before the cut still goes out; then the close shows that more should have come.
             let goes_out = !self.response.is_flushed() && !self.server_failed;
-            return if goes_out { Step::Wait } else { self.broken(env) };
+            return if goes_out { Step::Wait } else { self.broken(env, Reason::ResponseCut) };
         }
         let refused = self.request.judge().err();
         if !self.response.done && (refused.is_some() || (self.request.ended && !self.request.done)) {
@@ -73,13 +73,13 @@ impl Exchange {
 
     /// The server does not complete its response: a 502 as long as nothing of its head has left, and a cut after that. A
     /// server that begins an answer is there, whatever becomes of that answer; one that is gone refuses the next connection.
-    fn broken(&mut self, env: &Env) -> Step {
+    fn broken(&mut self, env: &Env, reason: Reason) -> Step {
         if self.response.head_left() {
-            return self.cut(Sign::Nothing, Reason::ResponseCut);
+            return self.cut(Sign::Nothing, reason);
         }
         self.response.retract();
         self.drop = Some(Sign::Nothing);
-        self.answer(env, &Reply::refusal(Reason::BadResponse));
+        self.answer(env, &Reply::refusal(reason));
         Step::Wait
     }
 

@@ -142,7 +142,7 @@ mod tests {
         let unsent_post = Attempt { idempotent: false, ..FRESH };
         let refused = Failure::Connect { timeout: false };
         let late = Failure::Connect { timeout: true };
-        let (closed, invalid) = (Failure::Closed, Failure::Unacceptable(Reason::BadResponse));
+        let (closed, invalid) = (Failure::Closed, Failure::Unacceptable(Reason::BadStatusLine));
         for (failure, attempt, verdict) in [
             (refused, FRESH, Verdict::Next),
             (late, FRESH, Verdict::Next),
@@ -156,8 +156,8 @@ mod tests {
             (closed, post, Verdict::Give(Reason::ServerClosed)),
             (invalid, get, Verdict::Next),
             (invalid, Attempt { stale: true, ..get }, Verdict::Next),
-            (invalid, post, Verdict::Give(Reason::BadResponse)),
-            (invalid, Attempt { last: true, ..get }, Verdict::Give(Reason::BadResponse)),
+            (invalid, post, Verdict::Give(Reason::BadStatusLine)),
+            (invalid, Attempt { last: true, ..get }, Verdict::Give(Reason::BadStatusLine)),
             (Failure::Silence, get, Verdict::Next),
             (Failure::Silence, post, Verdict::Give(Reason::ServerTimeout)),
         ] {

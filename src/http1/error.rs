@@ -94,7 +94,7 @@ impl Refusal {
             Self::RequestLine => Reason::BadRequestLine,
             Self::Method => Reason::BadMethod,
             Self::Version => Reason::BadVersion,
-            Self::Connect => Reason::ConnectRefused,
+            Self::Connect => Reason::MethodConnect,
             Self::Trace => Reason::TraceRefused,
             Self::Target => Reason::BadTarget,
             Self::Path => Reason::BadPath,
@@ -125,6 +125,24 @@ impl Refusal {
             Self::Expect => Reason::BadExpect,
             Self::StatusLine => Reason::BadStatusLine,
             Self::Status => Reason::BadStatus,
+        }
+    }
+
+    /// The reason when it is the head of a server's answer that breaks the rule.
+    #[must_use]
+    pub fn reason_of_response(self) -> Reason {
+        match self {
+            Self::StatusLine => Reason::BadStatusLine,
+            Self::Status => Reason::BadStatus,
+            Self::HeadTooLong | Self::TargetTooLong | Self::TooManyHeaders | Self::ConnectionOptions => {
+                Reason::ResponseHeadTooLong
+            }
+            Self::ContentLength
+            | Self::TwoFramings
+            | Self::ChunkedInOldVersion
+            | Self::TransferEncoding
+            | Self::UnknownCoding => Reason::BadResponseFraming,
+            _ => Reason::BadResponseHead,
         }
     }
 }

@@ -111,8 +111,8 @@ fn targets_that_are_refused() {
         (400, "bad-path", b"GET /%zz"),
         (400, "bad-path", b"GET /%00"),
         (400, "bad-path", b"GET http://site.test/../x"),
-        (405, "connect-refused", b"CONNECT site.test:443"),
-        (405, "connect-refused", b"CONNECT /"),
+        (405, "method-connect", b"CONNECT site.test:443"),
+        (405, "method-connect", b"CONNECT /"),
         (405, "trace-refused", b"TRACE /"),
     ];
     let whole = |line: &[u8]| [line, b" HTTP/1.1\r\nHost: site.test\r\n\r\n"].concat();

@@ -60,70 +60,82 @@ fn status_lines_that_pass() {
 
 #[test]
 fn heads_that_are_a_502() {
-    let cases: &[&[u8]] = &[
+    let cases: &[(&str, &[u8])] = &[
         // No status line, or one of something else.
-        b"hello",
-        b"hello\r\n\r\n",
-        b"<html>\r\n\r\n",
-        b"\0\0\0\0",
-        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b" HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"SSH-2.0-x\r\n",
-        b"ICY 200 OK\r\n\r\n",
-        b"HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.x 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/11 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1\t200 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 +20 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 -20 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 O\rK\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        ("bad-status-line", b"hello"),
+        ("bad-status-line", b"hello\r\n\r\n"),
+        ("bad-status-line", b"<html>\r\n\r\n"),
+        ("bad-status-line", b"\0\0\0\0"),
+        ("bad-status-line", b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b" HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"SSH-2.0-x\r\n"),
+        ("bad-status-line", b"ICY 200 OK\r\n\r\n"),
+        ("bad-status-line", b"HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/0.9 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.x 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/11 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"http/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1  200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1\t200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1 +20 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1 -20 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1 200OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status", b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status", b"HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-status-line", b"HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 O\0K\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 O\rK\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"),
         // Fields.
-        b"HTTP/1.1 200 OK\r\nA : b\r\n c : d\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length : 3\r\nContent-Length: 3\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n A: b\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n: b\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nA\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nA b: c\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nA: b\rc\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nA: b\x7f\r\nContent-Length: 0\r\n\r\n",
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\nA : b\r\n c : d\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length : 3\r\nContent-Length: 3\r\n\r\nabc"),
+        (
+            "bad-response-framing",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        ),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\n A: b\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\n: b\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\nA\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\nA b: c\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\nA: b\0c\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\nA: b\rc\r\nContent-Length: 0\r\n\r\n"),
+        ("bad-response-head", b"HTTP/1.1 200 OK\r\nA: b\x7f\r\nContent-Length: 0\r\n\r\n"),
         // Framing.
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nabc",
-        b"HTTP/1.1 204 OK\r\nContent-Length: -1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nabc",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length: 3, 3\r\n\r\nabc"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nabc"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nabc"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808\r\n\r\nabc"),
+        ("bad-response-framing", b"HTTP/1.1 204 OK\r\nContent-Length: -1\r\n\r\n"),
+        (
+            "bad-response-framing",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "bad-response-framing",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        ),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+        ("bad-response-framing", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nabc"),
+        (
+            "bad-response-framing",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        ("bad-response-framing", b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ];
-    let (_server, elb) = stage(&cases.iter().map(|says| (*says, Closes)).collect::<Vec<_>>());
-    for (number, says) in cases.iter().enumerate() {
+    let (_server, elb) = stage(&cases.iter().map(|(_, says)| (*says, Closes)).collect::<Vec<_>>());
+    for (number, (reason, says)) in cases.iter().enumerate() {
         for path in paths(number) {
-            bad_gateway(&hear(&elb, &format!("GET {path} HTTP/1.1"), ""), "bad-response", says);
+            bad_gateway(&hear(&elb, &format!("GET {path} HTTP/1.1"), ""), reason, says);
         }
     }
 }
@@ -157,7 +169,7 @@ fn heads_up_to_256_kib_pass() {
     let (_server, elb) = stage(&[(large.as_bytes(), Waits), (above.as_bytes(), Closes)]);
     let (heard, orderly) = hear(&elb, "GET /0 HTTP/1.1", "");
     assert!(heard == large.as_bytes() && orderly, "{} of {} bytes", heard.len(), large.len());
-    bad_gateway(&hear(&elb, "GET /1 HTTP/1.1", ""), "bad-response", above.as_bytes());
+    bad_gateway(&hear(&elb, "GET /1 HTTP/1.1", ""), "response-head-too-long", above.as_bytes());
 }
 
 #[test]
@@ -348,7 +360,7 @@ fn a_body_that_breaks_is_a_502_before_its_head_left_and_a_cut_after() {
         let says = [CHUNKED, broken.as_bytes()].concat();
         let later = [CHUNKED, b"3\r\nabc\r\n", broken.as_bytes()].concat();
         let (_server, elb) = stage(&[(&says, Closes), (&later, Closes)]);
-        bad_gateway(&hear(&elb, "GET /0 HTTP/1.1", ""), "bad-response", &says);
+        bad_gateway(&hear(&elb, "GET /0 HTTP/1.1", ""), "bad-response-body", &says);
         for (path, version) in [("/0/slow", "1.1"), ("/1/slow", "1.1"), ("/1/slow", "1.0")] {
             let (heard, orderly) = hear(&elb, &format!("GET {path} HTTP/{version}"), "");
             let text = heard.escape_ascii().to_string();

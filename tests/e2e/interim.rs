@@ -33,7 +33,7 @@ fn interim_responses_reach_http_1_1_and_never_1_0() {
         for path in paths(0) {
             let heard = hear(&elb, &format!("GET {path} HTTP/1.1"), "");
             if interim.starts_with(b"HTTP/1.0") {
-                bad_gateway(&heard, "bad-response", interim); // Chunks are not spoken there.
+                bad_gateway(&heard, "bad-response-framing", interim); // Chunks are not spoken there.
                 continue;
             }
             let expected = [passes, passes, FINAL].concat();
@@ -51,7 +51,7 @@ fn interim_responses_are_counted() {
     let (_server, elb) = stage(&[(&most, Waits), (&more, Closes), (&endless, Closes)]);
     assert_eq!(hear(&elb, "GET /0 HTTP/1.1", "").0, most);
     for path in ["/1", "/2"] {
-        bad_gateway(&hear(&elb, &format!("GET {path} HTTP/1.0"), ""), "bad-response", &more);
+        bad_gateway(&hear(&elb, &format!("GET {path} HTTP/1.0"), ""), "too-many-interim-responses", &more);
         let (heard, _) = hear(&elb, &format!("GET {path} HTTP/1.1"), "");
         assert!(!heard.windows(15).any(|window| window == b"HTTP/1.1 200 OK"), "{}", heard.escape_ascii());
     }
@@ -106,7 +106,7 @@ fn a_switch_of_protocols_is_taken_only_as_it_was_asked_for() {
     ] {
         let (_server, elb) = stage(&[(answer.as_bytes(), Waits)]);
         let heard = hear(&elb, &format!("GET /0 HTTP/{version}"), fields);
-        bad_gateway(&heard, "bad-response", format!("{fields:?} {answer:?}").as_bytes());
+        bad_gateway(&heard, "unasked-switch", format!("{fields:?} {answer:?}").as_bytes());
     }
     let answer = switch("Upgrade: WebSocket\r\nA: b\r\n");
     let (_server, elb) = stage(&[(answer.as_bytes(), Closes)]);

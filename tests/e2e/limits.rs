@@ -74,9 +74,9 @@ fn cases() -> Vec<(String, &'static str)> {
         (ask("/half"), "server-timeout"),
         (ask("/short"), "response-cut"),
         (post("/closes", "Content-Length: 0\r\n\r\n"), "server-closed"),
-        (ask("/garbage"), "bad-response"),
-        (ask("/hints"), "bad-response"),
-        (post("/early", "Content-Length: 1000\r\n\r\nhalf"), "linger"),
+        (ask("/garbage"), "bad-status-line"),
+        (ask("/hints"), "too-many-interim-responses"),
+        (post("/early", "Content-Length: 1000\r\n\r\nhalf"), "linger-timeout"),
         (handshake(SITE), "tunnel-timeout"),
     ]
 }

@@ -167,7 +167,7 @@ fn a_name_without_an_address_takes_the_place_of_no_server_that_works() {
     assert_eq!(elb.admin().call("PUT", "upstream?unresolved=1", Some(&fresh)).status(), 200);
     elb.admin().put("domain", &json!({"fresh.test": rules::to("fresh")}));
     let answer = elb.client().ask(get("fresh.test", "/"));
-    assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (502, Some("no-address")));
+    assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (502, Some("no-server-address")));
 }
 
 #[test]

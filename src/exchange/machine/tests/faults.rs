@@ -31,7 +31,7 @@ fn a_body_that_is_broken_before_its_head_left_is_a_502() {
     let mut at_once = Play::new();
     at_once.client(GET).server(&format!("{head}zz\r\n"));
     let text = at_once.client_saw();
-    assert!(text.starts_with("HTTP/1.1 502") && text.contains("X-ELB-Reason: bad-response"), "{text}");
+    assert!(text.starts_with("HTTP/1.1 502") && text.contains("X-ELB-Reason: bad-response-body"), "{text}");
     assert!(at_once.log.contains(&Step::Drop { sign: Sign::Nothing }));
     let mut later = Play::new();
     later.client(GET).server(head).server("zz\r\n");
@@ -261,7 +261,7 @@ fn interim_responses_are_bounded_in_number_and_in_bytes() {
         let mut play = Play::new();
         play.servers = 1;
         let text = play.client(GET).server(&said.repeat(most + 1)).client_saw();
-        assert!(text.contains("\r\nX-ELB-Reason: bad-response\r\n"), "{most}");
+        assert!(text.contains("\r\nX-ELB-Reason: too-many-interim-responses\r\n"), "{most}");
     }
 }
 

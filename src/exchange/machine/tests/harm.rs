@@ -3,23 +3,30 @@
 use super::*;
 
 const POST: &str = "POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
-const BAD: [&str; 6] = [
-    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "HTTP/1.1 302 Found\r\nLocation: /x?u=\u{1}\r\nContent-Length: 0\r\n\r\n",
-    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
-    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n",
-    "SSH-2.0-x\r\n",
+/// Answers that cannot be accepted, and what is wrong with them.
+const BAD: [(&str, &str); 6] = [
+    (
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "bad-response-framing",
+    ),
+    ("HTTP/1.1 302 Found\r\nLocation: /x?u=\u{1}\r\nContent-Length: 0\r\n\r\n", "bad-response-head"),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", "bad-response-framing"),
+    (
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "bad-response-framing",
+    ),
+    ("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n", "unasked-switch"),
+    ("SSH-2.0-x\r\n", "bad-status-line"),
 ];
 
 #[test]
 fn an_answer_that_cannot_be_accepted_blames_nobody_and_one_other_is_asked() {
-    for bad in BAD {
+    for (bad, reason) in BAD {
         for reused in [false, true] {
             let mut get = Play::new();
             get.reused = reused;
             get.client(GET).server(bad).server(bad);
-            assert!(get.client_saw().contains("\r\nX-ELB-Reason: bad-response\r\n"), "{bad}");
+            assert!(get.client_saw().contains(&format!("\r\nX-ELB-Reason: {reason}\r\n")), "{bad}");
             assert_eq!(get.signs(), [Sign::Nothing; 2], "{bad}");
             assert_eq!((get.servers, get.last()), (7, KEEP_CLIENT), "{bad}");
 
@@ -39,11 +46,11 @@ fn an_answer_that_cannot_be_accepted_blames_nobody_and_one_other_is_asked() {
 fn after_an_answer_that_could_not_be_accepted_no_third_server_is_asked_whatever_the_second_does() {
     let error = "HTTP/1.1 500 No\r\nContent-Length: 1\r\n\r\nx";
     let mut status = Play::new();
-    assert_eq!(status.client(GET).server(BAD[0]).server(error).client_saw(), error);
+    assert_eq!(status.client(GET).server(BAD[0].0).server(error).client_saw(), error);
     let mut silence = Play::new();
-    assert!(silence.client(GET).server(BAD[0]).time_passes().client_saw().contains("server-timeout"));
+    assert!(silence.client(GET).server(BAD[0].0).time_passes().client_saw().contains("server-timeout"));
     let mut end = Play::new();
-    assert!(end.client(GET).server(BAD[0]).ends(Side::Server).client_saw().contains("server-closed"));
+    assert!(end.client(GET).server(BAD[0].0).ends(Side::Server).client_saw().contains("server-closed"));
     for play in [&status, &silence, &end] {
         assert_eq!(play.servers, 7);
     }
@@ -121,7 +128,7 @@ fn a_switch_that_is_held_ends_without_blame() {
     assert_eq!(cut.last(), Step::Close { reset: false, sign: Sign::Nothing });
     let mut ended = Play::new();
     ended.client(UPLOAD).server(SWITCH).ends(Side::Server).server(SWITCH).ends(Side::Server);
-    assert!(ended.client_saw().contains("X-ELB-Reason: bad-response"));
+    assert!(ended.client_saw().contains("X-ELB-Reason: response-cut"));
     assert_eq!((ended.signs(), ended.servers), (vec![Sign::Nothing; 2], 7));
 }
 
