@@ -21,12 +21,12 @@ use super::upstream_name::UpstreamName;
 #[derive(Debug, Clone, Default)]
 pub struct Library {
     parts: Parts,
-    shelves: Arc<Mutex<Shelves>>,
+    interners: Arc<Mutex<Interners>>,
 }
 
 /// What a library holds beside the parts.
 #[derive(Debug, Default)]
-struct Shelves {
+struct Interners {
     graphs: Interner<Graph>,
     sets: Interner<RuleSet>,
     /// Texts of a store that were read already, and what is wrong with them.
@@ -39,13 +39,13 @@ impl Library {
 
     /// An empty one, whose compiled patterns may take so many bytes together.
     pub fn new(patterns: usize) -> Library {
-        Library { parts: Parts::new(patterns), shelves: Arc::default() }
+        Library { parts: Parts::new(patterns), interners: Arc::default() }
     }
 
     /// For the length of one look, as [`Parts`] does it.
-    fn with<T>(&self, look: impl FnOnce(&mut Shelves) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut Interners) -> T) -> T {
         // All that a panic could leave behind is an entry less.
-        look(&mut self.shelves.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.interners.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads and checks a rule set. `None` when anything is at fault; all of it is then in `report`.
@@ -57,7 +57,7 @@ impl Library {
             return Some(Arc::clone(known));
         }
         let read = RuleSet::read(given, &text, &self.parts, report)?;
-        known.or_else(|| Some(self.with(|shelves| shelves.put_set(read))))
+        known.or_else(|| Some(self.with(|interners| interners.put_set(read))))
     }
 
     /// Reads and checks the text of a rule set, unless that was done already.
@@ -68,7 +68,7 @@ impl Library {
         if let Some(known) = self.known(text) {
             return Ok(known);
         }
-        if let Some(fault) = self.with(|shelves| shelves.faults.get(text).cloned()) {
+        if let Some(fault) = self.with(|interners| interners.faults.get(text).cloned()) {
             return Err(fault);
         }
         let given = read_json(text.as_bytes())?;
@@ -78,11 +78,11 @@ impl Library {
 
     /// Keeps what is wrong with a text, so that it need not be read again.
     pub(super) fn keep_fault(&self, text: &str, fault: Fault) {
-        self.with(|shelves| shelves.faults.insert(text.into(), fault));
+        self.with(|interners| interners.faults.insert(text.into(), fault));
     }
 
     pub(super) fn forget_fault(&self, text: &str) {
-        self.with(|shelves| shelves.faults.remove(text));
+        self.with(|interners| interners.faults.remove(text));
     }
 
     /// Whether the rule set of that very text need not be read, as it is in use.
@@ -92,7 +92,7 @@ impl Library {
 
     /// The rule set of that very text, if one is in use: then it need not be read.
     pub(crate) fn known(&self, text: &str) -> Option<Arc<RuleSet>> {
-        self.with(|shelves| shelves.set(text))
+        self.with(|interners| interners.set(text))
     }
 
     /// The name of an upstream, given in lower case.
@@ -104,15 +104,15 @@ impl Library {
     /// memory around them from going back to the system. To be called now and then.
     pub fn tidy(&self) {
         if self.parts.tidy() {
-            self.with(|shelves| {
-                shelves.graphs.forget_dead();
-                shelves.sets.forget_dead();
+            self.with(|interners| {
+                interners.graphs.forget_dead();
+                interners.sets.forget_dead();
             });
         }
     }
 }
 
-impl Shelves {
+impl Interners {
     fn set(&self, text: &str) -> Option<Arc<RuleSet>> {
         self.sets.get(text, |set| &**set.text() == text)
     }

@@ -15,12 +15,12 @@ pub(crate) struct Parts(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    shelves: Mutex<Shelves>,
+    interners: Mutex<Interners>,
     account: Arc<Account>,
 }
 
 #[derive(Debug, Default)]
-struct Shelves {
+struct Interners {
     patterns: Interner<Compiled>,
     names: UpstreamNames,
 }
@@ -38,19 +38,19 @@ impl Parts {
 
     /// None yet. Compiled patterns may take so many bytes together.
     pub(crate) fn new(patterns: usize) -> Parts {
-        Parts(Arc::new(Inner { shelves: Mutex::default(), account: Arc::new(Account::new(patterns)) }))
+        Parts(Arc::new(Inner { interners: Mutex::default(), account: Arc::new(Account::new(patterns)) }))
     }
 
     /// For the length of one look: nothing that takes long is done meanwhile, so that whoever compiles thousands of
     /// patterns holds nobody up.
-    fn with<T>(&self, look: impl FnOnce(&mut Shelves) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut Interners) -> T) -> T {
         // All that a panic could leave behind is an entry less.
-        look(&mut self.0.shelves.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.interners.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The name of an upstream, given in lower case.
     pub(crate) fn name(&self, key: &str) -> Arc<UpstreamName> {
-        self.with(|shelves| shelves.names.get(key))
+        self.with(|interners| interners.names.get(key))
     }
 
     /// The pattern of that text, compiled or found. `grouped`: where its first group lies will be asked.
@@ -58,14 +58,14 @@ impl Parts {
     /// # Errors
     /// What is wrong with it and, where known, at which byte.
     pub(crate) fn pattern(&self, text: &str, grouped: bool) -> Result<Pattern, String> {
-        let find = |shelves: &mut Shelves| shelves.patterns.get(text, |known| known.is(text, grouped));
+        let find = |interners: &mut Interners| interners.patterns.get(text, |known| known.is(text, grouped));
         if let Some(known) = self.with(find) {
             return Ok(known.into());
         }
         let compiled = compile(text, grouped, &self.0.account)?;
         // Another thread may have been faster.
         let pattern =
-            self.with(|shelves| find(shelves).unwrap_or_else(|| shelves.patterns.add(text, compiled)));
+            self.with(|interners| find(interners).unwrap_or_else(|| interners.patterns.add(text, compiled)));
         Ok(pattern.into())
     }
 
@@ -73,7 +73,7 @@ impl Parts {
     pub(crate) fn tidy(&self) -> bool {
         let many = self.0.account.has_lost(PRUNE_FROM);
         if many {
-            self.with(|shelves| shelves.patterns.forget_dead());
+            self.with(|interners| interners.patterns.forget_dead());
         }
         many
     }
