@@ -1,7 +1,7 @@
 //! What `elb` does when it is called: one file a command.
 //!
-//! Commands start the two planes and talk to people on a terminal; they hold no logic of either plane. [`run`] serves,
-//! [`demo`] serves two sample servers, [`check`] reads a file of rules and says what is wrong with it.
+//! Commands start the two planes and talk to people on a terminal; they hold no logic of either plane. [`run`](fn@run) serves,
+//! [`demo`](fn@demo) serves two sample servers, [`check`](fn@check) reads a file of rules and says what is wrong with it.
 
 mod check;
 mod demo;

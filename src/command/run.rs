@@ -1,7 +1,7 @@
 //! `elb`: serve until told to end.
 //!
 //! It owns what surrounds serving: the limit of open files, the log, the description of the settings, and how a failed
-//! start is told. Next: `serve` puts the two planes together.
+//! start is told. Next: [`serve`] puts the two planes together.
 
 use std::io;
 use std::process::ExitCode;

@@ -1,7 +1,8 @@
 //! The two planes, put together: listeners, the bridge, control, then one worker after the other.
 //!
 //! It owns the order of these steps and nothing that happens afterwards. Control comes first: it loads the store before
-//! anyone is served, and a thread started from a pinned one would inherit its core. Next: `data`, `control`, `link`.
+//! anyone is served, and a thread started from a pinned one would inherit its core. Next: [`data`], [`control`],
+//! [`link`].
 
 use std::io;
 use std::net::SocketAddr;

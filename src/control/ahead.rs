@@ -1,7 +1,8 @@
 //! Reads the rules that the store brings before the hub is told of them, on a thread that nobody waits for.
 //!
 //! It owns the order: events reach the hub one after the other as they came, each with what was read of it. Never the
-//! store, and never what the rules mean. Next: `hub` takes the events, [`crate::model::Foreseen`] says what is held.
+//! store, and never what the rules mean. Next: [`hub`](super::hub) takes the events, [`crate::model::Foreseen`] says
+//! what is held.
 
 use tokio::sync::mpsc;
 

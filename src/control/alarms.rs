@@ -1,7 +1,8 @@
 //! What an operator should know with every answer of the API, until it is over.
 //!
 //! It owns that an alarm is one sentence a subject, one WARN when it begins and one line when it ends, however often it
-//! is raised; never the judgement of what is alarming. Next: `store_guard`, `run` and the hub raise them, `admin` shows them.
+//! is raised; never the judgement of what is alarming. Next: [`store_guard`](super::store_guard), [`run`](super::run)
+//! and the hub raise them, [`admin`](super::admin) shows them.
 
 use std::collections::BTreeMap;
 

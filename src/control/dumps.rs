@@ -8,7 +8,8 @@
 //! the dump came to it is therefore left alone: that change was not known when the edit was made, so it counts as the later
 //! one; it is applied as soon as it is heard, the edit gives way, and whoever waits for it is told.
 //!
-//! It owns the order of dumps and those answers, never a key or a connection. Next: `hub` calls it, `store` carries out.
+//! It owns the order of dumps and those answers, never a key or a connection. Next: [`hub`](super::hub) calls it,
+//! [`store`](super::store) carries out.
 
 use std::collections::BTreeSet;
 use std::mem;

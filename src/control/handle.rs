@@ -1,7 +1,7 @@
 //! How everybody else speaks with the hub: questions that it answers between two turns of its loop, and waiting.
 //!
 //! It owns the waiting (for workers, for the store), never a decision; the hub itself waits for nothing. Next: the
-//! endpoints in `admin` hold one each.
+//! endpoints in [`admin`](super::admin) hold one each.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! A load of the store that would take too much away, while it waits: for a person, or for what it lacks to come back.
 //!
-//! It owns the bound and the waiting, never the state. Next: `store_guard` holds and releases.
+//! It owns the bound and the waiting, never the state. Next: [`store_guard`](super::store_guard) holds and releases.
 
 use std::fmt;
 use std::time::{Duration, Instant};

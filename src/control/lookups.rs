@@ -1,9 +1,10 @@
 //! Lookups of names under way: each name once, on threads of their own, so many at a time and no more.
 //!
 //! It owns the bounds and that a name is asked for once until that lookup has really ended, however long the system
-//! takes; never what an answer means. The system's resolver cannot be told to stop: a lookup that nobody waits for any more
-//! still holds its thread for ten seconds and more when DNS is silent. So lookups share no thread with anything else, and
-//! those that were silent before have a lane of their own. Next: `resolve` and `names` ask.
+//! takes; never what an answer means. The system's resolver cannot be told to stop: a lookup that nobody waits for any
+//! more still holds its thread for ten seconds and more when DNS is silent. So lookups share no thread with anything
+//! else, and those that were silent before have a lane of their own. Next: [`resolve`](super::resolve) and
+//! [`names`](super::names) ask.
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,7 +1,8 @@
 //! The names of a change, looked up before the change is made: what is misspelt takes the place of nothing that works.
 //!
-//! It owns that wait and its bound, and the words for a name without an address; never the lookup. Whoever puts something
-//! waits for his own names alone. Next: `lookups` asks the system, the hub takes what was found with the change.
+//! It owns that wait and its bound, and the words for a name without an address; never the lookup. Whoever puts
+//! something waits for his own names alone. Next: [`lookups`](super::lookups) asks the system, the hub takes what was
+//! found with the change.
 
 use std::time::Duration;
 

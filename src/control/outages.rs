@@ -1,7 +1,7 @@
 //! Tells people when all servers of an upstream have failed, once, and when one of them answers again.
 //!
-//! It owns who said what, never the state of a server. Each worker has its own view of servers; an outage begins with the
-//! first that finds nobody to ask, and ends when no worker is left that does. Next: `data::outages` finds them.
+//! It owns who said what, never the state of a server. Each worker has its own view of servers; an outage begins with
+//! the first that finds nobody to ask, and ends when no worker is left that does. Next: `data::outages` finds them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! It owns one thread and the order of what it does, never what that is. One and always the same: the allocator keeps
 //! memory by thread, so what the patterns before took is there for the next ones, and ten changes of the whole
-//! configuration take no more than one. Next: `handle` and `ahead` bring it work.
+//! configuration take no more than one. Next: [`handle`](super::handle) and [`ahead`](super::ahead) bring it work.
 
 use std::{io, thread};
 

@@ -1,8 +1,8 @@
 //! What the log is told of keys in quarantine, and of those that serve with a slip in them: one line for each key and fault,
 //! however often it is written.
 //!
-//! It owns the counting and its bounds, never the judgement of a value (that is the model's). Next: `store_guard` hands over
-//! what a change of the store did.
+//! It owns the counting and its bounds, never the judgement of a value (that is the model's). Next:
+//! [`store_guard`](super::store_guard) hands over what a change of the store did.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 //!
 //! It owns the count of what is gone and not back, never what is served. Deletions that come as events are meant more
 //! often than not, so they are not held back as a load is; but nobody shall have to guess where their domains went.
-//! Next: `store_guard` asks it.
+//! Next: [`store_guard`](super::store_guard) asks it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Puts a file in the place of another, whole or not at all.
 //!
 //! It owns the temporary file, the syncs and the rename; never what the bytes mean. It blocks, so it is called from a
-//! blocking task. Next: `state_file` and `store::file` write with it.
+//! blocking task. Next: [`state_file`](super::state_file) and `store::file` write with it.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};

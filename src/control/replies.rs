@@ -1,7 +1,7 @@
 //! What the hub says to those who ask it: plain values, so that nobody holds on to the hub itself.
 //!
 //! It owns their shapes and the words for a dump that failed, never how they come about or how they look on the wire.
-//! Next: `hub` makes them, `admin` shows them.
+//! Next: [`hub`](super::hub) makes them, [`admin`](super::admin) shows them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,8 @@
 //! Server names to addresses, looked up here so that no worker ever waits for DNS.
 //!
 //! It owns which names are wanted and their last good addresses; it never decides when a new snapshot is due. A lookup
-//! that fails keeps what the name had. Next: `lookups` asks the system, `hub` feeds the addresses into snapshots.
+//! that fails keeps what the name had. Next: [`lookups`](super::lookups) asks the system, [`hub`](super::hub) feeds the
+//! addresses into snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
 //! The control thread: one loop over everything that can happen, and the phases of the process.
 //!
 //! It owns who is asked to do what, and when the process may end; never the doing. Each kind of event is one line of
-//! `run` and one of `take`. It alone reads the clock, once a turn, and tells the time to all that it calls. Next: `hub` for
-//! the configuration, `start` for what comes before.
+//! `run` and one of `take`. It alone reads the clock, once a turn, and tells the time to all that it calls. Next:
+//! [`hub`](super::hub) for the configuration, [`start`](mod@super::start) for what comes before.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

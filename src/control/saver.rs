@@ -1,7 +1,7 @@
 //! Keeps the state file up to date without anyone waiting for the disk: one write at a time, and then the newest.
 //!
 //! It owns when the file is written and what is said of a disk that refuses; never the form of the file. Next:
-//! `state_file` writes it, `hub` says what is worth keeping.
+//! [`state_file`](super::state_file) writes it, [`hub`](super::hub) says what is worth keeping.
 
 use std::time::Duration;
 

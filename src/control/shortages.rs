@@ -1,7 +1,7 @@
 //! Tells people when workers have no place left for a client, and when they have again.
 //!
-//! It owns the words, never the count: a worker says for a minute that it was short, so that a shortage that comes and goes
-//! is one. Next: `data::places` finds it, `alarms` shows it.
+//! It owns the words, never the count: a worker says for a minute that it was short, so that a shortage that comes and
+//! goes is one. Next: [`data::places`](crate::data::places) finds it, [`alarms`](super::alarms) shows it.
 
 use super::alarms::{Alarms, Subject};
 use crate::link::Gauges;

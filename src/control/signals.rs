@@ -1,7 +1,7 @@
 //! What the operating system asks of the process, as orders.
 //!
 //! It owns the meaning of signals: the first request to end is polite, the second is not, and those that other servers
-//! know and ELB has no use for do nothing. It never acts on one. Next: `run` carries the orders out.
+//! know and ELB has no use for do nothing. It never acts on one. Next: [`run`](super::run) carries the orders out.
 
 use std::io;
 

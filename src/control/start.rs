@@ -1,7 +1,7 @@
 //! The control thread from its birth to its first snapshot: load, resolve, build, and only then serve.
 //!
-//! It owns the order of that and its deadlines; nothing here is ever done again. Next: `run` is the rest of the
-//! thread's life.
+//! It owns the order of that and its deadlines; nothing here is ever done again. Next: [`run`](super::run) is the rest
+//! of the thread's life.
 
 use std::io;
 use std::net::TcpListener;

@@ -1,7 +1,7 @@
 //! The last good contents of the store, kept on this machine's disk for a start without it.
 //!
-//! It owns the form of that file and the tolerance towards a broken one; never the decision what is good or when it
-//! is used. Next: `replace` writes it, the hub asks for it.
+//! It owns the form of that file and the tolerance towards a broken one; never the decision what is good or when it is
+//! used. Next: `replace` writes it, the hub asks for it.
 
 use std::collections::BTreeMap;
 use std::fs;

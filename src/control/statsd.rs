@@ -3,7 +3,7 @@
 //! It owns the merging by name, the lines and the socket; never the counting. For each domain that was asked for:
 //! `$ELBNAME.$domain.total:1|c`, `$ELBNAME.$domain.status.200:1|c`, `$ELBNAME.$domain.cost:12|ms`. `$domain` is the
 //! domain as it stands in the rules (its key that the request's `Host` matched), in lower case, without a port, and
-//! with `_` for every dot and for whatever the format could stumble over. Next: `stats` counts.
+//! with `_` for every dot and for whatever the format could stumble over. Next: [`stats`](crate::stats) counts.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};

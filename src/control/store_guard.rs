@@ -1,8 +1,8 @@
 //! What the store says, on its way into the state: who is heard, what is held back, what the operator is told.
 //!
 //! It owns where the store layer comes from, the course of a hold and the alarms about the store; never a connection,
-//! and never how texts are read (that is the model's). Next: `held`, `removals` and `rejections` judge and count, `hub`
-//! carries on with what changed.
+//! and never how texts are read (that is the model's). Next: [`held`](super::held), [`removals`](super::removals) and
+//! [`rejections`](super::rejections) judge and count, [`hub`](super::hub) carries on with what changed.
 
 use std::fmt;
 use std::time::{Duration, Instant};

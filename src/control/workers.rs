@@ -1,7 +1,8 @@
 //! All workers as the hub sees them: who serves which version, and whose mailbox may take the next.
 //!
 //! It owns delivery: one snapshot in flight a worker, so versions that come meanwhile are merged into the newest; and
-//! what each said last of itself. It never knows what is in a snapshot or when one is due. Next: `hub` hands snapshots over, `run` passes reports on.
+//! what each said last of itself. It never knows what is in a snapshot or when one is due. Next: [`hub`](super::hub)
+//! hands snapshots over, [`run`](super::run) passes reports on.
 
 use std::sync::Arc;
 use std::time::Instant;

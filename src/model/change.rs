@@ -1,7 +1,7 @@
 //! How the state is changed, and what came of it: the words between the control plane and the state.
 //!
-//! It owns these shapes and nothing that happens. Next: `prepare` reads an [`Edit`], `state` applies it, the hub and the
-//! admin API read the rest.
+//! It owns these shapes and nothing that happens. Next: [`prepare`](super::prepare) reads an [`Edit`],
+//! [`state`](super::state) applies it, the hub and the admin API read the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Checking what an operator gives, before anything is done with it.
 //!
 //! It owns the reading of whole collections (domains, upstreams, a document of both) with every fault at its place,
-//! never a state: the same checks serve the admin API and `elb check`. Next: `ruleset` and `upstream` read one each.
+//! never a state: the same checks serve the admin API and `elb check`. Next: [`ruleset`](super::ruleset) and
+//! [`upstream`](super::upstream) read one each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

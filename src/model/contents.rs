@@ -1,7 +1,7 @@
 //! What a store holds, as text: the boundary between the stores and the model.
 //!
 //! It owns the raw key-value view (`rules/$domain`, `upstreams/$upstream/$server`) and the difference of two such
-//! views, never what the text means. Next: `state` reads it into rules and upstreams.
+//! views, never what the text means. Next: [`state`](super::state) reads it into rules and upstreams.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The domains in both layers: texts from the store, rule sets from the admin API.
 //!
 //! It owns the reading of rule texts and the quarantine of those that cannot be read, never which layer wins (that is
-//! `layers`) or a store. Next: `state` for who calls, `ruleset` for what is read.
+//! `layers`) or a store. Next: [`state`](super::state) for who calls, [`ruleset`](super::ruleset) for what is read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! A rewritten path as it goes out: percent-encoded anew.
 //!
 //! It owns which bytes stay and which paths may not be sent, never the query. Paths that were not rewritten go out as
-//! they came and never come here. Next: `route` calls it last.
+//! they came and never come here. Next: [`route`](mod@super::route) calls it last.
 
 /// Bytes that stay as they are: letters, digits and these, as the first ELB sent them. `%` is not among them, for what
 /// is left of one was `%25` before it was decoded.

@@ -1,8 +1,8 @@
 //! Matching, with what one worker needs for it.
 //!
-//! It owns a worker's own search memory of the patterns it met lately, for which threads would otherwise queue, and what
-//! backtracking searches of one request may take together. It never compiles, and keeps no pattern alive. Next: `scratch`
-//! holds it, the rules use it.
+//! It owns a worker's own search memory of the patterns it met lately, for which threads would otherwise queue, and
+//! what backtracking searches of one request may take together. It never compiles, and keeps no pattern alive. Next:
+//! [`scratch`](super::scratch) holds it, the rules use it.
 
 use std::ops::Range;
 use std::sync::Weak;

@@ -1,7 +1,7 @@
 //! What is wrong with what an operator said, and where.
 //!
-//! It owns the fault and the writing of JSON pointers, never a judgement. Next: `ruleset`, `server` and `state` find
-//! faults, the admin API and `elb check` show them.
+//! It owns the fault and the writing of JSON pointers, never a judgement. Next: [`ruleset`](super::ruleset),
+//! [`server`](super::server) and [`state`](super::state) find faults, the admin API and `elb check` show them.
 
 use std::fmt;
 

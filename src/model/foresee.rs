@@ -2,7 +2,7 @@
 //!
 //! It owns what was read, as long as the state may ask for it; never the state. Compiling patterns takes long, so it is
 //! done on another thread than the one that serves the API, and what comes of it is then found by its text. Next:
-//! `library` for the finding, `control::ahead` for the thread.
+//! [`library`](super::library) for the finding, `control::ahead` for the thread.
 
 use std::sync::Arc;
 

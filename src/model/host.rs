@@ -1,7 +1,7 @@
 //! Hosts as operators write them.
 //!
 //! It owns which of them a domain or a rule may name, never how a host is compared: that is `semantics::host`, for what
-//! clients send as well. Next: `hosts` finds a domain by a host.
+//! clients send as well. Next: [`hosts`](super::hosts) finds a domain by a host.
 
 use crate::semantics::host::HostPort;
 

@@ -2,7 +2,8 @@
 //!
 //! It owns the order of the search (as received, then normal, then by suffix, then the rest) and the sharing of what
 //! did not change; never the rules. A search reads one line of a table of hashes and one line of the domain, which
-//! holds its name and the way to its rules. Next: `domains` keeps the editable one, `snapshot` a copy for the workers.
+//! holds its name and the way to its rules. Next: [`domains`](super::domains) keeps the editable one,
+//! [`snapshot`](super::snapshot) a copy for the workers.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};

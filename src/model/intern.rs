@@ -1,7 +1,7 @@
 //! Equal things once: one allocation for each value, as long as anyone holds it.
 //!
 //! It owns the finding of a value by its key and the forgetting of dead ones, never what makes two values equal: the
-//! caller says. Next: `library` keeps patterns, rule sets and names of upstreams so.
+//! caller says. Next: [`library`](super::library) keeps patterns, rule sets and names of upstreams so.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};

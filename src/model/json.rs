@@ -1,7 +1,8 @@
 //! JSON in which no member is there twice.
 //!
-//! It owns that check: JSON readers take the last of two members of one name, and half of what an operator wrote would be
-//! gone without a word. Never what the members mean. Next: `prepare`, `library`, the admin API and the file store read with it.
+//! It owns that check: JSON readers take the last of two members of one name, and half of what an operator wrote would
+//! be gone without a word. Never what the members mean. Next: [`prepare`](super::prepare), [`library`](super::library),
+//! the admin API and the file store read with it.
 
 use std::fmt;
 

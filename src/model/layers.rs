@@ -1,7 +1,8 @@
 //! Two layers of one kind of thing: what the store holds, and the edits over it that no dump has written yet.
 //!
 //! It owns which of the two is in force (the edit), which of them a change takes away (the older), and the values in
-//! force; never what a value is or how it was read. Next: `domains` and `upstreams` keep theirs in it.
+//! force; never what a value is or how it was read. Next: [`domains`](super::domains) and
+//! [`upstreams`](super::upstreams) keep theirs in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! What rule sets have in common, once: their parts, their graphs, and whole rule sets.
 //!
 //! It owns the sharing, never the reading (that is `ruleset`). A library is a handle: its clones are one library, so a
-//! thread that has time can read a large change while the control thread goes on. Next: `check` and `domains` read
-//! with it.
+//! thread that has time can read a large change while the control thread goes on. Next: [`check`](mod@super::check) and
+//! [`domains`](super::domains) read with it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

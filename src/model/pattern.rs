@@ -1,8 +1,8 @@
 //! Patterns: the one place that knows the regex engines.
 //!
 //! It owns compiling, the size limits of one pattern and the bound on all of them; never the worker-local state that
-//! matching needs (that is `engines`). Patterns are Perl-style and match bytes. Next: `dialect` says what a text means,
-//! `parts` compiles each text once, `rule::ua` and `rule::path` use patterns.
+//! matching needs (that is `engines`). Patterns are Perl-style and match bytes. Next: [`dialect`] says what a text means,
+//! [`parts`](super::parts) compiles each text once, `rule::ua` and `rule::path` use patterns.
 
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

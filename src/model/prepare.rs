@@ -1,8 +1,8 @@
 //! Reading and checking an edit before it is applied: all of it that takes long, and needs no state.
 //!
-//! It owns that step, so that it can be taken on another thread; never what is checked (that is `check`) or what comes of
-//! it. Ten thousand rule sets are read one by one out of their JSON: as one tree of values they would take a hundred
-//! megabytes for a moment, and the process would keep them. Next: `state` applies what was prepared.
+//! It owns that step, so that it can be taken on another thread; never what is checked (that is `check`) or what comes
+//! of it. Ten thousand rule sets are read one by one out of their JSON: as one tree of values they would take a hundred
+//! megabytes for a moment, and the process would keep them. Next: [`state`](super::state) applies what was prepared.
 
 use std::collections::HashSet;
 use std::fmt;

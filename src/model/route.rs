@@ -2,7 +2,7 @@
 //!
 //! It owns the order of things (domain, rules, the path that goes out) and the reasons for a denial, never a lookup of
 //! its own. It is pure, ends after at most [`super::graph::RULES`] rules, and allocates nothing once its scratch has
-//! grown. Next: `hosts` and `ruleset` for the two lookups.
+//! grown. Next: [`hosts`](super::hosts) and [`ruleset`](super::ruleset) for the two lookups.
 
 use super::encode::encode;
 use super::recorder::Recorder;

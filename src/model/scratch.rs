@@ -1,7 +1,7 @@
 //! What one worker needs while it routes a request: buffers that live on, so that routing does not allocate.
 //!
 //! It owns the lower-cased user agent, the rewritten path and the worker's copies of the patterns, never anything that
-//! outlives the decision but capacity. Next: `route` clears it, the rules fill it.
+//! outlives the decision but capacity. Next: [`route`](mod@super::route) clears it, the rules fill it.
 
 use super::engines::Engines;
 use crate::semantics::RequestView;

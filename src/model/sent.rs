@@ -2,7 +2,8 @@
 //!
 //! It owns those texts, by key, until the store says anything of the key; never an edit. A write whose outcome nobody
 //! learnt (an answer that was lost, a time that ran out) stays here, for it may still arrive: until then nothing else
-//! may be taken for granted about its key. Next: `domains` and `upstreams` ask whose change it is.
+//! may be taken for granted about its key. Next: [`domains`](super::domains) and [`upstreams`](super::upstreams) ask
+//! whose change it is.
 
 use std::collections::BTreeMap;
 

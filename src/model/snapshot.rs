@@ -1,8 +1,8 @@
 //! The whole configuration at one moment: what workers serve from.
 //!
 //! It owns the two lookups of a request (a domain by its host, an upstream by its slot); it is immutable, shares what
-//! did not change with the snapshots before it, and never knows where a value came from. Next: `state` makes it,
-//! `route` reads it.
+//! did not change with the snapshots before it, and never knows where a value came from. Next: [`state`](super::state)
+//! makes it, [`route`](mod@super::route) reads it.
 
 use std::fmt;
 use std::sync::Arc;

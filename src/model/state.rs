@@ -1,8 +1,9 @@
 //! The editable truth: what the store holds, the edits over it, and what of both is in force.
 //!
 //! It owns the checking of every change before any of it is applied, and the building of snapshots; never a clock, a
-//! store or a lookup of names. It is single-threaded and cheap to ask. Next: `layers` for which change wins, `domains`
-//! and `upstreams` for how texts are read, `control::hub` for the one who calls.
+//! store or a lookup of names. It is single-threaded and cheap to ask. Next: [`layers`](super::layers) for which change
+//! wins, [`domains`](super::domains) and [`upstreams`](super::upstreams) for how texts are read, `control::hub` for the
+//! one who calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -2,7 +2,8 @@
 //!
 //! It owns which names need a lookup and who needs them, what was found, and the sharing of what did not change; never
 //! the lookup itself: the control plane does that, and hands the addresses in. A change of one upstream or of one
-//! name's addresses looks at nobody else. Next: `state` says what is in force, `snapshot` keeps a copy for the workers.
+//! name's addresses looks at nobody else. Next: [`state`](super::state) says what is in force,
+//! [`snapshot`](super::snapshot) keeps a copy for the workers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

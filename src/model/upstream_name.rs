@@ -1,7 +1,8 @@
 //! Names of upstreams as numbers: rules and snapshots find an upstream by its slot, without hashing its name.
 //!
-//! It owns the slots, never what is behind a name. A slot belongs to its name as long as anyone holds it (a rule set,
-//! a snapshot, a worker), so whoever holds the name may rely on the slot. Next: `rule::backend` names, `targets` holds.
+//! It owns the slots, never what is behind a name. A slot belongs to its name as long as anyone holds it (a rule set, a
+//! snapshot, a worker), so whoever holds the name may rely on the slot. Next: `rule::backend` names,
+//! [`targets`](super::targets) holds.
 
 use std::sync::{Arc, Weak};
 

@@ -1,7 +1,7 @@
 //! The host names that a change brings, and where each stands in it.
 //!
-//! It owns that list, so that names can be looked up before anything is applied; never a lookup. Next: the control plane
-//! asks for it, `targets` takes the addresses.
+//! It owns that list, so that names can be looked up before anything is applied; never a lookup. Next: the control
+//! plane asks for it, [`targets`](super::targets) takes the addresses.
 
 use std::collections::BTreeSet;
 

@@ -5,8 +5,8 @@
 //! read. So a dump can undo nobody's write: at worst it is told that somebody was there. What says the same in other words
 //! (`""` for a server's defaults, indented JSON) is no difference.
 //!
-//! It owns that difference and the note of what was sent; never a store. Next: `sent` for the note, `control::dumps` for
-//! the course of a dump.
+//! It owns that difference and the note of what was sent; never a store. Next: [`sent`](super::sent) for the note,
+//! `control::dumps` for the course of a dump.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

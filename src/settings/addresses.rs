@@ -1,7 +1,7 @@
 //! Addresses and lists as people write them: etcd endpoints, `host:port`, networks, processor cores.
 //!
-//! It owns reading and normalising the text, never a lookup: a host name stays a name. Next: `effective` puts the
-//! results into the settings.
+//! It owns reading and normalising the text, never a lookup: a host name stays a name. Next:
+//! [`effective`](super::effective) puts the results into the settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

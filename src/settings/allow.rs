@@ -1,7 +1,7 @@
 //! The networks that may use the admin API.
 //!
-//! It owns the question whether an address is in one of them, never where the address comes from or what a refusal looks
-//! like. Both planes ask it: workers refuse strangers before control hears of them. Next: `data::door`,
+//! It owns the question whether an address is in one of them, never where the address comes from or what a refusal
+//! looks like. Both planes ask it: workers refuse strangers before control hears of them. Next: `data::door`,
 //! `control::admin::access`.
 
 use std::fmt;

@@ -1,6 +1,7 @@
 //! Why a command line leads to nothing, and the exit code that says so.
 //!
-//! It owns the fault, never its words. Next: `invocation` and `effective` find them.
+//! It owns the fault, never its words. Next: [`invocation`](super::invocation) and [`effective`](super::effective) find
+//! them.
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;

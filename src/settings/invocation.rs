@@ -1,7 +1,8 @@
 //! From the words of a command line and the variables around it to what is to be done.
 //!
 //! It owns precedence (flag, variable, default) and the wording of faults, never a flag's name or meaning, and it reads
-//! no environment: see [`Surroundings`]. Next: `args` for the flags, `effective` for what they come to.
+//! no environment: see [`Surroundings`]. Next: [`args`](super::args) for the flags, [`effective`](super::effective) for
+//! what they come to.
 
 use std::ffi::{OsStr, OsString};
 

@@ -1,7 +1,7 @@
 //! A text that is never shown: a token or a password.
 //!
-//! It owns keeping the text out of logs and debug output, never where the text comes from or how it is compared.
-//! Next: `effective` says which settings are secret.
+//! It owns keeping the text out of logs and debug output, never where the text comes from or how it is compared. Next:
+//! [`effective`](super::effective) says which settings are secret.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! What lies around a command line: variables, files, cores.
 //!
-//! It owns how they are handed in, so that nothing here reads the environment. Next: `invocation`.
+//! It owns how they are handed in, so that nothing here reads the environment. Next: [`invocation`](super::invocation).
 
 use std::ffi::OsString;
 use std::io;

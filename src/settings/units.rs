@@ -1,7 +1,7 @@
 //! Durations and sizes as people write them: `500ms`, `30s`, `64k`.
 //!
-//! It owns both directions of that text, never which setting may take which value. Next: `args` uses the readers,
-//! `effective` the writers.
+//! It owns both directions of that text, never which setting may take which value. Next: [`args`](super::args) uses the
+//! readers, [`effective`](super::effective) the writers.
 
 use std::fmt;
 use std::time::Duration;

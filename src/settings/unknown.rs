@@ -1,7 +1,7 @@
 //! Variables that look as if they were meant for ELB, and are none of its.
 //!
 //! It owns what is warned of and what is suggested instead, never a variable's meaning. A value is never repeated.
-//! Next: `invocation` knows the variables that there are.
+//! Next: [`invocation`](super::invocation) knows the variables that there are.
 
 use std::ffi::OsString;
 

@@ -1,6 +1,7 @@
 //! Lines on their way to the log: a bounded queue that is never waited for.
 //!
-//! It owns what waits and the count of what found no room, never the stream. Next: `writer` takes the lines out.
+//! It owns what waits and the count of what found no room, never the stream. Next: [`writer`](super::writer) takes the
+//! lines out.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The one thread that writes the log, at the pace of whoever reads it.
 //!
 //! It owns the stream and what is told of lines that are missing. It alone waits: a pipe that nobody reads stops this
-//! thread, and a full disk or a closed pipe costs it the line. Next: `start` gives it standard error.
+//! thread, and a full disk or a closed pipe costs it the line. Next: [`start`](mod@super::start) gives it standard
+//! error.
 
 use std::io::{self, Write};
 use std::thread;

@@ -2,7 +2,7 @@
 //! this machine's.
 //!
 //! It owns that decision and the sentence that explains a refusal; it never looks at the path, the method or the body,
-//! so no endpoint can be forgotten. Next: `router` asks it before anything else.
+//! so no endpoint can be forgotten. Next: [`router`](super::router) asks it before anything else.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! The shape of every answer: one JSON value and a newline.
 //!
 //! It owns the envelope, how many warnings it holds, and the failure that each endpoint returns instead of panicking;
-//! never what is in it. Next: `write` fills it for the requests that change something.
+//! never what is in it. Next: [`write`](super::write) fills it for the requests that change something.
 
 use std::fmt;
 

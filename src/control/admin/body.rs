@@ -1,7 +1,7 @@
 //! Request bodies: one JSON value, whatever the `Content-Type` says.
 //!
 //! It owns the size limit and the two shapes a body may have at its top (an object, a list of names); what is inside is
-//! the model's to judge. Next: `domain` and `upstream` use both shapes.
+//! the model's to judge. Next: [`domain`](super::domain) and [`upstream`](super::upstream) use both shapes.
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};

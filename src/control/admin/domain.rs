@@ -1,7 +1,7 @@
 //! `/__erulb__/domain`: rule sets by domain.
 //!
 //! It owns the shapes of the three answers, which the Python client relies on; the hub owns what happens. Next:
-//! `write` for what every change has in common.
+//! [`write`](super::write) for what every change has in common.
 
 use axum::extract::State;
 

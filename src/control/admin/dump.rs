@@ -1,7 +1,7 @@
 //! `/__erulb__/dump`: the store takes what is served.
 //!
 //! It owns the answer; `handle` waits for the store, and the store knows how to write without ever being empty. Next:
-//! `write` for the same as part of a change.
+//! [`write`](super::write) for the same as part of a change.
 
 use axum::extract::State;
 

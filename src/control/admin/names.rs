@@ -1,8 +1,8 @@
 //! By which names this machine may be spoken to, when no token shows who speaks.
 //!
-//! It owns the judgement of `Host` and `Origin`, never of an address or a token. A web page may have its own name lead to
-//! 127.0.0.1, and then the browser of an operator speaks for the page: its `Host` is the page's name, which no page can
-//! leave out or choose otherwise. Next: `access` asks it last.
+//! It owns the judgement of `Host` and `Origin`, never of an address or a token. A web page may have its own name lead
+//! to 127.0.0.1, and then the browser of an operator speaks for the page: its `Host` is the page's name, which no page
+//! can leave out or choose otherwise. Next: [`access`](super::access) asks it last.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,7 +1,7 @@
 //! A tokio stream whose first reads come from bytes that somebody else already took from the socket.
 //!
-//! It owns the order (those bytes, then the socket), never what they mean; writes go straight through. Next: `serve`
-//! puts a connection that a worker handed over into one.
+//! It owns the order (those bytes, then the socket), never what they mean; writes go straight through. Next:
+//! [`serve`](super::serve) puts a connection that a worker handed over into one.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

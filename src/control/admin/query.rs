@@ -1,8 +1,8 @@
 //! The words that the query of a change may hold, and how their values are read.
 //!
-//! It owns the names and the refusal of every other word: a word that is misspelt must not carry out something else than
-//! what was meant. What a word does is its endpoint's affair, and which words an endpoint knows stands in `router`. A
-//! `GET` ignores its query, as it always did. Next: `write` asks for the words.
+//! It owns the names and the refusal of every other word: a word that is misspelt must not carry out something else
+//! than what was meant. What a word does is its endpoint's affair, and which words an endpoint knows stands in
+//! `router`. A `GET` ignores its query, as it always did. Next: [`write`](super::write) asks for the words.
 
 use std::convert::Infallible;
 

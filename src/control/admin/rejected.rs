@@ -1,6 +1,7 @@
 //! `/__erulb__/rejected`: keys of the store that are not served as they stand there.
 //!
-//! It owns the shape of the list; the model decides what is on it. Next: `model::State::rejected`.
+//! It owns the shape of the list; the model decides what is on it. Next:
+//! [`model::State::rejected`](crate::model::State::rejected).
 
 use axum::extract::State;
 use serde_json::{Value, json};

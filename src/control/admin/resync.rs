@@ -1,6 +1,7 @@
 //! `/__erulb__/resync`: the store is read again, and what was held back may be confirmed.
 //!
-//! It owns the answers; `store_guard` decides what is held back. Next: `hub` for what confirming does.
+//! It owns the answers; `store_guard` decides what is held back. Next: [`hub`](super::super::hub) for what confirming
+//! does.
 
 use axum::extract::State;
 use axum::http::StatusCode;

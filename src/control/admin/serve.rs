@@ -1,7 +1,8 @@
 //! Serves admin connections: those that workers hand over, and those of a listener of its own.
 //!
-//! It owns sockets and their deadlines; never a path or a decision about who may ask. A client that does not get on loses
-//! its connection, and when places are short the slowest does. Next: `room` for the places, `router` answers the requests.
+//! It owns sockets and their deadlines; never a path or a decision about who may ask. A client that does not get on
+//! loses its connection, and when places are short the slowest does. Next: [`room`](super::room) for the places,
+//! [`router`](super::router) answers the requests.
 
 use std::io;
 use std::net::SocketAddr;

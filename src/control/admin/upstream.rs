@@ -1,7 +1,7 @@
 //! `/__erulb__/upstream`: servers by upstream.
 //!
 //! It owns the shapes of the three answers, which the Python client relies on; the hub owns what happens. Next:
-//! `write` for what every change has in common.
+//! [`write`](super::write) for what every change has in common.
 
 use axum::extract::State;
 use serde_json::{Map, Value, json};

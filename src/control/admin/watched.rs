@@ -1,7 +1,8 @@
 //! A connection that says how far it has come: at which stage its request is, and how many bytes have moved.
 //!
-//! It owns counting, never a deadline or a decision. Bytes are counted as they pass, and a body that has come to its end
-//! says that the request is whole. Next: `room` compares connections by it, `serve` ends those that do not get on.
+//! It owns counting, never a deadline or a decision. Bytes are counted as they pass, and a body that has come to its
+//! end says that the request is whole. Next: [`room`](super::room) compares connections by it, [`serve`](super::serve)
+//! ends those that do not get on.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! `/__erulb__/workers`: what each worker serves and holds, and all of them together.
 //!
 //! It owns the shape of the list; workers report once a second, so a number may be as old as `age_ms` says. Next:
-//! `link::Gauges` for what is counted.
+//! [`link::Gauges`](crate::link::Gauges) for what is counted.
 
 use axum::extract::State;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What every change has in common: apply, wait for the workers, dump if asked to, answer.
 //!
 //! It owns the times, which together stay below the two seconds that the Python client waits for any answer; never the
-//! shape of a body. Next: `domain` and `upstream` bring the edits.
+//! shape of a body. Next: [`domain`](super::domain) and [`upstream`](super::upstream) bring the edits.
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 //!
 //! It owns the client, the paging and the wording of errors, never a decision about what comes next. One client an
 //! endpoint, because a client over several gives no failover: it sends every other call to the dead one. Next:
-//! `etcd` and `dump` use it.
+//! [`etcd`](super::etcd) and [`dump`](super::dump) use it.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;

@@ -1,7 +1,7 @@
 //! The JSON form of a whole store: `{"domains": {domain: rule set}, "upstreams": {name: {server: "parameters"}}}`.
 //!
 //! It owns the reading and writing of that text, never a file, and never what a rule set or a parameter means. Next:
-//! `file` keeps such a document.
+//! [`file`](super::file) keeps such a document.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,8 +1,9 @@
 //! Carries a dump out in etcd: read the keys it is about, merge, commit in guarded transactions.
 //!
-//! It owns the course of one dump, never the merging itself (`merge`) and never the watch: a dump has a connection of its
-//! own, so neither waits for the other. It has no deadline as a whole, for fifty thousand keys take longer than one; every
-//! step has. Next: `merge` says what is written and in which order, `connection` does it.
+//! It owns the course of one dump, never the merging itself (`merge`) and never the watch: a dump has a connection of
+//! its own, so neither waits for the other. It has no deadline as a whole, for fifty thousand keys take longer than
+//! one; every step has. Next: [`merge`](super::merge) says what is written and in which order,
+//! [`connection`](super::connection) does it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,9 @@
 //! The store over etcd's v3 API: carries out what the state machine of `watch` says.
 //!
-//! It owns the two tasks (one follows etcd, one takes commands) and the log lines, never a decision. The connection
-//! is made anew for every list, which logs in anew: so an expired token, a changed user store and a compacted watch
-//! are all cured by the same step. Next: `watch` decides, `connection` talks, `dump` writes.
+//! It owns the two tasks (one follows etcd, one takes commands) and the log lines, never a decision. The connection is
+//! made anew for every list, which logs in anew: so an expired token, a changed user store and a compacted watch are
+//! all cured by the same step. Next: [`watch`](super::watch) decides, [`connection`](super::connection) talks,
+//! [`dump`](super::dump) writes.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};

@@ -1,6 +1,7 @@
 //! The store over one JSON file: watched by looking once a second, dumped by merging into what is there.
 //!
-//! It owns the task, the looking and the merge with what somebody else wrote; never the form of the document. Next: `document` reads and writes the text.
+//! It owns the task, the looking and the merge with what somebody else wrote; never the form of the document. Next:
+//! [`document`] reads and writes the text.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,7 +1,7 @@
 //! How a rule set and a server are named in etcd, both ways.
 //!
-//! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server`), never a value
-//! or a connection. Next: `etcd` reads keys with it, `merge` writes them.
+//! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server`), never a value or
+//! a connection. Next: [`etcd`](super::etcd) reads keys with it, [`merge`](super::merge) writes them.
 
 use crate::model::KeyChange;
 

@@ -1,9 +1,9 @@
 //! What a dump writes: the keys that are wanted otherwise than they were read, as far as they still are as they were read.
 //!
-//! It owns the choice, the order, the guards and the sizes of the transactions, never a connection. Pure. What a key held
-//! when it was read is compared as a text and not by its revision: revisions begin anew when etcd is wiped or restored,
-//! and a key that somebody wrote again as it was is what was read. The revision that guards a write is the one at which
-//! that text was found. Next: `dump` carries a plan out.
+//! It owns the choice, the order, the guards and the sizes of the transactions, never a connection. Pure. What a key
+//! held when it was read is compared as a text and not by its revision: revisions begin anew when etcd is wiped or
+//! restored, and a key that somebody wrote again as it was is what was read. The revision that guards a write is the
+//! one at which that text was found. Next: [`dump`](super::dump) carries a plan out.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! What the etcd store has to know, and how addresses of etcd are spelled.
 //!
-//! It owns the options and their reading, never a connection. Next: `etcd` is started with them.
+//! It owns the options and their reading, never a connection. Next: [`etcd`](super::etcd) is started with them.
 
 use std::fmt;
 use std::time::Duration;

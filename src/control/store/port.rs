@@ -1,7 +1,8 @@
 //! What a store must do, whatever it is: report its contents and their changes, and take a dump.
 //!
 //! It owns the messages between a store's task and the control loop, never a connection or a file. A store is a task
-//! that runs until its command channel closes. Next: `etcd` and `file` are the two that exist.
+//! that runs until its command channel closes. Next: [`etcd`](super::etcd) and [`file`](super::file) are the two that
+//! exist.
 
 use tokio::sync::mpsc;
 

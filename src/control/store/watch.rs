@@ -2,7 +2,7 @@
 //!
 //! It owns the order of steps, the back-off, the grouping of changes and the decision that etcd is gone; never a
 //! socket, a clock, chance or a log: time and chance are arguments, and what is to be said or sent comes out as a
-//! [`Step`]. Next: `etcd` carries the steps out and reports what came of them.
+//! [`Step`]. Next: [`etcd`](super::etcd) carries the steps out and reports what came of them.
 //!
 //! ```text
 //!          ┌──────── failed, rest a while ◄───────────┐

@@ -1,6 +1,6 @@
 //! Parts of a pattern that take exactly one byte, as the set of bytes that they take.
 //!
-//! It owns that reading, never an instruction. Next: `compile` and `width` ask.
+//! It owns that reading, never an instruction. Next: [`compile`](mod@super::compile) and [`width`](super::width) ask.
 
 use fancy_regex::Expr;
 use regex_syntax::hir::{Class, HirKind};

@@ -1,7 +1,8 @@
 //! From a parsed pattern to a program.
 //!
-//! It owns the translation and the limit on its length, never the parsing (that is `fancy_regex`'s) or a search. Nothing
-//! is written twice, however often it is repeated: a program is not much longer than its pattern. Next: `run`.
+//! It owns the translation and the limit on its length, never the parsing (that is `fancy_regex`'s) or a search.
+//! Nothing is written twice, however often it is repeated: a program is not much longer than its pattern. Next:
+//! [`run`](super::run).
 
 use fancy_regex::{Assertion, BacktrackingControlVerb, Error, Expr, LookAround};
 

@@ -1,6 +1,7 @@
 //! What a backtracking pattern is compiled to.
 //!
-//! It owns the instructions and the sets of bytes, never a search. Next: `compile` writes them, `run` follows them.
+//! It owns the instructions and the sets of bytes, never a search. Next: [`compile`](mod@super::compile) writes them,
+//! [`run`](super::run) follows them.
 
 /// A set of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

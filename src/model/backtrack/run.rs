@@ -1,8 +1,8 @@
 //! A search by trying, step by step, within a budget.
 //!
-//! It owns the walk through a program and what it comes back to, never the program. A step looks at one byte, or at up to
-//! [`STRIDE`] of a run; so the budget bounds the time, whatever the pattern and the text. Nothing is allocated once the
-//! memory has grown. Next: `engines` gives budget and memory.
+//! It owns the walk through a program and what it comes back to, never the program. A step looks at one byte, or at up
+//! to [`STRIDE`] of a run; so the budget bounds the time, whatever the pattern and the text. Nothing is allocated once
+//! the memory has grown. Next: [`engines`](super::super::engines) gives budget and memory.
 
 use std::ops::Range;
 

@@ -1,6 +1,7 @@
 //! How much text a part of a pattern can take, and what it can begin with.
 //!
-//! It owns these two questions, never an instruction. Next: `compile` asks them for look-behind, loops and the first byte.
+//! It owns these two questions, never an instruction. Next: [`compile`](mod@super::compile) asks them for look-behind,
+//! loops and the first byte.
 
 use fancy_regex::{Assertion, Expr};
 

@@ -1,6 +1,6 @@
 //! What stands between `[` and `]`.
 //!
-//! It owns the members of a class as Perl counts them: `[`, `&&` and `~~` are nothing special there. Next: `escape`.
+//! It owns the members of a class as Perl counts them: `[`, `&&` and `~~` are nothing special there. Next: [`escape`].
 
 use super::escape::{self, Escape};
 use super::reader::{Reader, at};

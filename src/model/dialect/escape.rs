@@ -1,6 +1,7 @@
 //! What stands behind a backslash.
 //!
-//! It owns the meaning of each escape in Perl, in and outside of `[...]`; never where they stand. Next: `read`, `class`.
+//! It owns the meaning of each escape in Perl, in and outside of `[...]`; never where they stand. Next:
+//! [`read`](mod@super::read), [`class`](super::class).
 
 use super::reader::{Reader, at};
 

@@ -1,7 +1,7 @@
 //! Which engine can take a pattern that was read.
 //!
 //! It owns the question what a linear engine cannot say: look-around and the like, and a `$` behind which more is read.
-//! Next: `pattern` asks, and compiles.
+//! Next: [`pattern`](super::super::pattern) asks, and compiles.
 
 use regex_syntax::ast::{self, Ast, ErrorKind, GroupKind, RepetitionKind, RepetitionRange};
 

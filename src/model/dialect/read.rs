@@ -2,7 +2,7 @@
 //!
 //! It owns the walk through the text (groups, flags, comments, quantifiers, `$`), never whether the whole is a pattern:
 //! the engines' parsers say that. A text that would be read in another way than Perl does is worse than one that is
-//! refused: it would match something else than it did before. Next: `escape` and `class` for what lies in between,
+//! refused: it would match something else than it did before. Next: [`escape`] and [`class`] for what lies in between,
 //! `judge` for which engine can take it.
 
 use super::reader::{Flags, Meant, Reader, at};

@@ -1,7 +1,7 @@
 //! Where a reader of a pattern stands, and what it has written.
 //!
-//! It owns the text that is read and the one that is written, never what a character means. Next: `read`, `escape` and
-//! `class` take and write by it.
+//! It owns the text that is read and the one that is written, never what a character means. Next:
+//! [`read`](mod@super::read), [`escape`](super::escape) and [`class`](super::class) take and write by it.
 
 /// A pattern as it was read.
 #[derive(Debug, Default)]
