@@ -202,8 +202,11 @@ impl Handler {
         tokio::spawn(async move {
             if !is_datable(SystemTime::now()) {
                 // Whoever is gone needs no answer.
-                let _ =
-                    timeout(LINGER, stream.write_all(&words(StatusCode::SERVICE_UNAVAILABLE, NO_DATE))).await;
+                let _ = timeout(
+                    LINGER,
+                    stream.socket_mut().write_all(&words(StatusCode::SERVICE_UNAVAILABLE, NO_DATE)),
+                )
+                .await;
                 return;
             }
             if let Err(error) = self.answer(&permit, stream, peer).await {

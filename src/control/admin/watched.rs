@@ -14,6 +14,8 @@ use axum::body::{Bytes, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::prefixed::Prefixed;
+
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -62,16 +64,16 @@ impl Progress {
     }
 }
 
-/// A stream whose bytes are counted.
+/// A connection whose bytes are counted, those that came before it too.
 #[derive(Debug)]
 pub(super) struct Watched<S> {
-    pub(super) stream: S,
+    pub(super) stream: Prefixed<S>,
     progress: Arc<Progress>,
 }
 
 impl<S> Watched<S> {
     /// Counts what passes through `stream`.
-    pub(super) fn new(stream: S, progress: Arc<Progress>) -> Self {
+    pub(super) fn new(stream: Prefixed<S>, progress: Arc<Progress>) -> Self {
         Self { stream, progress }
     }
 }
@@ -91,7 +93,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        let written = ready!(Pin::new(self.stream.socket_mut()).poll_write(cx, bytes))?;
         self.progress.moves(written);
         Poll::Ready(Ok(written))
     }
@@ -101,21 +103,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices))?;
+        let written = ready!(Pin::new(self.stream.socket_mut()).poll_write_vectored(cx, slices))?;
         self.progress.moves(written);
         Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.socket().is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(self.stream.socket_mut()).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(self.stream.socket_mut()).poll_shutdown(cx)
     }
 }
 
