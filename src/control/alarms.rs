@@ -34,8 +34,8 @@ pub(super) struct Alarms {
 }
 
 impl Alarms {
-    /// Says this of a subject. It is logged when nothing stood there; a newer text takes the place of an older in silence,
-    /// so that what only counts up is one line.
+    /// Raises an alarm about a subject, and logs it if none stood there. A newer text replaces an older one without a line
+    /// in the log, so that a count that rises is logged once.
     pub(super) fn raise(&mut self, subject: Subject, text: String) {
         if !self.standing.contains_key(&subject) {
             warn!("{text}");
@@ -43,12 +43,12 @@ impl Alarms {
         self.standing.insert(subject, text);
     }
 
-    /// The same of what the log was told in words of its own.
+    /// The same without a line in the log, for what was logged in other words.
     pub(super) fn note(&mut self, subject: Subject, text: String) {
         self.standing.insert(subject, text);
     }
 
-    /// It is over: `words` are logged if anything stood there.
+    /// Ends the alarm about a subject: `words` are logged if one stood there.
     pub(super) fn clear(&mut self, subject: Subject, words: &str) {
         if self.standing.remove(&subject).is_some() {
             info!("{words}");

@@ -2,7 +2,7 @@
 //!
 //! One dump is under way at a time, and all who ask meanwhile share the next. It carries the edits that are pending and
 //! nothing else (see `model::State::to_write`), so events of the store go on being applied beside it. It is over when the
-//! store has said of every key it wrote, or could not write, what that key is now: from then on there is one truth again.
+//! store has said of every key it wrote, or could not write, what that key is now: from then on both hold the same.
 //!
 //! Of an edit here and a change there, the one that this ELB learns of later wins. A key that somebody else changed before
 //! the dump came to it is therefore left alone: that change was not known when the edit was made, so it counts as the later
@@ -22,7 +22,7 @@ use super::replies::DumpError;
 use super::store::{Dumped, StoreCommand};
 use crate::model::{Contents, KeyChange, KeyWrite, Named, State};
 
-/// How often a dump goes back to keys that are changed by others under its hands while edits of them stay in force.
+/// How many times a dump writes again what others changed while it was under way and what is still edited.
 const ROUNDS: u32 = 5;
 /// How long the store may take to report what a dump wrote; then it is read again.
 const HEAR: Duration = Duration::from_secs(5);
@@ -114,7 +114,7 @@ impl Dumps {
     pub(super) fn ask(&mut self, named: Named, was_read: bool) -> oneshot::Receiver<Result<i64, DumpError>> {
         let (reply, outcome) = oneshot::channel();
         if !was_read {
-            // The other end is right here.
+            // The receiver is still there: it is returned below.
             let _ = reply.send(Err(DumpError::Unread));
             return outcome;
         }
@@ -284,7 +284,7 @@ fn answer(waiter: Waiter, outcome: Result<i64, DumpError>) {
         Ok(_) if !lost.is_empty() => Err(DumpError::GaveWay(lost.into_iter().collect())),
         other => other,
     };
-    // Whoever asked may have gone; the dump was made all the same.
+    // If nobody waits any more, the dump was made all the same.
     let _ = reply.send(outcome);
 }
 

@@ -1,4 +1,4 @@
-//! How everybody else speaks with the hub: questions that it answers between two turns of its loop, and waiting.
+//! How others ask the hub: questions that it answers between two turns of its loop, and waiting for what follows.
 //!
 //! It owns the waiting (for workers, for the store), never a decision; the hub itself waits for nothing. Next: the
 //! endpoints in [`admin`](super::admin) hold one each.

@@ -9,8 +9,8 @@ use crate::model::{Contents, Dropped, KeyChange, State};
 
 /// Fewer domains than this may always go in one load.
 const FEW_DOMAINS: usize = 3;
-/// A hold whose load lacks little by now ends when nothing has come for so long: somebody who puts everything back key
-/// by key is not to lose the second half of it at the middle.
+/// A hold whose load lacks little by now ends when nothing has come for so long. Without that wait, whoever puts everything
+/// back key by key would lose what is not back yet as soon as half of it is.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// What is held back.
@@ -60,8 +60,8 @@ impl Held {
     }
 }
 
-/// After an etcd that was wiped, restored or opened with the wrong rights, everything seems to be gone. Deletions that
-/// are meant come as events one by one; a whole listing that lacks most of what serves is asked about first.
+/// Whether so much is gone that a person must confirm it. A listing lacks everything after etcd was wiped or restored, or
+/// when ELB's user may not read the keys; deletions that are meant come as events, one by one.
 pub(super) fn is_suspicious(dropped: &Dropped) -> bool {
     let most_domains = dropped.domains >= FEW_DOMAINS && dropped.domains > dropped.of_domains / 2;
     let all_upstreams = dropped.upstreams > 0 && dropped.upstreams == dropped.of_upstreams;

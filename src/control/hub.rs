@@ -72,7 +72,7 @@ impl Hub {
         }
     }
 
-    /// Builds the snapshot that `workers` are born with, and serves them from now on.
+    /// Builds the snapshot that `workers` start with, and sends them newer ones from now on.
     pub(super) fn first(&mut self, workers: Vec<WorkerHandle>, now: Instant) -> Arc<Snapshot> {
         self.build();
         self.workers = Workers::new(workers, self.current.version, now);

@@ -1,7 +1,7 @@
 //! What the watch of a store takes away, key by key: most of it in a short time is told, though it is done.
 //!
 //! It owns the count of what is gone and not back, never what is served. Deletions that come as events are meant more
-//! often than not, so they are not held back as a load is; but nobody shall have to guess where their domains went.
+//! often than not, so they are not held back as a load is; but the operator is told how much is gone.
 //! Next: [`store_guard`](super::store_guard) asks it.
 
 use std::collections::BTreeSet;

@@ -57,7 +57,7 @@ struct Name {
     busy: bool,
     /// A lookup has ended, well or badly, or taken too long.
     tried: bool,
-    /// The last lookup failed. Logged when it changes, so a dead DNS server is two lines and not a flood.
+    /// The last lookup failed. Logged when it changes, so a DNS server that is down costs two lines.
     failing: bool,
     /// The last lookup took too long.
     silent: bool,

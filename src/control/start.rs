@@ -1,4 +1,4 @@
-//! The control thread from its birth to its first snapshot: load, resolve, build, and only then serve.
+//! The control thread from its start to its first snapshot: load, resolve, build, and only then serve.
 //!
 //! It owns the order of that and its deadlines; nothing here is ever done again. Next: [`run`](super::run) is the rest
 //! of the thread's life.

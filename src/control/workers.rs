@@ -106,8 +106,8 @@ impl Workers {
     /// Gives an order to everyone who has not ended.
     pub(super) fn order(&self, order: impl Fn() -> ToWorker) {
         for member in self.members.iter().filter(|member| member.applied != ENDED) {
-            // A mailbox holds one snapshot and two orders in a life, and eight fit. One that has ended a moment ago needs
-            // no order; its word is on the way.
+            // A mailbox takes eight messages. At most one snapshot and two orders are in it, so it is full only when the
+            // worker reads none. A worker that has just ended needs no order: its report is on the way.
             if member.handle.send(order()) == Err(NotTaken::Full) {
                 warn!(
                     "worker {} hangs: it has not read its orders; what it serves is cut when the process ends",

@@ -269,7 +269,7 @@ fn secret(name: &str, file: Option<&Path>, around: &Surroundings<'_>) -> Result<
     }
 }
 
-/// A token travels in a header, so it must be of characters that get there unchanged.
+/// A token is sent in a header, so it may hold visible ASCII only: no proxy changes that.
 fn admin_token(args: &RunArgs, around: &Surroundings<'_>) -> Result<Option<Secret>, Fault> {
     let token = secret("ELB_ADMIN_TOKEN", args.admin_token_file.as_deref(), around)?;
     match &token {

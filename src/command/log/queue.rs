@@ -18,7 +18,7 @@ pub(super) const LONGEST: usize = 8 << 10;
 /// What stands where a line was cut.
 const CUT: &[u8] = b"...";
 
-/// What travels to the writer.
+/// What the writer is given.
 #[derive(Debug)]
 pub(super) enum Entry {
     /// A line with its end, and how many found no room before it.

@@ -1,6 +1,6 @@
 //! The places of admin connections, and who gives one up when all are taken.
 //!
-//! It owns that choice, never a socket: a connection that must go is told, and goes by itself. A request that has come
+//! It owns that choice, never a socket: a connection that must end is told so, and `serve` ends it. A request that has come
 //! whole keeps its place until its answer is there, so it is served however many others drip; of those that drip the
 //! slowest goes first. `now` is an argument. Next: [`serve`](super::serve) takes a place for each connection,
 //! [`watched`](super::watched) says how far it has come.

@@ -79,7 +79,7 @@ async fn unknown() -> Failure {
 async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     match access.check(peer, request.headers()) {
-        // Whoever speaks as to a forward proxy asks for another place, by the same path.
+        // A target with an authority (`GET http://host/path`) is one for a forward proxy, and names another host's path.
         Ok(()) if request.uri().authority().is_some() => unknown().await.into_response(),
         Ok(()) => next.run(request).await,
         Err(Refusal { status, why }) => {

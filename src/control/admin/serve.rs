@@ -34,7 +34,7 @@ use crate::link::{Adopted, LAST_SECOND};
 /// From the first byte of a head to its last.
 const HEAD: Duration = Duration::from_secs(5);
 /// In each such time a client must have sent, or taken, so many bytes of what is still missing. The same rate as on the data
-/// port would let 64 idle clients sit for minutes; an operator's script has no reason to pause that long.
+/// port would let 64 idle clients keep all places for minutes; an operator's script has no reason to pause that long.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LEAST: u64 = 1024;
 /// A whole request and its answer; the largest body comes in it even over a slow line.
@@ -43,7 +43,7 @@ const REQUEST: Duration = Duration::from_secs(60);
 /// reset takes the answer away from a client that is still sending what was refused.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 256 << 10;
-/// Strangers at the listener that are told why they are refused, at a time; more are closed without a word.
+/// Peers that may not administer and are told so, at a time; the connections of more are closed without an answer.
 const STRANGERS: usize = 64;
 /// Connections that may wait in the listener's queue.
 const BACKLOG: i32 = 1024;
@@ -121,7 +121,7 @@ impl AdminServer {
         let accepting = tokio::spawn(async move {
             loop {
                 match listener.accept().await {
-                    // Strangers never get a place.
+                    // A peer that may not administer never gets a place.
                     Ok((stream, peer)) => match access.admits(peer.ip()) {
                         Ok(()) => {
                             let permit = enter(&room).await;
@@ -167,7 +167,7 @@ async fn enter(room: &Arc<Room>) -> Permit {
     }
 }
 
-/// Tells a stranger why, without a look at what it sends.
+/// Tells a peer why it is refused, without reading its request.
 async fn refuse(mut stream: TcpStream, why: &str) {
     let words = words(StatusCode::FORBIDDEN, why);
     let said = async {
@@ -176,7 +176,7 @@ async fn refuse(mut stream: TcpStream, why: &str) {
         let mut rest = stream.take(LINGER_BYTES);
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
-    // Whoever does not listen need not know.
+    // A peer that is gone is no fault.
     let _ = timeout(LINGER, said).await;
 }
 
@@ -201,7 +201,7 @@ impl Handler {
     fn serve(self, permit: Permit, mut stream: Prefixed<TcpStream>, peer: SocketAddr) {
         tokio::spawn(async move {
             if !is_datable(SystemTime::now()) {
-                // Whoever is gone needs no answer.
+                // A client that is gone is no fault.
                 let _ = timeout(
                     LINGER,
                     stream.socket_mut().write_all(&words(StatusCode::SERVICE_UNAVAILABLE, NO_DATE)),
@@ -216,8 +216,8 @@ impl Handler {
         });
     }
 
-    /// Answers one request. A second one on the same connection is not taken: its path may be a proxied one, and the
-    /// worker that would know is out of the game.
+    /// Answers one request. A second one on the same connection is not read: it may be one to be proxied, and the worker
+    /// that proxies has given the connection away.
     async fn answer(
         self,
         permit: &Permit,
@@ -251,7 +251,7 @@ impl Handler {
         };
         let Watched { stream, .. } = io.into_inner();
         match ended {
-            // The answer is out and the writing side shut; whatever goes wrong from here on is the client's affair.
+            // The answer is out and the writing side shut: a fault from here on changes nothing for the client.
             Ok(()) => {
                 progress.enters(Stage::Lingering);
                 let mut rest = stream.take(LINGER_BYTES);

@@ -29,8 +29,8 @@ pub(super) enum Stage {
     Lingering,
 }
 
-/// How far a connection has come. It is written on the control thread alone; tokio's tasks must be able to travel all the
-/// same, hence the atomics.
+/// How far a connection has come. It is written on the control thread alone, but what a task of tokio holds must be
+/// `Send` and `Sync`, hence the atomics.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     stage: AtomicU8,

@@ -1,7 +1,7 @@
 //! One connection to one endpoint of etcd: read all, watch, commit.
 //!
 //! It owns the client, the paging and the wording of errors, never a decision about what comes next. One client an
-//! endpoint, because a client over several gives no failover: it sends every other call to the dead one. Next:
+//! endpoint, because a client over several gives no failover: it sends every other call to the one that is down. Next:
 //! [`etcd`](super::etcd) and [`dump`](super::dump) use it.
 
 use std::collections::BTreeMap;
@@ -23,8 +23,8 @@ use super::options::EtcdOptions;
 const PAGE_KEYS: i64 = 500;
 /// The largest message that is accepted. The default of 4 MiB is less than three values of the largest size.
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
-/// How much earlier each endpoint is asked than the next one. One that hangs costs so much and no more; one that is well and
-/// has to check a password, which takes it a tenth of a second, is not asked in vain.
+/// How much earlier each endpoint is asked than the next one: an endpoint that hangs delays the start by 200 ms. One that
+/// works answers within that, even if it has to check a password, which takes 100 ms.
 const HEAD_START: Duration = Duration::from_millis(200);
 /// Reasons of endpoints that are told when none answers.
 const REASONS: usize = 4;

@@ -65,8 +65,8 @@ impl Keys {
         }
     }
 
-    /// Whether the key text stands where data stands, carries no mark of ours, and still names nothing: somebody's
-    /// slip of the hand, to be told and not to be passed over.
+    /// Whether the key text stands where data stands, carries no mark of ours, and still names nothing: a typing
+    /// error, which the log tells.
     pub(super) fn is_stray(&self, text: &[u8]) -> bool {
         let shown = String::from_utf8_lossy(text);
         let rest = shown.strip_prefix(&self.prefix).unwrap_or_default();

@@ -236,8 +236,8 @@ impl Core {
         }
     }
 
-    /// For so long nobody could listen, whatever was said meanwhile: the control loop did not take what was reported, or
-    /// the machine let this thread wait. That is no silence of etcd's.
+    /// For so long this task did not read the stream: the control loop did not take what was reported, or the machine did
+    /// not run this thread. That time does not count as silence of etcd.
     pub(super) fn missed(&mut self, time: Duration) {
         if let Phase::Follow(Follow { asked: Some(asked), .. }) = &mut self.phase {
             *asked += time;
@@ -341,7 +341,7 @@ impl Group {
 }
 
 /// How long to rest after the `nth` failure in a row (from 1): doubled each time, and between half of that and all of
-/// it, so that a fleet does not come back in step.
+/// it, so that many ELBs do not come back at one moment.
 fn rest(nth: u32, chance: f64) -> Duration {
     let doublings = nth.saturating_sub(1).min(16);
     let longest = REST_FIRST.saturating_mul(1 << doublings).min(REST_LONGEST);
