@@ -31,8 +31,6 @@ use crate::settings::{AdminSettings, AllowList};
 
 /// The longest wait for something that will happen.
 pub(super) const SOON: Duration = Duration::from_secs(5);
-/// How long nothing happens where nothing may.
-pub(super) const QUIET: Duration = Duration::from_millis(50);
 
 /// A control loop whose every peer is the test.
 pub(super) struct Rig {
@@ -74,9 +72,8 @@ impl Played {
         }
     }
 
-    /// Nothing may come.
-    pub(super) async fn is_left_alone(&self) {
-        sleep(QUIET).await;
+    /// Nothing has come, of what the hub has sent by now.
+    pub(super) fn is_left_alone(&self) {
         assert!(self.end.mailbox.is_empty(), "worker {} is told something", self.end.index);
     }
 
@@ -216,11 +213,20 @@ impl Rig {
         self.changes(writes.iter().map(|write| write.wanted.clone()).collect(), revision).await;
     }
 
-    /// The store lists `contents`.
+    /// The store lists `contents`, and the hub has heard it.
     pub(super) async fn load(&self, contents: Contents) {
+        self.heard(StoreEvent::Loaded { contents, revision: 1 }).await;
+    }
+
+    /// The store is lost, and the hub has heard it.
+    pub(super) async fn lost(&self, reason: &str) {
+        self.heard(StoreEvent::Down { reason: reason.to_owned() }).await;
+    }
+
+    async fn heard(&self, event: StoreEvent) {
         let mut progress = self.hub.ask(|hub| hub.watch()).await.unwrap();
         let before = progress.borrow().heard;
-        self.store.send(StoreEvent::Loaded { contents, revision: 1 }).await.unwrap();
+        self.store.send(event).await.unwrap();
         timeout(SOON, progress.wait_for(|now| now.heard != before)).await.unwrap().unwrap();
     }
 }
@@ -298,7 +304,7 @@ async fn a_drain_ends_when_every_worker_has_drained() {
         assert!(matches!(worker.told().await, ToWorker::Drain(_)));
     }
     rig.workers[0].drained().await;
-    sleep(QUIET).await;
+    while rig.hub.ask(|hub| hub.running()).await.unwrap() > 1 {}
     assert!(!rig.life.is_finished());
     rig.workers[1].drained().await;
     assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), Cut::default());
@@ -312,7 +318,7 @@ async fn what_is_not_done_at_the_deadline_is_stopped_and_counted() {
     rig.workers[0].ended(Cut { requests: 1, tunnels: 2 }).await;
     assert!(matches!(rig.workers[1].told().await, ToWorker::Drain(_)));
     assert!(matches!(rig.workers[1].told().await, ToWorker::Stop));
-    rig.workers[0].is_left_alone().await;
+    rig.workers[0].is_left_alone();
     rig.workers[1].ended(Cut { requests: 3, tunnels: 4 }).await;
     assert_eq!(timeout(SOON, rig.life).await.unwrap().unwrap(), Cut { requests: 4, tunnels: 6 });
 }
@@ -352,7 +358,7 @@ async fn while_draining_changes_are_still_served_to_those_who_still_serve() {
         .unwrap();
     let (served, _) = tokio::join!(rig.hub.served(&accepted), rig.workers[1].follow());
     assert_eq!(served, (2, 2));
-    rig.workers[0].is_left_alone().await;
+    rig.workers[0].is_left_alone();
 }
 
 #[tokio::test]

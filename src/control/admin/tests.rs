@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use crate::control::lookups::Lookups;
 use crate::control::resolve::Resolver;
 use crate::control::store::{StoreCommand, StoreEvent};
-use crate::control::tests::{QUIET, Rig, SOON, Told, ask, names, no_names, stored};
+use crate::control::tests::{Rig, SOON, Told, ask, names, no_names, stored};
 use crate::link::Gauges;
 use crate::model::Contents;
 
@@ -357,9 +357,9 @@ async fn a_store_that_is_silent_is_504_within_the_clients_patience() {
     let rig = Rig::obedient();
     rig.load(Contents::default()).await;
     is_ok(&rig.ask("PUT", "/__erulb__/upstream", UPSTREAM).await);
-    let begun = std::time::Instant::now();
     is_failure(&rig.ask("PUT", "/__erulb__/dump", "").await, 504, None);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+    // The client gives up after two seconds, and an answer needs some time to reach it.
+    const { assert!(super::write::STORE.as_millis() <= 1800) };
 }
 
 #[tokio::test]
@@ -432,8 +432,7 @@ async fn a_resync_answers_with_what_came_of_it() {
     assert_eq!(rig.ask("GET", "/__erulb__/domain", "").await.json().as_object().unwrap().len(), 3);
     is_ok(&rig.ask("PUT", "/__erulb__/resync?confirm=1", "").await);
     assert_eq!(rig.ask("GET", "/__erulb__/domain", "").await.text, "{}\n");
-    sleep(QUIET).await;
-    assert!(rig.commands.try_recv().is_err());
+    assert!(rig.commands.try_recv().is_err(), "nobody asks the store again");
 }
 
 #[tokio::test]
@@ -455,8 +454,7 @@ async fn a_resync_says_why_the_store_cannot_be_read() {
 async fn a_store_that_is_down_shows_in_every_answer() {
     let rig = Rig::obedient();
     rig.load(stored(&["a"])).await;
-    rig.store.send(StoreEvent::Down { reason: "connection refused".to_owned() }).await.unwrap();
-    sleep(QUIET).await;
+    rig.lost("connection refused").await;
     let told = rig.ask("GET", "/__erulb__/domain", "").await;
     assert_eq!(
         told.header("x-elb-warning"),

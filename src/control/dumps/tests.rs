@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::control::store::StoreEvent;
-use crate::control::tests::{QUIET, Rig, SOON, no_names, put_upstream, stored};
+use crate::control::tests::{Rig, SOON, no_names, put_upstream, stored};
 use crate::model::Edit;
 
 type Asked = JoinHandle<Result<i64, DumpError>>;
@@ -257,7 +257,7 @@ async fn what_is_in_doubt_is_written_again_even_if_it_is_taken_back() {
 async fn a_late_dump_goes_on_and_still_counts() {
     let mut rig = rig().await;
     rig.edit(put_upstream("new", &["127.0.0.1:1"])).await;
-    assert_eq!(ends(ask(&rig, Named::all(), QUIET)).await, Err(DumpError::Late));
+    assert_eq!(ends(ask(&rig, Named::all(), Duration::ZERO)).await, Err(DumpError::Late));
     let writes = rig.told_to_dump().await;
     rig.wrote(&writes, 3).await;
     assert_eq!((ends(ask(&rig, Named::all(), SOON)).await, unsaved(&rig).await), (Ok(3), 0));
