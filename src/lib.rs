@@ -21,7 +21,8 @@
 //! ```
 //!
 //! *Pure* means: no socket, no clock, no thread, no channel, no log, no random number. `now` is an argument. So the
-//! whole protocol can be run in memory, byte by byte, and a run is a seed. `tests/tidy.rs` holds these walls.
+//! whole protocol can be run in memory, byte by byte, and a run is a seed. `tests/tidy.rs` holds these walls. What decides
+//! in `control` is told the time as well: the loop in `control::run` reads the clock once a turn.
 //!
 //! * [`semantics`]: what HTTP means, whatever the wire says it in. [`semantics::field`] is what names mean,
 //!   [`semantics::policy`] what may be done with a field, [`semantics::host`] and [`semantics::path`] make two spellings

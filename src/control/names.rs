@@ -31,6 +31,12 @@ pub(super) struct Found {
     pub(super) warnings: Vec<String>,
 }
 
+/// How long a change waits that brings so many names.
+fn within(names: usize) -> Duration {
+    let each = EACH.saturating_mul(u32::try_from(names).unwrap_or(u32::MAX));
+    WAIT.saturating_add(each).min(LONGEST)
+}
+
 impl HubHandle {
     /// Looks up what the change names and nobody knows yet. With `unresolved`, servers without an address are accepted; so
     /// are hosts that rules name, because their upstreams may come later.
@@ -47,8 +53,7 @@ impl HubHandle {
             return Ok(Ok(Found::default()));
         }
         let unknown = self.ask(move |hub| hub.unknown(wanted)).await?;
-        let each = EACH.saturating_mul(u32::try_from(unknown.len()).unwrap_or(u32::MAX));
-        let within = WAIT.saturating_add(each).min(LONGEST);
+        let within = within(unknown.len());
         let deadline = Instant::now() + within;
         let begin = |one: Wanted| {
             let stage = self.lookups().look_up(&one.host, Lane::New);
@@ -79,5 +84,16 @@ impl HubHandle {
             }
         }
         Ok(Ok(found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_waits_longer_the_more_names_it_brings_up_to_a_bound() {
+        let waits = [0, 1, 100, 4_600, 100_000, usize::MAX].map(|names| within(names).as_millis());
+        assert_eq!(waits, [800, 802, 1_000, 10_000, 10_000, 10_000]);
     }
 }
