@@ -6,24 +6,25 @@
 use super::args::{Args, Arguments, listed};
 use super::backend::Backend;
 use super::contract::{Ask, Kind};
-use super::path::Path;
-use super::ua::Ua;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 
 /// Makes all that there is of each type out of its line.
 macro_rules! rule_types {
-    (asked: $($word:literal => $Type:ident: $about:literal;)* ends: $($end_word:literal => $End:ident: $end_about:literal;)*) => {
+    (
+        asked: $($word:literal => $file:ident::$Type:ident: $about:literal;)*
+        ends: $($end_word:literal => $end_file:ident::$End:ident: $end_about:literal;)*
+    ) => {
         /// One rule that is asked where to go on, without its name and links.
         #[derive(Debug, PartialEq, Eq, Hash)]
         pub(crate) enum Rule {
-            $(#[doc = $about] $Type($Type),)*
+            $(#[doc = $about] $Type(super::$file::$Type),)*
         }
 
         /// What ends a walk.
         #[derive(Debug, PartialEq, Eq)]
         pub enum Terminal {
-            $(#[doc = $end_about] $End($End),)*
+            $(#[doc = $end_about] $End(super::$end_file::$End),)*
         }
 
         impl RuleType {
@@ -31,13 +32,13 @@ macro_rules! rule_types {
             pub(crate) const ALL: &[RuleType] = &[
                 $(RuleType {
                     name: $word,
-                    arguments: $Type::ARGUMENTS,
-                    read: |args| $Type::read(args).map(|rule| RuleRead::Ask(Rule::$Type(rule))),
+                    arguments: <super::$file::$Type>::ARGUMENTS,
+                    read: |args| Kind::read(args).map(|rule| RuleRead::Ask(Rule::$Type(rule))),
                 },)*
                 $(RuleType {
                     name: $end_word,
-                    arguments: $End::ARGUMENTS,
-                    read: |args| $End::read(args).map(|end| RuleRead::End(Terminal::$End(end))),
+                    arguments: <super::$end_file::$End>::ARGUMENTS,
+                    read: |args| Kind::read(args).map(|end| RuleRead::End(Terminal::$End(end))),
                 },)*
             ];
         }
@@ -55,10 +56,10 @@ macro_rules! rule_types {
 
 rule_types! {
     asked:
-    "ua" => Ua: "On the user agent.";
-    "path" => Path: "On the path.";
+    "ua" => ua::Ua: "On the user agent.";
+    "path" => path::Path: "On the path.";
     ends:
-    "backend" => Backend: "The request goes to an upstream.";
+    "backend" => backend::Backend: "The request goes to an upstream.";
 }
 
 impl Terminal {

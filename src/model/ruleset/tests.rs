@@ -94,7 +94,10 @@ fn what_can_never_work_is_refused_with_its_place() {
         (rules(json!({"r": {"args": {}}})), "/rules/r: has no type"),
         (rules(json!({"r": null})), "/rules/r: has no type"),
         (rules(json!({"r": {"type": "ua"}})), "/rules/r: has no args, which must be an object"),
-        (rules(json!({"r": {"type": "statics", "args": {}}})), "/rules/r/type: must be ua, path or backend"),
+        (
+            rules(json!({"r": {"type": "statics", "args": {}}})),
+            &format!("/rules/r/type: must be {}", RuleType::list()),
+        ),
         (rules(json!({"r": {"type": "backend", "args": {}}})), "/rules/r/args: has no servername"),
         (
             rules(json!({"r": {"type": "ua", "args": {"pattern": "", "succ": "x"}}})),

@@ -1,12 +1,15 @@
 //! The table of types, held against all that speaks of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path as FilePath;
 
 use super::testing::read;
 use super::*;
-use serde_json::json;
+use crate::model::fault::Report;
+use crate::model::parts::Parts;
+use crate::model::rule::args::Link;
+use serde_json::{Map, json};
 
 /// Where operators read of the types: a table of which each row begins with a type's name, and ends with its arguments.
 const TABLE: &str = "src/manual/rules.md";
@@ -52,9 +55,24 @@ fn fuzzing_begins_with_every_type_and_every_argument() {
 }
 
 #[test]
+fn a_rule_leads_to_so_many_others_and_no_more() {
+    let (mut report, parts, rules) = (Report::default(), Parts::default(), HashMap::from([("a", 0)]));
+    let given = Map::new();
+    let mut args = Args::new(&given, "/args".to_owned(), &rules, &parts, &mut report);
+    args.link("succ");
+    (1..Link::MOST).for_each(|number| args.link_to(format!("/to/{number}"), "a"));
+    assert!(args.report.faults.is_empty());
+    args.link_to("/to/last".to_owned(), "a");
+    let links = args.into_links();
+    assert_eq!((links.len(), links[0].to, links[1].to), (Link::MOST, None, Some(0)));
+    assert_eq!(report.faults[0].to_string(), "/args/to/last: has more than 32 rules behind it");
+}
+
+#[test]
 fn types_are_told_as_a_sentence_has_them() {
-    assert_eq!(RuleType::list(), "ua, path or backend");
+    assert_eq!(listed(["a", "b", "c"], "or"), "a, b or c");
     assert_eq!((listed(["a", "b"], "and"), listed(["a"], "and")), ("a and b".to_owned(), "a".to_owned()));
+    assert!(RuleType::list().starts_with("ua, path"));
     assert!(RuleType::named("statics").is_none());
 }
 
