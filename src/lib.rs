@@ -46,7 +46,8 @@
 //! 1. The kernel gives the connection to one worker's listener; `data::worker` accepts it. An idle connection owns no
 //!    buffer and no exchange.
 //! 2. Its first bytes are read by `data::pump` straight into a window lent from the worker's stock. What follows is done
-//!    for a group of connections side by side (`data::rounds`): all read, then all decide, then all write.
+//!    for a group of connections side by side (`data::rounds`): all read, then all decide, then all write. What they read from
+//!    and write to is a `data::transport`.
 //! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), so that rules see
 //!    what goes out, and asks its shell to route. It lends a [`semantics::RequestView`], in which what nobody looks at
 //!    is not looked up.
@@ -102,6 +103,7 @@
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
+//! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file beside `data/socket.rs` |
 //! | the form of the log, where it goes | `command/log/start.rs`, `command/log/writer.rs` | |
 //! | which core does what | `data/cores.rs` | |
 //! | what an operator should know | `manual/<page>.md` | its line in `README.md`, if the page is new |

@@ -13,9 +13,9 @@ use super::answer::exhausted;
 use super::clients::Client;
 use super::conn::{Conn, PeerText};
 use super::places::Short;
-use super::socket::Socket;
 use super::timers::Alarm;
 use super::token::{Kind, Token};
+use super::transport::Transport;
 use super::worker::Worker;
 use crate::reason::Reason;
 
@@ -157,14 +157,14 @@ impl Worker {
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
         self.ctx.accepted += 1;
-        let socket = Socket::accepted(stream);
+        let transport = Transport::accepted(stream);
         let client = Client::of(peer);
         if !self.ctx.clients.enter(client) {
             return self.ctx.refused.count(Reason::TooManyConnections);
         }
         let deadline = self.ctx.env.now + self.ctx.env.policy.client_header_timeout;
         entry.insert(Conn {
-            socket,
+            transport,
             token,
             client,
             peer: PeerText::new(peer),

@@ -75,15 +75,15 @@ fn seldom(conn: &mut Conn, step: Step, ctx: &mut Ctx) -> bool {
             active.exchange.better(&ctx.env, &mut ctx.heads, others);
         }
         Step::Drop { sign } => drop_server(active, sign, ctx),
-        Step::Shutdown(Side::Client) => conn.socket.shutdown(),
+        Step::Shutdown(Side::Client) => conn.transport.shutdown(),
         Step::Shutdown(Side::Server) => {
-            if let Some(socket) = active.server.and_then(|slot| ctx.pool.socket(slot)) {
-                socket.shutdown();
+            if let Some(transport) = active.server.and_then(|slot| ctx.pool.transport(slot)) {
+                transport.shutdown();
             }
         }
         Step::Close { reset, sign } => {
             if reset {
-                conn.socket.reset_on_close();
+                conn.transport.reset_on_close();
             }
             leave(active, sign, ctx);
             return true;

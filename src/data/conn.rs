@@ -1,6 +1,6 @@
 //! One client connection, and what hangs on it while a request is under way.
 //!
-//! It owns the client's socket, the exchange, and the loans from the worker (windows, a server connection, a place in a
+//! It owns the client's transport, the exchange, and the loans from the worker (windows, a server connection, a place in a
 //! balancer); it never decides what to do with them. Next: `pump` moves its bytes, `answer` answers its exchange.
 
 use std::io::Write;
@@ -10,9 +10,9 @@ use std::time::Instant;
 use super::balancer::{Lease, Tried};
 use super::buffers::Buffers;
 use super::clients::Client;
-use super::socket::Socket;
 use super::timers::Alarm;
 use super::token::Token;
+use super::transport::Transport;
 use crate::exchange::Exchange;
 
 /// A client's address as text, without a heap allocation.
@@ -96,8 +96,8 @@ pub struct Active {
 /// A client connection.
 #[derive(Debug)]
 pub struct Conn {
-    /// The client's socket.
-    pub socket: Socket,
+    /// What it reads from and writes to.
+    pub transport: Transport,
     /// Its name in the worker.
     pub token: Token,
     /// Whose it is.

@@ -25,6 +25,7 @@ pub mod socket;
 mod spawn;
 pub mod timers;
 pub mod token;
+pub mod transport;
 pub mod view;
 pub mod worker;
 

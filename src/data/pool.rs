@@ -1,6 +1,6 @@
 //! Connections to servers: made, lent to an exchange, taken back, and closed when an idle one stirs.
 //!
-//! It owns every server socket of the worker and the lists of idle ones, never the choice of a server. A list belongs
+//! It owns every server connection of the worker and the lists of idle ones, never the choice of a server. A list belongs
 //! to a server of an upstream and outlives changes of the configuration as long as that server is in it. Next: `view`
 //! keeps the lists' numbers, `answer` lends and gives back.
 
@@ -13,12 +13,12 @@ use mio::event::Event;
 use slab::Slab;
 
 use super::demand::Demand;
-use super::socket::Socket;
 use super::timers::{Alarm, Timers};
 use super::token::{Kind, Token};
+use super::transport::Transport;
 use crate::model::Endpoint;
 
-/// Who has a server socket.
+/// Who has a server connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
     /// The client connection in this slot.
@@ -31,7 +31,7 @@ enum Holder {
 #[derive(Debug)]
 #[repr(align(64))]
 struct ServerSocket {
-    socket: Socket,
+    transport: Transport,
     /// Of its token, beside its slot here.
     generation: u32,
     holder: Holder,
@@ -95,7 +95,7 @@ impl Pool {
         left.gone = true;
         for slot in std::mem::take(&mut left.idle) {
             self.idle -= 1;
-            self.sockets.remove(slot as usize);
+            discard(&mut self.sockets, slot);
         }
         if left.demand.busy() == 0 {
             self.lists.remove(list as usize);
@@ -120,7 +120,7 @@ impl Pool {
                 && let Some(slot) = list.idle.pop_front()
             {
                 self.idle -= 1;
-                self.sockets.remove(slot as usize);
+                discard(&mut self.sockets, slot);
             }
         }
     }
@@ -157,15 +157,15 @@ impl Pool {
         registry: &Registry,
         now: Instant,
     ) -> io::Result<u32> {
-        let mut socket = Socket::connect(endpoint)?;
+        let mut transport = Transport::connect(endpoint)?;
         let entry = self.sockets.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         let token = Token::new(Kind::Server, number(entry.key()), self.generation);
-        socket.register(registry, mio::Token(token.to_usize()))?;
+        transport.register(registry, mio::Token(token.to_usize()))?;
         let slot = number(entry.key());
         let holder = Holder::Lent(client);
         entry.insert(ServerSocket {
-            socket,
+            transport,
             generation: token.generation,
             holder,
             list,
@@ -178,9 +178,9 @@ impl Pool {
         Ok(slot)
     }
 
-    /// The socket that was lent.
-    pub fn socket(&mut self, slot: u32) -> Option<&mut Socket> {
-        self.sockets.get_mut(slot as usize).map(|server| &mut server.socket)
+    /// What was lent.
+    pub fn transport(&mut self, slot: u32) -> Option<&mut Transport> {
+        self.sockets.get_mut(slot as usize).map(|server| &mut server.transport)
     }
 
     /// The client connection that a socket is lent to.
@@ -218,14 +218,13 @@ impl Pool {
     pub fn give_back(&mut self, slot: u32, timers: &mut Timers, now: Instant) {
         let Some(server) = self.sockets.get_mut(slot as usize) else { return };
         let Some(list) = self.lists.get_mut(server.list as usize) else { return self.close(slot) };
-        if list.gone || server.socket.readable || server.socket.failed {
+        if list.gone || !server.transport.is_quiet() {
             return self.close(slot);
         }
         list.demand.returned();
         server.holder = Holder::Idle;
         if list.idle.len() >= self.idle_max.min(list.demand.spare()) {
-            self.sockets.remove(slot as usize);
-            return;
+            return discard(&mut self.sockets, slot);
         }
         server.since = now;
         server.alarm.set(timers, Token::new(Kind::Server, slot, server.generation), now + self.keepalive);
@@ -238,7 +237,7 @@ impl Pool {
     pub fn may_rest(&self, slot: u32) -> bool {
         self.sockets.get(slot as usize).is_some_and(|server| {
             let known = self.lists.get(server.list as usize).is_some_and(|list| !list.gone);
-            known && !server.socket.readable && !server.socket.failed
+            known && server.transport.is_quiet()
         })
     }
 
@@ -251,11 +250,13 @@ impl Pool {
     /// Closes a connection, lent or idle.
     pub fn close(&mut self, slot: u32) {
         let Some(server) = self.sockets.try_remove(slot as usize) else { return };
-        if server.holder != Holder::Idle {
-            return self.lost(server.list);
+        let ServerSocket { transport, holder, list, .. } = server;
+        transport.close();
+        if holder != Holder::Idle {
+            return self.lost(list);
         }
         // Servers close what they find idle for too long, which is what stands in front.
-        if let Some(list) = self.lists.get_mut(server.list as usize)
+        if let Some(list) = self.lists.get_mut(list as usize)
             && let Some(at) = list.idle.iter().position(|other| *other == slot)
         {
             list.idle.remove(at);
@@ -270,11 +271,11 @@ impl Pool {
             .sockets
             .get_mut(token.slot as usize)
             .filter(|server| server.generation == token.generation)?;
-        server.socket.mark(event);
+        server.transport.mark(event);
         match server.holder {
             Holder::Lent(client) => Some(client),
             Holder::Idle => {
-                if server.socket.readable || server.socket.failed {
+                if !server.transport.is_quiet() {
                     self.close(token.slot);
                 }
                 None
@@ -308,9 +309,16 @@ impl Pool {
                 self.lists.get_mut(list).map(|list| std::mem::take(&mut list.idle)).unwrap_or_default()
             {
                 self.idle -= 1;
-                self.sockets.remove(slot as usize);
+                discard(&mut self.sockets, slot);
             }
         }
+    }
+}
+
+/// Closes a connection that is in no list any more.
+fn discard(sockets: &mut Slab<ServerSocket>, slot: u32) {
+    if let Some(server) = sockets.try_remove(slot as usize) {
+        server.transport.close();
     }
 }
 

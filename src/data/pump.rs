@@ -1,7 +1,7 @@
 //! Moves the bytes of one connection, both ways: the stages of a round, which are repeated as long as something moves and the
 //! connection's budget lasts.
 //!
-//! It owns what happens between sockets and exchange, never a decision of HTTP. Next: `rounds` takes many connections
+//! It owns what happens between transports and exchange, never a decision of HTTP. Next: `rounds` takes many connections
 //! through the stages, `answer` answers the exchange's steps.
 
 use std::time::Duration;
@@ -10,7 +10,8 @@ use super::answer::{self, Driven, exhausted};
 use super::buffers::Buffers;
 use super::conn::{Active, Conn, charge};
 use super::ctx::Ctx;
-use super::socket::{Flow, Socket};
+use super::socket::Flow;
+use super::transport::{Attempt, Transport};
 use crate::exchange::{Need, NoServer, SMALL_WINDOW, Side};
 use crate::http1::buf::Buf;
 use crate::reason::Reason;
@@ -75,21 +76,21 @@ impl Turn {
 pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
     conn.queued = false;
     if conn.active.is_none() {
-        if conn.socket.failed {
+        if conn.transport.has_failed() {
             return Some(Pumped::Close);
         }
-        if !conn.socket.readable {
+        if !conn.transport.can_read() {
             return Some(rest(conn, ctx));
         }
         conn.active = Some(ctx.open());
     }
-    let Conn { socket, active: Some(active), .. } = conn else { return Some(Pumped::Close) };
+    let Conn { transport, active: Some(active), .. } = conn else { return Some(Pumped::Close) };
     active.starved = false;
-    if socket.failed {
+    if transport.has_failed() {
         active.exchange.failed(Side::Client);
     }
     turn.moved = connected(active, ctx);
-    turn.moved |= receive_from_client(socket, active, ctx, turn);
+    turn.moved |= receive_from_client(transport, active, ctx, turn);
     if let Some(server) = lent(active) {
         turn.moved |= receive_from_server(server, active, ctx, turn);
     }
@@ -111,7 +112,7 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped>
     match driven {
         Driven::Waiting | Driven::Stepped => turn.moved = true,
         // Nothing more of the client is known of: that is the usual end.
-        Driven::Idle if !conn.socket.readable && !conn.socket.failed => return Some(rest(conn, ctx)),
+        Driven::Idle if conn.transport.is_quiet() => return Some(rest(conn, ctx)),
         Driven::Idle => {}
         Driven::Close => return Some(Pumped::Close),
         Driven::Adopt => return Some(Pumped::Adopt),
@@ -122,39 +123,35 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped>
 /// Writes what may leave.
 pub fn send(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
     // An exchange that came to its end has nothing to send, and the next one may begin.
-    let Conn { socket, active: Some(active), .. } = conn else { return None };
+    let Conn { transport, active: Some(active), .. } = conn else { return None };
     turn.moved |= send_to_server(active, ctx);
-    turn.moved |= send_to(socket, &mut active.exchange, Side::Client);
-    if !turn.moved || !may_move(socket, active, ctx) {
+    turn.moved |= send_to(transport, &mut active.exchange, Side::Client);
+    if !turn.moved || !may_move(transport, active, ctx) {
         return Some(rest(conn, ctx));
     }
     turn.is_spent().then(|| rest_or(conn, ctx, Pumped::More))
 }
 
-/// Whether another round could do anything: a step is due, or a socket has bytes that are wanted.
-fn may_move(client: &Socket, active: &Active, ctx: &mut Ctx) -> bool {
+/// Whether another round could do anything: a step is due, or a peer has sent bytes that are wanted.
+fn may_move(client: &Transport, active: &Active, ctx: &mut Ctx) -> bool {
     active.exchange.is_stirred()
-        || (client.readable && active.exchange.wants(Side::Client))
-        || active.server.and_then(|slot| ctx.pool.socket(slot)).is_some_and(|server| {
-            (server.readable && active.exchange.wants(Side::Server))
-                || (active.connecting && (server.writable || server.failed))
+        || (client.can_read() && active.exchange.wants(Side::Client))
+        || active.server.and_then(|slot| ctx.pool.transport(slot)).is_some_and(|server| {
+            (server.can_read() && active.exchange.wants(Side::Server))
+                || (active.connecting && server.attempt() != Attempt::UnderWay)
         })
 }
 
 /// Whether an attempt to connect has come to an end, and how.
 fn connected(active: &mut Active, ctx: &mut Ctx) -> bool {
     let (true, Some(slot)) = (active.connecting, active.server) else { return false };
-    let Some(socket) = ctx.pool.socket(slot) else { return false };
-    let (failed, writable) = (socket.failed, socket.writable);
-    if !failed && !writable {
-        return false;
+    let Some(transport) = ctx.pool.transport(slot) else { return false };
+    match transport.attempt() {
+        Attempt::UnderWay => return false,
+        Attempt::Made => active.exchange.connected(&ctx.env, false),
+        Attempt::Failed => active.exchange.refused(&ctx.env, NoServer::Failed),
     }
     active.connecting = false;
-    if failed {
-        active.exchange.refused(&ctx.env, NoServer::Failed);
-    } else {
-        active.exchange.connected(&ctx.env, false);
-    }
     true
 }
 
@@ -164,33 +161,39 @@ fn lent(active: &Active) -> Option<u32> {
 }
 
 fn receive_from_server(server: u32, active: &mut Active, ctx: &mut Ctx, turn: &mut Turn) -> bool {
-    // The socket lives in the pool and the windows in the stock, so it is borrowed for the one call that reads.
-    if !ctx.pool.socket(server).is_some_and(|socket| socket.readable) {
+    // The transport lives in the pool and the windows in the stock, so it is borrowed for the one call that reads.
+    if !ctx.pool.transport(server).is_some_and(|transport| transport.can_read()) {
         return false;
     }
     if turn.budget == 0 || !active.exchange.wants(Side::Server) || !window(active, Side::Server, ctx) {
         return false;
     }
-    let Some(socket) = ctx.pool.socket(server) else { return false };
-    read(socket, active, Side::Server, turn)
+    let Some(transport) = ctx.pool.transport(server) else { return false };
+    read(transport, active, Side::Server, turn)
 }
 
-fn receive_from_client(socket: &mut Socket, active: &mut Active, ctx: &mut Ctx, turn: &mut Turn) -> bool {
+fn receive_from_client(
+    transport: &mut Transport,
+    active: &mut Active,
+    ctx: &mut Ctx,
+    turn: &mut Turn,
+) -> bool {
     let side = Side::Client;
-    if !socket.readable || turn.budget == 0 || !active.exchange.wants(side) || !window(active, side, ctx) {
+    if !transport.can_read() || turn.budget == 0 || !active.exchange.wants(side) || !window(active, side, ctx)
+    {
         return false;
     }
-    read(socket, active, side, turn)
+    read(transport, active, side, turn)
 }
 
 #[inline]
-fn read(socket: &mut Socket, active: &mut Active, side: Side, turn: &mut Turn) -> bool {
+fn read(transport: &mut Transport, active: &mut Active, side: Side, turn: &mut Turn) -> bool {
     let room = active.exchange.room(side);
     let wanted = room.len();
     if wanted == 0 {
         return false;
     }
-    match socket.read(room) {
+    match transport.read(room) {
         Flow::Moved(n) => {
             turn.budget = turn.budget.saturating_sub(n);
             turn.filled |= n == wanted;
@@ -259,28 +262,24 @@ fn lend(active: &mut Active, side: Side, fresh: Buf, ctx: &mut Ctx) {
 }
 
 fn send_to_server(active: &mut Active, ctx: &mut Ctx) -> bool {
-    let Some(socket) = lent(active).and_then(|slot| ctx.pool.socket(slot)) else { return false };
-    send_to(socket, &mut active.exchange, Side::Server)
+    let Some(transport) = lent(active).and_then(|slot| ctx.pool.transport(slot)) else { return false };
+    send_to(transport, &mut active.exchange, Side::Server)
 }
 
 #[inline]
-fn send_to(socket: &mut Socket, exchange: &mut crate::exchange::Exchange, side: Side) -> bool {
-    if !socket.writable {
+fn send_to(transport: &mut Transport, exchange: &mut crate::exchange::Exchange, side: Side) -> bool {
+    if !transport.can_write() {
         return false;
     }
     let flow = match exchange.out(side) {
         [[], [], []] => return false,
-        [only, [], []] | [[], only, []] => socket.write(only),
-        slices => socket.write_vectored(slices),
+        [only, [], []] | [[], only, []] => transport.write(only),
+        slices => transport.write_vectored(slices),
     };
     match flow {
         Flow::Moved(n) => exchange.sent(side, n),
         Flow::Blocked => return false,
-        Flow::Ended | Flow::Failed => {
-            exchange.deaf(side);
-            // What the server said before it stopped listening is still to be read.
-            socket.readable = true;
-        }
+        Flow::Ended | Flow::Failed => exchange.deaf(side),
     }
     true
 }
@@ -315,13 +314,13 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
             // A hopeful read found nothing: the connection is as idle as before, and its deadline the same.
             answer::release(conn, ctx);
         } else {
-            if conn.socket.has_ended() {
+            if conn.transport.has_ended() {
                 active.exchange.half_closed(&ctx.env);
             }
             conn.deadline = active.exchange.deadline(&ctx.env);
         }
     }
-    let watched = conn.socket.is_registered();
+    let watched = conn.transport.is_registered();
     if !watched && needs_watch(conn) {
         return if watch(conn, ctx) { pumped } else { Pumped::Close };
     }
@@ -332,13 +331,14 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
 
 /// Whether the client is who moves next: it owes bytes, or room for them.
 fn needs_watch(conn: &Conn) -> bool {
-    !conn.socket.writable
+    conn.transport.wants_read()
+        || conn.transport.wants_write()
         || conn.active.as_ref().is_none_or(|active| active.exchange.wants(Side::Client) || active.starved)
 }
 
 /// Begins to watch a client; what is there already is told at once. `false` when the kernel cannot.
 pub fn watch(conn: &mut Conn, ctx: &mut Ctx) -> bool {
-    let registered = conn.socket.register(&ctx.registry, mio::Token(conn.token.to_usize()));
+    let registered = conn.transport.register(&ctx.registry, mio::Token(conn.token.to_usize()));
     if let Err(error) = &registered {
         ctx.refused.count(exhausted(error).unwrap_or(Reason::AcceptFailed));
     }

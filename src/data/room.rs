@@ -163,7 +163,7 @@ impl Worker {
 
 /// Something of it waits to be looked at.
 fn moves(conn: &Conn) -> bool {
-    conn.queued || conn.socket.readable
+    conn.queued || conn.transport.can_read()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A non-blocking socket and what epoll last said of it, so that no call is made that can only answer "not now".
 //!
 //! It owns one stream and its readiness bits, never a policy. Registration is edge-triggered: a bit stays set until a
-//! call moves less than it could have. Next: `conn` reads and writes through it.
+//! call moves less than it could have. Next: `transport` is what connections ask.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
@@ -41,13 +41,13 @@ enum Stream {
 pub struct Socket {
     stream: Stream,
     /// A read may find something.
-    pub readable: bool,
+    readable: bool,
     /// A write may take something.
-    pub writable: bool,
+    writable: bool,
     /// The peer's end of input is known to be there: read on to it, as epoll tells it once.
     ended: bool,
     /// An error is waiting on the socket.
-    pub failed: bool,
+    failed: bool,
     registered: bool,
 }
 
@@ -65,7 +65,7 @@ impl Socket {
         }
     }
 
-    /// Begins to connect; [`Socket::writable`] or [`Socket::failed`] says how it went.
+    /// Begins to connect; [`Socket::can_write`] or [`Socket::has_failed`] says how it went.
     ///
     /// # Errors
     /// What the kernel says at once: no descriptors, no ports, no route.
@@ -112,6 +112,27 @@ impl Socket {
             self.readable = true;
             self.writable = true;
         }
+    }
+
+    /// A read may find something.
+    #[inline]
+    #[must_use]
+    pub fn can_read(&self) -> bool {
+        self.readable
+    }
+
+    /// A write may take something.
+    #[inline]
+    #[must_use]
+    pub fn can_write(&self) -> bool {
+        self.writable
+    }
+
+    /// An error is waiting on it.
+    #[inline]
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// The peer's end of input is known to be there, be it behind bytes that were not read.
@@ -179,6 +200,8 @@ impl Socket {
             Err(Errno::INTR) => Flow::Blocked,
             Err(_) => {
                 self.writable = false;
+                // What the peer said before it stopped listening is still to be read.
+                self.readable = true;
                 Flow::Failed
             }
         }

@@ -150,7 +150,7 @@ impl Worker {
                     if let Some(conn) =
                         self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token)
                     {
-                        conn.socket.mark(event);
+                        conn.transport.mark(event);
                         queue(&mut self.runnable, conn);
                     }
                 }
@@ -224,6 +224,7 @@ impl Worker {
             self.ctx.clients.leave(conn.client);
             answer::end(&mut conn, &mut self.ctx);
             self.ctx.timers.disarm(conn.token);
+            conn.transport.close();
             self.paused = None;
         }
     }
@@ -256,7 +257,7 @@ impl Worker {
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
         answer::end(&mut conn, &mut self.ctx);
         self.ctx.timers.disarm(conn.token);
-        let Ok(stream) = conn.socket.into_std(self.poll.registry()) else { return };
+        let Ok(stream) = conn.transport.into_std(self.poll.registry()) else { return };
         let Ok(peer) = stream.peer_addr() else { return };
         if let Some(adoptions) = &self.ctx.adoptions {
             // There was room a moment ago; if another worker took it, the client sees a closed connection.
@@ -288,7 +289,7 @@ impl Worker {
             return;
         };
         conn.alarm.rang();
-        if !conn.socket.is_registered() && !watch(conn, &mut self.ctx) {
+        if !conn.transport.is_registered() && !watch(conn, &mut self.ctx) {
             return self.close(token.slot);
         }
         if conn.deadline > self.ctx.env.now {
@@ -314,7 +315,7 @@ impl Worker {
         let Step::Close { reset, sign } = step else { return self.pump(token.slot) };
         let Some(conn) = self.conns.get_mut(token.slot as usize) else { return };
         if reset {
-            conn.socket.reset_on_close();
+            conn.transport.reset_on_close();
         }
         if let Some(active) = &mut conn.active {
             answer::leave(active, sign, &mut self.ctx);
