@@ -43,8 +43,9 @@
 //!
 //! # The life of a request
 //!
-//! 1. The kernel gives the connection to one worker's listener; `data::worker` accepts it. An idle connection owns no
-//!    buffer and no exchange.
+//! 1. The kernel gives the connection to one worker's listener; `data::accept` takes it. A listener has a protocol; what that
+//!    has before the first request says who the client is (`data::prelude`), and HTTP has nothing there. An idle connection
+//!    owns no buffer and no exchange.
 //! 2. Its first bytes are read by `data::pump` straight into a window lent from the worker's stock. What follows is done
 //!    for a group of connections side by side (`data::rounds`): all read, then all decide, then all write. What they read from
 //!    and write to is a `data::transport`.
@@ -54,8 +55,8 @@
 //! 4. `data::answer` asks `data::view`, which calls [`model::route`]: it finds the domain and walks its rules, each of which
 //!    chooses one of its successors, to an end ([`model::Terminal`]). The answer is a refusal with a status, or an upstream
 //!    with extra fields and perhaps a new path. What is ELB's own ([`semantics::reserved`]) is recognised here:
-//!    `data::door` refuses strangers, and the connection of a call of the admin API is handed to control with the bytes
-//!    already read.
+//!    `data::door` refuses strangers by the peer of the socket, whoever the client is said to be, and the connection of a
+//!    call of the admin API is handed to control with the bytes already read.
 //! 5. The exchange asks for a server. `data::balancer` chooses, `data::pool` lends an idle connection or makes one.
 //! 6. The rewritten head and what came of the body leave in one write.
 //! 7. The response's head arrives. Whether another server is tried (`exchange::retry`), the protocol is switched, or the
@@ -103,6 +104,8 @@
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
+//! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
+//! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |
 //! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file beside `data/socket.rs` |
 //! | the form of the log, where it goes | `command/log/start.rs`, `command/log/writer.rs` | |
 //! | which core does what | `data/cores.rs` | |

@@ -84,6 +84,7 @@ const PURE: &[&str] = &[
     "data/balancer/",
     "data/draws.rs",
     "data/buffers.rs",
+    "data/prelude.rs",
     "data/timers.rs",
     "data/token.rs",
     "control/held.rs",

@@ -13,6 +13,7 @@ use super::answer::exhausted;
 use super::clients::Client;
 use super::conn::{Conn, PeerText};
 use super::places::Short;
+use super::prelude::{Ends, Outcome, Prelude};
 use super::timers::Alarm;
 use super::token::{Kind, Token};
 use super::transport::Transport;
@@ -72,7 +73,7 @@ impl Worker {
         match self.listeners[at].accept() {
             Ok((stream, address)) => {
                 self.places.is_well();
-                self.admit(stream, address.ip());
+                self.admit(stream, address.ip(), at);
                 Asked::Came
             }
             Err(error) => self.not_taken(&error, at),
@@ -91,7 +92,7 @@ impl Worker {
                 self.places.short_of(Short::Connections, self.ctx.env.now);
                 self.make_leave(leaver);
                 self.places.is_well();
-                self.admit(stream, address.ip());
+                self.admit(stream, address.ip(), at);
                 Asked::Came
             }
             Err(error) => self.not_taken(&error, at),
@@ -109,7 +110,7 @@ impl Worker {
         match self.listeners[at].accept() {
             Ok((stream, address)) => {
                 if self.conns.len() < self.places.all() && self.places.admits(address.ip()) {
-                    self.admit(stream, address.ip());
+                    self.admit(stream, address.ip(), at);
                 } else {
                     self.ctx.refused.count(Reason::NoPlaces);
                 }
@@ -151,15 +152,23 @@ impl Worker {
         Asked::Came
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: IpAddr) {
+    /// Takes a connection that has a place, and begins with it.
+    fn admit(&mut self, stream: TcpStream, peer: IpAddr, at: usize) {
+        let mut prelude = Prelude::of(self.listeners[at].protocol);
+        let mut ends = Ends { client: peer, local: None };
+        match prelude.judge(peer, &[]) {
+            Outcome::Over { ends: known, .. } => (prelude, ends) = (Prelude::Over, known),
+            Outcome::More => {}
+            Outcome::Refused(reason) => return self.ctx.refused.count(reason),
+        }
         let entry = self.conns.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
         self.ctx.accepted += 1;
         let transport = Transport::accepted(stream);
-        let client = Client::of(peer);
-        if !self.ctx.clients.enter(client) {
+        let client = Client::of(ends.client);
+        if prelude.is_over() && !self.ctx.clients.enter(client) {
             return self.ctx.refused.count(Reason::TooManyConnections);
         }
         let deadline = self.ctx.env.now + self.ctx.env.policy.client_header_timeout;
@@ -167,7 +176,9 @@ impl Worker {
             transport,
             token,
             client,
-            peer: PeerText::new(peer),
+            address: PeerText::new(ends.client),
+            peer,
+            prelude,
             queued: false,
             starved: false,
             fresh: true,

@@ -4,6 +4,7 @@
 //! routes, `balancer` chooses, `pool` lends.
 
 use std::io;
+use std::net::IpAddr;
 
 use super::balancer::Choice;
 use super::conn::{Active, Conn, PeerText, charge};
@@ -36,11 +37,11 @@ pub enum Driven {
 pub fn drive(conn: &mut Conn, ctx: &mut Ctx) -> Driven {
     let mut waiting = Driven::Waiting;
     loop {
-        let Conn { active: Some(active), own, peer, token, .. } = conn else { return Driven::Idle };
+        let Conn { active: Some(active), own, address, peer, token, .. } = conn else { return Driven::Idle };
         match active.exchange.step(&ctx.env, &mut ctx.heads) {
             Step::Wait => return waiting,
             Step::Route => {
-                if route(active, peer, ctx) {
+                if route(active, address, peer, ctx) {
                     return Driven::Adopt;
                 }
             }
@@ -93,9 +94,9 @@ fn seldom(conn: &mut Conn, step: Step, ctx: &mut Ctx) -> bool {
     false
 }
 
-/// Asks the rules; `true` when the connection goes to control.
+/// Asks the rules where a request of the client with this address goes; `true` when the connection goes to control.
 #[inline(always)]
-fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
+fn route(active: &mut Active, address: &PeerText, peer: &IpAddr, ctx: &mut Ctx) -> bool {
     active.tried.clear();
     active.upstream = None;
     active.routed = ctx.env.now;
@@ -103,7 +104,7 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
         Reserved::No => {}
         reserved => return door::answer(active, *peer, reserved, ctx),
     }
-    let request = active.exchange.request_view(&ctx.heads, peer.as_bytes());
+    let request = active.exchange.request_view(&ctx.heads, address.as_bytes());
     ctx.requests += 1;
     match ctx.view.route(&request, ctx.requests) {
         Routed::Denied { reason } => active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(reason)),
@@ -115,7 +116,7 @@ fn route(active: &mut Active, peer: &PeerText, ctx: &mut Ctx) -> bool {
             active.domain = domain;
             active.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
-            let forward = Forward { peer: peer.as_bytes(), path, host, extra: backend.headers() };
+            let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
             active.exchange.forward(&ctx.env, &mut ctx.heads, &forward);
         }
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::balancer::{Lease, Tried};
 use super::buffers::Buffers;
 use super::clients::Client;
+use super::prelude::{Ends, Prelude};
 use super::timers::Alarm;
 use super::token::Token;
 use super::transport::Transport;
@@ -102,8 +103,12 @@ pub struct Conn {
     pub token: Token,
     /// Whose it is.
     pub client: Client,
-    /// Its address, as text.
-    pub peer: PeerText,
+    /// The client's address, as text. Servers and rules are told of it.
+    pub address: PeerText,
+    /// Who is at the other end of the socket, whatever is said of the client. It is what the door judges.
+    pub peer: IpAddr,
+    /// What it owes before its first request.
+    pub prelude: Prelude,
     /// It waits in the worker's queue of runnable connections.
     pub queued: bool,
     /// It waits in the worker's queue for a window.
@@ -124,6 +129,13 @@ pub struct Conn {
 }
 
 impl Conn {
+    /// Its beginning is over, and this is whom it is between.
+    pub fn begin(&mut self, ends: Ends) {
+        self.client = Client::of(ends.client);
+        self.address = PeerText::new(ends.client);
+        self.prelude = Prelude::Over;
+    }
+
     /// Bytes of windows, and of what is held beside them.
     #[must_use]
     pub fn held(&self) -> usize {

@@ -23,24 +23,25 @@ const ELSEWHERE: [&[u8]; 2] =
     [b"no such endpoint: the admin API is not on this port, see --admin-listen", b""];
 const BUSY: [&[u8]; 2] = [b"the admin API has too many requests waiting; ask again in a second", b""];
 
-/// Answers a request whose path is ELB's own. `true` when its connection goes to control.
+/// Answers a request whose path is ELB's own. `true` when its connection goes to control. `peer` is that of the socket: who
+/// a proxy says that it speaks for may be anybody.
 #[cold]
-pub(super) fn answer(active: &mut Active, peer: PeerText, reserved: Reserved, ctx: &mut Ctx) -> bool {
+pub(super) fn answer(active: &mut Active, peer: IpAddr, reserved: Reserved, ctx: &mut Ctx) -> bool {
+    let text = PeerText::new(peer);
     let Ctx { env, heads, adoptions, admin_allow, strangers, .. } = ctx;
     let (reason, error) = match (reserved, adoptions) {
         (Reserved::No | Reserved::Misspelt, _) => (Reason::ReservedPath, NOT_HERE),
         (Reserved::Exact, None) => (Reason::ReservedPath, ELSEWHERE),
-        (Reserved::Exact, Some(adoptions)) => match peer.address().is_some_and(|ip| admin_allow.holds(ip)) {
+        (Reserved::Exact, Some(adoptions)) => match admin_allow.holds(peer) {
             true if may_pass(adoptions.capacity(), active.exchange.is_whole(heads)) => return true,
             true => (Reason::AdminBusy, BUSY),
             false => {
                 if let Some(count) = strangers.due(env.now) {
-                    let peer = String::from_utf8_lossy(peer.as_bytes());
                     tracing::warn!(
                         "admin request refused: {peer} is not in --admin-allow ({count} since the last such line)"
                     );
                 }
-                (Reason::AdminRefused, [peer.as_bytes(), b" is not in --admin-allow"])
+                (Reason::AdminRefused, [text.as_bytes(), b" is not in --admin-allow"])
             }
         },
     };
@@ -53,16 +54,31 @@ fn may_pass(left: usize, whole: bool) -> bool {
     left > if whole { 0 } else { FOR_WHOLE }
 }
 
-impl PeerText {
-    /// The address that it is the text of.
-    fn address(&self) -> Option<IpAddr> {
-        std::str::from_utf8(self.as_bytes()).ok()?.parse().ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
+    use crate::data::listen::Protocol;
+    use crate::data::tests::Turned;
+
+    #[test]
+    fn who_is_at_the_socket_is_judged_and_not_whom_it_says_it_speaks_for() {
+        let mut house = Turned::new(&["--admin-allow=127.0.0.2"]);
+        house.worker.listeners[0].protocol = Protocol::Named;
+        let asks = |named: &str| {
+            format!("FOR {named} ?\nGET /__erulb__/domain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        };
+        let mut stranger = house.call("127.0.0.1", asks("127.0.0.2").as_bytes());
+        house.until("the stranger", |worker| worker.ctx.refused.iter().any(|(_, count)| count > 0));
+        let mut told = String::new();
+        stranger.read_to_string(&mut told).unwrap();
+        assert!(told.starts_with("HTTP/1.1 403") && told.contains("127.0.0.1 is not in"), "{told}");
+        let _operator = house.call("127.0.0.2", asks("192.0.2.7").as_bytes());
+        house.until("the operator", |worker| worker.ctx.accepted == 2 && worker.conns.is_empty());
+        assert_eq!(house.adopted().unwrap().peer.ip().to_string(), "127.0.0.2");
+        assert!(house.adopted().is_none());
+    }
 
     #[test]
     fn those_that_drip_leave_places_for_those_that_are_whole() {

@@ -34,9 +34,8 @@ impl Worker {
             self.accept();
         }
         self.ctx.env.draining = true;
-        for mut listener in self.listeners.drain(..) {
-            // It is closed next in any case.
-            let _ = self.poll.registry().deregister(&mut listener);
+        for listener in self.listeners.drain(..) {
+            listener.close(self.poll.registry());
         }
         self.acceptable = false;
         self.hurry();

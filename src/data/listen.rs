@@ -1,12 +1,14 @@
 //! Listening sockets: one for each worker and address, sharing the port through SO_REUSEPORT.
 //!
-//! It owns how a listener is made, never what is accepted. Binding and listening are two steps, so that an address in
+//! It owns how a listener is made and which protocol its connections speak, never what is accepted. Binding and listening are two steps, so that an address in
 //! use is told before anything starts, and no connection waits while the configuration loads. Next: `worker` accepts.
 
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Socket, Type};
 
 /// Connections that may wait in one listener's queue; the kernel caps it at `net.core.somaxconn`.
 pub(super) const BACKLOG: u16 = 4096;
@@ -16,10 +18,45 @@ pub(super) const BACKLOG: u16 = 4096;
 /// What is sent and not acknowledged yet does not count, so a long line is still filled.
 const UNSENT: u32 = 128 * 1024;
 
+/// What the connections of a listener begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP, from the first byte on.
+    Http,
+    /// A line that names the client, and then HTTP. Only tests speak it.
+    #[cfg(test)]
+    Named,
+}
+
+/// Where it is listened, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listen {
+    /// The address and port; port 0 is chosen by the kernel.
+    pub address: SocketAddr,
+    /// What is spoken there.
+    pub protocol: Protocol,
+}
+
+impl Listen {
+    /// For HTTP.
+    #[must_use]
+    pub fn http(address: SocketAddr) -> Self {
+        Self { address, protocol: Protocol::Http }
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: TcpListener,
+    /// What its connections begin with.
+    pub(super) protocol: Protocol,
+}
+
 /// The sockets of one worker, bound and not yet listening.
 #[derive(Debug)]
 pub struct Listeners {
-    sockets: Vec<Socket>,
+    bound: Vec<(Socket, Protocol)>,
 }
 
 /// Binds every address once for each worker, of which `cores` names those that want the connections whose packets arrive
@@ -27,10 +64,9 @@ pub struct Listeners {
 ///
 /// # Errors
 /// The address and what the kernel says of it.
-pub fn bind(addresses: &[SocketAddr], cores: &[Option<usize>]) -> io::Result<Vec<Listeners>> {
-    let mut all: Vec<Listeners> = cores.iter().map(|_| Listeners { sockets: Vec::new() }).collect();
-    for address in addresses {
-        let mut address = *address;
+pub fn bind(places: &[Listen], cores: &[Option<usize>]) -> io::Result<Vec<Listeners>> {
+    let mut all: Vec<Listeners> = cores.iter().map(|_| Listeners { bound: Vec::new() }).collect();
+    for Listen { mut address, protocol } in places.iter().copied() {
         tell_if_taken(address);
         for (listeners, core) in all.iter_mut().zip(cores) {
             let socket = bind_one(address, *core).map_err(|error| {
@@ -39,7 +75,7 @@ pub fn bind(addresses: &[SocketAddr], cores: &[Option<usize>]) -> io::Result<Vec
             if let Some(bound) = socket.local_addr()?.as_socket() {
                 address = bound;
             }
-            listeners.sockets.push(socket);
+            listeners.bound.push((socket, protocol));
         }
     }
     Ok(all)
@@ -75,7 +111,7 @@ fn is_taken(address: SocketAddr) -> bool {
         return false;
     }
     let probe = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
@@ -87,7 +123,7 @@ fn is_taken(address: SocketAddr) -> bool {
 }
 
 fn bind_one(address: SocketAddr, core: Option<usize>) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -108,9 +144,9 @@ impl Listeners {
     /// The addresses, with the ports that the kernel chose.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets
+        self.bound
             .iter()
-            .filter_map(|socket| socket.local_addr().ok().and_then(|address| address.as_socket()))
+            .filter_map(|(socket, _)| socket.local_addr().ok().and_then(|address| address.as_socket()))
             .collect()
     }
 
@@ -118,14 +154,39 @@ impl Listeners {
     ///
     /// # Errors
     /// The address is in use by a socket that does not share it.
-    pub(super) fn listen(self) -> io::Result<Vec<mio::net::TcpListener>> {
-        self.sockets
+    pub(super) fn listen(self) -> io::Result<Vec<Listener>> {
+        self.bound
             .into_iter()
-            .map(|socket| {
+            .map(|(socket, protocol)| {
                 socket.listen(BACKLOG.into())?;
-                Ok(mio::net::TcpListener::from_std(socket.into()))
+                Ok(Listener { socket: TcpListener::from_std(socket.into()), protocol })
             })
             .collect()
+    }
+}
+
+impl Listener {
+    /// Registers for connections.
+    ///
+    /// # Errors
+    /// The kernel's limit on watched descriptors.
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE)
+    }
+
+    /// The next connection of the queue, and its peer.
+    ///
+    /// # Errors
+    /// The queue is empty, the connection is gone again, or the kernel has no room for it.
+    #[inline]
+    pub(super) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.socket.accept()
+    }
+
+    /// Listens no more; what waits in the queue is reset.
+    pub(super) fn close(mut self, registry: &Registry) {
+        // It is closed next in any case.
+        let _ = registry.deregister(&mut self.socket);
     }
 }
 
@@ -134,9 +195,13 @@ mod tests {
     use super::*;
     use std::io::Read;
 
+    fn local() -> [Listen; 1] {
+        [Listen::http("127.0.0.1:0".parse().unwrap())]
+    }
+
     #[test]
     fn workers_share_the_port_that_the_kernel_chose() {
-        let all = bind(&["127.0.0.1:0".parse().unwrap()], &[None; 3]).unwrap();
+        let all = bind(&local(), &[None; 3]).unwrap();
         let address = all[0].addresses()[0];
         assert!(address.port() != 0 && all.iter().all(|one| one.addresses() == [address]));
         assert!(std::net::TcpStream::connect(address).is_err(), "nothing is accepted before listen");
@@ -156,18 +221,18 @@ mod tests {
     #[test]
     fn a_port_that_someone_else_listens_on_is_noticed() {
         assert!(!is_taken("127.0.0.1:0".parse().unwrap()));
-        let mut all = bind(&["127.0.0.1:0".parse().unwrap()], &[None]).unwrap();
+        let mut all = bind(&local(), &[None]).unwrap();
         let address = all[0].addresses()[0];
         let listeners = all.remove(0).listen().unwrap();
         assert!(is_taken(address));
-        let _shared = bind(&[address], &[None]).unwrap();
+        let _shared = bind(&[Listen::http(address)], &[None]).unwrap();
         drop(listeners);
     }
 
     #[test]
     fn a_listener_knows_the_core_whose_connections_it_wants() {
-        let all = bind(&["127.0.0.1:0".parse().unwrap()], &[Some(0), Some(1), None]).unwrap();
-        let cores: Vec<_> = all.iter().map(|one| one.sockets[0].cpu_affinity().unwrap() as u32).collect();
+        let all = bind(&local(), &[Some(0), Some(1), None]).unwrap();
+        let cores: Vec<_> = all.iter().map(|one| one.bound[0].0.cpu_affinity().unwrap() as u32).collect();
         assert_eq!(cores, [0, 1, u32::MAX], "without a core the kernel says -1");
     }
 
@@ -175,7 +240,7 @@ mod tests {
     fn a_fault_names_the_address() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind(&[address], &[None]).unwrap_err();
+        let error = bind(&[Listen::http(address)], &[None]).unwrap_err();
         assert!(error.to_string().contains(&address.to_string()), "{error}");
     }
 }

@@ -17,6 +17,7 @@ pub mod listen;
 mod outages;
 pub mod places;
 pub mod pool;
+pub mod prelude;
 pub mod pump;
 mod relief;
 mod room;

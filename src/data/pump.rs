@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use super::answer::{self, Driven, exhausted};
 use super::buffers::Buffers;
+use super::clients::Client;
 use super::conn::{Active, Conn, charge};
 use super::ctx::Ctx;
+use super::prelude::{LONGEST, Outcome};
 use super::socket::Flow;
 use super::transport::{Attempt, Transport};
 use crate::exchange::{Need, NoServer, SMALL_WINDOW, Side};
@@ -82,6 +84,11 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped
         if !conn.transport.can_read() {
             return Some(rest(conn, ctx));
         }
+        if !conn.prelude.is_over()
+            && let Some(pumped) = begin(conn, ctx)
+        {
+            return Some(pumped);
+        }
         conn.active = Some(ctx.open());
     }
     let Conn { transport, active: Some(active), .. } = conn else { return Some(Pumped::Close) };
@@ -95,6 +102,40 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped
         turn.moved |= receive_from_server(server, active, ctx, turn);
     }
     None
+}
+
+/// Looks at what a connection begins with; `None` when that is over and requests may come.
+#[cold]
+fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Option<Pumped> {
+    let mut room = [0; LONGEST];
+    let come = match conn.transport.peek(&mut room) {
+        Flow::Moved(n) => n,
+        Flow::Blocked => return Some(rest(conn, ctx)),
+        Flow::Ended | Flow::Failed => return Some(Pumped::Close),
+    };
+    match conn.prelude.judge(conn.peer, room.get(..come).unwrap_or_default()) {
+        Outcome::More if come == LONGEST || conn.transport.has_ended() => Some(Pumped::Close),
+        Outcome::More => {
+            conn.transport.await_more();
+            Some(rest(conn, ctx))
+        }
+        Outcome::Refused(reason) => {
+            ctx.refused.count(reason);
+            Some(Pumped::Close)
+        }
+        Outcome::Over { ends, used } => {
+            let own = room.get_mut(..used).filter(|own| !own.is_empty());
+            if own.is_some_and(|own| conn.transport.read(own) != Flow::Moved(used)) {
+                return Some(Pumped::Close);
+            }
+            if !ctx.clients.enter(Client::of(ends.client)) {
+                ctx.refused.count(Reason::TooManyConnections);
+                return Some(Pumped::Close);
+            }
+            conn.begin(ends);
+            None
+        }
+    }
 }
 
 /// Lets the exchange take its steps.

@@ -173,6 +173,25 @@ impl Socket {
         }
     }
 
+    /// Reads once and leaves the bytes where they are: an event tells only of those that come behind them.
+    pub fn peek(&mut self, room: &mut [u8]) -> Flow {
+        match rustix::net::recv(self.fd(), room, RecvFlags::PEEK) {
+            Ok((_, 0)) => Flow::Ended,
+            Ok((_, n)) => Flow::Moved(n),
+            Err(Errno::WOULDBLOCK) => {
+                self.readable = false;
+                Flow::Blocked
+            }
+            Err(Errno::INTR) => Flow::Blocked,
+            Err(_) => Flow::Failed,
+        }
+    }
+
+    /// All that is there is known, and of no use without more.
+    pub fn await_more(&mut self) {
+        self.readable = false;
+    }
+
     /// Writes once.
     pub fn write(&mut self, bytes: &[u8]) -> Flow {
         let outcome = rustix::net::send(self.fd(), bytes, SendFlags::NOSIGNAL);

@@ -14,7 +14,7 @@ use super::buffers::{Buffers, CLASSES};
 use super::clients::Clients;
 use super::cores;
 use super::ctx::{Ctx, SPARE_EXCHANGES};
-use super::listen::{self, Listeners};
+use super::listen::{self, Listen, Listeners};
 use super::outages::Outages;
 use super::places::{ADMIN_PLACES, Places};
 use super::pool::Pool;
@@ -49,7 +49,8 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
     } else {
         cores.fill(None);
     }
-    listen::bind(&settings.listen, &cores)
+    let places: Vec<Listen> = settings.listen.iter().copied().map(Listen::http).collect();
+    listen::bind(&places, &cores)
 }
 
 /// Listens, and starts the worker's thread. All workers are given the same `clients`.

@@ -12,7 +12,7 @@ use super::clients::Clients;
 use super::pump::REQUESTS;
 use super::spawn::{bind, build};
 use super::worker::{EVENTS, Worker};
-use crate::link::{ControlEnd, bridge};
+use crate::link::{Adopted, ControlEnd, bridge};
 use crate::model::State;
 use crate::settings::Settings;
 
@@ -25,7 +25,7 @@ pub(super) struct Turned {
     address: SocketAddr,
     events: Events,
     queue: Vec<u32>,
-    _control: ControlEnd,
+    control: ControlEnd,
 }
 
 impl Turned {
@@ -38,7 +38,7 @@ impl Turned {
         let snapshot = Arc::new(State::new().snapshot(1));
         let mut worker = build(ends.remove(0), listeners, &settings, snapshot, &Clients::new(0)).unwrap();
         worker.register().unwrap();
-        Self { worker, address, events: Events::with_capacity(EVENTS), queue: Vec::new(), _control: control }
+        Self { worker, address, events: Events::with_capacity(EVENTS), queue: Vec::new(), control }
     }
 
     /// Turns once; when nothing is to be done, that waits a moment for something.
@@ -65,6 +65,11 @@ impl Turned {
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         client.write_all(says).unwrap();
         client
+    }
+
+    /// A connection that control was given.
+    pub(super) fn adopted(&mut self) -> Option<Adopted> {
+        self.control.adoptions.try_recv().ok()
     }
 
     /// A client that has said this, and was accepted.

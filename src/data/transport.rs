@@ -156,6 +156,22 @@ impl Transport {
         }
     }
 
+    /// Reads once and leaves the bytes where they are, with those of any layer above the socket.
+    #[inline]
+    pub fn peek(&mut self, room: &mut [u8]) -> Flow {
+        match self {
+            Self::Plain(socket) => socket.peek(room),
+        }
+    }
+
+    /// What [`Transport::peek`] found is of no use without more, of which an event will tell.
+    #[inline]
+    pub fn await_more(&mut self) {
+        match self {
+            Self::Plain(socket) => socket.await_more(),
+        }
+    }
+
     /// Writes once.
     #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> Flow {

@@ -8,14 +8,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use mio::net::TcpListener;
-use mio::{Events, Interest, Poll};
+use mio::{Events, Poll};
 use slab::Slab;
 use tokio::sync::mpsc;
 
 use super::answer;
 use super::conn::Conn;
 use super::ctx::Ctx;
+use super::listen::Listener;
 use super::places::Places;
 use super::pump::watch;
 use super::token::{Kind, Token};
@@ -35,7 +35,7 @@ pub struct Worker {
     pub(super) poll: Poll,
     pub(super) mailbox: Receiver<ToWorker>,
     pub(super) reports: mpsc::Sender<Report>,
-    pub(super) listeners: Vec<TcpListener>,
+    pub(super) listeners: Vec<Listener>,
     pub(super) conns: Slab<Conn>,
     pub(super) ctx: Ctx,
     pub(super) runnable: Vec<u32>,
@@ -68,7 +68,7 @@ impl Worker {
     pub(super) fn register(&mut self) -> io::Result<()> {
         for (slot, listener) in self.listeners.iter_mut().enumerate() {
             let token = Token::new(Kind::Listener, u32::try_from(slot).unwrap_or(u32::MAX), 0);
-            self.poll.registry().register(listener, mio::Token(token.to_usize()), Interest::READABLE)?;
+            listener.register(self.poll.registry(), mio::Token(token.to_usize()))?;
         }
         Ok(())
     }
@@ -221,7 +221,10 @@ impl Worker {
 
     pub(super) fn close(&mut self, slot: u32) {
         if let Some(mut conn) = self.conns.try_remove(slot as usize) {
-            self.ctx.clients.leave(conn.client);
+            // Whoever has not begun did not count yet.
+            if conn.prelude.is_over() {
+                self.ctx.clients.leave(conn.client);
+            }
             answer::end(&mut conn, &mut self.ctx);
             self.ctx.timers.disarm(conn.token);
             conn.transport.close();

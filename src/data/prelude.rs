@@ -1,0 +1,187 @@
+//! What comes before the first request of a connection, and who its client is by that.
+//!
+//! It owns what those bytes mean, never a socket or a clock: the bytes that have come so far go in, an [`Outcome`] comes
+//! out. They stay in the socket until all is known, so that nothing is kept meanwhile, and what follows is read by whoever
+//! it is meant for. HTTP begins with its first byte, and then all of this costs nothing. Next: `listen` for protocols,
+//! `accept` and `pump` for who asks, `door` for who does not believe it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::listen::Protocol;
+use crate::reason::Reason;
+
+/// Bytes that are looked at. What has so many and is still not known is no beginning.
+pub(super) const LONGEST: usize = 536;
+
+/// Whom a connection is between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// Who asks: the peer of the socket, or whom it speaks for. Connections are counted by it, and servers are told of it.
+    pub client: IpAddr,
+    /// Where the client connected to, if it was said. Otherwise the socket knows, and to ask it takes a call.
+    pub local: Option<SocketAddr>,
+}
+
+/// What the beginning of a connection came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// More bytes are to be shown, together with these.
+    More,
+    /// Requests may come.
+    Over {
+        /// Whom the connection is between.
+        ends: Ends,
+        /// How many bytes belonged to the beginning.
+        used: usize,
+    },
+    /// No connection of this protocol begins like this. It is closed, and counted under this reason.
+    Refused(Reason),
+}
+
+/// What of its beginning a connection still owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prelude {
+    /// Nothing.
+    Over,
+    /// The line of [`Protocol::Named`].
+    #[cfg(test)]
+    Name,
+}
+
+impl Prelude {
+    /// What a connection of this protocol owes.
+    #[inline]
+    #[must_use]
+    pub fn of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Http => Self::Over,
+            #[cfg(test)]
+            Protocol::Named => Self::Name,
+        }
+    }
+
+    /// Whether requests may come.
+    #[inline]
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self == Self::Over
+    }
+
+    /// Judges all bytes that a connection with this peer has sent so far.
+    #[inline]
+    #[must_use]
+    pub fn judge(self, peer: IpAddr, bytes: &[u8]) -> Outcome {
+        match (self, bytes) {
+            (Self::Over, _) => Outcome::Over { ends: Ends { client: peer, local: None }, used: 0 },
+            #[cfg(test)]
+            (Self::Name, bytes) => tests::named(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::data::clients::Clients;
+    use crate::data::tests::{ASKS, Turned, answer, is_closed};
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const LINE: &[u8] = b"FOR 192.0.2.7 198.51.100.1:80\n";
+
+    /// `FOR client local` and the end of the line.
+    pub(super) fn named(bytes: &[u8]) -> Outcome {
+        let magic = b"FOR ";
+        if !bytes.starts_with(&magic[..bytes.len().min(magic.len())]) {
+            return Outcome::Refused(Reason::BadRequestLine);
+        }
+        let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Outcome::More };
+        let words = std::str::from_utf8(&bytes[magic.len()..end]).unwrap();
+        let (client, local) = words.split_once(' ').unwrap();
+        let ends = Ends { client: client.parse().unwrap(), local: local.parse().ok() };
+        Outcome::Over { ends, used: end + 1 }
+    }
+
+    #[test]
+    fn http_has_nothing_before_its_first_byte_and_its_client_is_the_peer() {
+        let over = Outcome::Over { ends: Ends { client: PEER, local: None }, used: 0 };
+        for bytes in [&b""[..], ASKS, LINE, b"\x16\x03\x01"] {
+            assert_eq!(Prelude::of(Protocol::Http).judge(PEER, bytes), over);
+        }
+        assert!(Prelude::of(Protocol::Http).is_over());
+    }
+
+    #[test]
+    fn a_beginning_is_judged_by_all_that_has_come_and_what_follows_is_not_its_own() {
+        let prelude = Prelude::of(Protocol::Named);
+        assert!(!prelude.is_over());
+        let whole = [LINE, ASKS].concat();
+        let local = Some("198.51.100.1:80".parse().unwrap());
+        let over =
+            Outcome::Over { ends: Ends { client: "192.0.2.7".parse().unwrap(), local }, used: LINE.len() };
+        for shown in 0..whole.len() {
+            let expected = if shown < LINE.len() { Outcome::More } else { over };
+            assert_eq!(prelude.judge(PEER, &whole[..shown]), expected, "{shown}");
+        }
+        assert_eq!(prelude.judge(PEER, b"FROG"), Outcome::Refused(Reason::BadRequestLine));
+    }
+
+    /// A worker whose connections begin with a line, and where each client may have one.
+    fn house() -> Turned {
+        let mut house = Turned::new(&[]);
+        house.worker.ctx.clients = Clients::new(1);
+        house.worker.listeners[0].protocol = Protocol::Named;
+        house
+    }
+
+    /// This many requests have been answered, the last to this client.
+    fn is_answered(house: &mut Turned, requests: u64, client: &mut TcpStream) -> bool {
+        house.until("the request", |worker| worker.ctx.requests == requests);
+        answer(client).starts_with("HTTP/1.1 404")
+    }
+
+    /// For whom the only connection is.
+    fn client_of(house: &Turned) -> &[u8] {
+        assert_eq!(house.worker.conns.len(), 1);
+        house.worker.conns.iter().next().unwrap().1.address.as_bytes()
+    }
+
+    #[test]
+    fn a_connection_is_its_clients_from_the_end_of_its_beginning_on_however_it_comes() {
+        let mut house = house();
+        let mut client = house.client(b"");
+        for byte in LINE {
+            assert_eq!(client_of(&house), b"127.0.0.1");
+            client.write_all(&[*byte]).unwrap();
+            house.turn();
+        }
+        client.write_all(ASKS).unwrap();
+        assert!(is_answered(&mut house, 1, &mut client));
+        assert_eq!(client_of(&house), b"192.0.2.7");
+        let mut second = house.client(&[LINE, ASKS].concat());
+        house.until("the second to go", |worker| worker.conns.len() == 1);
+        assert!(is_closed(&mut second), "its client has one already");
+        let mut other = house.client(&[b"FOR 192.0.2.8 ?\n", ASKS].concat());
+        assert!(is_answered(&mut house, 2, &mut other));
+        drop((client, other));
+        house.until("both to go", |worker| worker.conns.is_empty());
+        let mut again = house.client(&[LINE, ASKS].concat());
+        assert!(is_answered(&mut house, 3, &mut again), "the first counts no more");
+    }
+
+    #[test]
+    fn who_ends_its_beginning_too_early_or_never_or_with_something_else_is_let_go() {
+        let mut house = house();
+        let endless = [b"FOR ", &[b'x'; LONGEST][..]].concat();
+        for says in [&b"GET / HTTP/1.1\r\n"[..], &endless, &LINE[..9]] {
+            let mut client = house.client(says);
+            // It may be gone already.
+            let _ = client.shutdown(std::net::Shutdown::Write);
+            house.until("it to go", |worker| worker.conns.is_empty());
+            assert!(is_closed(&mut client));
+        }
+        assert_eq!(house.worker.ctx.requests, 0);
+    }
+}
