@@ -114,7 +114,7 @@ fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<
 fn ask(view: &mut View, pool: &mut Pool, request: &Sketch, host: &str) {
     let mut seen = request.view();
     (seen.host, seen.canonical_host) = (host.as_bytes(), host.as_bytes());
-    if let Routed::Forward { upstream, .. } = view.route(&seen, 0) {
+    if let Routed::Forward { upstream, .. } = view.route(&seen, 0).routed {
         view.current(upstream, pool);
     }
 }

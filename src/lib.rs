@@ -65,8 +65,9 @@
 //!    A side without room is not read: that is the backpressure, in both directions. A side that fills its window at once
 //!    is lent a larger one (`exchange::windows`); when windows are short, some are taken back (`data::relief`), and so are
 //!    places for connections (`data::room`).
-//! 9. `exchange::finish` says who may be used again, and what the exchange says about its server. The server connection returns
-//!    to the pool, or stays with its client if it knows its user now; windows return to the stock.
+//! 9. `exchange::finish` says who may be used again, and what the exchange says about its server. However a request ends,
+//!    `data::settle` ends it: the server connection returns to the pool, stays with its client if it knows its user now, or is
+//!    closed; windows return to the stock; and [`data::record`] makes one record of it for whoever tells of requests.
 //!
 //! # The life of a change
 //!
@@ -102,6 +103,7 @@
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
+//! | who is told of a request that is over | a line in `data/record.rs` | |
 //! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |

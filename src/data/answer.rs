@@ -7,10 +7,11 @@ use std::io;
 use std::net::IpAddr;
 
 use super::balancer::Choice;
-use super::conn::{Active, Conn, PeerText, charge};
+use super::conn::{Active, Conn, PeerText};
 use super::ctx::Ctx;
 use super::door;
-use super::view::Routed;
+use super::settle::{cut, give_place_back, retire, settle};
+use super::view::{Routed, Routing};
 use crate::exchange::{Fate, Forward, NoServer, Side, Sign, Step};
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
@@ -86,7 +87,7 @@ fn seldom(conn: &mut Conn, step: Step, ctx: &mut Ctx) -> bool {
             if reset {
                 conn.transport.reset_on_close();
             }
-            leave(active, sign, ctx);
+            cut(conn, sign, ctx);
             return true;
         }
         Step::Wait | Step::Route | Step::Connect { .. } | Step::Finished(_) => {}
@@ -98,7 +99,6 @@ fn seldom(conn: &mut Conn, step: Step, ctx: &mut Ctx) -> bool {
 #[inline(always)]
 fn route(active: &mut Active, address: &PeerText, peer: &IpAddr, ctx: &mut Ctx) -> bool {
     active.tried.clear();
-    active.upstream = None;
     active.routed = ctx.env.now;
     match active.exchange.reserved(&ctx.heads) {
         Reserved::No => {}
@@ -106,14 +106,15 @@ fn route(active: &mut Active, address: &PeerText, peer: &IpAddr, ctx: &mut Ctx) 
     }
     let request = active.exchange.request_view(&ctx.heads, address.as_bytes());
     ctx.requests += 1;
-    match ctx.view.route(&request, ctx.requests) {
+    let Routing { domain, rule, routed } = ctx.view.route(&request, ctx.requests);
+    (active.domain, active.rule) = (domain, rule);
+    match routed {
         Routed::Denied { reason } => active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(reason)),
         // A rewrite leads to what is ELB's own no more than a client's spelling does.
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
             active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(Reason::ReservedPath));
         }
-        Routed::Forward { domain, upstream, backend, path } => {
-            active.domain = domain;
+        Routed::Forward { upstream, backend, path } => {
             active.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
@@ -239,99 +240,23 @@ fn drop_server(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
     }
 }
 
-/// Closes the server connection of an exchange that is closed, and gives its place back.
-pub fn leave(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
-    drop_server(active, sign, ctx);
-    give_place_back(active, sign, ctx);
-}
-
-fn give_place_back(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
-    if let Some(lease) = active.lease.take()
-        && let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream))
-    {
-        local.balancer.done(lease, sign, active.routed, ctx.env.now);
-    }
-}
-
 /// The exchange is over. `None`: the next request is waiting already.
 #[inline(always)]
 fn finished(conn: &mut Conn, fate: Fate, ctx: &mut Ctx) -> Option<Driven> {
-    let active = conn.active.as_mut()?;
-    if let Some(slot) = active.server.take() {
-        let list = active
-            .upstream
-            .filter(|_| fate.keep_server && !ctx.env.draining)
-            .and_then(|upstream| ctx.view.local(upstream))
-            .and_then(|local| local.lists.get(local.balancer.index_of(active.lease.as_ref()?)?).copied());
-        let private = active.own || active.exchange.is_private();
-        match list {
-            Some(_) if private && fate.keep_client && ctx.pool.may_rest(slot) => {
-                if let Some(former) = conn.own.replace(slot) {
-                    ctx.pool.close(former);
-                }
-            }
-            Some(_) if !private => ctx.pool.give_back(slot, &mut ctx.timers, ctx.env.now),
-            _ => ctx.pool.close(slot),
-        }
-    }
-    give_place_back(active, fate.sign, ctx);
-    count(active, ctx);
+    let Conn { active: Some(active), own, .. } = conn else { return None };
+    settle(active, own, fate, ctx);
     if !fate.keep_client {
         return Some(Driven::Close);
     }
     if active.exchange.has_unread() {
         active.exchange.restart(&ctx.env);
+        active.renew();
         return None;
     }
     retire(conn, ctx);
     conn.deadline = ctx.env.now + ctx.keepalive;
     conn.fresh = false;
     Some(Driven::Idle)
-}
-
-/// The reason when something was refused, and one line of numbers for a request that reached an upstream.
-fn count(active: &mut Active, ctx: &mut Ctx) {
-    if let Some(reason) = active.exchange.take_reason() {
-        ctx.refused.count(reason);
-    }
-    if let (Some(domain), Some(stats)) = (active.domain.take(), &mut ctx.stats) {
-        // The client went away before there was a status: nginx's 499.
-        let status = match active.exchange.status() {
-            0 => 499,
-            status => status,
-        };
-        let cost = ctx.env.now.saturating_duration_since(active.routed).as_millis();
-        stats.record(domain, status, u32::try_from(cost).unwrap_or(u32::MAX));
-    }
-}
-
-/// Returns everything that a connection has borrowed, and closes what is its own: it is about to be closed.
-pub fn end(conn: &mut Conn, ctx: &mut Ctx) {
-    release(conn, ctx);
-    if let Some(own) = conn.own.take() {
-        ctx.pool.close(own);
-    }
-}
-
-/// Returns everything that a connection has borrowed; it is idle after that, or about to be closed.
-pub fn release(conn: &mut Conn, ctx: &mut Ctx) {
-    let Some(active) = &mut conn.active else { return };
-    leave(active, Sign::Nothing, ctx);
-    count(active, ctx);
-    retire(conn, ctx);
-}
-
-/// Puts an exchange aside that has ended, and returns its windows.
-#[inline(always)]
-fn retire(conn: &mut Conn, ctx: &mut Ctx) {
-    let Some(mut active) = conn.active.take() else { return };
-    for side in [Side::Client, Side::Server] {
-        if let Some(window) = active.exchange.surrender(side) {
-            ctx.buffers.give(window);
-        }
-    }
-    charge(&mut conn.charged, 0, &mut ctx.buffers);
-    ctx.close(active);
 }
 
 #[cfg(test)]

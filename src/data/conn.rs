@@ -90,8 +90,20 @@ pub struct Active {
     pub domain: Option<u32>,
     /// When it was routed.
     pub routed: Instant,
+    /// The last rule that was asked, by its number in the rule set.
+    pub rule: Option<u16>,
+    /// It was not recorded yet.
+    pub unrecorded: bool,
     /// When it was pumped last, a window was wanted and the stock was used up.
     pub starved: bool,
+}
+
+impl Active {
+    /// Ready for another request.
+    #[inline]
+    pub fn renew(&mut self) {
+        (self.domain, self.rule, self.upstream, self.unrecorded) = (None, None, None, true);
+    }
 }
 
 /// A client connection.

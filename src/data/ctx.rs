@@ -104,6 +104,7 @@ impl Ctx {
         self.exchanges += 1;
         let Some(mut active) = self.spare.pop() else { return self.fresh() };
         active.exchange.recycle(&self.env);
+        active.renew();
         active
     }
 
@@ -118,6 +119,8 @@ impl Ctx {
             tried: Tried::default(),
             domain: None,
             routed: self.env.now,
+            rule: None,
+            unrecorded: true,
             starved: false,
         })
     }

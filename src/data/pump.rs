@@ -12,6 +12,7 @@ use super::clients::Client;
 use super::conn::{Active, Conn, charge};
 use super::ctx::Ctx;
 use super::prelude::{LONGEST, Outcome};
+use super::settle;
 use super::socket::Flow;
 use super::transport::{Attempt, Transport};
 use crate::exchange::{Need, NoServer, SMALL_WINDOW, Side};
@@ -353,7 +354,7 @@ fn rest_or(conn: &mut Conn, ctx: &mut Ctx, pumped: Pumped) -> Pumped {
         }
         if active.exchange.is_untouched() && !active.starved {
             // A hopeful read found nothing: the connection is as idle as before, and its deadline the same.
-            answer::release(conn, ctx);
+            settle::release(conn, ctx);
         } else {
             if conn.transport.has_ended() {
                 active.exchange.half_closed(&ctx.env);

@@ -30,6 +30,17 @@ pub struct Local {
     name: Arc<UpstreamName>,
 }
 
+/// What the rules say of a request.
+#[derive(Debug)]
+pub struct Routing<'v> {
+    /// The slot of its domain in the snapshot, if it has one.
+    pub domain: Option<u32>,
+    /// The last rule that was asked, by its number in the rule set.
+    pub rule: Option<u16>,
+    /// Where it goes.
+    pub routed: Routed<'v>,
+}
+
 /// Where a request goes.
 #[derive(Debug)]
 pub enum Routed<'v> {
@@ -40,8 +51,6 @@ pub enum Routed<'v> {
     },
     /// To an upstream.
     Forward {
-        /// The domain's slot in the snapshot.
-        domain: Option<u32>,
         /// The slot of the upstream that the rule names, which need not be there.
         upstream: u32,
         /// What the rule says beside it.
@@ -84,16 +93,14 @@ impl View {
 
     /// Decides where a request goes, the `number`th of this worker, from what the snapshot says and nothing else: it changes
     /// nothing but the room that it searches in.
-    pub fn route(&mut self, request: &RequestView<'_>, number: u64) -> Routed<'_> {
+    pub fn route(&mut self, request: &RequestView<'_>, number: u64) -> Routing<'_> {
         let draw = draws::nth(self.seed, number);
         let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
-        let domain = decision.domain;
-        match decision.verdict {
+        let routed = match decision.verdict {
             Verdict::Denied { reason } => Routed::Denied { reason },
-            Verdict::Forward { backend, path } => {
-                Routed::Forward { domain, upstream: backend.slot(), backend, path }
-            }
-        }
+            Verdict::Forward { backend, path } => Routed::Forward { upstream: backend.slot(), backend, path },
+        };
+        Routing { domain: decision.domain, rule: decision.rule, routed }
     }
 
     /// The upstream in a slot as the snapshot has it: made when it is first used, and brought up to date when there is another
@@ -267,7 +274,9 @@ mod tests {
 
         fn route(&mut self, host: &str) -> Option<u32> {
             let sketch = Sketch::new(host, "/");
-            let Routed::Forward { upstream, .. } = self.view.route(&sketch.view(), 0) else { return None };
+            let Routed::Forward { upstream, .. } = self.view.route(&sketch.view(), 0).routed else {
+                return None;
+            };
             self.view.current(upstream, &mut self.pool).map(|_| upstream)
         }
     }

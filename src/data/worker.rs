@@ -12,12 +12,12 @@ use mio::{Events, Poll};
 use slab::Slab;
 use tokio::sync::mpsc;
 
-use super::answer;
 use super::conn::Conn;
 use super::ctx::Ctx;
 use super::listen::Listener;
 use super::places::Places;
 use super::pump::watch;
+use super::settle;
 use super::token::{Kind, Token};
 use crate::exchange::Step;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
@@ -225,7 +225,7 @@ impl Worker {
             if conn.prelude.is_over() {
                 self.ctx.clients.leave(conn.client);
             }
-            answer::end(&mut conn, &mut self.ctx);
+            settle::end(&mut conn, &mut self.ctx);
             self.ctx.timers.disarm(conn.token);
             conn.transport.close();
             self.paused = None;
@@ -258,7 +258,7 @@ impl Worker {
         let Some(mut conn) = self.conns.try_remove(slot as usize) else { return };
         self.ctx.clients.leave(conn.client);
         let bytes = conn.active.as_ref().map(|active| active.exchange.unread().to_vec()).unwrap_or_default();
-        answer::end(&mut conn, &mut self.ctx);
+        settle::end(&mut conn, &mut self.ctx);
         self.ctx.timers.disarm(conn.token);
         let Ok(stream) = conn.transport.into_std(self.poll.registry()) else { return };
         let Ok(peer) = stream.peer_addr() else { return };
@@ -320,9 +320,7 @@ impl Worker {
         if reset {
             conn.transport.reset_on_close();
         }
-        if let Some(active) = &mut conn.active {
-            answer::leave(active, sign, &mut self.ctx);
-        }
+        settle::cut(conn, sign, &mut self.ctx);
         self.close(token.slot);
     }
 

@@ -144,6 +144,12 @@ impl Exchange {
         self.response.status
     }
 
+    /// Servers tried, the present one included.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.tries
+    }
+
     /// Why the request was refused or the exchange cut, told once.
     #[must_use]
     pub fn take_reason(&mut self) -> Option<Reason> {

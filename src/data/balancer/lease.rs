@@ -39,6 +39,12 @@ impl Tried {
         }
     }
 
+    /// The server that was noted last.
+    #[must_use]
+    pub fn last(&self) -> Option<ServerId> {
+        self.more.last().copied().or_else(|| self.first.iter().rev().find_map(|id| *id))
+    }
+
     /// How many were noted.
     #[must_use]
     pub fn len(&self) -> usize {

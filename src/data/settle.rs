@@ -1,0 +1,80 @@
+//! The end of a request: what it has borrowed is given back, and what is known of it is recorded.
+//!
+//! It owns that end, which is the same however it comes: [`settle`] is the only one. Next: `record` for what is told, `pool`
+//! and `balancer` for what is given back.
+
+use super::conn::{Active, Conn, charge};
+use super::ctx::Ctx;
+use super::record::record;
+use crate::exchange::{Fate, Side, Sign};
+
+/// The fate of a request whose connection ends before it does, and which says nothing about its server.
+const LEFT: Fate = Fate { keep_client: false, keep_server: false, sign: Sign::Nothing };
+
+/// Ends the request under way: its server connection goes back to the pool, stays with the client, or is closed; its place in
+/// the balancer is given back; it is recorded. To settle it again changes nothing.
+#[inline(always)]
+pub(super) fn settle(active: &mut Active, own: &mut Option<u32>, fate: Fate, ctx: &mut Ctx) {
+    if let Some(slot) = active.server.take() {
+        active.connecting = false;
+        let list = active
+            .upstream
+            .filter(|_| fate.keep_server && !ctx.env.draining)
+            .and_then(|upstream| ctx.view.local(upstream))
+            .and_then(|local| local.lists.get(local.balancer.index_of(active.lease.as_ref()?)?).copied());
+        let private = active.own || active.exchange.is_private();
+        match list {
+            Some(_) if private && fate.keep_client && ctx.pool.may_rest(slot) => {
+                if let Some(former) = own.replace(slot) {
+                    ctx.pool.close(former);
+                }
+            }
+            Some(_) if !private => ctx.pool.give_back(slot, &mut ctx.timers, ctx.env.now),
+            _ => ctx.pool.close(slot),
+        }
+    }
+    give_place_back(active, fate.sign, ctx);
+    record(active, ctx);
+}
+
+/// Gives the place in the balancer back, with what is to be said of the server.
+pub(super) fn give_place_back(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
+    if let Some(lease) = active.lease.take()
+        && let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream))
+    {
+        local.balancer.done(lease, sign, active.routed, ctx.env.now);
+    }
+}
+
+/// Ends the request under way because its client's connection is closed; `sign` is what that says about the server.
+pub(super) fn cut(conn: &mut Conn, sign: Sign, ctx: &mut Ctx) {
+    let Conn { active: Some(active), own, .. } = conn else { return };
+    settle(active, own, Fate { sign, ..LEFT }, ctx);
+}
+
+/// Returns everything that a connection has borrowed, and closes what is its own: it is about to be closed.
+pub(super) fn end(conn: &mut Conn, ctx: &mut Ctx) {
+    release(conn, ctx);
+    if let Some(own) = conn.own.take() {
+        ctx.pool.close(own);
+    }
+}
+
+/// Returns everything that a connection has borrowed; it is idle after that, or about to be closed.
+pub(super) fn release(conn: &mut Conn, ctx: &mut Ctx) {
+    cut(conn, LEFT.sign, ctx);
+    retire(conn, ctx);
+}
+
+/// Puts an exchange aside that was settled, and returns its windows.
+#[inline(always)]
+pub(super) fn retire(conn: &mut Conn, ctx: &mut Ctx) {
+    let Some(mut active) = conn.active.take() else { return };
+    for side in [Side::Client, Side::Server] {
+        if let Some(window) = active.exchange.surrender(side) {
+            ctx.buffers.give(window);
+        }
+    }
+    charge(&mut conn.charged, 0, &mut ctx.buffers);
+    ctx.close(active);
+}
