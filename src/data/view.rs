@@ -194,7 +194,9 @@ impl View {
             if local.balancer.leases() > 0 {
                 leased = true;
                 let name = local.balancer.upstream().name.clone();
-                local.carry(&Arc::new(Upstream { name, servers: Vec::new(), implicit: false }), pool);
+                let options = local.balancer.upstream().options.clone();
+                local
+                    .carry(&Arc::new(Upstream { name, servers: Vec::new(), options, implicit: false }), pool);
             } else if let Some(local) = place.take() {
                 local.lists.into_iter().for_each(|list| pool.drop_list(list));
             }

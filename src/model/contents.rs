@@ -1,11 +1,12 @@
 //! What a store holds, as text: the boundary between the stores and the model.
 //!
-//! It owns the raw key-value view (`rules/$domain`, `upstreams/$upstream/$server`) and the difference of two such
-//! views, never what the text means. Next: [`state`](super::state) reads it into rules and upstreams.
+//! It owns the raw key-value view (`rules/$domain`, `upstreams/$upstream/$server`, `upstreams/$upstream/@options`) and the
+//! difference of two such views, never what the text means. Next: [`state`](super::state) reads it into rules and upstreams.
 
 use std::collections::BTreeMap;
 
-/// The server texts of one upstream: server as written → parameters as written.
+/// The texts of one upstream: server as written → parameters as written, and perhaps [`OPTIONS`](super::OPTIONS) → options
+/// as written.
 pub type Servers = BTreeMap<String, String>;
 
 /// Everything a store holds for one ELB name, unparsed.
@@ -59,13 +60,13 @@ pub enum KeyChange {
         /// The new JSON text.
         text: Option<String>,
     },
-    /// A server was written, or removed (`None`).
+    /// A server, or the options of an upstream, were written, or removed (`None`).
     Server {
         /// The upstream.
         upstream: String,
-        /// The server as written.
+        /// The server as written, or [`OPTIONS`](super::OPTIONS).
         server: String,
-        /// The new parameters.
+        /// The new parameters or options.
         text: Option<String>,
     },
 }

@@ -17,7 +17,7 @@ use super::upstream::UpstreamSpec;
 pub(crate) fn upstream(servername: &str) -> Option<UpstreamSpec> {
     target(servername)?;
     let server = ServerSpec { max_fails: 0, ..ServerSpec::new(servername) };
-    Some(UpstreamSpec { name: servername.to_owned(), servers: vec![Arc::new(server)] })
+    Some(UpstreamSpec { name: servername.to_owned(), servers: vec![Arc::new(server)], options: None })
 }
 
 /// Where `servername` leads when no upstream has that name.

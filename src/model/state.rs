@@ -163,7 +163,7 @@ impl State {
             Change::PutUpstreams(specs) => {
                 for spec in specs {
                     let (key, (name, mut servers)) = known(&spec.name);
-                    servers.extend(spec.servers.iter().map(|server| server.name.clone()));
+                    servers.extend(spec.parts().map(|(name, _)| name.to_owned()));
                     named.upstreams.insert(key, (name, servers));
                 }
             }

@@ -2,9 +2,9 @@
 //!
 //! It owns these bounds, never what a name or an object means; one that no store could keep is refused where it is put,
 //! for later it would be everybody's dump that fails. Names are parts of etcd's keys: `rules/$domain` and
-//! `upstreams/$upstream/$server`, where a part that begins with `@` is one of ELB's own. What a domain may be called is
-//! narrower still, see `host`. Next: [`check`](mod@super::check) asks for what is put, [`domains`](super::domains) and
-//! [`upstreams`](super::upstreams) for what a store brings.
+//! `upstreams/$upstream/$server`, where a part that begins with `@` is one of ELB's own, as `@options` is. What a domain
+//! may be called is narrower still, see `host`. Next: [`check`](mod@super::check) asks for what is put,
+//! [`domains`](super::domains) and [`upstreams`](super::upstreams) for what a store brings.
 
 /// The most bytes of an object, its name counted twice: the name stands in a transaction's guard and in its write. etcd
 /// takes requests of 1.5 MiB (1,572,864 bytes) unless it is told otherwise; what is left is for the rest of the request.

@@ -160,7 +160,8 @@ impl EditableTargets {
             let before = before.filter(|before| before.implicit == implicit);
             servers = before.map(|before| before.servers.clone()).unwrap_or_default();
         }
-        Upstream { name: spec.name.clone(), servers, implicit }
+        let options = spec.options.clone().unwrap_or_default();
+        Upstream { name: spec.name.clone(), servers, options, implicit }
     }
 
     /// Every known address of every server.
@@ -217,7 +218,7 @@ mod tests {
 
     fn spec(servers: &[&str]) -> Option<(Arc<UpstreamSpec>, bool)> {
         let servers = servers.iter().map(|server| Arc::new(ServerSpec::new(server))).collect();
-        Some((Arc::new(UpstreamSpec { name: "up".to_owned(), servers }), false))
+        Some((Arc::new(UpstreamSpec { name: "up".to_owned(), servers, options: None }), false))
     }
 
     #[test]
@@ -263,7 +264,10 @@ mod tests {
         // Another order, other servers, other parameters, and what a name server has to say.
         let weight = ServerSpec::parse("10.0.0.9:1", "weight=9").unwrap();
         let servers = [weight, ServerSpec::new("10.0.0.8:1"), ServerSpec::new("h:1")].map(Arc::new).into();
-        targets.set(&up, Some((Arc::new(UpstreamSpec { name: "UP".to_owned(), servers }), false)));
+        targets.set(
+            &up,
+            Some((Arc::new(UpstreamSpec { name: "UP".to_owned(), servers, options: None }), false)),
+        );
         targets.learn("h:1", vec![address(3), address(2)]);
         let second = ids(&targets);
         assert!(

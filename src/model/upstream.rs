@@ -13,6 +13,7 @@ use super::fault::{Report, step};
 use super::server::ServerSpec;
 use super::server_id::ServerId;
 use super::server_state::ServerState;
+use super::upstream_options::{OPTIONS, UpstreamOptions};
 
 /// Where to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,28 +40,35 @@ pub struct UpstreamSpec {
     pub name: String,
     /// The servers in the order given; a store has none, so there it is the order of their names.
     pub servers: Vec<Arc<ServerSpec>>,
+    /// What was said of it as a whole, if anything was.
+    pub options: Option<UpstreamOptions>,
 }
 
 impl UpstreamSpec {
-    /// Reads what the admin API is given for one upstream: an object, server → parameters. Refuses what nginx refuses:
-    /// no servers at all, and none that is not a backup. `None` when anything is at fault; all of it is in `report`.
+    /// Reads what the admin API is given for one upstream: an object, server → parameters, and perhaps its options among
+    /// them. Refuses what nginx refuses: no servers at all, and none that is not a backup. `None` when anything is at fault;
+    /// all of it is in `report`.
     pub(crate) fn read(name: &str, given: &Value, report: &mut Report) -> Option<UpstreamSpec> {
         let Value::Object(given) = given else {
             report.fault("", "must be an object: server → parameters");
             return None;
         };
-        let mut servers = Vec::with_capacity(given.len());
-        for (server, params) in given {
-            let read = match params {
-                Value::String(params) => ServerSpec::parse(server, params),
+        let (mut servers, mut options) = (Vec::with_capacity(given.len()), None);
+        let before = report.faults.len();
+        for (name, text) in given {
+            let read = match text {
+                Value::String(text) if name == OPTIONS => {
+                    UpstreamOptions::parse(text).map(|read| options = Some(read))
+                }
+                Value::String(text) => ServerSpec::parse(name, text).map(|spec| servers.push(Arc::new(spec))),
+                _ if name == OPTIONS => Err("the options must be a string, \"\" for none".to_owned()),
                 _ => Err("the parameters must be a string, \"\" for none".to_owned()),
             };
-            match read {
-                Ok(spec) => servers.push(Arc::new(spec)),
-                Err(message) => report.fault(step(server), message),
+            if let Err(message) = read {
+                report.fault(step(name), message);
             }
         }
-        if servers.len() < given.len() {
+        if report.faults.len() > before {
             return None;
         }
         if servers.iter().all(|server| server.backup) {
@@ -68,7 +76,7 @@ impl UpstreamSpec {
             report.fault("", message);
             return None;
         }
-        Some(UpstreamSpec { name: name.to_owned(), servers })
+        Some(UpstreamSpec { name: name.to_owned(), servers, options })
     }
 }
 
@@ -101,6 +109,8 @@ pub struct Upstream {
     pub name: String,
     /// Every address of every server; none when nothing could be resolved, and then the answer is 502.
     pub servers: Vec<Server>,
+    /// What is said of it as a whole.
+    pub options: UpstreamOptions,
     /// No operator made it: a rule's `servername` is an address or a host name itself.
     pub implicit: bool,
 }
@@ -125,6 +135,9 @@ mod tests {
             ["b:2", "a:1", "c:3"]
         );
         assert!(read(json!({"a": "down"})).is_ok(), "nginx takes it, and answers 502");
+        assert_eq!(spec.options, None);
+        let spec = read(json!({"b:2": "", "@options": "method=round_robin", "a:1": ""})).unwrap();
+        assert_eq!((spec.servers.len(), spec.options), (2, Some(UpstreamOptions::default())));
     }
 
     #[test]
@@ -133,6 +146,12 @@ mod tests {
             (json!([]), "must be an object: server → parameters"),
             (json!("a:1"), "must be an object: server → parameters"),
             (json!({}), "has no servers"),
+            (json!({"@options": "method=round_robin"}), "has no servers"),
+            (json!({"a:1": "", "@options": []}), "/@options: the options must be a string, \"\" for none"),
+            (
+                json!({"a:1": "", "@options": "metod=round_robin"}),
+                "/@options: metod=round_robin: there is no such option of an upstream; is method meant?",
+            ),
             (json!({"a:1": "backup"}), "has only backup servers"),
             (json!({"a:1": null}), "/a:1: the parameters must be a string, \"\" for none"),
             (json!({"a:1": 5}), "/a:1: the parameters must be a string, \"\" for none"),

@@ -1,7 +1,7 @@
-//! The upstreams in both layers: servers one by one from the store, whole sets from the admin API.
+//! The upstreams in both layers: key by key from the store, whole sets from the admin API.
 //!
-//! It owns the reading of server texts, the quarantine of those that cannot be read, and the putting together of an
-//! upstream from its servers' keys; never which layer wins. Next: `state` for who calls, `server` for what is read.
+//! It owns the keys of the store, the quarantine of those that cannot be read, and the putting together of an
+//! upstream from its keys; never which layer wins. Next: `state` for who calls, `upstream_part` for what one key says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use super::change::{Rejected, StoreOutcome};
 use super::contents::Servers;
 use super::layers::{Change, Layered, Layers, Stored, Told};
 use super::sent::Sent;
-use super::server::ServerSpec;
 use super::storable;
 use super::upstream::UpstreamSpec;
+use super::upstream_options::OPTIONS;
+use super::upstream_part::Part;
 
 impl Layered for Arc<UpstreamSpec> {
     fn same_stored(&self, other: &Self) -> bool {
@@ -22,11 +23,11 @@ impl Layered for Arc<UpstreamSpec> {
             servers.sort_by(|a, b| a.name.cmp(&b.name));
             servers
         };
-        self.name == other.name && sorted(self) == sorted(other)
+        self.name == other.name && self.options == other.options && sorted(self) == sorted(other)
     }
 }
 
-/// One server's key of the store. There may be a hundred thousand, so it is small: the reading of a sound text is made
+/// One key of the store: a server's, or that of the options. There may be a hundred thousand, so it is small: the reading of a sound text is made
 /// again when it is needed.
 #[derive(Debug)]
 pub(super) struct StoredServer {
@@ -42,15 +43,15 @@ pub(super) struct StoredServer {
 pub(super) struct Quarantined {
     message: String,
     /// The last good reading.
-    good: Option<Arc<ServerSpec>>,
+    good: Option<Part>,
 }
 
 impl StoredServer {
     /// The reading that is in force: of this text, or the last good one.
-    pub(super) fn good(&self) -> Option<Arc<ServerSpec>> {
+    pub(super) fn good(&self) -> Option<Part> {
         match &self.fault {
             Some(fault) => fault.good.clone(),
-            None => ServerSpec::parse_stored(&self.server, &self.text).ok().map(Arc::new),
+            None => Part::read_stored(&self.server, &self.text).ok(),
         }
     }
 }
@@ -59,14 +60,14 @@ impl StoredServer {
 #[derive(Debug, Default)]
 pub(crate) struct Upstreams {
     pub(super) layers: Layers<Arc<UpstreamSpec>>,
-    /// Name in lower case → its servers in the store, by spelling of the upstream and by name.
+    /// Name in lower case → its keys in the store, by spelling of the upstream and by name.
     pub(super) store: BTreeMap<Arc<str>, Vec<StoredServer>>,
     pub(super) sent: Sent,
     /// Names, in lower case, of upstreams that are different now.
     news: BTreeSet<Arc<str>>,
 }
 
-/// One server's key that changed: upstream, server, text.
+/// One key that changed: upstream, server or `@options`, text.
 pub(crate) type ServerChange = (String, String, Option<String>);
 
 impl Upstreams {
@@ -155,15 +156,14 @@ impl Upstreams {
         key: &str,
         upstream: &str,
         server: &str,
-        before: Option<&Arc<ServerSpec>>,
+        before: Option<&Part>,
         outcome: &mut StoreOutcome,
     ) {
         let name = || format!("upstreams/{}", part(upstream, server));
         let Some(edit) = self.layers.edit(key) else { return outcome.note(name) };
         let now = self.reading(key, server);
-        let mut servers = edit.map(|spec| spec.servers.clone()).unwrap_or_default();
-        let place = servers.iter().position(|one| one.name == server);
-        let said = place.and_then(|at| servers.get(at).cloned());
+        let mut merged = edit.map_or_else(|| UpstreamSpec::named(upstream), |spec| (**spec).clone());
+        let said = merged.part(server);
         if said == now {
             return;
         }
@@ -171,15 +171,8 @@ impl Upstreams {
         if said.as_ref() != before {
             outcome.overridden.push(name());
         }
-        match (place, now) {
-            (Some(at), Some(now)) => drop(servers.get_mut(at).map(|one| *one = now)),
-            (Some(at), None) => drop(servers.remove(at)),
-            (None, Some(now)) => servers.push(now),
-            (None, None) => {}
-        }
-        let name = edit.map_or_else(|| upstream.to_owned(), |spec| spec.name.clone());
-        let merged = (!servers.is_empty()).then(|| Arc::new(UpstreamSpec { name, servers }));
-        self.layers.amend(key, merged);
+        merged.set(server, now);
+        self.layers.amend(key, (!merged.is_empty()).then(|| Arc::new(merged)));
     }
 
     /// What the store holds of this server is newer than what was sent of it, though it is what was known.
@@ -193,11 +186,11 @@ impl Upstreams {
         outcome.changed |= self.note(&key, &change);
     }
 
-    /// The servers of an upstream that are in the store or in force.
+    /// The servers of an upstream, and its options, that are in the store or in force.
     pub(crate) fn known_servers(&self, key: &str) -> BTreeSet<String> {
         let stored = self.store.get(key).into_iter().flatten().map(|stored| stored.server.to_string());
-        let specs = self.layers.effective().get(key).into_iter().flat_map(|spec| &spec.servers);
-        stored.chain(specs.map(|spec| spec.name.clone())).collect()
+        let parts = self.layers.effective().get(key).into_iter().flat_map(|spec| spec.parts());
+        stored.chain(parts.map(|(name, _)| name.to_owned())).collect()
     }
 
     /// What the store holds of a server under this spelling of its upstream.
@@ -213,7 +206,7 @@ impl Upstreams {
     }
 
     /// What the store says of a server, under whichever spelling comes last.
-    fn reading(&self, key: &str, server: &str) -> Option<Arc<ServerSpec>> {
+    fn reading(&self, key: &str, server: &str) -> Option<Part> {
         let servers = self.store.get(key)?;
         servers.iter().rev().filter(|stored| &*stored.server == server).find_map(StoredServer::good)
     }
@@ -272,23 +265,26 @@ impl Upstreams {
         }
     }
 
-    /// The upstream that the store's keys make; `None` when there are none. One whose servers are all in quarantine is
-    /// there without servers, so that its name is not taken for a host.
+    /// The upstream that the store's keys make; `None` when there are none. One whose servers are all in quarantine, or that
+    /// has options only, is there without servers, so that its name is not taken for a host.
     fn put_together(&mut self, key: &str) -> Option<Stored<Arc<UpstreamSpec>>> {
         let all = self.store.get(key)?;
         let Some(name) = all.last().map(|stored| stored.upstream.to_string()) else {
             self.store.remove(key);
             return None;
         };
-        // Under two spellings a server may stand twice; the last counts, as of two parameters.
-        let servers: BTreeMap<&str, Arc<ServerSpec>> =
+        // Under two spellings a part may stand twice; the last counts, as of two parameters.
+        let parts: BTreeMap<&str, Part> =
             all.iter().filter_map(|stored| Some((&*stored.server, stored.good()?))).collect();
-        let spec = UpstreamSpec { name, servers: servers.into_values().collect() };
+        let mut spec = UpstreamSpec::named(&name);
+        for part in parts.into_values() {
+            spec.add(part);
+        }
         let sound = all.iter().all(|stored| stored.fault.is_none());
         Some(Stored { value: Some(Arc::new(spec)), sound })
     }
 
-    /// All server keys of the store, each with the upstream's name in lower case.
+    /// All keys of the store, each with the upstream's name in lower case.
     fn servers(&self) -> impl Iterator<Item = (&str, &StoredServer)> {
         self.store.iter().flat_map(|(key, servers)| servers.iter().map(move |stored| (&**key, stored)))
     }
@@ -312,12 +308,17 @@ impl Upstreams {
 
     /// How many upstreams of the store `upstreams` lacks, and of how many; those that an edit deletes are not asked for.
     pub(crate) fn would_drop(&self, upstreams: &BTreeMap<String, Servers>) -> (usize, usize) {
+        // One without servers serves nobody, whatever its options say.
         let kept: BTreeSet<String> = (upstreams.iter())
-            .filter(|(_, servers)| !servers.is_empty())
+            .filter(|(_, parts)| parts.keys().any(|name| name != OPTIONS))
             .map(|(name, _)| name.to_ascii_lowercase())
             .collect();
-        let stay = || self.store.keys().filter(|key| !matches!(self.layers.edit(key), Some(None)));
-        (stay().filter(|key| !kept.contains(&***key)).count(), stay().count())
+        let has_servers = |parts: &[StoredServer]| parts.iter().any(|stored| &*stored.server != OPTIONS);
+        let stay = || {
+            let serving = self.store.iter().filter(|(_, parts)| has_servers(parts));
+            serving.filter(|(key, _)| !matches!(self.layers.edit(key), Some(None)))
+        };
+        (stay().filter(|(key, _)| !kept.contains(&***key)).count(), stay().count())
     }
 
     /// How many the store has.
@@ -340,20 +341,19 @@ impl Upstreams {
     }
 }
 
-/// A server's key below that of all upstreams.
+/// A key below that of all upstreams.
 pub(super) fn part(upstream: &str, server: &str) -> String {
     format!("{upstream}/{server}")
 }
 
 /// A file may hold names that could not be keys of etcd; they are refused here as they are where they are put.
-fn read(upstream: &str, server: &str, text: &str) -> Result<ServerSpec, String> {
-    storable::upstream(upstream).and_then(|()| storable::server(server))?;
-    ServerSpec::parse_stored(server, text)
+fn read(upstream: &str, server: &str, text: &str) -> Result<Part, String> {
+    storable::upstream(upstream)?;
+    Part::read_stored(server, text)
 }
 
 fn written<'a>(upstreams: impl Iterator<Item = &'a Arc<UpstreamSpec>>) -> BTreeMap<String, Servers> {
-    let texts = |spec: &UpstreamSpec| {
-        spec.servers.iter().map(|server| (server.name.clone(), server.to_string())).collect()
-    };
-    upstreams.filter(|spec| !spec.servers.is_empty()).map(|spec| (spec.name.clone(), texts(spec))).collect()
+    let texts =
+        |spec: &UpstreamSpec| spec.parts().map(|(name, part)| (name.to_owned(), part.to_string())).collect();
+    upstreams.filter(|spec| !spec.is_empty()).map(|spec| (spec.name.clone(), texts(spec))).collect()
 }

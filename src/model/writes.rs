@@ -121,15 +121,14 @@ impl Upstreams {
         let mut wanted: BTreeMap<(&str, &str), Option<String>> = stored
             .map(|one| ((&*one.upstream, &*one.server), edit.is_none().then(|| one.text.to_string())))
             .collect();
-        for (spec, server) in
-            edit.flatten().into_iter().flat_map(|spec| spec.servers.iter().map(move |one| (spec, one)))
+        for (spec, (name, part)) in
+            edit.flatten().into_iter().flat_map(|spec| spec.parts().map(move |part| (spec, part)))
         {
-            let stored =
-                self.stored_as(key, &spec.name, &server.name).filter(|stored| stored.fault.is_none());
+            let stored = self.stored_as(key, &spec.name, name).filter(|stored| stored.fault.is_none());
             // What says the same stays as somebody wrote it.
-            let same = stored.filter(|stored| stored.good().as_ref() == Some(server));
-            let text = same.map_or_else(|| server.to_string(), |same| same.text.to_string());
-            wanted.insert((&spec.name, &server.name), Some(text));
+            let same = stored.filter(|stored| stored.good().as_ref() == Some(&part));
+            let text = same.map_or_else(|| part.to_string(), |same| same.text.to_string());
+            wanted.insert((&spec.name, name), Some(text));
         }
         wanted
     }

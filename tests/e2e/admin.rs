@@ -114,6 +114,10 @@ fn a_put_with_a_fault_is_refused_with_a_pointer_and_changes_nothing() {
             "/d/rules/r/args/pattern",
         ),
         ("domain", json!(["d"]), ""),
+        ("upstream", json!({"up": {"127.0.0.1:1": "", "@options": "weight=1"}}), "/up/@options"),
+        ("upstream", json!({"up": {"127.0.0.1:1": "", "@options": 1}}), "/up/@options"),
+        ("upstream", json!({"up": {"127.0.0.1:1": "", "@option": ""}}), "/up/@option"),
+        ("upstream", json!({"up": {"@options": "method=round_robin"}}), "/up"),
     ] {
         let body = body.to_string();
         let answer = refused(&admin.call("PUT", word, Some(&body)), 400);
@@ -327,4 +331,36 @@ fn what_no_store_can_hold_is_refused_where_it_is_put() {
         assert_eq!(answer.status(), status, "{}", answer.text());
     }
     elb.admin().put("upstream?dump=1", &json!({"up": servers}));
+}
+
+/// The shape of the answer is the old one, which old clients know.
+#[test]
+fn options_of_an_upstream_are_put_beside_its_servers_and_stored_with_them() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).start();
+    let shown = elb.admin().get("upstream");
+    let name = shown.as_object().unwrap().keys().next().unwrap().clone();
+    let mut servers = json!({"@options": "method=round_robin"});
+    servers[server.address().to_string()] = json!("");
+    let put = json!({name.clone(): servers});
+    elb.admin().put("upstream", &put);
+    assert_eq!(elb.admin().get("upstream"), shown);
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    let wrong = json!({name: {"127.0.0.1:1": "", "@options": "method=round-robin"}});
+    let answer = refused(&elb.admin().call("PUT", "upstream", Some(&wrong.to_string())), 400);
+    assert!(answer["error"].as_str().unwrap().ends_with("is round_robin meant?"), "{answer}");
+}
+
+#[test]
+fn options_that_a_store_has_amiss_are_rejected_and_the_servers_serve() {
+    let server = Server::named("a");
+    let mut document = rules::site(&[&server]);
+    let upstreams = document["upstreams"].as_object_mut().unwrap();
+    upstreams.values_mut().next().unwrap()["@options"] = json!("methd=round_robin");
+    let elb = Launch::serving(&document).start();
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    let rejected = elb.admin().get("rejected");
+    let told = &rejected["rejected"][0];
+    assert!(told["key"].as_str().unwrap().ends_with("/@options"), "{rejected}");
+    assert!(rejected.to_string().contains("is method meant?"), "{rejected}");
 }

@@ -1,9 +1,10 @@
 //! How a rule set and a server are named in etcd, both ways.
 //!
-//! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server`), never a value or
-//! a connection. Next: [`etcd`](super::etcd) reads keys with it, [`merge`](super::merge) writes them.
+//! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server` and
+//! `/$ELBNAME/upstreams/$upstream/@options`), never a value or a connection. Next: [`etcd`](super::etcd) reads keys with
+//! it, [`merge`](super::merge) writes them.
 
-use crate::model::KeyChange;
+use crate::model::{KeyChange, OPTIONS};
 
 /// The keys of one ELB name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +20,11 @@ pub(super) enum Key {
         /// The domain.
         domain: String,
     },
-    /// A server of an upstream. The upstream ends at the first slash, so that `unix:/path` can be a server.
+    /// A server of an upstream, or its options. The upstream ends at the first slash, so that `unix:/path` can be a server.
     Server {
         /// The upstream.
         upstream: String,
-        /// The server as written.
+        /// The server as written, or [`OPTIONS`].
         server: String,
     },
 }
@@ -48,10 +49,10 @@ impl Keys {
     }
 
     /// What the key text names; nothing if it is not data: another folder, no name, not UTF-8, or a segment that
-    /// begins with `@`, which is how ELB marks keys of its own.
+    /// begins with `@`, which is how ELB marks keys of its own, the options of an upstream excepted.
     pub(super) fn read(&self, text: &[u8]) -> Option<Key> {
         let rest = std::str::from_utf8(text).ok()?.strip_prefix(&self.prefix)?;
-        if rest.split('/').any(|segment| segment.starts_with('@')) {
+        if is_marked(rest) {
             return None;
         }
         match rest.split_once('/')? {
@@ -71,7 +72,7 @@ impl Keys {
         let shown = String::from_utf8_lossy(text);
         let rest = shown.strip_prefix(&self.prefix).unwrap_or_default();
         let among_data = matches!(rest.split_once('/'), Some(("rules" | "upstreams", _)));
-        among_data && !rest.split('/').any(|segment| segment.starts_with('@')) && self.read(text).is_none()
+        among_data && !is_marked(rest) && self.read(text).is_none()
     }
 
     /// Whether `key`, once written, would be read back as itself. `a/b` is no name for an upstream, because its
@@ -79,6 +80,16 @@ impl Keys {
     pub(super) fn holds(&self, key: &Key) -> bool {
         self.read(self.write(key).as_bytes()).as_ref() == Some(key)
     }
+}
+
+/// Whether a key below the prefix is none of data.
+fn is_marked(rest: &str) -> bool {
+    let mut segments = rest.split('/');
+    let is_options = matches!(
+        (segments.next(), segments.next(), segments.next(), segments.next()),
+        (Some("upstreams"), Some(upstream), Some(OPTIONS), None) if !upstream.starts_with('@')
+    );
+    !is_options && rest.split('/').any(|segment| segment.starts_with('@'))
 }
 
 impl Key {
@@ -122,6 +133,7 @@ mod tests {
             (rule("[::1]:8080"), "/ELB/rules/[::1]:8080"),
             (server("up", "10.0.0.1:80"), "/ELB/upstreams/up/10.0.0.1:80"),
             (server("up", "unix:/run/app.sock"), "/ELB/upstreams/up/unix:/run/app.sock"),
+            (server("up", "@options"), "/ELB/upstreams/up/@options"),
         ] {
             assert_eq!(keys.write(&key), text);
             assert_eq!(keys.read(text.as_bytes()), Some(key.clone()));
@@ -144,6 +156,12 @@ mod tests {
             "/ELB/@nodes/1",
             "/ELB/rules/@note",
             "/ELB/upstreams/up/@balance",
+            "/ELB/upstreams/up/@options/x",
+            "/ELB/upstreams/up/x/@options",
+            "/ELB/upstreams/@up/@options",
+            "/ELB/upstreams//@options",
+            "/ELB/rules/@options",
+            "/ELB/@options",
             "/ELB/upstreams/@all/10.0.0.1:80",
             "ELB/rules/a.com",
         ] {

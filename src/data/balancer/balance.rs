@@ -71,7 +71,7 @@ impl Balancer {
         let mut balancer = Self {
             upstream: Arc::clone(upstream),
             peers: Vec::new(),
-            method: AnyMethod::default(),
+            method: AnyMethod::of(upstream.options.method),
             draws: Draws::new(seed),
             has_backups: false,
             alone: false,
@@ -213,7 +213,7 @@ impl Balancer {
     }
 
     fn define(&mut self, upstream: &Arc<Upstream>) {
-        self.upstream = Arc::clone(upstream);
+        let before = std::mem::replace(&mut self.upstream, Arc::clone(upstream));
         let former = std::mem::take(&mut self.peers);
         let former: HashMap<_, _> =
             former.iter().enumerate().map(|(at, peer)| (peer.id, (at, peer))).collect();
@@ -228,6 +228,10 @@ impl Balancer {
             if self.alone {
                 peer.stand_alone();
             }
+        }
+        if before.options.method != upstream.options.method {
+            self.method = AnyMethod::of(upstream.options.method);
+            kept.fill(None);
         }
         self.method.define(&self.peers, &kept, self.seed);
     }

@@ -1,11 +1,11 @@
 //! What a balancing method is, and the table of those that there are.
 //!
 //! It owns the interface and the table, never who can be used: `balance` says that, and asks a method for one of them.
-//! A method is a file beside this one and a line in the table. Next: `round_robin`.
+//! A method is a file beside this one, a line in the table, and one in that of `model::BalancingMethod`. Next: `round_robin`.
 
 use super::peer::Peer;
-use super::round_robin::RoundRobin;
 use crate::data::draws::Draws;
+use crate::model::BalancingMethod;
 
 /// Whose turn it is among the servers of an upstream, in one worker.
 pub(super) trait Method {
@@ -20,13 +20,22 @@ pub(super) trait Method {
     fn failed(&mut self, _peers: &[Peer], _at: usize) {}
 }
 
-/// The table: a name, and the file.
+/// The table: the name, which is also that in [`BalancingMethod`], and the file.
 macro_rules! methods {
-    ($($name:ident)*) => {
+    ($($name:ident in $file:ident,)*) => {
         /// The method of one upstream. No trait object: what is known at compile time is not looked up for each request.
         #[derive(Debug)]
         pub(super) enum AnyMethod {
-            $($name($name),)*
+            $($name(super::$file::$name),)*
+        }
+
+        impl AnyMethod {
+            /// One that has no servers yet.
+            pub(super) fn of(method: BalancingMethod) -> Self {
+                match method {
+                    $(BalancingMethod::$name => Self::$name(super::$file::$name::default()),)*
+                }
+            }
         }
 
         impl Method for AnyMethod {
@@ -58,11 +67,5 @@ macro_rules! methods {
 }
 
 methods! {
-    RoundRobin
-}
-
-impl Default for AnyMethod {
-    fn default() -> Self {
-        Self::RoundRobin(RoundRobin::default())
-    }
+    RoundRobin in round_robin,
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::balance::{Balancer, Choice};
 use super::lease::{Lease, Tried};
 use crate::exchange::Sign;
-use crate::model::{Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream};
+use crate::model::{Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream, UpstreamOptions};
 
 mod health;
 mod shared;
@@ -36,7 +36,12 @@ fn id(name: char) -> ServerId {
 }
 
 fn upstream(servers: Vec<Server>) -> Arc<Upstream> {
-    Arc::new(Upstream { name: "up".to_owned(), servers, implicit: false })
+    Arc::new(Upstream {
+        name: "up".to_owned(),
+        servers,
+        options: UpstreamOptions::default(),
+        implicit: false,
+    })
 }
 
 pub(super) fn weighted(weights: &[u32]) -> Arc<Upstream> {

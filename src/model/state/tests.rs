@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 mod incremental;
+mod options;
 
 fn object(value: Value) -> Map<String, Value> {
     let Value::Object(map) = value else { panic!("an object") };
@@ -40,12 +41,15 @@ fn server(upstream: &str, server: &str, text: Option<&str>) -> KeyChange {
     }
 }
 
+/// The parts of an upstream, as `server params`.
+fn parts(spec: &UpstreamSpec) -> Vec<String> {
+    spec.parts().map(|(name, part)| format!("{name} {part}")).collect()
+}
+
 /// Upstreams in force, as `Name: server params, server params`.
 fn shown(state: &State) -> Vec<String> {
-    let server = |server: &Arc<crate::model::ServerSpec>| format!("{} {server}", server.name);
-    let servers = |spec: &UpstreamSpec| spec.servers.iter().map(server).collect::<Vec<_>>().join(", ");
-    let shown =
-        state.upstreams().iter().map(|spec| format!("{}: {}", spec.name, servers(spec))).collect::<Vec<_>>();
+    let shown: Vec<_> =
+        (state.upstreams().iter()).map(|spec| format!("{}: {}", spec.name, parts(spec).join(", "))).collect();
     shown.into_iter().map(|text| text.replace("weight=1 max_fails=1 fail_timeout=10", "-")).collect()
 }
 
@@ -383,11 +387,13 @@ enum Act {
 
 fn any_act() -> impl Strategy<Value = Act> {
     let word = || "[abAB]";
-    let text =
-        || prop_oneof![Just("up"), Just("Up"), Just("h.test"), Just("bad/path")].prop_map(str::to_owned);
+    let text = || {
+        prop_oneof![Just("up"), Just("Up"), Just("h.test"), Just("bad/path"), Just("@options")]
+            .prop_map(str::to_owned)
+    };
     prop_oneof![
         (0..4u8, word(), text()).prop_map(|(kind, name, text)| Act::Edit(kind, name, text)),
-        (0..4u8, word(), text()).prop_map(|(kind, name, text)| Act::Store(kind, name, text)),
+        (0..5u8, word(), text()).prop_map(|(kind, name, text)| Act::Store(kind, name, text)),
         Just(Act::Dump),
     ]
 }
@@ -402,7 +408,11 @@ fn act(state: &mut State, act: Act) {
             drop(state.store_changed(vec![rule(&name, Some(&to(&text).to_string()))]))
         }
         Act::Store(1, name, _) => drop(state.store_changed(vec![rule(&name, None)])),
-        Act::Store(2, name, text) => drop(state.store_changed(vec![server(&name, &text, Some("weight=2"))])),
+        Act::Store(2, name, text) => {
+            let said = if text == "@options" { "method=round_robin" } else { "weight=2" };
+            drop(state.store_changed(vec![server(&name, &text, Some(said))]));
+        }
+        Act::Store(3, name, text) => drop(state.store_changed(vec![server(&name, &text, Some("slip=2"))])),
         Act::Store(_, name, text) => drop(state.store_changed(vec![server(&name, &text, None)])),
         Act::Dump => drop(dump(state)),
     }
@@ -430,8 +440,8 @@ proptest! {
         if rejected.is_empty() {
             prop_assert_eq!(domains, restarted.domains());
             let sorted = |state: &State| -> BTreeMap<String, BTreeSet<String>> {
-                let servers = |spec: &UpstreamSpec| spec.servers.iter().map(|s| format!("{} {s}", s.name)).collect();
-                state.upstreams().iter().map(|spec| (spec.name.clone(), servers(spec))).collect()
+                let parts = |spec: &UpstreamSpec| parts(spec).into_iter().collect();
+                state.upstreams().iter().map(|spec| (spec.name.clone(), parts(spec))).collect()
             };
             prop_assert_eq!(sorted(&state), sorted(&restarted));
         }

@@ -37,7 +37,7 @@ fn anew(state: &State) -> State {
     let mut fresh = State::new();
     let mut contents = Contents::default();
     for spec in state.upstreams() {
-        let texts = spec.servers.iter().map(|server| (server.name.clone(), server.to_string())).collect();
+        let texts = spec.parts().map(|(name, part)| (name.to_owned(), part.to_string())).collect();
         contents.upstreams.insert(spec.name.clone(), texts);
     }
     // The store cannot say that an upstream has no servers.
