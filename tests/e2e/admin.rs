@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
+use crate::support::etcdctl::etcd;
 use crate::support::message::Message;
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
+use crate::support::wait;
 
 /// A refusal of the API: its status, and an error in JSON.
 #[track_caller]
@@ -363,4 +365,39 @@ fn options_that_a_store_has_amiss_are_rejected_and_the_servers_serve() {
     let told = &rejected["rejected"][0];
     assert!(told["key"].as_str().unwrap().ends_with("/@options"), "{rejected}");
     assert!(rejected.to_string().contains("is method meant?"), "{rejected}");
+}
+
+#[test]
+fn options_are_a_key_of_etcd_beside_those_of_the_servers() {
+    const KEY: &str = "/ELB/upstreams/up/@options";
+    let (server, etcd) = (Server::named("a"), etcd());
+    let elb = Launch::storing(&etcd.address()).start();
+    let admin = elb.admin();
+    let mut put = json!({"up": {"@options": ""}});
+    put["up"][server.address().to_string()] = json!("");
+    admin.put("upstream", &put);
+    admin.put("domain", &json!({SITE: rules::to("up")}));
+    admin.dump();
+    assert_eq!(etcd.keys(KEY), [(KEY.to_owned(), "method=round_robin".to_owned())]);
+
+    etcd.put(KEY, "method=round-robin");
+    let rejected = || admin.get("rejected").to_string();
+    wait::until("the rejection", || rejected().contains("upstreams/up/@options").then_some(()));
+    assert!(
+        rejected().contains("is round_robin meant?") && rejected().contains("last-good"),
+        "{}",
+        rejected()
+    );
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    etcd.delete(KEY);
+    wait::until("the end of it", || rejected().contains(r#""rejected":[]"#).then_some(()));
+
+    etcd.put(KEY, "");
+    put["up"].as_object_mut().unwrap().remove("@options");
+    wait::until("a dump that takes them away", || {
+        admin.put("upstream", &put);
+        admin.dump();
+        etcd.keys(KEY).is_empty().then_some(())
+    });
+    assert_eq!(etcd.keys("/ELB/upstreams/up/").len(), 1, "the server stays");
 }
