@@ -52,6 +52,7 @@ mod seed;
 mod spread;
 mod statsd;
 mod timeouts;
+mod together;
 mod upgrade;
 mod worst;
 mod worst_server;
