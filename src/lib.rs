@@ -88,7 +88,7 @@
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | what is suggested for a word that there is not | `spelling.rs` | |
 //! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
-//! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/method.rs`, one in `model/upstream_options.rs` |
+//! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/methods.rs`, one in `model/upstream_options.rs` |
 //! | an option of an upstream | `model/upstream_options.rs` | who does what it says |
 //! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
 //! | what a rule, a peer or a trailer may not do with a field | a row of `semantics/policy.rs` | |

@@ -29,6 +29,7 @@ mod encode;
 mod engines;
 mod fault;
 mod foresee;
+mod former;
 mod graph;
 mod host;
 mod hosts;

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::former::Former;
 use super::server::{ServerSpec, ServerTarget};
-use super::server_id::{Former, ServerIds};
+use super::server_id::ServerIds;
 use super::server_state::ServerState;
 use super::upstream::{Endpoint, Server, Upstream, UpstreamSpec};
 use super::upstream_name::UpstreamName;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::lease::{Lease, Tried};
-use super::method::{AnyMethod, Method};
+use super::method::Method;
+use super::methods::AnyMethod;
 use super::peer::Peer;
 use crate::data::draws::Draws;
 use crate::exchange::Sign;

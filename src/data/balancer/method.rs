@@ -1,11 +1,10 @@
-//! What a balancing method is, and the table of those that there are.
+//! What a balancing method is.
 //!
-//! It owns the interface and the table, never who can be used: `balance` says that, and asks a method for one of them.
-//! A method is a file beside this one, a line in the table, and one in that of `model::BalancingMethod`. Next: `round_robin`.
+//! It owns the interface, never who can be used: `balance` says that, and asks a method for one of them. Next: `methods` for
+//! those that there are.
 
 use super::peer::Peer;
 use crate::data::draws::Draws;
-use crate::model::BalancingMethod;
 
 /// Whose turn it is among the servers of an upstream, in one worker.
 pub(super) trait Method {
@@ -18,54 +17,4 @@ pub(super) trait Method {
 
     /// A failure of the server at that place was counted.
     fn failed(&mut self, _peers: &[Peer], _at: usize) {}
-}
-
-/// The table: the name, which is also that in [`BalancingMethod`], and the file.
-macro_rules! methods {
-    ($($name:ident in $file:ident,)*) => {
-        /// The method of one upstream. No trait object: what is known at compile time is not looked up for each request.
-        #[derive(Debug)]
-        pub(super) enum AnyMethod {
-            $($name(super::$file::$name),)*
-        }
-
-        impl AnyMethod {
-            /// One that has no servers yet.
-            pub(super) fn of(method: BalancingMethod) -> Self {
-                match method {
-                    $(BalancingMethod::$name => Self::$name(super::$file::$name::default()),)*
-                }
-            }
-        }
-
-        impl Method for AnyMethod {
-            fn define(&mut self, peers: &[Peer], kept: &[Option<usize>], seed: u64) {
-                match self {
-                    $(Self::$name(method) => method.define(peers, kept, seed),)*
-                }
-            }
-
-            #[inline]
-            fn pick(
-                &mut self,
-                peers: &[Peer],
-                draws: &mut Draws,
-                eligible: impl Fn(&Peer) -> bool,
-            ) -> Option<usize> {
-                match self {
-                    $(Self::$name(method) => method.pick(peers, draws, eligible),)*
-                }
-            }
-
-            fn failed(&mut self, peers: &[Peer], at: usize) {
-                match self {
-                    $(Self::$name(method) => method.failed(peers, at),)*
-                }
-            }
-        }
-    };
-}
-
-methods! {
-    RoundRobin in round_robin,
 }

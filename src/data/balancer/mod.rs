@@ -3,7 +3,7 @@
 //! ```text
 //!   balance ──► peer           who can be used: room, failures, backups, who is left when nobody is
 //!      │
-//!   method  ──► round_robin    whose turn it is among them; a file a method
+//!   methods ──► round_robin    whose turn it is among them; a file a method, and `method` says what one is
 //!      │
 //!   lease                      what is owed for a pick, and what one exchange has tried
 //! ```
@@ -11,6 +11,7 @@
 mod balance;
 mod lease;
 mod method;
+mod methods;
 mod peer;
 mod round_robin;
 

@@ -1,0 +1,59 @@
+//! The table of balancing methods.
+//!
+//! It owns the table and nothing else: a method is a file beside this one, a line here, and one in that of
+//! [`BalancingMethod`]. Next: `round_robin`.
+
+use super::method::Method;
+use super::peer::Peer;
+use crate::data::draws::Draws;
+use crate::model::BalancingMethod;
+
+/// The table: the name, which is also that in [`BalancingMethod`], and the file.
+macro_rules! methods {
+    ($($name:ident in $file:ident,)*) => {
+        /// The method of one upstream. No trait object: what is known at compile time is not looked up for each request.
+        #[derive(Debug)]
+        pub(super) enum AnyMethod {
+            $($name(super::$file::$name),)*
+        }
+
+        impl AnyMethod {
+            /// One that has no servers yet.
+            pub(super) fn of(method: BalancingMethod) -> Self {
+                match method {
+                    $(BalancingMethod::$name => Self::$name(super::$file::$name::default()),)*
+                }
+            }
+        }
+
+        impl Method for AnyMethod {
+            fn define(&mut self, peers: &[Peer], kept: &[Option<usize>], seed: u64) {
+                match self {
+                    $(Self::$name(method) => method.define(peers, kept, seed),)*
+                }
+            }
+
+            #[inline]
+            fn pick(
+                &mut self,
+                peers: &[Peer],
+                draws: &mut Draws,
+                eligible: impl Fn(&Peer) -> bool,
+            ) -> Option<usize> {
+                match self {
+                    $(Self::$name(method) => method.pick(peers, draws, eligible),)*
+                }
+            }
+
+            fn failed(&mut self, peers: &[Peer], at: usize) {
+                match self {
+                    $(Self::$name(method) => method.failed(peers, at),)*
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    RoundRobin in round_robin,
+}
