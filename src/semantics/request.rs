@@ -18,6 +18,11 @@ pub trait Head: fmt::Debug {
     /// The next value of the field of that name, in any case, and the place from which the one after it is to be looked
     /// for. 0 is the place of the first.
     fn field<'a>(&'a self, bytes: &'a [u8], name: &[u8], from: usize) -> Option<(&'a [u8], usize)>;
+
+    /// The first value of `User-Agent`. A head that knows where it is need not look for it.
+    fn user_agent<'a>(&'a self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        self.field(bytes, b"user-agent", 0).map(|(value, _)| value)
+    }
 }
 
 /// One request, as far as anybody may decide on it.
@@ -60,8 +65,7 @@ impl<'a> RequestView<'a> {
     }
 
     /// Every value of the fields of that name, in any case, in the order in which they came, without the white space around
-    /// them. Also those of fields that end at this hop, and do not reach the server. Each look walks the head, except for
-    /// `User-Agent`.
+    /// them. Also those of fields that end at this hop, and do not reach the server. Each look walks the head.
     pub fn field<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let (head, bytes, mut from) = (self.head, self.bytes, 0);
         std::iter::from_fn(move || {
@@ -69,6 +73,13 @@ impl<'a> RequestView<'a> {
             from = next;
             Some(value)
         })
+    }
+
+    /// The user agent, as received: of the field that most rules ask for there is one at most.
+    #[inline]
+    #[must_use]
+    pub fn user_agent(&self) -> Option<&'a [u8]> {
+        self.head.user_agent(self.bytes)
     }
 
     /// The address of the client; `None` where its text is none.

@@ -396,6 +396,7 @@ fn looked_up(request: &RequestView<'_>, head: &[u8]) {
         .filter_map(|line| line.split_at_checked(line.iter().position(|byte| *byte == b':')?))
         .map(|(name, value)| (name, value[1..].trim_ascii()))
         .collect();
+    assert_eq!(request.user_agent(), request.field(b"User-Agent").next(), "{}", shown(head));
     for (name, _) in fields.iter().chain(&[(&b"user-agent"[..], &b""[..])]) {
         let expected =
             fields.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| *value);

@@ -36,7 +36,7 @@ impl Kind for Ua {
 impl Ask for Ua {
     /// A request without a user agent never matches, not even the empty pattern.
     fn answer(&self, request: &RequestView<'_>, _draw: u64, scratch: &mut Scratch) -> usize {
-        let Some(agent) = request.field(b"user-agent").next() else { return 0 };
+        let Some(agent) = request.user_agent() else { return 0 };
         let (agent, engines) = scratch.agent(agent);
         usize::from(engines.is_match(&self.pattern, agent))
     }
