@@ -12,6 +12,7 @@ use mio::net::TcpStream;
 use super::answer::exhausted;
 use super::clients::Client;
 use super::conn::{Conn, PeerText};
+use super::listen::ACCEPTS;
 use super::places::Short;
 use super::prelude::{Ends, Outcome, Prelude};
 use super::timers::Alarm;
@@ -20,8 +21,6 @@ use super::transport::Transport;
 use super::worker::Worker;
 use crate::reason::Reason;
 
-/// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
-pub(super) const ACCEPTS: usize = 64;
 /// How long accepting pauses when there are no descriptors or no memory for it; it goes on earlier when a connection
 /// closes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -55,7 +54,7 @@ impl Worker {
                     break;
                 }
                 budget -= 1;
-                match if self.is_full() { self.ask_full(at) } else { self.ask(at) } {
+                match if self.places.is_full(self.conns.len()) { self.ask_full(at) } else { self.ask(at) } {
                     Asked::Came => {}
                     Asked::Nobody => break,
                     Asked::Later(until) => {
@@ -84,7 +83,7 @@ impl Worker {
     fn ask_full(&mut self, at: usize) -> Asked {
         let Some(leaver) = self.leaver() else {
             self.places.short_of(Short::Connections, self.ctx.env.now);
-            let again = self.places.leavers.again();
+            let again = self.places.leavers.again;
             return self.seek(at, again.unwrap_or(self.ctx.env.now));
         };
         match self.listeners[at].accept() {

@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::balancer::{Lease, Tried};
 use super::buffers::Buffers;
@@ -15,6 +15,10 @@ use super::timers::Alarm;
 use super::token::Token;
 use super::transport::Transport;
 use crate::exchange::Exchange;
+
+/// How long a client that has connected may say nothing before it is as idle as one that rests between two requests.
+/// Its first request is usually a round trip away; nobody holds a worker longer by saying none.
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
 /// A client's address as text, without a heap allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,18 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::accept::ACCEPTS;
+use super::conn::SILENCE;
 use super::ctx::Ctx;
-use super::listen::BACKLOG;
+use super::listen::{ACCEPTS, BACKLOG};
 use super::worker::Worker;
 use crate::link::Report;
 
 /// How long an idle connection may still ask after the order, and after its last answer: a request that was on its way
 /// when the order came is answered, with `Connection: close`, and not lost.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long a client that has connected may say nothing before it is as idle as one that rests between two requests.
-/// Its first request is usually a round trip away; nobody holds a worker longer by saying none.
-pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Takes what is queued, closes the listeners, gives idle connections their moment, and lets the rest finish.

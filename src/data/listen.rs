@@ -12,6 +12,8 @@ use socket2::{Domain, Socket, Type};
 
 /// Connections that may wait in one listener's queue; the kernel caps it at `net.core.somaxconn`.
 pub(super) const BACKLOG: u16 = 4096;
+/// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
+pub(super) const ACCEPTS: usize = 64;
 
 /// Bytes of a response that wait in the kernel for a client that has no room for them. By itself the kernel takes
 /// megabytes for each who does not read, and a thousand of them use up what it has for all connections of the machine.

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use mio::Registry;
 
-use super::room::Leavers;
-use super::worker::Worker;
+use super::token::Token;
 use crate::settings::AllowList;
 
 /// Places above the bound that only peers have who may use the admin API, and descriptors kept for them: enough for a few
@@ -28,6 +27,17 @@ pub(super) enum Short {
     Connections,
     /// Descriptors of the process.
     Descriptors,
+}
+
+/// Those that go next when a place is needed, as `room` chose them.
+#[derive(Debug, Default)]
+pub(super) struct Leavers {
+    /// The first to go is the last, each with its deadline when it was found: whoever has moved since has another one.
+    pub(super) found: Vec<(Token, Instant)>,
+    /// When they were found.
+    pub(super) at: Option<Instant>,
+    /// It is not looked again before.
+    pub(super) again: Option<Instant>,
 }
 
 /// The places of a worker.
@@ -60,6 +70,11 @@ impl Places {
         };
         places.keep(registry);
         places
+    }
+
+    /// Whether these are as many connections as there may be.
+    pub(super) fn is_full(&self, connections: usize) -> bool {
+        connections >= self.most
     }
 
     /// All that there may be.
@@ -110,13 +125,6 @@ impl Places {
     /// Whether it was short within the last minute.
     pub(super) fn was_short_of(&self, what: Short, now: Instant) -> bool {
         self.short[what as usize].is_some_and(|at| now < at + TOLD)
-    }
-}
-
-impl Worker {
-    /// As many connections as there may be.
-    pub(super) fn is_full(&self) -> bool {
-        self.conns.len() >= self.places.most
     }
 }
 

@@ -8,11 +8,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::accept::ACCEPTS;
 use super::clients::Client;
-use super::conn::Conn;
-use super::drain::SILENCE;
-use super::token::Token;
+use super::conn::{Conn, SILENCE};
+use super::listen::ACCEPTS;
 use super::worker::Worker;
 use crate::reason::Reason;
 
@@ -35,24 +33,6 @@ const LOOK: Duration = Duration::from_micros(1);
 const NOBODY: Duration = Duration::from_millis(20);
 /// How long those that were found are who goes first: who has come since then may hold more.
 const KEPT: Duration = Duration::from_secs(1);
-
-/// Those that go next.
-#[derive(Debug, Default)]
-pub(super) struct Leavers {
-    /// The first to go is the last, each with its deadline when it was found: whoever has moved since has another one.
-    found: Vec<(Token, Instant)>,
-    /// When they were found.
-    at: Option<Instant>,
-    /// It is not looked again before.
-    again: Option<Instant>,
-}
-
-impl Leavers {
-    /// When it may be looked again.
-    pub(super) fn again(&self) -> Option<Instant> {
-        self.again
-    }
-}
 
 impl Worker {
     /// The connection that goes if a place is needed now. It stays where it is: maybe nobody wants its place. All are looked
@@ -171,7 +151,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::data::places::Short;
+    use crate::data::places::{Leavers, Short};
     use crate::data::tests::{ASKS, Turned, answer, is_closed};
     use crate::exchange::Env;
 
@@ -314,7 +294,7 @@ mod tests {
         let mut house = Turned::new(&[]);
         let _silent = crowd(&mut house, FEW + 1, "127.0.0.1", b"");
         assert_eq!(house.worker.leaver(), None);
-        let (now, again) = (house.worker.ctx.env.now, house.worker.places.leavers.again().unwrap());
+        let (now, again) = (house.worker.ctx.env.now, house.worker.places.leavers.again.unwrap());
         assert!(again > now + NOBODY);
         earlier(&mut house, GREEDY);
         assert_eq!(house.worker.leaver(), None);
