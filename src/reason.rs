@@ -67,6 +67,8 @@ reasons! {
     // What these mean stands at the variants of `http1::error::Refusal`.
     BadLineEnd "bad-line-end" Client 400;
     BadRequestLine "bad-request-line" Client 400;
+    TlsOnPlainPort "tls-on-plain-port" Client 400;
+    ProxyProtocol "proxy-protocol" Client 400;
     BadMethod "bad-method" Client 400;
     BadVersion "bad-version" Client 505;
     MethodConnect "method-connect" Client 405;

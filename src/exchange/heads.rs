@@ -12,7 +12,7 @@ use crate::http1::request_head::{RequestHead, check_request_line};
 use crate::http1::response_head::{ResponseHead, may_be_response};
 use crate::http1::rewrite::{self, ToServer};
 use crate::http1::scan::Scan;
-use crate::http1::{limits, target};
+use crate::http1::{foreign, limits, target};
 use crate::semantics::reserved::{self, Reserved};
 use crate::semantics::syntax::is_token;
 use crate::semantics::{Head, RequestView, host, path};
@@ -117,6 +117,9 @@ impl Asked {
         self.end = match begins.then(|| self.head.parse_at_once(bytes, policy.max_head)).flatten() {
             Some(found) => found.end,
             None => {
+                if let Some(refusal) = foreign::refusal(bytes) {
+                    return Err(refusal);
+                }
                 let found = scan.find(bytes, policy.max_head);
                 // A bad first line is what is wrong, whatever came behind it in the same read.
                 if let Some(line) = scan.first_line(bytes) {

@@ -16,6 +16,10 @@ pub enum Refusal {
     LineEnd,
     /// The request line is not `method SP target SP version`, or the version is none.
     RequestLine,
+    /// A TLS hello stands where a request should.
+    TlsOnPlainPort,
+    /// A PROXY header stands where a request should.
+    ProxyProtocol,
     /// The method is not a token.
     Method,
     /// The version is one, and not HTTP/1.x.
@@ -92,6 +96,8 @@ impl Refusal {
         match self {
             Self::LineEnd => Reason::BadLineEnd,
             Self::RequestLine => Reason::BadRequestLine,
+            Self::TlsOnPlainPort => Reason::TlsOnPlainPort,
+            Self::ProxyProtocol => Reason::ProxyProtocol,
             Self::Method => Reason::BadMethod,
             Self::Version => Reason::BadVersion,
             Self::Connect => Reason::MethodConnect,

@@ -5,6 +5,7 @@ pub mod buf;
 pub mod connection;
 pub mod error;
 pub mod fields;
+pub mod foreign;
 pub mod framing;
 pub mod limits;
 mod lines;

@@ -66,6 +66,11 @@ fn request_lines_that_are_refused() {
         (400, "bad-request-line", b"GET / HTTP/1,1\r\nHost: site.test\r\n\r\n"),
         (400, "bad-request-line", b"GET / ICY/1.1\r\nHost: site.test\r\n\r\n"),
         (400, "bad-request-line", b"GET /a b HTTP/2.0\r\nHost: site.test\r\n\r\n"),
+        // Other protocols, which need not send a line end to be told.
+        (400, "tls-on-plain-port", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+        (400, "proxy-protocol", b"PROXY TCP4 192.0.2.1 192.0.2.2 50000 80\r\nGET / HTTP/1.1\r\n\r\n"),
+        (400, "proxy-protocol", b"PROXY UNKNOWN\r\n"),
+        (400, "proxy-protocol", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c"),
         // Versions that are not spoken.
         (505, "bad-version", b"GET / HTTP/0.9\r\nHost: site.test\r\n\r\n"),
         (505, "bad-version", b"GET / HTTP/2.0\r\nHost: site.test\r\n\r\n"),
