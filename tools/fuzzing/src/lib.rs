@@ -11,6 +11,12 @@ pub mod exchange;
 pub mod http1;
 #[path = "../../../src/model/mod.rs"]
 pub mod model;
+#[path = "../../../src/reason.rs"]
+pub mod reason;
+#[path = "../../../src/semantics/mod.rs"]
+pub mod semantics;
+#[path = "../../../src/spelling.rs"]
+pub mod spelling;
 
 #[path = "../../../tests/fuzz/mod.rs"]
 pub mod targets;
