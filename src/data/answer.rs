@@ -1,7 +1,7 @@
 //! Answers the steps of an exchange: where a request goes, which server takes it, and what becomes of connections.
 //!
-//! It owns the loans of a request from the moment it is routed until it is over, never a byte of it. Next: `view`
-//! routes, `balancer` chooses, `pool` lends.
+//! It owns the loans of a request while it is under way, never a byte of it. Next: `view` routes, `balancer` chooses, `pool`
+//! lends, and `settle` gives all back at the end.
 
 use std::io;
 use std::net::IpAddr;
