@@ -4,7 +4,8 @@
 //! [`State`]; a [`Snapshot`] of what is in force goes to the workers, where [`route()`] reads it for every request:
 //!
 //! ```text
-//!   contents, change ──► check ──► rule, ruleset, server, upstream      what was said, read and checked
+//!   contents, change ──► check ──► rule, ruleset, server, upstream,
+//!                                  upstream_options, options            what was said, read and checked
 //!                                        │
 //!                    library, parts, intern, upstream_name              equal things once
 //!                                        │
@@ -38,6 +39,7 @@ mod intern;
 mod json;
 mod layers;
 mod library;
+mod options;
 mod parts;
 mod pattern;
 mod prepare;
@@ -69,6 +71,8 @@ pub use fault::Fault;
 pub use foresee::Foreseen;
 pub use json::{read_json, read_member};
 pub use library::Library;
+pub use options::balancing::{BalancingMethod, HashBalance, HashKey};
+pub use options::checks::{CheckKind, CheckOptions};
 pub use pattern::Pattern;
 pub use recorder::{Recorder, Silent};
 pub use route::{Decision, Verdict, route};
@@ -81,5 +85,5 @@ pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};
 pub use upstream_name::UpstreamName;
-pub use upstream_options::{BalancingMethod, OPTIONS, UpstreamOptions};
+pub use upstream_options::{OPTIONS, UpstreamOptions};
 pub use wanted::Wanted;
