@@ -13,7 +13,7 @@
 //!     │
 //!   implicit ──► targets, hosts ──► snapshot                            what workers hold
 //!                   │
-//!                server_id, server_state                              which server is which, and what is known of it
+//!                server_id, server_state, server_load                 which server is which, and what is known of it
 //!                                       │
 //!              route ──► ruleset ──► graph ──► rule, scratch            what becomes of a request
 //!                                        │
@@ -51,6 +51,7 @@ mod scratch;
 mod sent;
 mod server;
 mod server_id;
+mod server_load;
 mod server_state;
 mod snapshot;
 mod state;
@@ -80,7 +81,8 @@ pub use rule::{Backend, Terminal};
 pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
 pub use server_id::{ServerId, ServerIds};
-pub use server_state::ServerState;
+pub use server_load::ServerLoad;
+pub use server_state::{Health, ServerState};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};
