@@ -57,8 +57,6 @@ pub enum Routed<'v> {
         backend: &'v Backend,
         /// The new path, if a rule rewrote it.
         path: Option<&'v [u8]>,
-        /// Some upstream asks where a request belongs among its servers: [`View::affinity`] says it of this one.
-        looked: bool,
     },
 }
 
@@ -72,7 +70,7 @@ pub struct View {
     /// The version that was swept last; nothing has gone since.
     swept: u64,
     seed: u64,
-    /// Of the request that was routed last, if an upstream asked.
+    /// Of the request that was routed last; that of none as long as no upstream asks.
     affinity: Affinity,
 }
 
@@ -99,6 +97,7 @@ impl View {
     /// Serves from another snapshot from now on; the old one is returned, to be freed elsewhere.
     #[must_use]
     pub fn swap(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.affinity = Affinity::default();
         std::mem::replace(&mut self.snapshot, snapshot)
     }
 
@@ -111,17 +110,17 @@ impl View {
             Verdict::Denied { reason } => Routed::Denied { reason },
             Verdict::Forward { backend, path } => {
                 let upstream = backend.slot();
-                let looked = self.snapshot.looks_at_requests();
-                if looked {
+                if self.snapshot.looks_at_requests() {
                     self.affinity = affinity(&self.snapshot, upstream, request);
                 }
-                Routed::Forward { upstream, backend, path, looked }
+                Routed::Forward { upstream, backend, path }
             }
         };
         Routing { domain: decision.domain, rule: decision.rule, routed }
     }
 
     /// Where the request that was routed last belongs among the servers of its upstream.
+    #[inline(always)]
     #[must_use]
     pub fn affinity(&self) -> Affinity {
         self.affinity
@@ -233,6 +232,7 @@ impl View {
 
 /// Where a request belongs among the servers of an upstream.
 #[cold]
+#[inline(never)]
 fn affinity(snapshot: &Snapshot, upstream: u32, request: &RequestView<'_>) -> Affinity {
     let options = snapshot.upstream(upstream).map(|upstream| &upstream.options);
     let options = options.filter(|options| options.looks_at_requests());

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::choice::Choice;
+use super::choice::{Affinity, Choice};
 use super::general::{General, Picked};
-use super::lease::Lease;
+use super::lease::{Lease, Tried};
 use super::method::Method;
 use super::peer::Peer;
 use super::round_robin::RoundRobin;
@@ -98,13 +98,14 @@ impl Balancer {
     /// The server whose turn it is, of those that can be used and were not tried, or of all that were not tried when none
     /// can be used: its index in the upstream's servers, and the lease that must be given back. Nothing when there is none;
     /// then the answer is 502.
-    // Always inlined, for it has a second caller in `pick_again`: as a function it costs a request ten instructions more.
+    // Always inlined, for it has a second caller in `pick_again`: as a function it costs a request ten instructions more. What
+    // it seldom calls is given the parts of the choice, so that they lie in registers.
     #[inline(always)]
     pub fn pick(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
+        let Choice { tried, now, affinity } = *choice;
         if self.general.is_some() {
-            return self.pick_general(choice);
+            return self.pick_general(tried, now, affinity);
         }
-        let Choice { tried, now, .. } = *choice;
         let Self { peers, round_robin, .. } = self;
         let index = match &peers[..] {
             [only] => (only.has_room() && !tried.contains(only.id)).then_some(0)?,
@@ -116,21 +117,22 @@ impl Balancer {
                 }
                 match best {
                     Some(best) => best,
-                    None => self.pick_open(choice)?,
+                    None => self.pick_open(tried, now)?,
                 }
             }
         };
         let peer = self.peers.get_mut(index)?;
         if !peer.begin(self.opened, now) {
-            return self.pick_again(choice);
+            return self.pick_again(tried, now, affinity);
         }
         self.leases += 1;
         Some((index, Lease::new(index, peer.id)))
     }
 
     #[inline(never)]
-    fn pick_general(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
-        let Picked { at, lease, open } = self.general.as_mut()?.pick(&mut self.peers, choice)?;
+    fn pick_general(&mut self, tried: &Tried, now: Instant, affinity: &Affinity) -> Option<(usize, Lease)> {
+        let choice = Choice { tried, now, affinity };
+        let Picked { at, lease, open } = self.general.as_mut()?.pick(&mut self.peers, &choice)?;
         (self.open, self.opened) = (self.open || open, open);
         self.leases += 1;
         Some((at, lease))
@@ -139,8 +141,8 @@ impl Balancer {
     /// Another worker was faster. It has changed what is known of the server, so this one is not picked again at once.
     #[cold]
     #[inline(never)]
-    fn pick_again(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
-        self.pick(choice)
+    fn pick_again(&mut self, tried: &Tried, now: Instant, affinity: &Affinity) -> Option<(usize, Lease)> {
+        self.pick(&Choice { tried, now, affinity })
     }
 
     /// A lease on the server at `index`, which has a connection that only this exchange can use: whether it is aside or busy
@@ -157,8 +159,8 @@ impl Balancer {
 
     /// Picks as if nobody were aside, if nobody can be used who is not.
     #[cold]
-    fn pick_open(&mut self, Choice { tried, now, .. }: &Choice<'_>) -> Option<usize> {
-        if self.peers.iter().any(|peer| peer.is_usable(*now)) {
+    fn pick_open(&mut self, tried: &Tried, now: Instant) -> Option<usize> {
+        if self.peers.iter().any(|peer| peer.is_usable(now)) {
             return None;
         }
         let eligible = |peer: &Peer| peer.has_room() && !tried.contains(peer.id);
@@ -221,12 +223,18 @@ impl Balancer {
         let Some(peer) = self.peers.get_mut(index) else { return };
         let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
         if peer.end(sign, since, now) {
-            match &mut self.general {
-                None => self.round_robin.failed(&self.peers, index),
-                Some(general) => general.failed(&self.peers, index),
-            }
+            self.failed(index);
         } else if self.open && sign == Sign::Good && peer.is_sound() {
             self.open = false;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed(&mut self, index: usize) {
+        match &mut self.general {
+            None => self.round_robin.failed(&self.peers, index),
+            Some(general) => general.failed(&self.peers, index),
         }
     }
 
@@ -241,6 +249,7 @@ impl Balancer {
     }
 
     #[cold]
+    #[inline(never)]
     fn look_for(&self, lease: &Lease) -> Option<usize> {
         let at = lease.unmarked();
         match self.peers.get(at) {

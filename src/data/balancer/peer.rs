@@ -214,7 +214,7 @@ impl Peer {
                     self.tell(now);
                 }
                 if !self.is_sound() {
-                    self.state.recover(self.max_fails, now);
+                    self.recover(now);
                 }
                 false
             }
@@ -224,12 +224,20 @@ impl Peer {
     }
 
     #[cold]
+    #[inline(never)]
+    fn recover(&self, now: Instant) {
+        self.state.recover(self.max_fails, now);
+    }
+
+    #[cold]
+    #[inline(never)]
     fn tell(&mut self, now: Instant) {
         self.state.tell_answer(now);
         self.told = now.checked_add(self.fail_timeout / TELL);
     }
 
     #[cold]
+    #[inline(never)]
     fn suffer(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
         let answers = |at: Instant| at >= since || now.saturating_duration_since(at) <= self.fail_timeout;
         match sign {
