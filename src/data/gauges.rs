@@ -69,7 +69,7 @@ impl Worker {
         for active in self.conns.iter().filter_map(|(_, conn)| conn.active.as_ref()) {
             match active.exchange.phase() {
                 Phase::Tunnel { .. } => cut.tunnels += 1,
-                Phase::Linger { .. } | Phase::Over => {}
+                Phase::Linger | Phase::Over => {}
                 _ => cut.requests += 1,
             }
         }

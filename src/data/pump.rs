@@ -142,7 +142,7 @@ fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Option<Pumped> {
 /// Lets the exchange take its steps.
 #[inline(always)]
 pub fn decide(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
-    if !conn.active.as_ref().is_some_and(|active| active.exchange.is_stirred()) {
+    if !conn.active.as_ref().is_some_and(|active| active.exchange.has_work()) {
         return None;
     }
     let driven = answer::drive(conn, ctx);
@@ -176,7 +176,7 @@ pub fn send(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Option<Pumped> {
 
 /// Whether another round could do anything: a step is due, or a peer has sent bytes that are wanted.
 fn may_move(client: &Transport, active: &Active, ctx: &mut Ctx) -> bool {
-    active.exchange.is_stirred()
+    active.exchange.has_work()
         || (client.can_read() && active.exchange.wants(Side::Client))
         || active.server.and_then(|slot| ctx.pool.transport(slot)).is_some_and(|server| {
             (server.can_read() && active.exchange.wants(Side::Server))

@@ -98,8 +98,8 @@ impl Worker {
     fn let_go(&mut self, token: Token) {
         let conn = self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token);
         let Some(active) = conn.and_then(|conn| conn.active.as_mut()) else { return };
-        let step = active.exchange.let_go(&self.ctx.env);
-        self.ended_by(token, step);
+        active.exchange.let_go(&self.ctx.env);
+        self.pump(token.slot);
     }
 }
 

@@ -129,8 +129,8 @@ impl Worker {
         let token = conn.token;
         match &mut conn.active {
             Some(active) => {
-                let step = active.exchange.displaced(&self.ctx.env);
-                self.ended_by(token, step);
+                active.exchange.displaced(&self.ctx.env);
+                self.pump(slot);
             }
             None => self.ctx.refused.count(Reason::IdleClosed),
         }

@@ -19,7 +19,6 @@ use super::places::Places;
 use super::pump::watch;
 use super::settle;
 use super::token::{Kind, Token};
-use crate::exchange::Step;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
 use crate::reason::Reason;
 use crate::stats::Stats;
@@ -306,22 +305,11 @@ impl Worker {
             }
             return self.close(token.slot);
         };
-        let step = match active.starved {
+        match active.starved {
             true => active.exchange.starved(&self.ctx.env),
             false => active.exchange.expired(&self.ctx.env),
-        };
-        self.ended_by(token, step);
-    }
-
-    /// Does what an exchange asks for whose time is over.
-    pub(super) fn ended_by(&mut self, token: Token, step: Step) {
-        let Step::Close { reset, sign } = step else { return self.pump(token.slot) };
-        let Some(conn) = self.conns.get_mut(token.slot as usize) else { return };
-        if reset {
-            conn.transport.reset_on_close();
         }
-        settle::cut(conn, sign, &mut self.ctx);
-        self.close(token.slot);
+        self.pump(token.slot);
     }
 
     fn flush(&mut self) {

@@ -10,25 +10,42 @@ use crate::http1::rewrite::Persistence;
 use crate::reason::Reason;
 
 impl Exchange {
-    pub(super) fn connect(&mut self, env: &Env, asked: bool, same: bool) -> Step {
-        if let Err(refusal) = self.request.judge() {
-            self.drop = asked.then_some(Sign::Nothing);
-            self.refuse(env, refusal.reason());
-            return Step::Wait;
+    /// Asks for a server, or for the `same` again on a fresh connection, if the request is still worth one.
+    pub(super) fn seek(&mut self, env: &Env, same: bool) {
+        match self.request.judge() {
+            Err(refusal) => self.refuse(env, refusal.reason()),
+            Ok(()) if self.is_request_cut() => self.request_cut(),
+            Ok(()) => {
+                if !same {
+                    self.tries += 1;
+                }
+                self.deadline = env.now + env.policy.connect_timeout;
+                self.phase = Phase::Connect;
+                self.orders.push(Step::Connect { same });
+            }
         }
-        if self.request.ended && !self.request.done {
-            self.set_reason(Reason::RequestCut);
-            return self.close(Sign::Nothing);
+    }
+
+    /// More of the request has come while a connection is made, or its end.
+    pub(super) fn connecting(&mut self, env: &Env) {
+        match self.request.judge() {
+            Err(refusal) => {
+                self.drop_server(Sign::Nothing);
+                self.refuse(env, refusal.reason());
+            }
+            Ok(()) if self.is_request_cut() => self.request_cut(),
+            Ok(()) => {}
         }
-        if asked {
-            return Step::Wait;
-        }
-        if !same {
-            self.tries += 1;
-        }
-        self.deadline = env.now + env.policy.connect_timeout;
-        self.phase = Phase::Connect { asked: true, same };
-        Step::Connect { same }
+    }
+
+    /// The client has ended before its request has.
+    pub(super) fn is_request_cut(&self) -> bool {
+        self.request.ended && !self.request.done
+    }
+
+    pub(super) fn request_cut(&mut self) {
+        self.set_reason(Reason::RequestCut);
+        self.close(Sign::Nothing);
     }
 
     /// The answer to [`Step::Connect`]: a connection is there, from the pool or fresh. One that comes when its time is
@@ -43,8 +60,8 @@ impl Exchange {
         self.restart_response();
         self.phase = Phase::Await;
         self.waiting.renew(env);
-        self.mark();
-        let _ = self.request.judge(); // What came with the connection; a refusal is found again by the next step.
+        // What came with the connection; a refusal is found again by the next step.
+        self.unseen = self.request.judge().is_err() || self.is_request_cut();
         if self.request.expects_continue && !self.continued {
             self.continued = true;
             if !self.request.done && self.request.unread().is_empty() {
@@ -55,7 +72,6 @@ impl Exchange {
 
     /// The answer to [`Step::Connect`], at once or later: there will be no connection. After the deadline it is no news.
     pub fn refused(&mut self, env: &Env, why: NoServer) {
-        self.mark();
         match why {
             _ if !self.is_connecting() => {}
             NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),
@@ -68,7 +84,7 @@ impl Exchange {
 
     /// The shell was asked for a connection and has not answered.
     fn is_connecting(&self) -> bool {
-        matches!(self.phase, Phase::Connect { asked: true, .. })
+        self.phase == Phase::Connect && self.orders.is_empty()
     }
 
     pub(super) fn attempt(&self, env: &Env) -> Attempt {
@@ -89,16 +105,16 @@ impl Exchange {
         self.unacceptable |= matches!(failure, Failure::Unacceptable(_));
         match retry::decide(failure, attempt) {
             Verdict::Again => {
-                self.drop = Some(Sign::Nothing);
-                self.phase = Phase::Connect { asked: false, same: true };
+                self.drop_server(Sign::Nothing);
+                self.seek(env, true);
             }
             Verdict::Next => {
                 self.last_failure = Some(failure);
-                self.drop = Some(sign);
-                self.phase = Phase::Connect { asked: false, same: false };
+                self.drop_server(sign);
+                self.seek(env, false);
             }
             Verdict::Give(reason) => {
-                self.drop = Some(sign);
+                self.drop_server(sign);
                 self.answer(env, &Reply::refusal(reason));
             }
         }
@@ -115,7 +131,6 @@ impl Exchange {
         let reply = Reply::refusal(reason);
         self.response.reply(&reply, &env.date, Persistence::Close, self.head_request);
         self.phase = Phase::Reply { linger: true };
-        self.moved = true;
     }
 
     /// Answers the client with an answer of ELB's own. Whatever of the request was not read is thrown away behind it.
@@ -127,7 +142,6 @@ impl Exchange {
         self.request.discard();
         self.keep = whole && self.request.keep_alive && !env.draining;
         (self.phase, self.latest) = (Phase::Reply { linger: !whole }, None);
-        self.moved = true;
         let persistence = Persistence::of(self.request.version, self.keep);
         self.response.reply(reply, &env.date, persistence, self.head_request);
     }

@@ -15,11 +15,9 @@ impl Exchange {
     /// When the shell must call [`Exchange::expired`] if nothing moves until then. Asked when the exchange rests: whom it
     /// waits for in the middle of a turn does not matter, as no time passes there.
     pub fn deadline(&mut self, env: &Env) -> Instant {
-        if std::mem::take(&mut self.moved) {
-            let (for_whom, owes_body) = (self.waiting_for(), self.owes_body());
-            if let Some(deadline) = self.waiting.renewed(for_whom, owes_body, self.deadline, env) {
-                self.deadline = deadline;
-            }
+        let (for_whom, owes_body) = (self.waiting_for(), self.owes_body());
+        if let Some(deadline) = self.waiting.renewed(for_whom, owes_body, self.deadline, env) {
+            self.deadline = deadline;
         }
         self.latest.map_or(self.deadline, |latest| latest.min(self.deadline))
     }
@@ -28,7 +26,7 @@ impl Exchange {
     /// whose user has pressed a key: that cannot be told apart, so the answer has some time to begin, and its server is let
     /// go then. To be told whenever the exchange rests.
     pub fn half_closed(&mut self, env: &Env) {
-        let waits = matches!(self.phase, Phase::Connect { .. } | Phase::Await) && self.request.done;
+        let waits = matches!(self.phase, Phase::Connect | Phase::Await) && self.request.done;
         if waits && self.latest.is_none() {
             self.latest = Some(env.now + env.policy.half_close_timeout);
         }
@@ -55,61 +53,56 @@ impl Exchange {
         }
     }
 
-    /// The deadline has passed. [`Step::Wait`] means that the next [`Exchange::step`] says how it goes on.
-    pub fn expired(&mut self, env: &Env) -> Step {
-        self.stirred = true;
+    /// The deadline has passed; the next [`Exchange::step`] says how it goes on.
+    pub fn expired(&mut self, env: &Env) {
         match self.phase {
-            Phase::Connect { .. } | Phase::Await if self.latest.is_some_and(|latest| latest <= env.now) => {
+            Phase::Connect | Phase::Await if self.latest.is_some_and(|latest| latest <= env.now) => {
                 self.set_reason(Reason::HalfCloseTimeout);
-                return self.close(Sign::Nothing);
+                self.close(Sign::Nothing);
             }
             Phase::Head if self.scan.begun(self.request.unread()) => {
                 self.refuse(env, Reason::ClientHeaderTimeout);
             }
-            Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
+            Phase::Connect => self.failed_attempt(env, Failure::Connect { timeout: true }),
             Phase::Await if self.owes_body() => {
-                self.drop = Some(Sign::Nothing);
+                self.drop_server(Sign::Nothing);
                 self.refuse(env, Reason::ClientBodyTimeout);
             }
             Phase::Await => self.failed_attempt(env, Failure::Silence),
             Phase::Relay if !self.response.is_flushed() => {
                 self.set_reason(Reason::ClientWriteTimeout);
-                self.phase = Phase::Over;
-                return Step::Close { reset: true, sign: Sign::Nothing };
+                self.end(Step::Close { reset: true, sign: Sign::Nothing });
             }
             // A server that has answered may well wait for the rest of the body before it goes on.
-            Phase::Relay if self.owes_body() => return self.cut(Sign::Nothing, Reason::ClientBodyTimeout),
-            Phase::Relay => return self.cut(Sign::Doubt, Reason::ServerTimeout),
+            Phase::Relay if self.owes_body() => self.cut(Sign::Nothing, Reason::ClientBodyTimeout),
+            Phase::Relay => self.cut(Sign::Doubt, Reason::ServerTimeout),
             Phase::Tunnel { .. } => {
                 self.set_reason(Reason::TunnelTimeout);
-                return self.close(Sign::Good);
+                self.close(Sign::Good);
             }
             phase => {
                 self.set_reason(match phase {
-                    Phase::Linger { .. } => Reason::LingerTimeout,
+                    Phase::Linger => Reason::LingerTimeout,
                     Phase::Reply { .. } => Reason::ClientWriteTimeout,
                     _ => Reason::ClientHeaderTimeout,
                 });
-                return self.close(Sign::Nothing);
+                self.close(Sign::Nothing);
             }
         }
-        Step::Wait
     }
 
     /// The deadline has passed, and bytes that are there could not be read because no window was to be had. That is no
     /// peer's fault; what does not wait for them ends as ever.
-    pub fn starved(&mut self, env: &Env) -> Step {
-        self.stirred = true;
+    pub fn starved(&mut self, env: &Env) {
         match self.phase {
             Phase::Head => self.refuse(env, Reason::NoBuffers),
             Phase::Await => {
-                self.drop = Some(Sign::Nothing);
+                self.drop_server(Sign::Nothing);
                 self.answer(env, &Reply::refusal(Reason::NoBuffers));
             }
-            Phase::Relay if self.response.is_flushed() => return self.cut(Sign::Nothing, Reason::NoBuffers),
-            _ => return self.expired(env),
+            Phase::Relay if self.response.is_flushed() => self.cut(Sign::Nothing, Reason::NoBuffers),
+            _ => self.expired(env),
         }
-        Step::Wait
     }
 
     /// Since when a peer has taken nothing of what waits for it, if that is what is waited for.
@@ -124,13 +117,12 @@ impl Exchange {
     }
 
     /// Windows are short, and this exchange has been slow: it gives its own back.
-    pub fn let_go(&mut self, env: &Env) -> Step {
+    pub fn let_go(&mut self, env: &Env) {
         if matches!(self.phase, Phase::Head | Phase::Await) {
             return self.starved(env);
         }
         self.set_reason(Reason::NoBuffers);
-        self.phase = Phase::Over;
-        Step::Close { reset: true, sign: Sign::Nothing }
+        self.end(Step::Close { reset: true, sign: Sign::Nothing });
     }
 
     /// Since when the client owes what others need not wait for when there is no place for them: the rest of a head, or its
@@ -139,20 +131,18 @@ impl Exchange {
     pub fn idles_since(&self, env: &Env) -> Option<Instant> {
         match self.phase {
             Phase::Head => self.deadline.checked_sub(env.policy.client_header_timeout),
-            Phase::Linger { .. } => self.latest?.checked_sub(env.policy.linger_time),
+            Phase::Linger => self.latest?.checked_sub(env.policy.linger_time),
             _ => None,
         }
     }
 
     /// Another client gets the place of this one, which idles.
-    pub fn displaced(&mut self, env: &Env) -> Step {
+    pub fn displaced(&mut self, env: &Env) {
         if self.phase == Phase::Head && self.scan.begun(self.request.unread()) {
-            self.stirred = true;
-            self.refuse(env, Reason::NoPlaces);
-            return Step::Wait;
+            return self.refuse(env, Reason::NoPlaces);
         }
         self.set_reason(Reason::IdleClosed);
-        self.close(Sign::Nothing)
+        self.close(Sign::Nothing);
     }
 
     /// The server has all that has come of the request, and the client owes the rest.

@@ -14,7 +14,7 @@ impl Exchange {
     pub fn wants(&self, side: Side) -> bool {
         match (side, self.phase) {
             (Side::Client, Phase::Head) => !self.request.ended,
-            (Side::Client, Phase::Connect { .. } | Phase::Await | Phase::Relay) => {
+            (Side::Client, Phase::Connect | Phase::Await | Phase::Relay) => {
                 !self.request.done
                     && !self.request.ended
                     && !self.request.abandoned
@@ -23,7 +23,7 @@ impl Exchange {
             (Side::Client, Phase::Tunnel { .. }) => {
                 !self.request.ended && self.request.window.as_ref().is_none_or(|window| !window.is_full())
             }
-            (Side::Client, Phase::Linger { .. }) => !self.request.ended,
+            (Side::Client, Phase::Linger) => !self.request.ended,
             (Side::Server, Phase::Await) => {
                 // What a tunnel brings before it may is not given more room than is there.
                 let held = self.switching && self.response.window.as_ref().is_some_and(Buf::is_full);
@@ -59,7 +59,7 @@ impl Exchange {
 
     /// `n` bytes of this side were put into its room.
     pub fn filled(&mut self, side: Side, n: usize) {
-        self.mark();
+        self.unseen = true;
         self.waiting.read(side, n);
         match side {
             Side::Client => {
@@ -80,7 +80,7 @@ impl Exchange {
 
     /// This side will send nothing more.
     pub fn ended(&mut self, side: Side) {
-        self.mark();
+        self.unseen = true;
         match side {
             Side::Client => self.request.ended = true,
             Side::Server => self.response.ended = true,
@@ -98,8 +98,7 @@ impl Exchange {
         match side {
             Side::Client => self.fail(side),
             Side::Server => {
-                self.mark();
-                self.request.abandoned = true;
+                (self.request.abandoned, self.unseen) = (true, true);
             }
         }
     }
@@ -116,17 +115,16 @@ impl Exchange {
 
     /// The first `n` bytes of [`Exchange::out`] were taken.
     pub fn sent(&mut self, side: Side, n: usize) {
-        self.moved = true;
         self.waiting.wrote(side, n);
         match side {
             Side::Client => {
-                self.stirred = true;
+                self.unseen = true;
                 self.response.sent(n);
                 self.shed();
             }
             Side::Server => {
                 // Whoever waits for an answer does nothing about a request that has left; whoever passes bytes does, or waits to.
-                self.stirred |= self.phase != Phase::Await || self.switching;
+                self.unseen |= self.phase != Phase::Await || self.switching;
                 self.request.sent(n);
                 if !self.idempotent {
                     // It will not be sent twice, so its window serves the next request sooner.
@@ -136,54 +134,51 @@ impl Exchange {
         }
     }
 
-    pub(super) fn tunnel(&mut self) -> Step {
+    pub(super) fn tunnel(&mut self) {
         for window in [&mut self.request.window, &mut self.response.window].into_iter().flatten() {
             let waiting = window.unjudged().len();
             window.accept(waiting);
         }
-        let Phase::Tunnel { told_server, told_client } = self.phase else { return Step::Wait };
+        let Phase::Tunnel { server_shut, client_shut } = &mut self.phase else { return };
         if self.server_failed {
             // A reset stays one: only that tells the client that something may be missing.
-            self.phase = Phase::Over;
-            return Step::Close { reset: true, sign: Sign::Good };
+            return self.end(Step::Close { reset: true, sign: Sign::Good });
         }
-        if self.request.ended && !told_server && self.request.is_flushed() {
-            self.phase = Phase::Tunnel { told_server: true, told_client };
-            return Step::Shutdown(Side::Server);
+        if self.request.ended && !*server_shut && self.request.is_flushed() {
+            *server_shut = true;
+            self.orders.push(Step::Shutdown(Side::Server));
         }
-        if self.response.ended && !told_client && self.response.is_flushed() {
-            self.phase = Phase::Tunnel { told_server, told_client: true };
-            return Step::Shutdown(Side::Client);
+        if self.response.ended && !*client_shut && self.response.is_flushed() {
+            *client_shut = true;
+            self.orders.push(Step::Shutdown(Side::Client));
         }
-        if told_server && told_client { self.close(Sign::Good) } else { Step::Wait }
+        if *server_shut && *client_shut {
+            self.close(Sign::Good);
+        }
     }
 
-    pub(super) fn replying(&mut self, env: &Env, linger: bool) -> Step {
+    pub(super) fn replying(&mut self, env: &Env, linger: bool) {
         if !self.response.is_flushed() {
-            return Step::Wait;
+            return;
         }
         if linger && !self.request.ended {
-            self.linger(env);
-            return self.lingering(env, false);
+            return self.linger(env);
         }
-        self.phase = Phase::Over;
         let keep_client = !linger && self.keeps();
-        Step::Finished(Fate { keep_client, keep_server: false, sign: Sign::Nothing })
+        self.end(Step::Finished(Fate { keep_client, keep_server: false, sign: Sign::Nothing }));
     }
 
     /// What still comes is thrown away from now on, so that the answer reaches a client that sends first and reads then: a
     /// close over unread bytes is a reset, which may overtake it. How much comes does not matter, how long it takes does.
     pub(super) fn linger(&mut self, env: &Env) {
-        self.phase = Phase::Linger { told: false };
+        self.phase = Phase::Linger;
         self.deadline = env.now + env.policy.linger_timeout;
         self.latest = Some(env.now + env.policy.linger_time);
+        self.orders.push(Step::Shutdown(Side::Client));
+        self.lingering(env);
     }
 
-    pub(super) fn lingering(&mut self, env: &Env, told: bool) -> Step {
-        if !told {
-            self.phase = Phase::Linger { told: true };
-            return Step::Shutdown(Side::Client);
-        }
+    pub(super) fn lingering(&mut self, env: &Env) {
         if let Some(window) = self.request.window.as_mut().filter(|window| !window.is_empty()) {
             window.clear();
             if self.waiting.goes_on() {
@@ -195,8 +190,7 @@ impl Exchange {
         }
         if self.latest.is_some_and(|latest| env.now >= latest) {
             self.set_reason(Reason::LingerTimeout);
-            return self.close(Sign::Nothing);
+            self.close(Sign::Nothing);
         }
-        Step::Wait
     }
 }

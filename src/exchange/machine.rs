@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use super::heads::Heads;
+use super::orders::Orders;
 use super::phase::{Env, Forward, Phase, Side, Sign, Step};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
@@ -24,6 +25,10 @@ use crate::semantics::reserved::Reserved;
 #[allow(clippy::struct_excessive_bools)] // Independent facts, each with its own sentence.
 pub struct Exchange {
     pub(super) phase: Phase,
+    /// What the shell is to do next.
+    pub(super) orders: Orders,
+    /// Something has happened that no transition has looked at.
+    pub(super) unseen: bool,
     pub(super) request: RequestHalf,
     pub(super) response: ResponseHalf,
     /// Of the head that is awaited: the request's, then the response's.
@@ -45,18 +50,11 @@ pub struct Exchange {
     /// The client was promised that its connection goes on.
     pub(super) keep: bool,
     pub(super) continued: bool,
-    client_failed: bool,
     pub(super) server_failed: bool,
-    /// The server connection is to be closed before anything else, and what that says about the server.
-    pub(super) drop: Option<Sign>,
     /// An answer came that could not be accepted: one more server is asked, and no third.
     pub(super) unacceptable: bool,
     /// The server has switched protocols before the request's body was through: its answer waits for that.
     pub(super) switching: bool,
-    /// Something moved since the deadline was looked at.
-    pub(super) moved: bool,
-    /// Something happened that the next step may answer.
-    pub(super) stirred: bool,
     /// What another server may better, and the answer if none can.
     pub(super) last_failure: Option<Failure>,
     /// Why ELB answered itself, or cut.
@@ -69,6 +67,8 @@ impl Exchange {
     pub fn new(env: &Env) -> Self {
         Self {
             phase: Phase::Head,
+            orders: Orders::NONE,
+            unseen: false,
             request: RequestHalf::new(),
             response: ResponseHalf::new(),
             scan: Scan::default(),
@@ -83,13 +83,9 @@ impl Exchange {
             private: false,
             keep: false,
             continued: false,
-            client_failed: false,
             server_failed: false,
-            drop: None,
             unacceptable: false,
             switching: false,
-            moved: false,
-            stirred: false,
             last_failure: None,
             reason: None,
         }
@@ -100,17 +96,17 @@ impl Exchange {
         self.request.reset();
         self.response.reset();
         self.scan.reset();
-        self.phase = Phase::Head;
+        (self.phase, self.orders, self.unseen) = (Phase::Head, Orders::NONE, self.has_unread());
         self.deadline = env.now + env.policy.client_header_timeout;
         self.waiting.rest();
         (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
         (self.server_failed, self.unacceptable, self.switching) = (false, false, false);
-        (self.drop, self.last_failure, self.reason, self.latest) = (None, None, None, None);
+        (self.last_failure, self.reason, self.latest) = (None, None, None);
     }
 
     /// Ready for another client.
     pub fn recycle(&mut self, env: &Env) {
-        (self.request.ended, self.client_failed, self.moved) = (false, false, false);
+        self.request.ended = false;
         self.restart(env);
     }
 
@@ -120,10 +116,11 @@ impl Exchange {
         !self.request.unread().is_empty()
     }
 
-    /// Something happened since the last [`Step::Wait`], so another step may be due.
+    /// A step is due: [`Exchange::step`] is to be called until it says [`Step::Wait`].
     #[must_use]
-    pub fn is_stirred(&self) -> bool {
-        self.stirred
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.unseen || !self.orders.is_empty()
     }
 
     /// The server's connection may know its user now, so that nobody else may use it. Asked when the exchange has finished.
@@ -186,56 +183,41 @@ impl Exchange {
     /// Takes the next transition, or says what the shell must do first.
     #[inline(always)]
     pub fn step(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        let step = self.transition(env, heads);
+        if self.orders.is_empty() && std::mem::take(&mut self.unseen) {
+            self.transition(env, heads);
+        }
         if cfg!(debug_assertions) {
             self.check_invariants(env);
         }
-        step
+        self.orders.take()
     }
 
     #[inline(always)]
-    fn transition(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        self.stirred = false;
-        if let Some(sign) = self.drop.take() {
-            return Step::Drop { sign };
-        }
-        if self.client_failed && self.phase != Phase::Over {
-            return self.close(Sign::Nothing);
-        }
-        let step = match self.phase {
+    fn transition(&mut self, env: &Env, heads: &mut Heads) {
+        match self.phase {
             Phase::Head => self.head(env, heads),
-            Phase::Route | Phase::Better | Phase::Over => Step::Wait,
-            Phase::Connect { asked, same } => self.connect(env, asked, same),
+            Phase::Route | Phase::Better | Phase::Over => {}
+            Phase::Connect => self.connecting(env),
             Phase::Await => self.awaiting(env, heads),
             Phase::Relay => self.relay(env),
             Phase::Tunnel { .. } => self.tunnel(),
             Phase::Reply { linger } => self.replying(env, linger),
-            Phase::Linger { told } => self.lingering(env, told),
-        };
-        // A transition may have asked for the server connection to go first.
-        if step == Step::Wait
-            && let Some(sign) = self.drop.take()
-        {
-            return Step::Drop { sign };
+            Phase::Linger => self.lingering(env),
         }
-        step
     }
 
-    fn head(&mut self, env: &Env, heads: &mut Heads) -> Step {
+    fn head(&mut self, env: &Env, heads: &mut Heads) {
         match self.request.find(&mut heads.asked, &mut self.scan, &env.policy) {
-            Err(refusal) => {
-                self.refuse(env, refusal.reason());
-                Step::Wait
-            }
+            Err(refusal) => self.refuse(env, refusal.reason()),
             Ok(false) if self.request.ended => self.close(Sign::Nothing),
-            Ok(false) => Step::Wait,
+            Ok(false) => {}
             Ok(true) => {
                 let method = heads.asked.head.method.of(self.request.unread());
                 (self.idempotent, self.head_request) = (retry::idempotent(method), method == b"HEAD");
                 self.blurred = !self.request.done && retry::unexpected_body(method);
                 self.private = heads.asked.head.binds;
                 self.phase = Phase::Route;
-                Step::Route
+                self.orders.push(Step::Route);
             }
         }
     }
@@ -249,14 +231,13 @@ impl Exchange {
     /// The answer to [`Step::Route`]: there.
     pub fn forward(&mut self, env: &Env, heads: &mut Heads, forward: &Forward<'_>) {
         self.request.commit(heads, forward, env.policy.host_as_received);
-        self.phase = Phase::Connect { asked: false, same: false };
+        self.seek(env, false);
     }
 
-    fn awaiting(&mut self, env: &Env, heads: &mut Heads) -> Step {
+    fn awaiting(&mut self, env: &Env, heads: &mut Heads) {
         if let Err(refusal) = self.request.judge() {
-            self.drop = Some(Sign::Nothing);
-            self.refuse(env, refusal.reason());
-            return Step::Wait;
+            self.drop_server(Sign::Nothing);
+            return self.refuse(env, refusal.reason());
         }
         if self.switching && !self.request.is_through() {
             return self.hold(env);
@@ -266,8 +247,7 @@ impl Exchange {
         let unasked = self.response.begun && !self.request.begun;
         if unasked && self.reused {
             self.restart_response();
-            self.failed_attempt(env, Failure::Closed);
-            return Step::Wait;
+            return self.failed_attempt(env, Failure::Closed);
         }
         match self.response.find(heads, &mut self.scan, self.head_request) {
             Err(refusal) => {
@@ -276,21 +256,17 @@ impl Exchange {
             Ok(_) if unasked => {
                 self.failed_attempt(env, Failure::Unacceptable(Reason::UnaskedResponse));
             }
-            Ok(true) => return self.responded(env, heads),
+            Ok(true) => self.responded(env, heads),
             Ok(false) if self.response.ended || self.server_failed => {
                 self.failed_attempt(env, Failure::Closed);
             }
-            Ok(false) if self.request.ended && !self.request.done => {
-                self.set_reason(Reason::RequestCut);
-                return self.close(Sign::Nothing);
-            }
+            Ok(false) if self.is_request_cut() => self.request_cut(),
             Ok(false) => {}
         }
-        Step::Wait
     }
 
     /// A head was found: interim, switching, or final.
-    fn responded(&mut self, env: &Env, heads: &mut Heads) -> Step {
+    fn responded(&mut self, env: &Env, heads: &mut Heads) {
         let old = self.request.version == Version::Http10;
         match heads.response.status {
             101 => {
@@ -304,16 +280,15 @@ impl Exchange {
                     self.latest = None;
                     self.request.forfeit();
                     self.request.forget_protocols();
-                    self.phase = Phase::Tunnel { told_server: false, told_client: false };
+                    self.phase = Phase::Tunnel { server_shut: false, client_shut: false };
                     return self.tunnel();
                 }
                 self.failed_attempt(env, Failure::Unacceptable(Reason::UnaskedSwitch));
-                Step::Wait
             }
             status @ 100..200 => {
                 if self.response.has_said_enough(heads) {
-                    self.failed_attempt(env, Failure::Unacceptable(Reason::TooManyInterimResponses));
-                    return Step::Wait;
+                    let failure = Failure::Unacceptable(Reason::TooManyInterimResponses);
+                    return self.failed_attempt(env, failure);
                 }
                 // 100 answers an expectation, and ELB has answered it itself.
                 self.response.interim(heads, status != 100 && !old);
@@ -324,24 +299,22 @@ impl Exchange {
             status => {
                 if matches!(status, 500 | 504) && self.attempt(env).may_go_on() {
                     self.phase = Phase::Better;
-                    return Step::Others;
+                    return self.orders.push(Step::Others);
                 }
                 self.commit(env, heads);
-                self.relay(env)
+                self.relay(env);
             }
         }
     }
 
     /// A switch of protocols that came before the request's body was through waits for that: what the client sends is its
     /// body until then, and the server is told so by what it gets. An end that comes meanwhile is nobody's fault.
-    fn hold(&mut self, env: &Env) -> Step {
+    fn hold(&mut self, env: &Env) {
         if self.response.ended || self.server_failed {
             self.failed_attempt(env, Failure::Unacceptable(Reason::ResponseCut));
-        } else if self.request.ended && !self.request.done {
-            self.set_reason(Reason::RequestCut);
-            return self.close(Sign::Nothing);
+        } else if self.is_request_cut() {
+            self.request_cut();
         }
-        Step::Wait
     }
 
     /// Another server will answer.
@@ -354,10 +327,11 @@ impl Exchange {
     /// The answer to [`Step::Others`]: whether an untried server is left.
     pub fn better(&mut self, env: &Env, heads: &mut Heads, others: bool) {
         if others {
-            self.drop = Some(Sign::Doubt);
-            self.phase = Phase::Connect { asked: false, same: false };
+            self.drop_server(Sign::Doubt);
+            self.seek(env, false);
         } else {
             self.commit(env, heads);
+            self.relay(env);
         }
     }
 
@@ -366,9 +340,19 @@ impl Exchange {
         self.reason.get_or_insert(reason);
     }
 
-    pub(super) fn close(&mut self, sign: Sign) -> Step {
+    /// The server connection is closed before anything else is done.
+    pub(super) fn drop_server(&mut self, sign: Sign) {
+        self.orders.push(Step::Drop { sign });
+    }
+
+    pub(super) fn close(&mut self, sign: Sign) {
+        self.end(Step::Close { reset: false, sign });
+    }
+
+    /// Nothing more happens after this.
+    pub(super) fn end(&mut self, order: Step) {
         self.phase = Phase::Over;
-        Step::Close { reset: false, sign }
+        self.orders.end(order);
     }
 
     /// The client connection goes on after ELB's own answer.
@@ -376,17 +360,12 @@ impl Exchange {
         self.keep && !(self.request.ended && self.request.unread().is_empty())
     }
 
-    /// Marks that something moved: the deadline may move with it, and a step may be due.
-    pub(super) fn mark(&mut self) {
-        (self.moved, self.stirred) = (true, true);
-    }
-
     pub(super) fn fail(&mut self, side: Side) {
         match side {
-            Side::Client => self.client_failed = true,
-            Side::Server => self.server_failed = true,
+            Side::Client if self.phase == Phase::Over => {}
+            Side::Client => self.close(Sign::Nothing),
+            Side::Server => (self.server_failed, self.unseen) = (true, true),
         }
-        self.mark();
     }
 }
 

@@ -8,6 +8,7 @@ mod heads;
 mod interim;
 mod invariants;
 mod machine;
+mod orders;
 mod phase;
 mod relay;
 mod request;

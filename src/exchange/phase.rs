@@ -24,13 +24,8 @@ pub enum Phase {
     Head,
     /// The head is whole; the shell was asked where it goes.
     Route,
-    /// A server is wanted; `asked` once the shell knows, `same` when a fresh connection to the last one is wanted.
-    Connect {
-        /// The shell has been asked.
-        asked: bool,
-        /// To the same server again.
-        same: bool,
-    },
+    /// A server is wanted, and the shell was asked for a connection to one.
+    Connect,
     /// A server is connected and nothing final was sent to the client.
     Await,
     /// A status came that another server may better: the shell was asked whether there is one.
@@ -39,21 +34,18 @@ pub enum Phase {
     Relay,
     /// The protocol was switched: bytes pass both ways. The flags say which directions were shut down.
     Tunnel {
-        /// The server was told that the client ended.
-        told_server: bool,
-        /// The client was told that the server ended.
-        told_client: bool,
+        /// Nothing more is sent to the server: the client has ended.
+        server_shut: bool,
+        /// Nothing more is sent to the client: the server has ended.
+        client_shut: bool,
     },
     /// ELB's own answer is on its way; `linger` when unread request bytes may follow it.
     Reply {
         /// The request was not read to its end.
         linger: bool,
     },
-    /// The answer is out; what still comes is thrown away, for a time.
-    Linger {
-        /// The client was told that nothing follows.
-        told: bool,
-    },
+    /// The answer is out, and the client was told that nothing follows; what still comes is thrown away, for a time.
+    Linger,
     /// Nothing more happens.
     Over,
 }

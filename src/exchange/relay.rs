@@ -26,14 +26,17 @@ impl Exchange {
         self.phase = Phase::Relay;
     }
 
-    pub(super) fn relay(&mut self, env: &Env) -> Step {
+    pub(super) fn relay(&mut self, env: &Env) {
         if self.response.judge().is_err() {
             return self.broken(env, Reason::BadResponseBody);
         }
         if !self.response.done && (self.server_failed || (self.response.ended && !self.response.finish())) {
             // What came before the cut still goes out; then the close shows that more should have come.
             let goes_out = !self.response.is_flushed() && !self.server_failed;
-            return if goes_out { Step::Wait } else { self.broken(env, Reason::ResponseCut) };
+            if !goes_out {
+                self.broken(env, Reason::ResponseCut);
+            }
+            return;
         }
         let refused = self.request.judge().err();
         if !self.response.done && (refused.is_some() || (self.request.ended && !self.request.done)) {
@@ -46,10 +49,9 @@ impl Exchange {
             return self.finished(env);
         }
         self.response.join();
-        Step::Wait
     }
 
-    fn finished(&mut self, env: &Env) -> Step {
+    fn finished(&mut self, env: &Env) {
         let request_sent = self.request.is_flushed() && !self.request.abandoned;
         let fate = finish::decide(End {
             request_read: self.request.done,
@@ -62,31 +64,27 @@ impl Exchange {
             status: self.response.status,
         });
         if !self.request.done && !self.request.ended {
-            self.drop = Some(fate.sign);
+            self.drop_server(fate.sign);
             self.request.discard();
-            self.linger(env);
-            return Step::Wait;
+            return self.linger(env);
         }
-        self.phase = Phase::Over;
-        Step::Finished(fate)
+        self.end(Step::Finished(fate));
     }
 
     /// The server does not complete its response: a 502 as long as nothing of its head has left, and a cut after that. A
     /// server that begins an answer is there, whatever becomes of that answer; one that is gone refuses the next connection.
-    fn broken(&mut self, env: &Env, reason: Reason) -> Step {
+    fn broken(&mut self, env: &Env, reason: Reason) {
         if self.response.head_left() {
             return self.cut(Sign::Nothing, reason);
         }
         self.response.retract();
-        self.drop = Some(Sign::Nothing);
+        self.drop_server(Sign::Nothing);
         self.answer(env, &Reply::refusal(reason));
-        Step::Wait
     }
 
     /// The response ends before its end, and the client must see that.
-    pub(super) fn cut(&mut self, sign: Sign, reason: Reason) -> Step {
+    pub(super) fn cut(&mut self, sign: Sign, reason: Reason) {
         self.set_reason(reason);
-        self.phase = Phase::Over;
-        Step::Close { reset: self.response.until_close, sign }
+        self.end(Step::Close { reset: self.response.until_close, sign });
     }
 }

@@ -100,7 +100,7 @@ impl Waiting {
             WaitingFor::Body => self.came >= limits::PROGRESS,
             WaitingFor::Reader => self.taken >= limits::PROGRESS,
             WaitingFor::Taker | WaitingFor::Head => self.served >= limits::PROGRESS,
-            WaitingFor::Stream | WaitingFor::Tunnel => true,
+            WaitingFor::Stream | WaitingFor::Tunnel => (self.came | self.served | self.taken) != 0,
         };
         let former = self.for_whom;
         if former == for_whom && !enough {
@@ -119,9 +119,15 @@ impl Waiting {
                 self.left
             }
             WaitingFor::Phase | WaitingFor::Reader => policy.client_write_timeout,
-            WaitingFor::Stream if owes_body => policy.server_timeout.max(policy.client_body_timeout),
-            WaitingFor::Taker | WaitingFor::Head | WaitingFor::Stream => policy.server_timeout,
-            WaitingFor::Tunnel => policy.tunnel_timeout,
+            WaitingFor::Taker | WaitingFor::Head => policy.server_timeout,
+            WaitingFor::Stream | WaitingFor::Tunnel => {
+                self.came = 0;
+                match for_whom {
+                    WaitingFor::Tunnel => policy.tunnel_timeout,
+                    _ if owes_body => policy.server_timeout.max(policy.client_body_timeout),
+                    _ => policy.server_timeout,
+                }
+            }
         };
         Some(env.now + time)
     }

@@ -27,7 +27,7 @@ impl World {
         moved |= self.receive(Side::Client);
         moved |= self.receive(Side::Server);
         // The real shell does not ask when nothing stirs; here it is asked, and must have nothing to say.
-        let due = self.exchange.is_stirred();
+        let due = self.exchange.has_work();
         moved |= std::mem::take(&mut self.stepped);
         let goes_on = self.drive();
         assert!(due || (goes_on && !self.stepped), "a step was due, and nobody was told");

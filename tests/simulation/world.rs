@@ -222,7 +222,7 @@ impl World {
         }
         let deadline = self.ask(Exchange::deadline);
         let ahead = deadline.saturating_duration_since(self.start + Duration::from_millis(self.now));
-        let waits = matches!(self.exchange.phase(), Phase::Connect { .. } | Phase::Await);
+        let waits = matches!(self.exchange.phase(), Phase::Connect | Phase::Await);
         if self.client.ended && waits && !self.exchange.wants(Side::Client) && !self.starved {
             assert!(
                 ahead <= HALF_CLOSED || self.is_unread(),
@@ -292,19 +292,18 @@ impl World {
         self.expirations += 1;
         self.late = true;
         let phase = self.exchange.phase();
-        self.unconnected |= matches!(phase, Phase::Connect { .. });
+        self.unconnected |= phase == Phase::Connect;
         self.note(|| format!("the deadline passes in {phase:?}"));
         let call = if self.starved { Exchange::starved } else { Exchange::expired };
-        if let Step::Close { reset, .. } = self.ask(call) {
-            if self.exchange.take_reason() == Some(Reason::HalfCloseTimeout) {
-                assert!(self.client.ended, "let go, and the client had not said all");
-                self.let_go = true;
-            }
-            self.end(if reset { Closing::Reset } else { Closing::Orderly });
-        } else {
-            self.turn();
-            assert!(self.over || self.idle || self.deadline() > self.now, "the deadline stays in the past");
+        self.ask(call);
+        if self.exchange.phase() == Phase::Over
+            && self.exchange.take_reason() == Some(Reason::HalfCloseTimeout)
+        {
+            assert!(self.client.ended, "let go, and the client had not said all");
+            self.let_go = true;
         }
+        self.turn();
+        assert!(self.over || self.idle || self.deadline() > self.now, "the deadline stays in the past");
     }
 
     /// The connection to the client is closed.

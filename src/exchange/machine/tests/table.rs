@@ -63,13 +63,13 @@ fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Head => "Head",
         Phase::Route => "Route",
-        Phase::Connect { .. } => "Connect",
+        Phase::Connect => "Connect",
         Phase::Await => "Await",
         Phase::Better => "Better",
         Phase::Relay => "Relay",
         Phase::Tunnel { .. } => "Tunnel",
         Phase::Reply { .. } => "Reply",
-        Phase::Linger { .. } => "Linger",
+        Phase::Linger => "Linger",
         Phase::Over => "Over",
     }
 }
