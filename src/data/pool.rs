@@ -288,7 +288,7 @@ impl Pool {
         let server =
             self.sockets.get_mut(token.slot as usize).filter(|server| server.generation == token.generation);
         let Some(server) = server else { return false };
-        server.alarm.rang();
+        server.alarm.fired();
         if server.holder != Holder::Idle {
             return false;
         }

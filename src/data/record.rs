@@ -6,8 +6,9 @@
 
 use std::time::Instant;
 
-use super::conn::Active;
+use super::conn::Dispatch;
 use super::ctx::Ctx;
+use crate::exchange::Exchange;
 use crate::model::ServerId;
 use crate::reason::Reason;
 use crate::stats::Stats;
@@ -40,20 +41,19 @@ pub struct RequestRecord {
 }
 
 impl RequestRecord {
-    fn new(active: &Active, reason: Option<Reason>, now: Instant) -> Self {
-        let exchange = &active.exchange;
+    fn new(exchange: &Exchange, dispatch: &Dispatch, reason: Option<Reason>, now: Instant) -> Self {
         Self {
-            domain: active.domain,
-            rule: active.rule,
-            upstream: active.upstream,
-            server: active.tried.last(),
+            domain: dispatch.domain,
+            rule: dispatch.rule,
+            upstream: dispatch.upstream,
+            server: dispatch.tried.last(),
             tries: exchange.tries(),
             status: match exchange.status() {
                 0 => CLIENT_CLOSED_REQUEST,
                 status => status,
             },
             reason,
-            routed: active.routed,
+            routed: dispatch.routed,
             ended: now,
         }
     }
@@ -73,16 +73,16 @@ impl RequestRecord {
 
 /// Records a request that is over, once. One of which only the beginning came, and which nobody answered, is none.
 #[inline(always)]
-pub(super) fn record(active: &mut Active, ctx: &mut Ctx) {
-    let reason = active.exchange.take_reason();
+pub(super) fn record(exchange: &mut Exchange, dispatch: &mut Dispatch, ctx: &mut Ctx) {
+    let reason = exchange.take_reason();
     if let Some(reason) = reason {
         ctx.refused.count(reason);
     }
     if let Some(stats) = &mut ctx.stats
-        && (active.upstream.is_some() || reason.is_some() || active.exchange.status() != 0)
-        && std::mem::take(&mut active.unrecorded)
+        && (dispatch.upstream.is_some() || reason.is_some() || exchange.status() != 0)
+        && std::mem::take(&mut dispatch.unrecorded)
     {
-        RequestRecord::new(active, reason, ctx.env.now).tell(stats);
+        RequestRecord::new(exchange, dispatch, reason, ctx.env.now).tell(stats);
     }
 }
 

@@ -9,8 +9,8 @@ use mio::Events;
 use socket2::{Domain, Socket, Type};
 
 use super::clients::Clients;
-use super::pump::REQUESTS;
 use super::spawn::{bind, build};
+use super::turn::REQUESTS;
 use super::worker::{EVENTS, Worker};
 use crate::link::{Adopted, ControlEnd, bridge};
 use crate::model::State;

@@ -60,7 +60,7 @@ impl Alarm {
     }
 
     /// The token was handed out: nothing is armed any more.
-    pub fn rang(&mut self) {
+    pub fn fired(&mut self) {
         self.0 = None;
     }
 }

@@ -20,14 +20,14 @@ pub(super) enum Keeps {
     Trailers,
 }
 
-/// Judges the bytes that have come; `true` when the body has ended.
+/// Reads the bytes that have come; `true` when the body has ended.
 ///
 /// # Errors
 /// The first rule that they break. What came before that may leave.
 #[inline(always)]
 pub(super) fn sift(body: &mut Body, window: Option<&mut Buf>, keeps: Keeps) -> Result<bool, Refusal> {
     let Some(window) = window else { return Ok(body.next(&[])? == Piece::Done) };
-    if let Some(n) = body.take_of_length(window.unjudged().len()) {
+    if let Some(n) = body.take_of_length(window.unparsed().len()) {
         window.accept(n);
         return Ok(body.is_done());
     }
@@ -37,7 +37,7 @@ pub(super) fn sift(body: &mut Body, window: Option<&mut Buf>, keeps: Keeps) -> R
 fn sift_pieces(body: &mut Body, window: &mut Buf, keeps: Keeps) -> Result<bool, Refusal> {
     let mut gap = 0;
     let outcome = loop {
-        match body.next(window.unjudged_behind(gap)) {
+        match body.next(window.unparsed_behind(gap)) {
             Ok(Piece::Data(n)) => window.accept_behind(gap, n),
             Ok(Piece::Line(n)) if keeps != Keeps::Content => window.accept_behind(gap, n),
             Ok(Piece::Trailer(n)) if keeps == Keeps::Trailers => window.accept_behind(gap, n),
@@ -65,7 +65,7 @@ mod tests {
             window.room()[..come.len()].copy_from_slice(come);
             window.filled(come.len());
             done = done || sift(&mut body, Some(&mut window), keeps).unwrap();
-            // Something waits to be sent when more is judged, as it does before a slow reader.
+            // Something waits to be sent when more is read, as it does before a slow reader.
             let sent = window.pending().len() / 2;
             left.extend(&window.pending()[..sent]);
             window.sent(sent);
@@ -73,7 +73,7 @@ mod tests {
         }
         assert!(done);
         left.extend(window.pending());
-        (left, window.unjudged().to_vec())
+        (left, window.unparsed().to_vec())
     }
 
     #[test]

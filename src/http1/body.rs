@@ -26,7 +26,7 @@ pub enum Piece {
     /// This many bytes that were understood and go no further: what stands behind a chunk's size, or a trailer line that
     /// does not belong there.
     Drop(usize),
-    /// Nothing that can be judged yet: call again when there are more bytes than now.
+    /// Nothing that can be parsed yet: call again when there are more bytes than now.
     More,
     /// The body has ended; the bytes at hand belong to whatever comes next.
     Done,
@@ -225,7 +225,7 @@ impl Body {
         }
     }
 
-    /// One line of the section, or its end. What was judged is not looked at again, however slowly the rest comes.
+    /// One line of the section, or its end. What was parsed is not looked at again, however slowly the rest comes.
     fn trailer(&mut self, bytes: &[u8], seen: u16, fields: u16) -> Result<Piece, Refusal> {
         match bytes {
             [b'\r', b'\n', ..] => {

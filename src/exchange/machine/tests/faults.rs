@@ -151,7 +151,7 @@ fn what_is_kept_for_another_try_is_given_up_when_windows_are_short() {
     let mut play = Play::new();
     play.client("PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc");
     assert!(play.exchange.reclaim(Side::Client).is_none(), "it is kept");
-    assert!(play.exchange.forgo_replay() && !play.exchange.forgo_replay());
+    assert!(play.exchange.release_replay() && !play.exchange.release_replay());
     assert!(play.exchange.reclaim(Side::Client).is_some());
     play.client("defghi").server(OK);
     assert!(play.server_saw().ends_with("\r\n\r\nabcdefghi"));
