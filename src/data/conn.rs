@@ -259,10 +259,11 @@ mod tests {
         }
     }
 
-    /// Hundreds of requests under way are more than the first cache holds, and each is looked at twice.
+    /// Hundreds of requests under way are more than the first cache holds, and each is looked at twice. With eight lines a request of
+    /// 512 at once takes 1 to 2 % more than with seven; its times and bytes are worth that.
     #[test]
     fn a_request_under_way_takes_few_lines_of_the_cache() {
-        assert!(size_of::<Active>() <= 7 * 64, "{} bytes", size_of::<Active>());
+        assert!(size_of::<Active>() <= 8 * 64, "{} bytes", size_of::<Active>());
     }
 
     #[test]

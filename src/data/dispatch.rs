@@ -16,23 +16,21 @@ use super::shortage;
 use super::transport::Transport;
 use super::turn::Verdict;
 use super::view::{Routed, Routing as Way};
-use crate::exchange::{
-    Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, drive as drive_exchange,
-};
+use crate::exchange::{Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, advance};
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
 use crate::semantics::reserved::{self, Reserved};
 
-/// Takes steps until the exchange of a connection waits, and says whether there was any, or is over: [`Verdict::Rest`] when
-/// the connection goes on without a request.
+/// Lets the exchange of a connection take a step, and says whether there was any, or that it is over: [`Verdict::Rest`] when the
+/// connection goes on without a request.
 #[inline(always)]
-pub fn drive(conn: &mut Conn, ctx: &mut Ctx, heads: &mut Heads) -> ControlFlow<Verdict, bool> {
+pub fn step(conn: &mut Conn, ctx: &mut Ctx, heads: &mut Heads) -> ControlFlow<Verdict, bool> {
     let Conn { active: Some(active), own, address, peer, token, transport, .. } = conn else {
         return ControlFlow::Continue(false);
     };
     let mut shell =
         Dispatcher { dispatch: &mut active.dispatch, transport, own, address, peer, slot: token.slot, ctx };
-    drive_exchange(&mut active.exchange, heads, &mut shell)
+    advance(&mut active.exchange, heads, &mut shell)
 }
 
 /// One connection without its exchange, and what its worker lends. All of it is inlined where it is driven, and what is

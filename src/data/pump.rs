@@ -91,15 +91,15 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, heads: &mut Heads, turn: &mut Turn
     if !conn.active.as_ref().is_some_and(|active| active.exchange.has_work()) {
         return Verdict::GoOn;
     }
-    let driven = dispatch::drive(conn, ctx, heads);
+    let driven = dispatch::step(conn, ctx, heads);
     if driven == ControlFlow::Continue(false) {
         // To pass bytes on takes no step, and is bounded by its bytes.
         return Verdict::GoOn;
     }
-    turn.requests = turn.requests.saturating_sub(1);
+    turn.steps = turn.steps.saturating_sub(1);
     match driven {
         ControlFlow::Continue(_) => {
-            // A step may have made the exchange want bytes that are there, and of which no event will tell again.
+            // Another step may be due; or the exchange wants bytes now that are there, and of which no event will tell again.
             turn.moved = true;
             Verdict::GoOn
         }

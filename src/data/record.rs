@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::conn::Dispatch;
 use super::ctx::Ctx;
-use crate::exchange::Exchange;
+use crate::exchange::{Course, Exchange};
 use crate::model::ServerId;
 use crate::reason::Reason;
 use crate::stats::Stats;
@@ -16,8 +16,7 @@ use crate::stats::Stats;
 /// The status of a request whose client went away before there was one, as in nginx.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// One request that is over. Its bytes and the other times of its way come with whoever first wants them: an exchange under
-/// way is to stay within seven lines of the cache.
+/// One request that is over.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestRecord {
     /// The slot of its domain in the snapshot.
@@ -34,6 +33,8 @@ pub struct RequestRecord {
     pub status: u16,
     /// Why ELB refused it, answered it or cut it.
     pub reason: Option<Reason>,
+    /// Its times and bytes.
+    pub course: Course,
     /// Its head was whole.
     pub routed: Instant,
     /// It was over.
@@ -53,6 +54,7 @@ impl RequestRecord {
                 status => status,
             },
             reason,
+            course: exchange.course(),
             routed: dispatch.routed,
             ended: now,
         }
@@ -103,6 +105,7 @@ mod tests {
             tries: 1,
             status: 200,
             reason: None,
+            course: Course { begun, connected: None, answered: None, received: 30, sent: 40 },
             routed: begun + Duration::from_millis(5),
             ended: begun + Duration::from_millis(12),
         };

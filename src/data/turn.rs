@@ -5,9 +5,12 @@
 /// Bytes that one connection may read in one turn, so that a bulk transfer does not keep the others waiting: a few of
 /// the largest windows.
 const BUDGET: usize = 1024 * 1024;
-/// Requests that one connection may have answered in one turn: a window of 32 KiB holds a thousand small ones, and each may
-/// walk a chain of rules. Fewer would make a client that asks much at once wait for a poll too often.
-pub(super) const REQUESTS: u32 = 32;
+/// Steps that one connection's exchanges may take in one turn, and [`STEPS_A_REQUEST`] of them is what a request takes that ELB
+/// answers itself: a window of 32 KiB holds a thousand small ones, and each may walk a chain of rules. Fewer would make a
+/// client that asks much at once wait for a poll too often.
+pub(super) const STEPS: u32 = 32 * STEPS_A_REQUEST;
+/// It is routed, and it is over.
+pub(super) const STEPS_A_REQUEST: u32 = 2;
 
 /// What is to become of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +32,8 @@ pub enum Verdict {
 pub struct Turn {
     /// Bytes that may still be read.
     pub(super) budget: usize,
-    /// Times that its exchange may still take steps; a request that ELB answers itself takes one.
-    pub(super) requests: u32,
+    /// Steps that may still be taken.
+    pub(super) steps: u32,
     /// Something moved in this round.
     pub(super) moved: bool,
     /// A read filled its window, so more is there.
@@ -42,7 +45,7 @@ pub struct Turn {
 impl Turn {
     /// All of it is ahead.
     pub const NEW: Self =
-        Self { budget: BUDGET, requests: REQUESTS, moved: false, filled: false, verdict: Verdict::GoOn };
+        Self { budget: BUDGET, steps: STEPS, moved: false, filled: false, verdict: Verdict::GoOn };
 
     /// Bytes that were read.
     #[must_use]
@@ -58,6 +61,6 @@ impl Turn {
 
     /// It has had its share: others come first.
     pub(super) fn is_spent(&self) -> bool {
-        self.budget == 0 || self.requests == 0
+        self.budget == 0 || self.steps == 0
     }
 }

@@ -1,6 +1,6 @@
 //! Lets an exchange take its steps, and a shell do what they ask for.
 //!
-//! It owns the loop and nothing else. Every shell is driven by it: the workers, and those of tests, fuzzing and benches. Next:
+//! It owns the loop and nothing else. Every shell is driven by it: the workers', and those of tests, fuzzing and benches. Next:
 //! [`super::machine`] says what is next, `data::dispatch` is the shell of a worker.
 
 use std::ops::ControlFlow;
@@ -54,28 +54,49 @@ pub trait Shell {
 ///
 /// # Errors
 /// `Break` with the shell's reason.
-#[inline(always)]
 pub fn drive<S: Shell>(
     exchange: &mut Exchange,
     heads: &mut Heads,
     shell: &mut S,
 ) -> ControlFlow<S::End, bool> {
     let mut stepped = false;
-    loop {
-        match exchange.step(shell.env(), heads) {
-            Step::Wait => return ControlFlow::Continue(stepped),
-            Step::Route => shell.route(Routing::new(exchange, heads))?,
-            Step::Connect { same } => shell.connect(exchange, same),
-            Step::Finished(fate) => shell.finished(exchange, fate)?,
-            Step::Failover => {
-                if let Some(other) = shell.has_other() {
-                    exchange.failover(shell.env(), heads, other);
-                }
-            }
-            Step::Drop { sign } => shell.drop_server(sign),
-            Step::Shutdown(side) => shell.shutdown(side),
-            Step::Close { reset, sign } => return ControlFlow::Break(shell.close(exchange, reset, sign)),
-        }
-        stepped = true;
+    while exchange.has_work() {
+        stepped |= advance(exchange, heads, shell)?;
     }
+    ControlFlow::Continue(stepped)
+}
+
+/// Takes one step, or two where a request is routed and its server wanted; says whether there was any. For shells that come back
+/// while [`Exchange::has_work`]. It has no loop on purpose: around one the compiler computes two dozen addresses before each
+/// request, of which few are used.
+///
+/// # Errors
+/// `Break` with the shell's reason.
+#[inline(always)]
+pub fn advance<S: Shell>(
+    exchange: &mut Exchange,
+    heads: &mut Heads,
+    shell: &mut S,
+) -> ControlFlow<S::End, bool> {
+    let mut step = exchange.step(shell.env(), heads);
+    if step == Step::Route {
+        shell.route(Routing::new(exchange, heads))?;
+        step = exchange.next_order();
+    } else if step == Step::Wait {
+        return ControlFlow::Continue(false);
+    }
+    match step {
+        Step::Wait | Step::Route => {}
+        Step::Connect { same } => shell.connect(exchange, same),
+        Step::Finished(fate) => shell.finished(exchange, fate)?,
+        Step::Failover => {
+            if let Some(other) = shell.has_other() {
+                exchange.failover(shell.env(), heads, other);
+            }
+        }
+        Step::Drop { sign } => shell.drop_server(sign),
+        Step::Shutdown(side) => shell.shutdown(side),
+        Step::Close { reset, sign } => return ControlFlow::Break(shell.close(exchange, reset, sign)),
+    }
+    ControlFlow::Continue(true)
 }

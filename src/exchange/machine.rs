@@ -14,6 +14,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use super::course::Course;
 use super::deadline::Deadline;
 use super::facts::Facts;
 use super::orders::Orders;
@@ -42,6 +43,7 @@ pub struct Exchange {
     facts: Facts,
     attempts: Attempts,
     deadline: Deadline,
+    course: Course,
     /// Why ELB answered itself, or cut.
     reason: Option<Reason>,
 }
@@ -60,6 +62,7 @@ impl Exchange {
             facts: Facts::none(),
             attempts: Attempts::default(),
             deadline: Deadline::new(env.now + env.policy.client_header_timeout),
+            course: Course::new(env.now, 0),
             reason: None,
         }
     }
@@ -72,6 +75,7 @@ impl Exchange {
         (self.phase, self.orders, self.unseen) = (Phase::Head, Orders::NONE, self.has_unread());
         (self.facts, self.attempts, self.reason) = (Facts::none(), Attempts::default(), None);
         self.deadline = Deadline::new(env.now + env.policy.client_header_timeout);
+        self.course = Course::new(env.now, self.unread().len());
     }
 
     /// Ready for another client.
@@ -123,6 +127,13 @@ impl Exchange {
         self.response.status
     }
 
+    /// What has become of the request so far.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        let unread = self.request.unread().len() as u64;
+        Course { received: self.course.received.saturating_sub(unread), ..self.course }
+    }
+
     /// Servers tried, the present one included.
     #[must_use]
     pub fn tries(&self) -> u32 {
@@ -165,7 +176,10 @@ impl Exchange {
         self.unseen = true;
         self.deadline.read(side, n);
         match side {
-            Side::Client => self.request.filled(n),
+            Side::Client => {
+                self.course.received += n as u64;
+                self.request.filled(n);
+            }
             Side::Server => self.response.filled(n),
         }
     }
@@ -215,6 +229,7 @@ impl Exchange {
         match side {
             Side::Client => {
                 self.unseen = true;
+                self.course.sent += n as u64;
                 self.response.sent(n);
                 // Interim heads that the client did not read for long may be large.
                 self.response.outbox.shed();

@@ -1,5 +1,6 @@
 //! One proxied request and its response, as a machine without sockets, clocks or rules. Pure.
 
+mod course;
 mod deadline;
 mod drive;
 mod facts;
@@ -19,7 +20,8 @@ mod sizes;
 mod tail;
 mod windows;
 
-pub use drive::{Shell, drive};
+pub use course::Course;
+pub use drive::{Shell, advance, drive};
 pub use heads::Heads;
 pub use machine::Exchange;
 pub use phase::{AfterReply, Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};

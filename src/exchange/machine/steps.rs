@@ -27,6 +27,12 @@ impl Exchange {
         self.orders.take()
     }
 
+    /// What is asked for by the answer to a step, before anything else has happened.
+    #[inline(always)]
+    pub(in crate::exchange) fn next_order(&mut self) -> Step {
+        self.orders.take()
+    }
+
     #[inline(always)]
     fn transition(&mut self, env: &Env, heads: &mut Heads) {
         match self.phase {
@@ -108,6 +114,7 @@ impl Exchange {
             return;
         }
         self.attempts.connected(reused);
+        self.course.connected = Some(env.now);
         self.request.rewind();
         self.restart_response();
         self.phase = Phase::Await;
@@ -235,6 +242,7 @@ impl Exchange {
             return self.hold(env);
         }
         self.response.switch(heads);
+        self.course.answered = Some(env.now);
         self.deadline.unlimit();
         self.request.release_replay();
         self.facts.forget_protocols();
@@ -277,6 +285,7 @@ impl Exchange {
         self.facts.blurred |= heads.response.withheld;
         self.facts.private |= heads.response.binds;
         self.deadline.unlimit();
+        self.course.answered = Some(env.now);
         let keep = self.response.commit(heads, &self.facts, keep);
         self.phase = Phase::Relay { keep };
         self.relay(env, keep);
