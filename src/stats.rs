@@ -1,7 +1,7 @@
 //! Numbers that one worker counts: by domain slot, in plain integers.
 //!
-//! It owns counting, adding and taking; never an atomic, a lock, a name or a clock. Next: `control::statsd` merges the
-//! workers' numbers by name and sends them.
+//! It owns counting, adding and taking; never an atomic, a lock, a name or a clock. Next: [`crate::control::statsd`]
+//! merges the workers' numbers by name and sends them.
 
 use std::mem;
 

@@ -1,7 +1,7 @@
 //! How connections come in: a few a turn, as long as there is room, and not at all while descriptors are short.
 //!
 //! It owns when a listener is asked, never what becomes of a connection. A queue that is not asked waits in the kernel.
-//! Next: `room` for who makes room, `listen` for the sockets.
+//! Next: [`super::room`] for who makes room, [`super::listen`] for the sockets.
 
 use std::io;
 use std::net::IpAddr;

@@ -2,7 +2,7 @@
 //!
 //! It owns that answer and its line in the log. Strangers are refused here, by their worker, so that they take nothing
 //! from those who may administer: control hears of no request whose peer is not on the list. It never judges a token, a
-//! `Host` or an endpoint, which `control::admin` does. Next: `worker` hands over what may pass.
+//! `Host` or an endpoint, which `control::admin` does. Next: [`super::worker`] hands over what may pass.
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;

@@ -1,7 +1,7 @@
 //! What the worker holds, counted once a second; and in debug builds, whether all of it belongs together.
 //!
 //! It owns the counting and the sweep, never what is counted. Whatever is lent must be found with whom it was lent to,
-//! so a leak, a double loan or a lost timer ends the process within a second of its making. Next: `link::Gauges`.
+//! so a leak, a double loan or a lost timer ends the process within a second of its making. Next: [`crate::link::Gauges`].
 
 use std::collections::HashSet;
 

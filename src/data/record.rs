@@ -1,8 +1,8 @@
 //! What is known of a request when it is over, and who is told.
 //!
-//! It owns the record and the list of those who see it, never a connection. Whoever wants numbers or lines of requests reads
-//! a record: one line in `RequestRecord::tell`. It is put together only if somebody does. Next: `settle` makes one of each
-//! request.
+//! It owns the record and the list of those who see it, never a connection. Whoever wants numbers or lines of requests
+//! reads a record: one line in `RequestRecord::tell`. It is put together only if somebody does. Next: [`super::settle`]
+//! makes one of each request.
 
 use std::time::Instant;
 

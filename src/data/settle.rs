@@ -1,7 +1,7 @@
 //! The end of a request: what it has borrowed is given back, and what is known of it is recorded.
 //!
-//! It owns that end, which is the same however it comes: [`settle`] is the only one. Next: `record` for what is told, `pool`
-//! and `balancer` for what is given back.
+//! It owns that end, which is the same however it comes: [`settle`] is the only one. Next: [`super::record`] for what
+//! is told, [`super::pool`] and [`super::balancer`] for what is given back.
 
 use super::conn::{Conn, Dispatch, ServerLink, charge};
 use super::ctx::Ctx;

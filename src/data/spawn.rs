@@ -1,6 +1,6 @@
 //! Starts one worker: its listeners, its thread, its core.
 //!
-//! It owns the translation from settings to what a worker needs, never the loop. Next: `worker`.
+//! It owns the translation from settings to what a worker needs, never the loop. Next: [`super::worker`].
 
 use std::collections::VecDeque;
 use std::io;

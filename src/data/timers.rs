@@ -1,7 +1,7 @@
 //! A hashed timer wheel: 4096 slots of 100 ms, re-armed lazily.
 //!
 //! It owns when a token is looked at again, never what its deadline means: the connection keeps its own and compares.
-//! It reads no clock; `now` is an argument. Next: `token`, and `worker`, which asks once a turn.
+//! It reads no clock; `now` is an argument. Next: [`super::token`], and [`super::worker`], which asks once a turn.
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 //!
 //! It owns the connections of the core and the order of a turn: mark, mailbox, accept, pump, expire, flush. It decides
 //! nothing about a request. Events only set bits, so each connection is pumped once a turn however many it had. Next:
-//! `rounds` and `pump`.
+//! [`super::rounds`] and [`super::pump`].
 
 use std::io;
 use std::time::{Duration, Instant};

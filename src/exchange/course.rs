@@ -1,6 +1,6 @@
 //! When things happened to a request, and how many bytes went each way.
 //!
-//! It owns these numbers and never decides by them. Next: `data::record` tells them when the request is over.
+//! It owns these numbers and never decides by them. Next: [`crate::data::record`] tells them when the request is over.
 
 use std::time::Instant;
 

@@ -2,7 +2,7 @@
 //!
 //! It owns what is true of a head only until the one that leaves is written: spans, canonical texts, and room to write
 //! in. All of that happens within one turn, so one of these serves all exchanges of a worker and stays in its cache, and
-//! an exchange under way takes few lines of it. Next: `request` and `response` keep what outlasts a head.
+//! an exchange under way takes few lines of it. Next: [`super::request`] and [`super::response`] keep what outlasts a head.
 
 use super::phase::{Forward, Policy};
 use crate::http1::error::Refusal;

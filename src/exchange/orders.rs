@@ -1,7 +1,7 @@
 //! What the shell is to do next, in order.
 //!
 //! It owns the queue, never what an order means. Transitions put orders in, [`super::Exchange::step`] takes them out one by
-//! one. Next: `machine`.
+//! one. Next: [`super::machine`].
 
 use super::phase::Step;
 

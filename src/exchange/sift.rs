@@ -1,9 +1,10 @@
 //! Passes on what has come of a body: which of its bytes may leave, in one pass over the window that they were read into.
 //!
-//! It owns what is left out. Chunks go on as a size in digits, its CRLF, and the content: what a peer puts behind the size
-//! ends here, as it does with every proxy that writes chunks anew, for only what cannot be read in two ways is passed on,
-//! and to read it is the business of this hop (RFC 9112, section 7.1.1). Gaps are closed as the pass goes on, so each byte
-//! moves once or twice however many of them there are, and not at all without one. Next: `request` and `response` ask.
+//! It owns what is left out. Chunks go on as a size in digits, its CRLF, and the content: what a peer puts behind the
+//! size ends here, as it does with every proxy that writes chunks anew, for only what cannot be read in two ways is
+//! passed on, and to read it is the business of this hop (RFC 9112, section 7.1.1). Gaps are closed as the pass goes
+//! on, so each byte moves once or twice however many of them there are, and not at all without one. Next:
+//! [`super::request`] and [`super::response`] ask.
 
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;

@@ -1,8 +1,9 @@
 //! Finds the end of a body: by length, by chunks, or where the peer closes (RFC 9112, sections 6 and 7).
 //!
 //! It owns where a body stands and what may follow there; it never holds, copies or decodes a byte. The caller forwards
-//! what was reported as it came, or leaves it out: what leaves is content, and chunk framing that can be read in one way
-//! only. Next: `framing`, which chose the kind; `semantics::policy`; `limits`, which holds the bounds.
+//! what was reported as it came, or leaves it out: what leaves is content, and chunk framing that can be read in one
+//! way only. Next: [`super::framing`], which chose the kind; [`crate::semantics::policy`]; [`super::limits`], which
+//! holds the bounds.
 
 use super::error::Refusal;
 use super::framing::Framing;

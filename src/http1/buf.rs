@@ -2,7 +2,7 @@
 //!
 //! It owns the bytes and the order of the marks, never the meaning of a byte. `start ≤ sent ≤ ready ≤ end`: what was
 //! sent and is kept for a replay, what may leave, what was read and is not parsed yet. HAProxy describes its message
-//! buffer in the same way. Next: `head` and `body` parse, `exchange` moves the marks.
+//! buffer in the same way. Next: `head` and [`super::body`] parse, [`crate::exchange`] moves the marks.
 
 /// Room that an empty window leaves before its first byte, if it is large enough to spare it: a head that was written anew
 /// goes there, right before its body, and both leave in one piece. Fields that are added rarely take more.
