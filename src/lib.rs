@@ -103,12 +103,12 @@
 //! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
 //! | what all workers know of a server | `model/server_state.rs` | who writes it, `data/balancer/peer.rs` |
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
-//! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/machine/ends.rs`, `exchange/deadline.rs` |
+//! | a timeout | `settings/args.rs` | its field of `Policy` (`exchange/phase.rs`), set in `data/spawn.rs`; the phase that uses it in `exchange/machine/ends.rs`, `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |
-//! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
+//! | a number that is counted | `stats/<number>.rs` | its field in `stats.rs`, who counts it: a line in `data/record.rs`; its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |
