@@ -115,7 +115,7 @@ fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Option<Pumped> {
         Flow::Ended | Flow::Failed => return Some(Pumped::Close),
     };
     match conn.prelude.judge(conn.peer, room.get(..come).unwrap_or_default()) {
-        Outcome::More if come == LONGEST || conn.transport.has_ended() => Some(Pumped::Close),
+        Outcome::More if conn.transport.has_ended() => Some(Pumped::Close),
         Outcome::More => {
             conn.transport.await_more();
             Some(rest(conn, ctx))
