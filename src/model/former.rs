@@ -1,6 +1,7 @@
 //! What makes a server the same one after a change of its upstream.
 //!
-//! It owns that rule: the name and the address. Next: `targets` asks for it whenever an upstream is defined.
+//! It owns that rule: the name and the address. Next: [`targets`](super::targets) asks for it whenever an upstream is
+//! defined.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
 //! The rules of a set as a graph that is checked once and then walked.
 //!
 //! It owns the links between rules and the order of a walk, never what a single rule does nor where a walk leads: the
-//! ends are numbers here, so that sets that differ only in these share one graph. Next: `ruleset` reads the rules, and
-//! holds their ends.
+//! ends are numbers here, so that sets that differ only in these share one graph. Next: [`ruleset`](super::ruleset)
+//! reads the rules, and holds their ends.
 
 use super::recorder::Recorder;
 use super::rule::{Link, Rule, RuleRead, Terminal};

@@ -1,7 +1,8 @@
 //! The rules of one domain, as they were read and checked.
 //!
-//! It owns the reading of the whole (`init`, `rules`, and each rule by its type), never what a single rule reads or does
-//! nor the walk through them. Next: `graph` links the rules, `rule` reads one, `library` shares what was read.
+//! It owns the reading of the whole (`init`, `rules`, and each rule by its type), never what a single rule reads or
+//! does nor the walk through them. Next: [`graph`](super::graph) links the rules, [`rule`](super::rule) reads one,
+//! [`library`](super::library) shares what was read.
 
 use std::collections::HashMap;
 use std::sync::Arc;

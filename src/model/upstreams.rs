@@ -1,7 +1,8 @@
 //! The upstreams in both layers: key by key from the store, whole sets from the admin API.
 //!
-//! It owns the keys of the store, the quarantine of those that cannot be read, and the putting together of an
-//! upstream from its keys; never which layer wins. Next: `state` for who calls, `upstream_part` for what one key says.
+//! It owns the keys of the store, the quarantine of those that cannot be read, and the putting together of an upstream
+//! from its keys; never which layer wins. Next: [`state`](super::state) for who calls,
+//! [`upstream_part`](super::upstream_part) for what one key says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

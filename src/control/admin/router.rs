@@ -1,7 +1,7 @@
 //! Path and method to endpoint: one line an endpoint, with the words that its query may hold.
 //!
 //! It owns the table, who is let in before it, and what every answer carries in its headers; never what an endpoint
-//! does. Next: the files named like the words in the table.
+//! does. Next: the files named like the words in the table; [`upstream`] is one to begin with.
 
 use std::net::IpAddr;
 use std::sync::Arc;
