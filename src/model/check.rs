@@ -108,9 +108,28 @@ fn rule_set(
 /// Reads upstreams by name; those at fault are left out and reported, as is a name that differs from another only in
 /// case.
 pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<UpstreamSpec> {
+    each_upstream(given, report, |name, servers, report| {
+        let read = UpstreamSpec::read(name, servers, report);
+        for server in read.iter().flat_map(|read| &read.servers) {
+            let fault = storable::server(&server.name).map_err(str::to_owned);
+            if let Err(message) = fault.and_then(|()| storable::fits(name, &server.name)) {
+                report.fault(step(&server.name), message);
+            }
+        }
+        read
+    })
+}
+
+/// Reads what is given of each upstream; what is at fault is left out and reported, as is a name that differs from another
+/// only in case.
+pub(crate) fn each_upstream<T>(
+    given: &Map<String, Value>,
+    report: &mut Report,
+    read: impl Fn(&str, &Value, &mut Report) -> Option<T>,
+) -> Vec<T> {
     let mut upstreams = Vec::with_capacity(given.len());
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for (name, servers) in given {
+    for (name, given) in given {
         if let Some(twin) = seen.insert(name.to_ascii_lowercase(), name) {
             report.fault(step(name), format!("is the same upstream as {twin}: case makes no difference"));
             continue;
@@ -120,13 +139,7 @@ pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<
             continue;
         }
         let mut inner = Report::default();
-        let read = UpstreamSpec::read(name, servers, &mut inner);
-        for server in read.iter().flat_map(|read| &read.servers) {
-            let fault = storable::server(&server.name).map_err(str::to_owned);
-            if let Err(message) = fault.and_then(|()| storable::fits(name, &server.name)) {
-                inner.fault(step(&server.name), message);
-            }
-        }
+        let read = read(name, given, &mut inner);
         upstreams.extend(read.filter(|_| inner.faults.is_empty()));
         report.absorb(name, inner);
     }

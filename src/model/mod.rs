@@ -39,6 +39,7 @@ mod json;
 mod layers;
 mod library;
 mod parts;
+mod patch;
 mod pattern;
 mod prepare;
 mod recorder;

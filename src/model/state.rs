@@ -19,6 +19,7 @@ use super::fault::{Fault, Report};
 use super::implicit;
 use super::layers::Told;
 use super::library::Library;
+use super::patch::UpstreamPatch;
 use super::server::ServerTarget;
 use super::snapshot::Snapshot;
 use super::targets::EditableTargets;
@@ -60,11 +61,14 @@ impl State {
     /// The first fault, with a pointer that leads into what was put: `/up1/127.0.0.1:80`.
     pub fn edit(&mut self, edit: Edit) -> Result<Outcome, Fault> {
         let prepared = self.library.prepare(edit)?;
-        Ok(self.apply(prepared))
+        self.apply(prepared)
     }
 
-    /// Applies what was prepared with [`State::library`].
-    pub fn apply(&mut self, prepared: Prepared) -> Outcome {
+    /// Applies what was prepared with [`State::library`], or nothing of it.
+    ///
+    /// # Errors
+    /// It is a patch, and what is in force now is nothing that it can be applied to.
+    pub fn apply(&mut self, prepared: Prepared) -> Result<Outcome, Fault> {
         let Prepared { change, warnings } = prepared;
         let mut outcome = Outcome { warnings, ..Outcome::default() };
         match change {
@@ -81,6 +85,11 @@ impl State {
                     outcome.changed |= self.upstreams.put(spec);
                 }
             }
+            Change::PatchUpstreams(patches) => {
+                for spec in self.upstreams.complete(patches, &mut outcome.warnings)? {
+                    outcome.changed |= self.upstreams.put(spec);
+                }
+            }
             Change::DeleteDomains(names) => {
                 delete(names, &mut outcome, |name| self.domains.delete(name));
             }
@@ -90,7 +99,7 @@ impl State {
             }
         }
         self.settle();
-        outcome
+        Ok(outcome)
     }
 
     /// Warns of upstreams that are deleted while rules name them.
@@ -165,6 +174,14 @@ impl State {
                     let (key, (name, mut servers)) = known(&spec.name);
                     servers.extend(spec.parts().map(|(name, _)| name.to_owned()));
                     named.upstreams.insert(key, (name, servers));
+                }
+            }
+            Change::PatchUpstreams(patches) => {
+                for UpstreamPatch { name, parts } in patches {
+                    let servers = parts.iter().map(|(server, _)| server.clone()).collect();
+                    let key = name.to_ascii_lowercase();
+                    let spelling = self.upstreams.layers().effective().get(&*key).map(|spec| &spec.name);
+                    named.upstreams.insert(key, (spelling.unwrap_or(name).clone(), servers));
                 }
             }
             Change::DeleteUpstreams(names) => named.upstreams.extend(names.iter().map(|name| known(name))),

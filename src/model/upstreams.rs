@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use super::change::{Rejected, StoreOutcome};
 use super::contents::Servers;
+use super::fault::Fault;
 use super::layers::{Change, Layered, Layers, Stored, Told};
+use super::patch::UpstreamPatch;
 use super::sent::Sent;
 use super::storable;
 use super::upstream::UpstreamSpec;
@@ -81,6 +83,30 @@ impl Upstreams {
         let key = spec.name.to_ascii_lowercase();
         let change = self.layers.put(&key, Arc::new(spec));
         self.note(&key, &change)
+    }
+
+    /// What patches make of the upstreams in force, before anything is applied. A dump writes an upstream that was edited
+    /// whole, so keys of the store that are in quarantine are warned of: it would write what serves in their place.
+    ///
+    /// # Errors
+    /// The first that cannot be applied.
+    pub(crate) fn complete(
+        &self,
+        patches: Vec<UpstreamPatch>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<UpstreamSpec>, Fault> {
+        let mut complete = Vec::with_capacity(patches.len());
+        for patch in patches {
+            let key = patch.name.to_ascii_lowercase();
+            let faulty = self.store.get(&*key).into_iter().flatten().filter(|stored| stored.fault.is_some());
+            for stored in faulty.filter(|stored| patch.parts.iter().all(|(name, _)| **name != *stored.server))
+            {
+                let message = "is in quarantine; a dump replaces it with what serves instead";
+                warnings.push(format!("upstreams/{} {message}", part(&stored.upstream, &stored.server)));
+            }
+            complete.push(patch.complete(self.layers.effective().get(&*key), warnings)?);
+        }
+        Ok(complete)
     }
 
     /// An edit; says whether what serves is different now, and whether the upstream was there.

@@ -40,9 +40,9 @@ pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>) -> Api {
         .route(
             "/__erulb__/upstream",
             only(
-                "GET, PUT, DELETE",
+                "GET, PUT, PATCH, DELETE",
                 &[Dump, Unresolved],
-                get(upstream::get).put(upstream::put).delete(upstream::delete),
+                get(upstream::get).put(upstream::put).patch(upstream::patch).delete(upstream::delete),
             ),
         )
         .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))

@@ -1,6 +1,6 @@
 //! `/__erulb__/upstream`: servers by upstream.
 //!
-//! It owns the shapes of the three answers, which the Python client relies on; the hub owns what happens. Next:
+//! It owns the shapes of the answers, which the Python client relies on; the hub owns what happens. Next:
 //! [`write`](super::write) for what every change has in common.
 
 use axum::extract::State;
@@ -28,6 +28,12 @@ pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
 /// Adds upstreams, or replaces their servers whole.
 pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
     let written = write(&hub, &flags, Edit::PutUpstreams(body.object()?)).await?;
+    ok(&hub, written).await
+}
+
+/// Changes the servers that it names, and the options if they are among them; the rest of each upstream stays.
+pub(super) async fn patch(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, &flags, Edit::PatchUpstreams(body.object()?)).await?;
     ok(&hub, written).await
 }
 

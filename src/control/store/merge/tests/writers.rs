@@ -31,21 +31,54 @@ use store::*;
 
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    Put { elb: usize, what: usize, dump: bool },
-    Delete { elb: usize, what: usize, dump: bool },
-    DumpAll { elb: usize },
-    Else { what: usize, delete: bool },
-    Hear { elb: usize },
-    Relist { elb: usize },
-    Work { elb: usize, lost: bool },
-    Answer { elb: usize },
-    Stray { elb: usize },
+    Put {
+        elb: usize,
+        what: usize,
+        dump: bool,
+    },
+    /// One server of an upstream that is served: a new number, or away with it.
+    Patch {
+        elb: usize,
+        at: usize,
+        delete: bool,
+        dump: bool,
+    },
+    Delete {
+        elb: usize,
+        what: usize,
+        dump: bool,
+    },
+    DumpAll {
+        elb: usize,
+    },
+    Else {
+        what: usize,
+        delete: bool,
+    },
+    Hear {
+        elb: usize,
+    },
+    Relist {
+        elb: usize,
+    },
+    Work {
+        elb: usize,
+        lost: bool,
+    },
+    Answer {
+        elb: usize,
+    },
+    Stray {
+        elb: usize,
+    },
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
     let elb = || 0..2usize;
     prop_oneof![
         4 => (elb(), 0..4usize, any::<bool>()).prop_map(|(elb, what, dump)| Act::Put { elb, what, dump }),
+        3 => (elb(), 0..3usize, any::<bool>(), any::<bool>())
+            .prop_map(|(elb, at, delete, dump)| Act::Patch { elb, at, delete, dump }),
         1 => (elb(), 0..3usize, any::<bool>()).prop_map(|(elb, what, dump)| Act::Delete { elb, what, dump }),
         1 => elb().prop_map(|elb| Act::DumpAll { elb }),
         4 => (0..5usize, prop::bool::weighted(0.3)).prop_map(|(what, delete)| Act::Else { what, delete }),
@@ -107,6 +140,22 @@ impl World {
                     .collect();
                 let given: Map<String, Value> = [(UPSTREAM.to_owned(), servers.into())].into_iter().collect();
                 self.elbs[elb].edit(&self.store, Edit::PutUpstreams(given), known, dump);
+            }
+            Act::Patch { elb, at, delete, dump } => {
+                let served = self.elbs[elb].state.upstreams();
+                let Some(spec) = served.first() else { return };
+                let others = spec.servers.iter().filter(|spec| spec.name != SERVERS[at]).count();
+                if delete && (others == 0 || others == spec.servers.len()) {
+                    return;
+                }
+                let key = all_keys()[DOMAINS.len() + at].clone();
+                let wanted = (!delete).then_some(number);
+                let said = wanted.map_or(Value::Null, |number| Value::from(spelled(&key, number)));
+                let given: Map<String, Value> =
+                    [(UPSTREAM.to_owned(), Map::from_iter([(SERVERS[at].to_owned(), said)]).into())]
+                        .into_iter()
+                        .collect();
+                self.elbs[elb].edit(&self.store, Edit::PatchUpstreams(given), vec![(key, wanted)], dump);
             }
             Act::Delete { elb, what, dump } if what < DOMAINS.len() => {
                 let key = KeyChange::Rule { domain: DOMAINS[what].into(), text: None };

@@ -145,7 +145,7 @@ impl Elb {
         }
         let prepared = self.state.library().prepare(edit).unwrap();
         let named = self.state.named(&prepared);
-        self.state.apply(prepared);
+        self.state.apply(prepared).unwrap();
         if dump {
             let outcome = self.dumps.ask(named, true);
             self.asked.push(Asked { keys, at: store.revision(), outcome });
