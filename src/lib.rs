@@ -102,6 +102,7 @@
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
 //! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
+//! | who is asked for the address of a server's name | `control/dns.rs`, `control/lookups.rs` | |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |

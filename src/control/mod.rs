@@ -3,6 +3,7 @@
 mod admin;
 mod ahead;
 mod alarms;
+mod dns;
 mod dumps;
 mod handle;
 mod held;

@@ -25,9 +25,7 @@ use crate::link::{Adopted, Cut, Report, ToWorker};
 /// The slow pulse: what the store said goes to the state file, what is held back is looked at, and a worker whose mailbox
 /// was full is tried again.
 const TICK: Duration = Duration::from_secs(1);
-/// How often names are looked up again, and how often those that could not be: a server's name often comes to DNS a
-/// moment after it came here.
-const NAMES: Duration = Duration::from_secs(30);
+/// How long names wait at most that could not be looked up: a server's name often comes to DNS a moment after it came here.
 const FAILED_NAMES: Duration = Duration::from_secs(5);
 /// How long workers may take to close everything once they are told to stop; milliseconds, unless the machine is busy.
 const STOP: Duration = Duration::from_secs(2);
@@ -48,6 +46,8 @@ pub(super) struct Control {
     pub(super) saver: Option<Saver>,
     pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
+    /// From one lookup of a name to the next.
+    pub(super) resolve_interval: Duration,
     pub(super) phase: Phase,
     /// What workers that have ended had left to do.
     pub(super) cut: Cut,
@@ -97,7 +97,8 @@ fn pulse(period: Duration) -> Interval {
 impl Control {
     /// Lives until the process is told to end; gives what had to be cut off for it.
     pub(super) async fn run(mut self) -> Cut {
-        let (mut tick, mut names, mut failed_names) = (pulse(TICK), pulse(NAMES), pulse(FAILED_NAMES));
+        let (mut tick, mut names) = (pulse(TICK), pulse(self.resolve_interval));
+        let mut failed_names = pulse(self.resolve_interval.min(FAILED_NAMES));
         let mut now = Instant::now();
         loop {
             self.hub.settle(now);

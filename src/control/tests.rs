@@ -140,6 +140,7 @@ impl Rig {
         let (handle, questions) = HubHandle::new(&hub, reader.clone());
         let access = || Access::new(&local(), None);
         let control = Control {
+            resolve_interval: Duration::from_secs(30),
             hub,
             admin: AdminServer::new(handle.clone(), access()),
             questions,

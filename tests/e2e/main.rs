@@ -37,6 +37,7 @@ mod live;
 mod log;
 mod loops;
 mod manual;
+mod names;
 mod patch;
 mod paths;
 mod patterns;

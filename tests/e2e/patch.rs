@@ -67,6 +67,24 @@ fn what_is_named_changes_and_the_rest_serves_on() {
     assert_eq!(servers(&elb), [format!("{name_a} 1"), format!("{name_b} 3")], "nothing of them was applied");
 }
 
+/// Nobody asks for the upstream meanwhile: it is the change that closes them.
+#[test]
+fn idle_connections_of_a_server_that_is_gone_close_at_once() {
+    let [a, b, c] = ["a", "b", "c"].map(Server::named);
+    let elb = Launch::serving(&rules::site(&[&a, &b, &c])).workers(1).start();
+    for _ in 0..3 {
+        elb.client().ask(get(SITE, "/"));
+    }
+    let open = || [&a, &b, &c].map(Server::open_connections);
+    assert_eq!(open(), [1, 1, 1], "each has a connection that is idle");
+    patch(&elb.admin(), "upstream", &json!({"up": {b.address().to_string(): null}}));
+    wait::until("that of the server that is gone to close", || (open() == [1, 0, 1]).then_some(()));
+    elb.admin().put("upstream", &json!({"up": {a.address().to_string(): "weight=2"}}));
+    wait::until("that of a server that is not put again to close", || (open() == [1, 0, 0]).then_some(()));
+    elb.admin().delete("upstream", &json!(["up"]));
+    wait::until("those of an upstream that is gone to close", || (open() == [0, 0, 0]).then_some(()));
+}
+
 #[test]
 fn a_patch_is_kept_in_a_file_and_over_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
