@@ -4,7 +4,8 @@
 //! [`State`]; a [`Snapshot`] of what is in force goes to the workers, where [`route()`] reads it for every request:
 //!
 //! ```text
-//!   contents, change ──► check ──► rule, ruleset, server, upstream      what was said, read and checked
+//!   contents, change ──► check ──► rule, ruleset, server, upstream,
+//!                                  upstream_options, options            what was said, read and checked
 //!                                        │
 //!                    library, parts, intern, upstream_name              equal things once
 //!                                        │
@@ -12,7 +13,7 @@
 //!     │
 //!   implicit ──► targets, hosts ──► snapshot                            what workers hold
 //!                   │
-//!                server_id, server_state                              which server is which, and what is known of it
+//!                server_id, server_state, server_load                 which server is which, and what is known of it
 //!                                       │
 //!              route ──► ruleset ──► graph ──► rule, scratch            what becomes of a request
 //!                                        │
@@ -38,6 +39,7 @@ mod intern;
 mod json;
 mod layers;
 mod library;
+mod options;
 mod parts;
 mod patch;
 mod pattern;
@@ -50,6 +52,7 @@ mod scratch;
 mod sent;
 mod server;
 mod server_id;
+mod server_load;
 mod server_state;
 mod snapshot;
 mod state;
@@ -70,6 +73,8 @@ pub use fault::Fault;
 pub use foresee::Foreseen;
 pub use json::{read_json, read_member};
 pub use library::Library;
+pub use options::balancing::{BalancingMethod, HashBalance, HashKey};
+pub use options::checks::{CheckKind, CheckOptions};
 pub use pattern::Pattern;
 pub use recorder::{Recorder, Silent};
 pub use route::{Decision, Verdict, route};
@@ -77,10 +82,11 @@ pub use rule::{Backend, Terminal};
 pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
 pub use server_id::{ServerId, ServerIds};
-pub use server_state::ServerState;
+pub use server_load::ServerLoad;
+pub use server_state::{Health, ServerState};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};
 pub use upstream_name::UpstreamName;
-pub use upstream_options::{BalancingMethod, OPTIONS, UpstreamOptions};
+pub use upstream_options::{OPTIONS, UpstreamOptions};
 pub use wanted::Wanted;

@@ -112,6 +112,11 @@ pub struct ServerSpec {
     pub backup: bool,
     /// `down`: never used.
     pub down: bool,
+    /// `drain`: used only by clients that are kept at it (`sticky`); what it serves already it finishes.
+    pub drain: bool,
+    /// `slow_start`: how long its weight takes to grow from next to nothing to the whole, after it came, came back or was
+    /// taken up again; whole seconds, zero for at once.
+    pub slow_start: Duration,
 }
 
 impl ServerSpec {
@@ -125,6 +130,8 @@ impl ServerSpec {
             max_conns: 0,
             backup: false,
             down: false,
+            drain: false,
+            slow_start: Duration::ZERO,
         }
     }
 
@@ -163,9 +170,14 @@ impl ServerSpec {
         let number = |digits: &str, least: u32| {
             number(digits).ok_or_else(|| format!("{param}: must be a number from {least} to {}", u32::MAX))
         };
+        let time = |text: &str| {
+            let fault = || format!("{param}: must be a time in whole seconds, as 30, 30s, 1m or 1h30m");
+            seconds(text).ok_or_else(fault)
+        };
         match param.split_once('=') {
             None if param == "backup" => self.backup = true,
             None if param == "down" => self.down = true,
+            None if param == "drain" => self.drain = true,
             Some(("weight", value)) => match number(value, 1)? {
                 0 => {
                     return Err(
@@ -176,11 +188,8 @@ impl ServerSpec {
             },
             Some(("max_fails", value)) => self.max_fails = number(value, 0)?,
             Some(("max_conns", value)) => self.max_conns = number(value, 0)?,
-            Some(("fail_timeout", value)) => {
-                self.fail_timeout = seconds(value).ok_or_else(|| {
-                    format!("{param}: must be a time in whole seconds, as 30, 30s, 1m or 1h30m")
-                })?;
-            }
+            Some(("fail_timeout", value)) => self.fail_timeout = time(value)?,
+            Some(("slow_start", value)) => self.slow_start = time(value)?,
             _ if is_nginx_only(param) => {
                 return Err(format!("{param}: nginx has this parameter, ELB does not"));
             }
@@ -203,14 +212,18 @@ impl fmt::Display for ServerSpec {
         if self.max_conns > 0 {
             write!(f, " max_conns={}", self.max_conns)?;
         }
+        if !self.slow_start.is_zero() {
+            write!(f, " slow_start={}", self.slow_start.as_secs())?;
+        }
         f.write_str(if self.backup { " backup" } else { "" })?;
-        f.write_str(if self.down { " down" } else { "" })
+        f.write_str(if self.down { " down" } else { "" })?;
+        f.write_str(if self.drain { " drain" } else { "" })
     }
 }
 
 fn is_nginx_only(param: &str) -> bool {
     let name = param.split_once('=').map_or(param, |(name, _)| name);
-    ["slow_start", "route", "id", "service", "resolve", "drain"].contains(&name)
+    ["route", "id", "service", "resolve"].contains(&name)
 }
 
 /// A decimal number without sign, as `ngx_atoi`.

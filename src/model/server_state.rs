@@ -1,11 +1,19 @@
 //! What is known of a server, once for the process: all workers read it, and one writes it when something has happened.
 //!
-//! It owns the failures of a server and their times, never what follows from them for a worker's choice, and no clock:
-//! `now` is an argument. Next: `data::balancer` reads and writes it, `targets` keeps it through all changes.
+//! It owns the failures of a server and their times, and what checks found; never what follows from them for a worker's
+//! choice, and no clock: `now` is an argument. Next: `server_load` for requests under way, `data::balancer` and
+//! `control::checks`, which read and write it, `targets`, which keeps it through all changes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use super::server_load::ServerLoad;
+
+/// In `counts`: checks found that it fails.
+const FAILING: u64 = 1 << 63;
+/// In `counts`: how many of the failures are doubts, above the failures.
+const DOUBTS: u64 = 0x7fff_ffff;
 
 /// Failures and good answers of one server, as all workers have seen them.
 ///
@@ -15,7 +23,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct ServerState {
-    /// Failures in the lower half, in the upper how many of them are doubts. Written after the times that belong to it.
+    /// Failures in the lower half; above them, how many of them are doubts, and whether checks fail. Written after the times
+    /// that belong to it.
     counts: AtomicU64,
     /// The last failure. Times are nanoseconds since `start`, counted from 1; 0 is never.
     failed: AtomicU64,
@@ -23,11 +32,28 @@ pub struct ServerState {
     checked: AtomicU64,
     /// A good answer, as far as it was told.
     answered: AtomicU64,
+    /// When it was put aside or began to fail its checks, or was taken up again, whichever came last.
+    turned: AtomicU64,
     /// When something was noted for the first time.
     start: OnceLock<Instant>,
+    load: ServerLoad,
 }
 
-const _: () = assert!(size_of::<ServerState>() == 64, "one cache line");
+const _: () = assert!(size_of::<ServerState>() == 128, "a cache line, and that of the load");
+
+/// How a server does, for whoever shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It can be used.
+    Up,
+    /// It failed too often. At `until` one request shows whether that is over.
+    Aside {
+        /// When that is, or was.
+        until: Instant,
+    },
+    /// Its checks fail.
+    Failing,
+}
 
 impl ServerState {
     /// No failure is counted. One load, for every request.
@@ -64,20 +90,82 @@ impl ServerState {
         self.checked.fetch_max(self.ticks(now), Ordering::AcqRel);
     }
 
-    /// A failure; a doubt is one that may have been the fault of what was asked.
-    pub fn fail(&self, doubt: bool, now: Instant) {
+    /// A failure; a doubt is one that may have been the fault of what was asked. `max_fails` of them put it aside.
+    pub fn fail(&self, doubt: bool, max_fails: u32, now: Instant) {
         let now = self.ticks(now);
         self.failed.fetch_max(now, Ordering::AcqRel);
         self.checked.fetch_max(now, Ordering::AcqRel);
-        self.update(|failures, doubts| (failures.saturating_add(1), doubts.saturating_add(u32::from(doubt))));
+        let before = self
+            .update(|failures, doubts| (failures.saturating_add(1), doubts.saturating_add(u32::from(doubt))));
+        if before.checked_add(1) == Some(max_fails) {
+            self.turned.fetch_max(now, Ordering::AcqRel);
+        }
     }
 
     /// A good answer while failures are counted: doubts are dispelled, and failures that it was let through after.
-    pub fn recover(&self) {
-        self.update(|failures, doubts| {
+    pub fn recover(&self, max_fails: u32, now: Instant) {
+        let left = |failures: u32, doubts: u32| {
             let was_let_through = self.failed.load(Ordering::Acquire) < self.checked.load(Ordering::Acquire);
             (if was_let_through { 0 } else { failures.saturating_sub(doubts) }, 0)
-        });
+        };
+        let is_aside = |failures: u32| max_fails != 0 && failures >= max_fails;
+        let before = self.update(left);
+        if is_aside(before) && !is_aside(self.failures()) {
+            self.turned.fetch_max(self.ticks(now), Ordering::AcqRel);
+        }
+    }
+
+    /// Checks found that it can be used, or cannot be. Said again it changes nothing. A server that is checked no longer has
+    /// to be told that it is up.
+    pub fn set_check(&self, up: bool, now: Instant) {
+        let before = match up {
+            true => self.counts.fetch_and(!FAILING, Ordering::AcqRel),
+            false => self.counts.fetch_or(FAILING, Ordering::AcqRel),
+        };
+        if (before & FAILING != 0) == up {
+            self.turned.fetch_max(self.ticks(now), Ordering::AcqRel);
+        }
+    }
+
+    /// Its checks fail.
+    pub fn is_failing(&self) -> bool {
+        self.counts.load(Ordering::Acquire) & FAILING != 0
+    }
+
+    /// How it does, by the parameters that it has.
+    pub fn health(&self, max_fails: u32, fail_timeout: Duration) -> Health {
+        if self.is_failing() {
+            return Health::Failing;
+        }
+        let is_aside = max_fails != 0 && self.failures() >= max_fails;
+        let checked = is_aside.then(|| self.instant(self.checked.load(Ordering::Acquire))).flatten();
+        let until = checked.and_then(|checked| checked.checked_add(fail_timeout));
+        until.map_or(Health::Up, |until| Health::Aside { until })
+    }
+
+    /// When its health changed last: put aside, failing its checks, or taken up again. Nothing for one that always did well and
+    /// has no `slow_start`.
+    pub fn changed_at(&self) -> Option<Instant> {
+        self.instant(self.turned.load(Ordering::Acquire))
+    }
+
+    /// For how long it has been there, since it came, came back or was taken up again: it came when this is first asked.
+    pub fn up_for(&self, now: Instant) -> Duration {
+        let now = self.ticks(now);
+        let turned = match self.turned.load(Ordering::Acquire) {
+            0 => self
+                .turned
+                .compare_exchange(0, now, Ordering::AcqRel, Ordering::Acquire)
+                .map_or_else(|at| at, |_| now),
+            turned => turned,
+        };
+        Duration::from_nanos(now.saturating_sub(turned))
+    }
+
+    /// What it has to do.
+    #[inline]
+    pub fn load(&self) -> &ServerLoad {
+        &self.load
     }
 
     /// Whoever was to show whether failures are over has not shown it: the next one may.
@@ -96,26 +184,36 @@ impl ServerState {
         answered != 0 && (answered >= self.ticks(since) || self.since(answered, now) <= fail_timeout)
     }
 
-    /// What it did wrong is no matter.
+    /// What it did wrong is no matter. What checks found is.
     pub fn forgive(&self) {
-        self.counts.store(0, Ordering::Release);
+        self.counts.fetch_and(FAILING, Ordering::AcqRel);
     }
 
-    /// It counts as new: an operator has dealt with it.
-    pub(crate) fn begin_anew(&self) {
+    /// It counts as new: an operator has dealt with it. `returns` says that it got nothing before and gets something now.
+    pub(crate) fn begin_anew(&self, returns: bool) {
         self.answered.store(0, Ordering::Release);
+        self.load.forget();
+        if returns || self.failures() > 0 {
+            self.turned.store(0, Ordering::Release);
+        }
         self.forgive();
     }
 
-    fn update(&self, change: impl Fn(u32, u32) -> (u32, u32)) {
-        // Always changes something, so it never fails.
-        let _ = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
-            let (failures, doubts) = change(failures(counts), (counts >> 32) as u32);
-            Some(u64::from(failures) | u64::from(doubts) << 32)
+    /// Changes failures and doubts; what the failures were.
+    fn update(&self, change: impl Fn(u32, u32) -> (u32, u32)) -> u32 {
+        let changed = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
+            let (failures, doubts) = change(failures(counts), (counts >> 32 & DOUBTS) as u32);
+            Some(counts & FAILING | u64::from(failures) | (u64::from(doubts) & DOUBTS) << 32)
         });
+        failures(changed.unwrap_or_else(|counts| counts))
     }
 
-    fn ticks(&self, at: Instant) -> u64 {
+    fn instant(&self, ticks: u64) -> Option<Instant> {
+        self.start.get()?.checked_add(Duration::from_nanos(ticks.checked_sub(1)?))
+    }
+
+    /// A time as it is noted here, in nanoseconds.
+    pub fn ticks(&self, at: Instant) -> u64 {
         let start = *self.start.get_or_init(|| at);
         let passed = at.saturating_duration_since(start).as_nanos();
         u64::try_from(passed).unwrap_or(u64::MAX).saturating_add(1)
@@ -143,7 +241,7 @@ mod tests {
     fn many_workers_let_one_exchange_through_at_a_time() {
         let (state, start) = (ServerState::default(), Instant::now());
         let (barrier, through) = (Barrier::new(4), AtomicUsize::new(0));
-        state.fail(false, start);
+        state.fail(false, 1, start);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -164,14 +262,14 @@ mod tests {
         std::thread::scope(|scope| {
             for worker in 0..4 {
                 let state = &state;
-                scope.spawn(move || (0..1000).for_each(|_| state.fail(worker % 2 == 0, start)));
+                scope.spawn(move || (0..1000).for_each(|_| state.fail(worker % 2 == 0, 1, start)));
             }
         });
         assert_eq!(state.failures(), 4000);
-        state.recover();
+        state.recover(1, start);
         assert_eq!(state.failures(), 2000, "faults stay until it was let through after them");
         assert!(state.let_through(TIMEOUT, start + TIMEOUT * 2));
-        state.recover();
+        state.recover(1, start + TIMEOUT * 2);
         assert!(state.is_sound());
     }
 
@@ -180,11 +278,58 @@ mod tests {
         let (state, late) = (ServerState::default(), Instant::now() + TIMEOUT);
         let early = late - Duration::from_millis(1);
         assert!(state.has_rested(TIMEOUT, early) && !state.has_answered(early, TIMEOUT, late));
-        state.fail(false, late);
-        state.fail(false, early);
+        state.fail(false, 1, late);
+        state.fail(false, 1, early);
         assert!(!state.has_rested(Duration::ZERO, early) && !state.has_rested(Duration::ZERO, late));
         state.tell_answer(early);
         assert!(state.has_answered(late, TIMEOUT, late));
         assert!(!state.has_answered(late + TIMEOUT, TIMEOUT, late + TIMEOUT * 2));
+    }
+
+    #[test]
+    fn what_checks_find_stays_whatever_requests_find() {
+        let (state, start) = (ServerState::default(), Instant::now());
+        let health = || state.health(2, TIMEOUT);
+        assert_eq!((health(), state.changed_at()), (Health::Up, None));
+        state.set_check(false, start);
+        state.fail(true, 2, start);
+        state.fail(false, 2, start);
+        assert_eq!((health(), state.failures(), state.is_sound()), (Health::Failing, 2, false));
+        state.set_check(false, start + TIMEOUT);
+        assert_eq!(state.changed_at(), Some(start), "what is said again is not new");
+        state.forgive();
+        assert_eq!((health(), state.failures()), (Health::Failing, 0));
+        state.set_check(true, start + TIMEOUT);
+        assert_eq!(
+            (health(), state.is_sound(), state.changed_at()),
+            (Health::Up, true, Some(start + TIMEOUT))
+        );
+        state.set_check(true, start + TIMEOUT * 2);
+        assert_eq!(state.changed_at(), Some(start + TIMEOUT));
+    }
+
+    #[test]
+    fn a_server_that_is_aside_has_an_end_of_that_and_its_age_begins_with_it() {
+        let (state, start) = (ServerState::default(), Instant::now());
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        assert_eq!(state.up_for(start), Duration::ZERO);
+        assert_eq!(state.up_for(at(5)), Duration::from_secs(5));
+        state.fail(false, 2, at(6));
+        assert_eq!(
+            (state.health(2, TIMEOUT), state.changed_at()),
+            (Health::Up, Some(start)),
+            "one is not enough"
+        );
+        state.fail(false, 2, at(7));
+        assert_eq!(state.health(2, TIMEOUT), Health::Aside { until: at(17) });
+        assert_eq!((state.health(0, TIMEOUT), state.changed_at()), (Health::Up, Some(at(7))));
+        assert!(state.let_through(TIMEOUT, at(18)));
+        state.recover(2, at(19));
+        assert_eq!((state.health(2, TIMEOUT), state.up_for(at(20))), (Health::Up, Duration::from_secs(1)));
+        // New parameters are no return, unless it was aside or got nothing.
+        state.begin_anew(false);
+        assert_eq!(state.up_for(at(21)), Duration::from_secs(2));
+        state.begin_anew(true);
+        assert_eq!((state.up_for(at(22)), state.up_for(at(23))), (Duration::ZERO, Duration::from_secs(1)));
     }
 }

@@ -151,7 +151,8 @@ impl EditableTargets {
                 };
             };
             if known.spec != spec {
-                known.state.begin_anew();
+                let got_nothing = known.spec.down || known.spec.drain;
+                known.state.begin_anew(got_nothing && !spec.down && !spec.drain);
             }
             Server { id: known.id, endpoint, spec, state: Arc::clone(&known.state) }
         };

@@ -1,142 +1,144 @@
 //! What an operator says of an upstream as a whole: the text of its `@options`.
 //!
-//! It owns the grammar of that text, either way, and the names of the options; never what an option does. What is no
-//! option is refused by name, for a slip would otherwise be found when it is needed. Next: `upstream_part` for how it is kept
-//! beside the servers, `data::balancer` for what a method does.
+//! It owns that text, either way, and which options go together; never what an option does. What is no option is refused by
+//! name, for a slip would otherwise be found when it is needed. Next: `options` for the values, by subject; `upstream_part`
+//! for how the text is kept beside the servers, `data::balancer` for what a method does.
 
 use std::fmt;
+use std::time::Duration;
 
-use crate::spelling;
+use super::options::balancing::{self, BalancingMethod, HashBalance, HashKey};
+use super::options::checks::{CheckOptions, CheckReader};
+use super::options::values::{Given, Span};
 
 /// The name under which the options stand among an upstream's servers, in what is put and as a key of a store. A server
 /// cannot have it: no part of its name may begin with `@`.
 pub const OPTIONS: &str = "@options";
 
-/// The options, as words for whoever misspells one.
-const NAMES: &[&str] = &["method"];
+/// The options besides those of [`CheckReader`], as words for whoever misspells one.
+const NAMES: [&str; 9] = [
+    "method",
+    "key",
+    "hash_balance",
+    "sticky",
+    "connect_timeout",
+    "server_timeout",
+    "retries",
+    "retry_budget",
+    "keepalive",
+];
 
-/// What is said of an upstream, as words `name=value` with spaces between, like the parameters of a server.
+/// Shortest time that a server may be given to be connected, or to be silent.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+/// Most servers that are tried, as of `--retries`.
+const MOST_TRIED: u32 = 128;
+/// Largest budget of second tries: ten for each request is more than are ever made.
+const LARGEST_BUDGET: u32 = 1_000;
+
+/// What is said of an upstream, as words `name=value` with spaces between, like the parameters of a server. What is not said
+/// (`None`) is as the command line has it, or is not done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpstreamOptions {
     /// `method`: how a server is chosen.
     pub method: BalancingMethod,
-}
-
-/// The table of methods: how it is called in the source, and in the text.
-macro_rules! methods {
-    ($($(#[$mark:meta])* $name:ident = $word:literal,)*) => {
-        /// How a server is chosen. Each is a file of `data::balancer`.
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-        pub enum BalancingMethod {
-            $($(#[$mark])* #[doc = concat!("`", $word, "`")] $name,)*
-        }
-
-        impl BalancingMethod {
-            /// The words for all of them.
-            pub const WORDS: &[&str] = &[$($word),*];
-
-            /// Its word.
-            pub fn word(self) -> &'static str {
-                match self {
-                    $(Self::$name => $word,)*
-                }
-            }
-
-            fn read(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$name),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-methods! {
-    #[default]
-    RoundRobin = "round_robin",
+    /// `key`: what the method `hash` hashes. It is there with that method, and with no other.
+    pub key: Option<HashKey>,
+    /// `hash_balance`: how far above its share the method `hash` may load a server; any load without it.
+    pub hash_balance: Option<HashBalance>,
+    /// `sticky`: the name of the cookie that keeps a client at its server.
+    pub sticky: Option<Box<str>>,
+    /// `check` and what belongs to it; no checks without it.
+    pub check: Option<CheckOptions>,
+    /// `connect_timeout`: how long a connection to a server may take.
+    pub connect_timeout: Option<Duration>,
+    /// `server_timeout`: how long a server may be silent.
+    pub server_timeout: Option<Duration>,
+    /// `retries`: servers tried for one request, the first included.
+    pub retries: Option<u32>,
+    /// `retry_budget`: second tries for a hundred requests.
+    pub retry_budget: Option<u32>,
+    /// `keepalive`: idle connections that each worker keeps to each server at most.
+    pub keepalive: Option<u32>,
 }
 
 impl UpstreamOptions {
     /// Reads the text; of two of one name the last counts.
     ///
     /// # Errors
-    /// The first option that cannot be accepted, and what was probably meant.
+    /// The first option that cannot be accepted, and what was probably meant; or one that means nothing beside the others.
     pub fn parse(text: &str) -> Result<UpstreamOptions, String> {
-        let mut options = UpstreamOptions::default();
-        for option in text.split_ascii_whitespace() {
-            options.set(option)?;
+        let (mut options, mut checks) = (UpstreamOptions::default(), CheckReader::new());
+        for text in text.split_ascii_whitespace() {
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
+            let given = Given { text, value };
+            if !checks.set(name, given)? {
+                options.set(name, given)?;
+            }
         }
+        options.check = checks.finish()?;
+        options.agree()?;
         Ok(options)
     }
 
-    fn set(&mut self, option: &str) -> Result<(), String> {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    fn set(&mut self, name: &str, given: Given<'_>) -> Result<(), String> {
         match name {
-            "method" => {
-                let words = BalancingMethod::WORDS;
-                self.method = BalancingMethod::read(value)
-                    .ok_or_else(|| unknown(option, "method of balancing", value, words))?;
+            "method" => self.method = BalancingMethod::read(given)?,
+            "key" => self.key = Some(HashKey::read(given)?),
+            "hash_balance" => self.hash_balance = Some(HashBalance::read(given)?),
+            "sticky" => self.sticky = Some(balancing::sticky(given)?),
+            "connect_timeout" => self.connect_timeout = Some(given.time(SHORTEST_TIMEOUT)?),
+            "server_timeout" => self.server_timeout = Some(given.time(SHORTEST_TIMEOUT)?),
+            "retries" => self.retries = Some(given.number(1, MOST_TRIED)?),
+            "retry_budget" => {
+                let Some(value) = given.value.strip_suffix('%') else {
+                    return Err(given.fault("must be a part of the requests, such as 20%"));
+                };
+                self.retry_budget = Some(Given { value, ..given }.number(0, LARGEST_BUDGET)?);
             }
-            _ => return Err(unknown(option, "option of an upstream", name, NAMES)),
+            "keepalive" => self.keepalive = Some(given.number(0, u32::MAX)?),
+            _ => {
+                let names: Vec<&str> = NAMES.into_iter().chain(CheckReader::NAMES).collect();
+                return Err(given.unknown("option of an upstream", name, &names));
+            }
         }
         Ok(())
     }
-}
 
-fn unknown(option: &str, what: &str, word: &str, known: &[&str]) -> String {
-    let hint = match spelling::nearest(&word.to_ascii_lowercase(), known.iter().map(|known| (*known, *known)))
-    {
-        Some(meant) => format!("is {meant} meant?"),
-        None => format!("there is {}", known.join(", ")),
-    };
-    format!("{option}: there is no such {what}; {hint}")
+    /// What means nothing without another option is refused: whoever says it expects something of it.
+    fn agree(&self) -> Result<(), String> {
+        let hash = BalancingMethod::Hash;
+        match (&self.key, self.hash_balance) {
+            (None, _) if self.method == hash => {
+                Err(format!("method=hash: needs key={}", HashKey::WORDS.join(", key=")))
+            }
+            (Some(key), _) if self.method != hash => Err(format!("key={key}: needs method=hash beside it")),
+            (_, Some(bound)) if self.method != hash => {
+                Err(format!("hash_balance={bound}: needs method=hash beside it"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The canonical form that dumps are written in: the method always, the rest when set.
 impl fmt::Display for UpstreamOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "method={}", self.method.word())
+        /// ` name=value`, if there is one.
+        fn set(f: &mut fmt::Formatter<'_>, name: &str, value: Option<impl fmt::Display>) -> fmt::Result {
+            value.map_or(Ok(()), |value| write!(f, " {name}={value}"))
+        }
+        write!(f, "method={}", self.method.word())?;
+        set(f, "key", self.key.as_ref())?;
+        set(f, "hash_balance", self.hash_balance)?;
+        set(f, "sticky", self.sticky.as_ref().map(|name| format!("cookie:{name}")))?;
+        self.check.as_ref().map_or(Ok(()), |check| write!(f, " {check}"))?;
+        set(f, "connect_timeout", self.connect_timeout.map(Span))?;
+        set(f, "server_timeout", self.server_timeout.map(Span))?;
+        set(f, "retries", self.retries)?;
+        set(f, "retry_budget", self.retry_budget.map(|percent| format!("{percent}%")))?;
+        set(f, "keepalive", self.keepalive)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        for word in BalancingMethod::WORDS {
-            let text = format!("method={word}");
-            assert_eq!(UpstreamOptions::parse(&text).unwrap().to_string(), text);
-        }
-        assert_eq!(UpstreamOptions::parse(" \t").unwrap(), UpstreamOptions::default());
-        let twice = UpstreamOptions::parse("method=round_robin  method=round_robin");
-        assert_eq!(twice.unwrap().method, BalancingMethod::RoundRobin);
-    }
-
-    #[test]
-    fn what_is_no_option_is_refused_by_name_with_what_was_meant() {
-        for (text, fault) in [
-            (
-                "methd=round_robin",
-                "methd=round_robin: there is no such option of an upstream; is method meant?",
-            ),
-            ("weight=1", "weight=1: there is no such option of an upstream; there is method"),
-            ("method=round_robin x", "x: there is no such option of an upstream; there is method"),
-            (
-                "method=round-robin",
-                "method=round-robin: there is no such method of balancing; is round_robin meant?",
-            ),
-            (
-                "Method=round_robin",
-                "Method=round_robin: there is no such option of an upstream; is method meant?",
-            ),
-        ] {
-            assert_eq!(UpstreamOptions::parse(text).unwrap_err(), fault);
-        }
-        for text in ["method", "method=", "method=fastest", "=", "method =round_robin"] {
-            assert!(UpstreamOptions::parse(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

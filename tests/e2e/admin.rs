@@ -87,7 +87,7 @@ fn a_put_with_a_fault_is_refused_with_a_pointer_and_changes_nothing() {
             "/up1/127.0.0.1:80",
         ),
         ("upstream", json!({"up1": {"127.0.0.1:80": "weight=0"}}), "/up1/127.0.0.1:80"),
-        ("upstream", json!({"up1": {"127.0.0.1:80": "slow_start=1s"}}), "/up1/127.0.0.1:80"),
+        ("upstream", json!({"up1": {"127.0.0.1:80": "service=http"}}), "/up1/127.0.0.1:80"),
         ("upstream", json!({"up1": {"127.0.0.1:80": 5}}), "/up1/127.0.0.1:80"),
         ("upstream", json!({"up1": {"127.0.0.1:80": "\"; ip_hash"}}), "/up1/127.0.0.1:80"),
         ("upstream", json!({"up1": {"127.0.0.1:0": ""}}), "/up1/127.0.0.1:0"),

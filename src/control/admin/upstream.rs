@@ -79,5 +79,11 @@ fn server(spec: &ServerSpec, addresses: &[String]) -> Value {
     if spec.down {
         shown["down"] = json!(true);
     }
+    if spec.drain {
+        shown["drain"] = json!(true);
+    }
+    if !spec.slow_start.is_zero() {
+        shown["slow_start"] = json!(spec.slow_start.as_secs());
+    }
     shown
 }

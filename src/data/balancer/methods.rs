@@ -22,6 +22,7 @@ macro_rules! methods {
             pub(super) fn of(method: BalancingMethod) -> Self {
                 match method {
                     $(BalancingMethod::$name => Self::$name(super::$file::$name::default()),)*
+                    _ => Self::RoundRobin(super::round_robin::RoundRobin::default()),
                 }
             }
         }

@@ -145,7 +145,7 @@ impl Peer {
                     self.tell(now);
                 }
                 if !self.is_sound() {
-                    self.state.recover();
+                    self.state.recover(self.max_fails, now);
                 }
                 false
             }
@@ -175,7 +175,7 @@ impl Peer {
                 false
             }
             Sign::Doubt | Sign::Fault => {
-                self.state.fail(sign == Sign::Doubt, now);
+                self.state.fail(sign == Sign::Doubt, self.max_fails, now);
                 true
             }
         }

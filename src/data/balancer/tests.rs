@@ -23,6 +23,8 @@ pub(super) fn server(name: char, parameters: impl FnOnce(&mut ServerSpec)) -> Se
         max_conns: 0,
         backup: false,
         down: false,
+        drain: false,
+        slow_start: Duration::ZERO,
     };
     parameters(&mut spec);
     let endpoint = Endpoint::Unix(format!("/{name}").into());

@@ -74,6 +74,8 @@ fn parameters_that_are_taken() {
         ("max_fails=0 fail_timeout=0", "weight=1 max_fails=0 fail_timeout=0"),
         ("max_conns=5 down backup down", "weight=1 max_fails=1 fail_timeout=10 max_conns=5 backup down"),
         ("max_conns=5 max_conns=0", "weight=1 max_fails=1 fail_timeout=10"),
+        ("drain slow_start=1m", "weight=1 max_fails=1 fail_timeout=10 slow_start=60 drain"),
+        ("slow_start=30s slow_start=0", "weight=1 max_fails=1 fail_timeout=10"),
         ("weight=4294967295", "weight=4294967295 max_fails=1 fail_timeout=10"),
     ] {
         assert_eq!(params(text).as_deref(), Ok(canonical), "{text}");
@@ -115,7 +117,10 @@ fn parameters_that_are_refused() {
         ("weight", "no such"),
         ("Weight=1", "no such"),
         ("fail_timeout=500ms", "whole seconds"),
-        ("slow_start=30s", "ELB does not"),
+        ("slow_start", "no such"),
+        ("slow_start=1500ms", "whole seconds"),
+        ("drain=true", "no such"),
+        ("service=http", "ELB does not"),
         ("route=a", "ELB does not"),
         ("id=1", "ELB does not"),
         ("service=http", "ELB does not"),
@@ -139,8 +144,9 @@ fn the_first_elbs_dumps_are_read_from_a_store() {
 }
 
 fn any_spec() -> impl Strategy<Value = ServerSpec> {
-    (1..=u32::MAX, any::<u32>(), any::<u32>(), any::<u32>(), any::<bool>(), any::<bool>()).prop_map(
-        |(weight, max_fails, fail_timeout, max_conns, backup, down)| ServerSpec {
+    let words = (any::<bool>(), any::<bool>(), any::<bool>());
+    (1..=u32::MAX, any::<u32>(), any::<u32>(), any::<u32>(), words, any::<u32>()).prop_map(
+        |(weight, max_fails, fail_timeout, max_conns, (backup, down, drain), slow_start)| ServerSpec {
             name: "h:1".to_owned(),
             weight,
             max_fails,
@@ -148,6 +154,8 @@ fn any_spec() -> impl Strategy<Value = ServerSpec> {
             max_conns,
             backup,
             down,
+            drain,
+            slow_start: Duration::from_secs(slow_start.into()),
         },
     )
 }
