@@ -19,7 +19,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         let tried = Tried::new();
         group.bench_function(format!("{servers} servers"), |bencher| {
             bencher.iter(|| {
-                let (index, lease) = balancer.pick(&Choice { tried: &tried, now })?;
+                let (index, lease) = balancer.pick(&Choice::new(&tried, now))?;
                 balancer.done(lease, Sign::Good, now, now);
                 Some(index)
             });

@@ -88,8 +88,9 @@
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | what is suggested for a word that there is not | `spelling.rs` | |
 //! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
-//! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/methods.rs`, one in `model/upstream_options.rs` |
-//! | an option of an upstream | `model/upstream_options.rs` | who does what it says |
+//! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/methods.rs`, one in `model/options/balancing.rs` |
+//! | an option of an upstream | `model/upstream_options.rs`, `model/options/` for its values | who does what it says |
+//! | what a server is chosen by, in a request | `data/balancer/key.rs` | its word in `model/options/balancing.rs` |
 //! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
 //! | what a rule, a peer or a trailer may not do with a field | a row of `semantics/policy.rs` | |
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |
@@ -98,7 +99,7 @@
 //! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
 //! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
-//! | what all workers know of a server | `model/server_state.rs` | who writes it, `data/balancer/peer.rs` |
+//! | what all workers know of a server | `model/server_state.rs`; of its requests, `model/server_load.rs` | who writes it, `data/balancer/peer.rs`, `data/balancer/general.rs` |
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
 //! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |

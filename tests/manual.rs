@@ -262,6 +262,21 @@ fn parameters_of_servers_that_the_page_has_are_taken() {
     }
 }
 
+/// An option that is not known is answered with all that are.
+#[test]
+fn the_page_has_every_option_of_an_upstream_and_no_other() {
+    let fault = elb::model::UpstreamOptions::parse("x").expect_err("no option");
+    let known: BTreeSet<&str> = fault.split("there is ").last().expect("a list").split(", ").collect();
+    let rows = Page::read("src/manual/upstreams.md").rows("options-of-an-upstream");
+    let told: BTreeSet<&str> =
+        rows.iter().map(|row| row[0].trim_matches('`').split('=').next().expect("a name")).collect();
+    assert_eq!(told, known);
+    assert_eq!(rows.len(), known.len(), "each option has one row");
+    let rows = Page::read("src/manual/upstreams.md").rows("methods");
+    let told: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    assert_eq!(told, elb::model::BalancingMethod::WORDS);
+}
+
 #[test]
 fn samples_are_json_and_rule_sets_among_them_can_be_served() {
     let mut sets = 0;

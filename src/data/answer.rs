@@ -6,7 +6,6 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::balancer::Choice;
 use super::conn::{Active, Conn, PeerText};
 use super::ctx::Ctx;
 use super::door;
@@ -114,8 +113,9 @@ fn route(active: &mut Active, address: &PeerText, peer: &IpAddr, ctx: &mut Ctx) 
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
             active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(Reason::ReservedPath));
         }
-        Routed::Forward { upstream, backend, path } => {
+        Routed::Forward { upstream, backend, path, affinity } => {
             active.upstream = Some(upstream);
+            active.affinity = affinity.unwrap_or(active.affinity);
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
             active.exchange.forward(&ctx.env, &mut ctx.heads, &forward);
@@ -174,7 +174,7 @@ fn connect(active: &mut Active, client: u32, same: bool, ctx: &mut Ctx) {
             if let Some(lease) = kept {
                 local.balancer.done(lease, Sign::Nothing, active.routed, ctx.env.now);
             }
-            let choice = Choice { tried: &active.tried, now: ctx.env.now };
+            let choice = active.choice(ctx.env.now);
             let Some((at, lease)) = local.balancer.pick(&choice) else {
                 let reason = match local.balancer.upstream().servers.is_empty() {
                     true => Reason::NoServerAddress,
@@ -221,7 +221,7 @@ pub(super) fn exhausted(error: &io::Error) -> Option<Reason> {
 }
 
 fn others(active: &Active, ctx: &mut Ctx) -> bool {
-    let choice = Choice { tried: &active.tried, now: ctx.env.now };
+    let choice = active.choice(ctx.env.now);
     active
         .upstream
         .and_then(|upstream| ctx.view.local(upstream))

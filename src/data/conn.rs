@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::balancer::{Lease, Tried};
+use super::balancer::{Affinity, Choice, Lease, Tried};
 use super::buffers::Buffers;
 use super::clients::Client;
 use super::prelude::{Ends, Prelude};
@@ -90,6 +90,8 @@ pub struct Active {
     pub upstream: Option<u32>,
     /// Servers tried for this request.
     pub tried: Tried,
+    /// Where it belongs among the servers of its upstream, if some upstream asks for that.
+    pub affinity: Affinity,
     /// The domain that it was routed by, for statistics.
     pub domain: Option<u32>,
     /// When it was routed.
@@ -103,6 +105,14 @@ pub struct Active {
 }
 
 impl Active {
+    /// What the choice of a server depends on.
+    #[inline(always)]
+    #[must_use]
+    pub fn choice(&self, now: Instant) -> Choice<'_> {
+        let Affinity { key, sticky } = self.affinity;
+        Choice { tried: &self.tried, now, key, sticky }
+    }
+
     /// Ready for another request.
     #[inline]
     pub fn renew(&mut self) {

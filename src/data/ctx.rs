@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
-use super::balancer::Tried;
+use super::balancer::{Affinity, Tried};
 use super::buffers::Buffers;
 use super::clients::Clients;
 use super::conn::Active;
@@ -117,6 +117,7 @@ impl Ctx {
             lease: None,
             upstream: None,
             tried: Tried::default(),
+            affinity: Affinity::default(),
             domain: None,
             routed: self.env.now,
             rule: None,

@@ -37,8 +37,10 @@ pub fn nth(seed: u64, number: u64) -> u64 {
     mix(seed.wrapping_add(number.wrapping_mul(STEP)))
 }
 
+/// Bits that have nothing to do with those of a number one higher.
 #[inline(always)]
-fn mix(state: u64) -> u64 {
+#[must_use]
+pub fn mix(state: u64) -> u64 {
     let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     mixed ^ (mixed >> 31)

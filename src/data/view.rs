@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::balancer::Balancer;
+use super::balancer::{Affinity, Balancer};
 use super::draws;
 use super::pool::Pool;
 use crate::model::{self, Backend, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
@@ -57,6 +57,8 @@ pub enum Routed<'v> {
         backend: &'v Backend,
         /// The new path, if a rule rewrote it.
         path: Option<&'v [u8]>,
+        /// Where the request belongs among the servers, if there is an upstream that asks.
+        affinity: Option<Affinity>,
     },
 }
 
@@ -98,7 +100,12 @@ impl View {
         let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
         let routed = match decision.verdict {
             Verdict::Denied { reason } => Routed::Denied { reason },
-            Verdict::Forward { backend, path } => Routed::Forward { upstream: backend.slot(), backend, path },
+            Verdict::Forward { backend, path } => {
+                let upstream = backend.slot();
+                let looks = self.snapshot.looks_at_requests();
+                let affinity = looks.then(|| affinity(&self.snapshot, upstream, request));
+                Routed::Forward { upstream, backend, path, affinity }
+            }
         };
         Routing { domain: decision.domain, rule: decision.rule, routed }
     }
@@ -207,6 +214,14 @@ impl View {
     }
 }
 
+/// Where a request belongs among the servers of an upstream.
+#[cold]
+fn affinity(snapshot: &Snapshot, upstream: u32, request: &RequestView<'_>) -> Affinity {
+    let options = snapshot.upstream(upstream).map(|upstream| &upstream.options);
+    let options = options.filter(|options| options.looks_at_requests());
+    options.map(|options| Affinity::of(options, request)).unwrap_or_default()
+}
+
 impl Local {
     fn new(
         upstream: &Arc<Upstream>,
@@ -304,7 +319,8 @@ mod tests {
         let mut scene = Scene::new();
         scene.change([upstream("up", "10.0.0.1"), domain("a.test", "up")]);
         let slot = scene.route("a.test").unwrap();
-        let choice = Choice { tried: &Tried::new(), now: Instant::now() };
+        let tried = Tried::new();
+        let choice = Choice::new(&tried, Instant::now());
         let (_, lease) = scene.view.local(slot).unwrap().balancer.pick(&choice).unwrap();
         scene.change([upstream("up", "10.0.0.2")]);
         assert_eq!(scene.route("a.test"), Some(slot), "the same upstream, with another server");

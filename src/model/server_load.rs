@@ -21,7 +21,8 @@ pub struct ServerLoad {
     active: AtomicU32,
     /// Those that no byte of an answer has come to, where somebody wants to know.
     waiting: AtomicU32,
-    /// Since when nothing has come to any of `waiting`: the last answer, or the first of them.
+    /// When the first request was sent after the last answer. Those that were sent before that answer and still wait are slow by
+    /// themselves: the server has answered another meanwhile.
     silent_since: AtomicU64,
     /// Nanoseconds to an answer, averaged; 0 when no answer has come yet.
     latency: AtomicU64,
@@ -63,8 +64,10 @@ impl ServerLoad {
 
     /// A request that entered waits for its answer.
     pub fn wait(&self, now: u64) {
-        if self.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.silent_since.fetch_max(now, Ordering::AcqRel);
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let answered = self.answered.load(Ordering::Relaxed);
+        if self.silent_since.load(Ordering::Relaxed) <= answered {
+            self.silent_since.fetch_max(now.max(answered + 1), Ordering::AcqRel);
         }
     }
 
@@ -73,7 +76,6 @@ impl ServerLoad {
         let before = self.waiting.fetch_sub(1, Ordering::AcqRel);
         debug_assert!(before > 0, "whoever is answered has waited");
         let Some(took) = took else { return };
-        self.silent_since.fetch_max(now, Ordering::AcqRel);
         self.answered.fetch_max(now, Ordering::AcqRel);
         // Of two workers that do this at once one may be lost, which an average bears.
         let took = took.max(1);
@@ -102,9 +104,11 @@ impl ServerLoad {
     /// For how many nanoseconds nothing has come though somebody waits.
     #[inline]
     pub fn silence(&self, now: u64) -> u64 {
+        let since = self.silent_since.load(Ordering::Relaxed);
         match self.waiting() {
             0 => 0,
-            _ => now.saturating_sub(self.silent_since.load(Ordering::Relaxed)),
+            _ if since <= self.answered.load(Ordering::Relaxed) => 0,
+            _ => now.saturating_sub(since),
         }
     }
 
@@ -166,18 +170,26 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_since_the_last_answer_or_the_first_who_waits() {
+    fn silence_is_since_the_first_request_after_the_last_answer() {
         let load = ServerLoad::default();
         assert_eq!(load.silence(500), 0);
         load.wait(1_000);
         load.wait(1_500);
         assert_eq!(load.silence(2_000), 1_000);
         load.answer(Some(500), 2_000);
-        assert_eq!(load.silence(2_100), 100);
-        load.answer(None, 2_200);
-        assert_eq!((load.silence(9_000), load.waiting()), (0, 0));
+        assert_eq!(load.silence(9_000), 0, "whoever waits still is slow by himself");
         load.wait(9_000);
+        assert_eq!(load.silence(9_500), 500);
+        load.answer(None, 9_600);
+        load.answer(None, 9_600);
+        assert_eq!((load.silence(9_700), load.waiting()), (0, 0));
+        load.wait(9_700);
+        assert_eq!(load.silence(10_000), 1_000, "it has answered nobody since");
         assert!(!load.probe(1_000, 10_000) && load.probe(1_000, 10_001) && !load.probe(1_000, 11_001));
         assert!(load.probe(1_000, 11_002));
+        // In one moment.
+        load.answer(Some(1), 20_000);
+        load.wait(20_000);
+        assert_eq!(load.silence(20_501), 500);
     }
 }

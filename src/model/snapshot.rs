@@ -37,6 +37,12 @@ impl Snapshot {
         self.targets.get(slot).map(|target| &target.upstream)
     }
 
+    /// Whether some upstream chooses a server by what stands in a request.
+    #[inline]
+    pub fn looks_at_requests(&self) -> bool {
+        self.targets.look_at_requests()
+    }
+
     /// The name in a slot. Who holds it keeps the slot from being another's, in this snapshot and in all later ones.
     pub fn upstream_name(&self, slot: u32) -> Option<&Arc<UpstreamName>> {
         self.targets.get(slot).map(|target| &target.name)

@@ -23,6 +23,8 @@ const PAGE: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Targets {
     pages: Vec<Arc<Page>>,
+    /// How many of them look at requests, to see which server one belongs to.
+    looking: usize,
 }
 
 type Page = [Option<Target>; PAGE];
@@ -42,6 +44,12 @@ impl Targets {
     #[inline]
     pub(crate) fn get(&self, slot: u32) -> Option<&Target> {
         self.pages.get(slot as usize / PAGE)?.get(slot as usize % PAGE)?.as_ref()
+    }
+
+    /// Whether any of them looks at requests.
+    #[inline]
+    pub(crate) fn look_at_requests(&self) -> bool {
+        self.looking > 0
     }
 
     /// All of them.
@@ -113,9 +121,16 @@ impl EditableTargets {
             (None, None) => true,
             _ => false,
         };
-        if !same && let Some(place) = self.targets.place(slot) {
-            *place = target;
+        if same {
+            return;
         }
+        let looks = |target: &Option<Target>| {
+            target.as_ref().is_some_and(|target| target.upstream.options.looks_at_requests())
+        };
+        let now = looks(&target);
+        let Some(place) = self.targets.place(slot) else { return };
+        let before = looks(&std::mem::replace(place, target));
+        self.targets.looking = self.targets.looking + usize::from(now) - usize::from(before);
     }
 
     /// The addresses of a name were found. Says whether any upstream is different for it.
@@ -215,6 +230,7 @@ fn names(spec: &UpstreamSpec) -> BTreeSet<Box<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::UpstreamOptions;
     use crate::model::server_id::ServerId;
     use crate::model::upstream_name::UpstreamNames;
 
@@ -249,6 +265,29 @@ mod tests {
         assert_eq!(targets.take_news().into_iter().collect::<Vec<_>>(), [("h:1".into(), false)]);
         assert_eq!((targets.targets().iter().count(), targets.hosts().count()), (0, 0));
     }
+
+    #[test]
+    fn upstreams_that_look_at_requests_are_counted() {
+        let (mut names, mut targets) = (UpstreamNames::default(), EditableTargets::default());
+        let (a, b) = (names.get("a"), names.get("b"));
+        let with = |options: &str| {
+            let (spec, implicit) = spec(&["10.0.0.1:1"])?;
+            let options = Some(UpstreamOptions::parse(options).unwrap());
+            Some((Arc::new(UpstreamSpec { options, ..(*spec).clone() }), implicit))
+        };
+        let looks = |targets: &EditableTargets| targets.targets().look_at_requests();
+        targets.set(&a, with("method=ewma"));
+        assert!(!looks(&targets));
+        targets.set(&a, with("sticky=cookie:s"));
+        targets.set(&b, with("method=hash key=host"));
+        targets.set(&a, with("sticky=cookie:s"));
+        targets.set(&a, with("sticky=cookie:t"));
+        targets.set(&b, None);
+        assert!(looks(&targets));
+        targets.set(&a, with(""));
+        assert!(!looks(&targets));
+    }
+
     #[test]
     fn a_server_is_the_same_one_as_long_as_its_upstream_has_its_name_at_its_address() {
         let (mut names, mut targets) = (UpstreamNames::default(), EditableTargets::default());
@@ -281,10 +320,19 @@ mod tests {
         let mine: BTreeSet<_> = first.values().collect();
         let new = second.values().filter(|id| !mine.contains(id)).count();
         assert_eq!((new, second.len()), (2, 4));
-        // What was taken away and comes back is another one.
+        // What was taken away and comes back is another one, of which nothing is known.
+        let state = |targets: &EditableTargets| -> Arc<ServerState> {
+            let target = targets.targets().get(up.slot()).unwrap();
+            let found = target.upstream.servers.iter().find(|server| server.spec.name == "10.0.0.9:1");
+            Arc::clone(&found.unwrap().state)
+        };
+        state(&targets).fail(false, 1, std::time::Instant::now());
+        targets.learn("h:1", vec![address(2), address(3)]);
+        assert!(!state(&targets).is_sound(), "it is the same one");
         targets.set(&up, spec(&["h:1"]));
         targets.set(&up, spec(&["h:1", "10.0.0.9:1"]));
         let third = ids(&targets);
+        assert!(state(&targets).is_sound());
         assert_ne!(third["10.0.0.9:1 10.0.0.9:1"], second["10.0.0.9:1 10.0.0.9:1"]);
         assert_eq!(third["h:1 10.0.0.2:1"], first["h:1 10.0.0.2:1"]);
         // The same upstream is the same allocation, so nobody looks at it again.

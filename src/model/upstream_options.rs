@@ -80,6 +80,12 @@ impl UpstreamOptions {
         Ok(options)
     }
 
+    /// Whether the choice of a server depends on the request: on a key, or on a cookie.
+    #[must_use]
+    pub fn looks_at_requests(&self) -> bool {
+        self.key.is_some() || self.sticky.is_some()
+    }
+
     fn set(&mut self, name: &str, given: Given<'_>) -> Result<(), String> {
         match name {
             "method" => self.method = BalancingMethod::read(given)?,

@@ -16,6 +16,7 @@ mod support;
 
 mod admin;
 mod alarms;
+mod balancing;
 mod blame;
 mod bodies;
 mod client_py;

@@ -1,18 +1,19 @@
 //! Who can be used, and who is left when nobody can.
 //!
 //! It owns one worker's account of one upstream's servers; it never connects, resolves or reads a clock. Next:
-//! `model::Upstream`, which it reads, `method`, which chooses, and `view`, which keeps one of these for each upstream in
-//! use.
+//! `model::Upstream`, which it reads, `round_robin` and `general`, which choose, and `view`, which keeps one of these for each
+//! upstream in use.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::lease::{Lease, Tried};
+use super::choice::Choice;
+use super::general::{General, Picked};
+use super::lease::Lease;
 use super::method::Method;
-use super::methods::AnyMethod;
 use super::peer::Peer;
-use crate::data::draws::Draws;
+use super::round_robin::RoundRobin;
 use crate::exchange::Sign;
 use crate::model::Upstream;
 
@@ -23,8 +24,9 @@ use crate::model::Upstream;
 /// asks for:
 /// - `max_fails` failures put a server aside for `fail_timeout`; then one exchange a `fail_timeout` is let through, and
 ///   if it succeeds the failures are forgotten.
-/// - `backup` servers are used when no other can be, `down` ones never.
-/// - A server that is its upstream's only one, but for `down` ones, is never put aside.
+/// - `backup` servers are used when no other can be, `down` ones never, drained ones only by clients that are kept there.
+/// - A server whose checks fail is not used, as one that is aside.
+/// - A server that is its upstream's only one, but for those that are down or drained, is never put aside.
 /// - Silence, 500 and 504 ([`Sign::Doubt`]) are failures of a server that answers nobody else: they do not count if it gave
 ///   somebody a good answer within the last `fail_timeout`, or since the request that failed came; and a good answer
 ///   that it gives later takes back those that counted. Then it was what was asked, not the server. A server that falls
@@ -41,10 +43,12 @@ pub struct Balancer {
     upstream: Arc<Upstream>,
     /// One for each of the upstream's servers, in its order.
     pub(super) peers: Vec<Peer>,
-    method: AnyMethod,
-    draws: Draws,
+    /// The sequence, where it is all that is asked for.
+    round_robin: RoundRobin,
+    /// Where more is.
+    general: Option<Box<General>>,
     has_backups: bool,
-    /// All but one are down.
+    /// All but one are down or drained.
     alone: bool,
     /// There was nobody to pick from who was not aside, and no good answer since.
     open: bool,
@@ -55,15 +59,6 @@ pub struct Balancer {
     seed: u64,
 }
 
-/// What a pick depends on, besides the servers.
-#[derive(Debug, Clone, Copy)]
-pub struct Choice<'c> {
-    /// Those that the exchange has tried already.
-    pub tried: &'c Tried,
-    /// When it is made.
-    pub now: Instant,
-}
-
 impl Balancer {
     /// A balancer that has picked nothing yet. `seed` says where in the sequence it starts (0 is the beginning): workers
     /// that all began with the first server would send their first exchanges there together.
@@ -72,8 +67,8 @@ impl Balancer {
         let mut balancer = Self {
             upstream: Arc::clone(upstream),
             peers: Vec::new(),
-            method: AnyMethod::of(upstream.options.method),
-            draws: Draws::new(seed),
+            round_robin: RoundRobin::default(),
+            general: None,
             has_backups: false,
             alone: false,
             open: false,
@@ -106,15 +101,18 @@ impl Balancer {
     // Always inlined, for it has a second caller in `pick_again`: as a function it costs a request ten instructions more.
     #[inline(always)]
     pub fn pick(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
-        let Choice { tried, now } = *choice;
-        let Self { peers, method, draws, .. } = self;
+        if self.general.is_some() {
+            return self.pick_general(choice);
+        }
+        let Choice { tried, now, .. } = *choice;
+        let Self { peers, round_robin, .. } = self;
         let index = match &peers[..] {
             [only] => (only.has_room() && !tried.contains(only.id)).then_some(0)?,
             peers => {
                 let usable = |peer: &Peer| peer.is_usable(now) && !tried.contains(peer.id);
-                let mut best = method.pick(peers, draws, |peer| !peer.backup && usable(peer));
+                let mut best = round_robin.step(peers, |peer| !peer.backup && usable(peer));
                 if best.is_none() && self.has_backups {
-                    best = method.pick(peers, draws, |peer| peer.backup && usable(peer));
+                    best = round_robin.step(peers, |peer| peer.backup && usable(peer));
                 }
                 match best {
                     Some(best) => best,
@@ -127,7 +125,15 @@ impl Balancer {
             return self.pick_again(choice);
         }
         self.leases += 1;
-        Some((index, Lease { index: index as u32, id: peer.id }))
+        Some((index, Lease::new(index, peer.id)))
+    }
+
+    #[inline(never)]
+    fn pick_general(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
+        let Picked { at, lease, open } = self.general.as_mut()?.pick(&mut self.peers, choice)?;
+        (self.open, self.opened) = (self.open || open, open);
+        self.leases += 1;
+        Some((at, lease))
     }
 
     /// Another worker was faster. It has changed what is known of the server, so this one is not picked again at once.
@@ -142,18 +148,21 @@ impl Balancer {
     pub fn claim(&mut self, index: usize, now: Instant) -> Option<Lease> {
         let peer = self.peers.get_mut(index).filter(|peer| !peer.is_down())?;
         peer.begin_all_the_same(now);
+        if self.general.is_some() {
+            peer.state.load().add(1);
+        }
         self.leases += 1;
-        Some(Lease { index: index as u32, id: peer.id })
+        Some(Lease::new(index, peer.id))
     }
 
     /// Picks as if nobody were aside, if nobody can be used who is not.
     #[cold]
-    fn pick_open(&mut self, Choice { tried, now }: &Choice<'_>) -> Option<usize> {
+    fn pick_open(&mut self, Choice { tried, now, .. }: &Choice<'_>) -> Option<usize> {
         if self.peers.iter().any(|peer| peer.is_usable(*now)) {
             return None;
         }
         let eligible = |peer: &Peer| peer.has_room() && !tried.contains(peer.id);
-        let index = self.method.pick(&self.peers, &mut self.draws, eligible)?;
+        let index = self.round_robin.step(&self.peers, eligible)?;
         (self.open, self.opened) = (true, true);
         Some(index)
     }
@@ -164,15 +173,19 @@ impl Balancer {
         std::mem::take(&mut self.opened)
     }
 
-    /// Everybody was aside, and nobody has answered well since.
+    /// Everybody was aside, and nobody has answered well since, neither to this worker nor to another.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.open
+        self.open && !self.peers.iter().any(|peer| !peer.is_out() && peer.is_sound())
     }
 
     /// Would another pick succeed? It changes nothing.
     #[must_use]
-    pub fn others(&self, Choice { tried, now }: &Choice<'_>) -> bool {
+    pub fn others(&self, choice: &Choice<'_>) -> bool {
+        if let Some(general) = &self.general {
+            return general.others(&self.peers, choice);
+        }
+        let Choice { tried, now, .. } = choice;
         let new = |peer: &Peer| !tried.contains(peer.id);
         match &self.peers[..] {
             [only] => only.has_room() && new(only),
@@ -190,9 +203,15 @@ impl Balancer {
         self.leases = self.leases.saturating_sub(1);
         let Some(index) = self.index_of(&lease) else { return };
         let Some(peer) = self.peers.get_mut(index) else { return };
+        if self.general.is_some() {
+            General::leave(peer, lease, sign, since, now);
+        }
         let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
         if peer.end(sign, since, now) {
-            self.method.failed(&self.peers, index);
+            match &mut self.general {
+                None => self.round_robin.failed(&self.peers, index),
+                Some(general) => general.failed(&self.peers, index),
+            }
         } else if self.open && sign == Sign::Good && peer.is_sound() {
             self.open = false;
         }
@@ -202,10 +221,42 @@ impl Balancer {
     #[inline]
     #[must_use]
     pub fn index_of(&self, lease: &Lease) -> Option<usize> {
-        match self.peers.get(lease.index as usize) {
-            Some(peer) if peer.id == lease.id => Some(lease.index as usize),
+        match self.peers.get(lease.place as usize) {
+            Some(peer) if peer.id == lease.id => Some(lease.place as usize),
+            _ => self.look_for(lease),
+        }
+    }
+
+    #[cold]
+    fn look_for(&self, lease: &Lease) -> Option<usize> {
+        let at = lease.unmarked();
+        match self.peers.get(at) {
+            Some(peer) if peer.id == lease.id => Some(at),
             _ => self.peers.iter().position(|peer| peer.id == lease.id),
         }
+    }
+
+    /// The first byte of a good answer has come to the exchange with this lease, which was sent at `since`. A method that
+    /// looks at how soon servers answer takes the end of the exchange for it where this is not said.
+    #[inline]
+    pub fn answered(&self, lease: &mut Lease, since: Instant, now: Instant) {
+        if lease.waits() {
+            self.note_answer(lease, since, now);
+        }
+    }
+
+    #[cold]
+    fn note_answer(&self, lease: &mut Lease, since: Instant, now: Instant) {
+        if let Some(peer) = self.index_of(lease).and_then(|at| self.peers.get(at)) {
+            General::answered(peer, lease, since, now);
+        }
+    }
+
+    /// The value of the `Set-Cookie` that an answer of the server at `index` is to have, in an upstream that is `sticky`, for a
+    /// client whose cookie had this id (0 for none): it is kept there from now on. Nothing if it is already.
+    #[must_use]
+    pub fn cookie(&self, index: usize, id: u64) -> Option<&str> {
+        self.general.as_ref()?.cookie(index, id)
     }
 
     /// Leases that are held. While there are any the balancer must live: it alone knows what they mean.
@@ -217,24 +268,42 @@ impl Balancer {
     fn define(&mut self, upstream: &Arc<Upstream>) {
         let before = std::mem::replace(&mut self.upstream, Arc::clone(upstream));
         let former = std::mem::take(&mut self.peers);
-        let former: HashMap<_, _> =
-            former.iter().enumerate().map(|(at, peer)| (peer.id, (at, peer))).collect();
+        let mut former: HashMap<_, _> =
+            former.into_iter().enumerate().map(|(at, peer)| (peer.id, (at, peer))).collect();
         self.peers = upstream.servers.iter().map(Peer::new).collect();
         self.has_backups = self.peers.iter().any(|peer| peer.backup);
-        self.alone = self.peers.iter().filter(|peer| !peer.is_down()).count() == 1;
+        self.alone = self.peers.iter().filter(|peer| !peer.is_out()).count() == 1;
         self.open = false;
         let mut kept = Vec::with_capacity(self.peers.len());
         for peer in &mut self.peers {
-            let known = former.get(&peer.id);
-            kept.push(known.and_then(|(at, known)| peer.carry(known).then_some(*at)));
+            let known = former.remove(&peer.id);
+            kept.push(known.and_then(|(at, known)| peer.carry(&known).then_some(at)));
             if self.alone {
                 peer.stand_alone();
             }
         }
-        if before.options.method != upstream.options.method {
-            self.method = AnyMethod::of(upstream.options.method);
-            kept.fill(None);
+        self.generalise(upstream, former.into_values().map(|(_, peer)| peer));
+        match &mut self.general {
+            None => self.round_robin.define(upstream, &self.peers, &kept, self.seed),
+            Some(general) => {
+                general.define(upstream, before.options.method, &self.peers, &mut kept, self.seed);
+            }
         }
-        self.method.define(&self.peers, &kept, self.seed);
+    }
+
+    /// Picks as much as the upstream asks for from now on. Exchanges that are under way enter the counts of all workers; those
+    /// of servers that are `gone` leave them. They stay there while any is under way, so that none leaves that has not
+    /// entered.
+    fn generalise(&mut self, upstream: &Upstream, gone: impl Iterator<Item = Peer>) {
+        let is_asked = General::is_asked(upstream, &self.peers);
+        if self.general.is_some() {
+            gone.for_each(|peer| peer.state.load().leave(peer.conns));
+            if !is_asked && self.leases == 0 {
+                self.general = None;
+            }
+        } else if is_asked {
+            self.general = Some(Box::new(General::new(upstream.options.method, self.seed)));
+            self.peers.iter().for_each(|peer| peer.state.load().add(peer.conns));
+        }
     }
 }

@@ -11,8 +11,44 @@ use crate::model::ServerId;
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the server counts as busy until the lease is given to `done`"]
 pub struct Lease {
-    pub(super) index: u32,
+    /// The server's place in the upstream when it was picked, and the two marks.
+    pub(super) place: u32,
     pub(super) id: ServerId,
+}
+
+/// In `place`: the request waits for its answer in the load of its server.
+const WAITS: u32 = 1 << 31;
+/// In `place`: how long the answer takes says how fast the server is. It does not of a second try, whose time began with the
+/// first.
+const TIMED: u32 = 1 << 30;
+
+impl Lease {
+    pub(super) fn new(place: usize, id: ServerId) -> Self {
+        Self { place: place as u32, id }
+    }
+
+    /// The request waits for its answer.
+    pub(super) fn wait(&mut self, timed: bool) {
+        self.place |= if timed { WAITS | TIMED } else { WAITS };
+    }
+
+    /// Whether it waited until now, and whether the time that it took counts.
+    pub(super) fn answer(&mut self) -> Option<bool> {
+        let waits = (self.place & WAITS != 0).then_some(self.place & TIMED != 0);
+        self.place &= !(WAITS | TIMED);
+        waits
+    }
+
+    /// Does it still wait?
+    #[inline]
+    pub(super) fn waits(&self) -> bool {
+        self.place & WAITS != 0
+    }
+
+    /// The place without the marks.
+    pub(super) fn unmarked(&self) -> usize {
+        (self.place & !(WAITS | TIMED)) as usize
+    }
 }
 
 /// The servers that one exchange has tried. They are named, not numbered by place, so it stays right when the upstream

@@ -3,10 +3,11 @@
 //! It owns the table and nothing else: a method is a file beside this one, a line here, and one in that of
 //! [`BalancingMethod`]. Next: `round_robin`.
 
+use super::choice::Choice;
 use super::method::Method;
 use super::peer::Peer;
 use crate::data::draws::Draws;
-use crate::model::BalancingMethod;
+use crate::model::{BalancingMethod, Upstream};
 
 /// The table: the name, which is also that in [`BalancingMethod`], and the file.
 macro_rules! methods {
@@ -22,27 +23,26 @@ macro_rules! methods {
             pub(super) fn of(method: BalancingMethod) -> Self {
                 match method {
                     $(BalancingMethod::$name => Self::$name(super::$file::$name::default()),)*
-                    _ => Self::RoundRobin(super::round_robin::RoundRobin::default()),
                 }
             }
         }
 
         impl Method for AnyMethod {
-            fn define(&mut self, peers: &[Peer], kept: &[Option<usize>], seed: u64) {
+            fn define(&mut self, upstream: &Upstream, peers: &[Peer], kept: &[Option<usize>], seed: u64) {
                 match self {
-                    $(Self::$name(method) => method.define(peers, kept, seed),)*
+                    $(Self::$name(method) => method.define(upstream, peers, kept, seed),)*
                 }
             }
 
-            #[inline]
             fn pick(
                 &mut self,
                 peers: &[Peer],
+                choice: &Choice<'_>,
                 draws: &mut Draws,
                 eligible: impl Fn(&Peer) -> bool,
             ) -> Option<usize> {
                 match self {
-                    $(Self::$name(method) => method.pick(peers, draws, eligible),)*
+                    $(Self::$name(method) => method.pick(peers, choice, draws, eligible),)*
                 }
             }
 
@@ -51,10 +51,20 @@ macro_rules! methods {
                     $(Self::$name(method) => method.failed(peers, at),)*
                 }
             }
+
+            fn times_answers(&self) -> bool {
+                match self {
+                    $(Self::$name(method) => method.times_answers(),)*
+                }
+            }
         }
     };
 }
 
 methods! {
     RoundRobin in round_robin,
+    LeastConn in least_conn,
+    Ewma in ewma,
+    Hash in hash,
+    Random in random,
 }

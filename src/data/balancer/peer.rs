@@ -14,20 +14,25 @@ use crate::model::{Server, ServerId, ServerSpec, ServerState};
 /// doubt for what was asked is shorter by that.
 const TELL: u32 = 16;
 
+/// The whole of a weight.
+pub(super) const FULL: u32 = 1024;
+
 /// A server's definition and counters.
 #[derive(Debug)]
 pub(super) struct Peer {
     /// Which server this is, through all definitions that have it.
     pub(super) id: ServerId,
     pub(super) conns: u32,
-    /// Exchanges it may have at once: any number without `max_conns`, none when it is down.
+    /// Exchanges that this worker may begin there: any number, or none when it is down or drained.
     room: u32,
+    /// `max_conns`: exchanges of all workers at once; any number is `u32::MAX`.
+    limit: u32,
     pub(super) weight: u32,
     pub(super) max_fails: u32,
     pub(super) backup: bool,
     /// It is its upstream's only one, but for those that are down.
     alone: bool,
-    state: Arc<ServerState>,
+    pub(super) state: Arc<ServerState>,
     fail_timeout: Duration,
     /// The last good answer that this worker has seen.
     answered: Option<Instant>,
@@ -42,11 +47,8 @@ impl Peer {
         Self {
             id: server.id,
             conns: 0,
-            room: match spec.max_conns {
-                _ if spec.down => 0,
-                0 => u32::MAX,
-                max_conns => max_conns,
-            },
+            room: if spec.down || spec.drain { 0 } else { u32::MAX },
+            limit: if spec.max_conns == 0 { u32::MAX } else { spec.max_conns },
             weight: spec.weight,
             max_fails: spec.max_fails,
             backup: spec.backup,
@@ -75,9 +77,19 @@ impl Peer {
         self.state.forgive();
     }
 
-    /// It is defined as `down`.
-    pub(super) fn is_down(&self) -> bool {
+    /// It is `down` or drained: nobody is sent there who is not kept there.
+    pub(super) fn is_out(&self) -> bool {
         self.room == 0
+    }
+
+    /// It is defined as `down`: nobody at all is sent there.
+    pub(super) fn is_down(&self) -> bool {
+        self.spec.down
+    }
+
+    /// What it is to be given needs more than the sequence: a bound over all workers, or a weight that grows.
+    pub(super) fn is_plain(&self) -> bool {
+        self.limit == u32::MAX && self.spec.slow_start.is_zero()
     }
 
     #[inline]
@@ -90,20 +102,60 @@ impl Peer {
         self.has_room() && (self.is_sound() || self.is_trusted(now))
     }
 
-    /// No failure is counted.
+    /// Fewer than `max_conns` are under way, of all workers'.
+    fn is_below_limit(&self) -> bool {
+        self.limit == u32::MAX || self.state.load().active() < self.limit
+    }
+
+    /// As [`has_room`](Self::has_room), with `max_conns`.
+    pub(super) fn has_place(&self) -> bool {
+        self.has_room() && self.is_below_limit()
+    }
+
+    /// As [`is_usable`](Self::is_usable), with `max_conns`.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.has_room() && self.may_stay(now)
+    }
+
+    /// Whether those who are kept there can be sent there, though it may be drained.
+    pub(super) fn may_stay(&self, now: Instant) -> bool {
+        !self.is_down() && self.is_below_limit() && (self.is_sound() || self.is_trusted(now))
+    }
+
+    /// Its weight now, in parts of [`FULL`].
+    #[inline]
+    pub(super) fn weight_at(&self, now: Instant) -> u64 {
+        u64::from(self.weight) * u64::from(self.share(now))
+    }
+
+    /// How much of its weight it has now, of [`FULL`]: less while it starts slowly, and never nothing.
+    #[inline]
+    pub(super) fn share(&self, now: Instant) -> u32 {
+        if self.spec.slow_start.is_zero() { FULL } else { self.warmth(now) }
+    }
+
+    #[cold]
+    fn warmth(&self, now: Instant) -> u32 {
+        let (passed, whole) = (self.state.up_for(now).as_millis(), self.spec.slow_start.as_millis());
+        let share = (passed * u128::from(FULL)).checked_div(whole).unwrap_or(u128::from(FULL));
+        share.clamp(1, FULL.into()) as u32
+    }
+
+    /// No failure is counted, and no check has failed.
     #[inline]
     pub(super) fn is_sound(&self) -> bool {
         self.state.is_sound()
     }
 
-    /// A server that has failed: not too often yet, or long enough ago?
+    /// A server that has failed: not too often yet, or long enough ago? One whose checks fail is not used, however long ago.
     #[cold]
     fn is_trusted(&self, now: Instant) -> bool {
-        self.is_tolerated() || self.state.has_rested(self.fail_timeout, now)
+        self.is_tolerated() || (!self.state.is_failing() && self.state.has_rested(self.fail_timeout, now))
     }
 
     fn is_tolerated(&self) -> bool {
-        self.alone || self.max_fails == 0 || self.state.failures() < self.max_fails
+        let is_aside = || self.max_fails != 0 && self.state.failures() >= self.max_fails;
+        self.alone || !(self.state.is_failing() || is_aside())
     }
 
     /// An exchange begins, if it may: `false` when another worker was a moment faster to put the server aside, or to let one
@@ -122,8 +174,24 @@ impl Peer {
     fn may_begin(&self, open: bool, now: Instant) -> bool {
         if open {
             self.state.ask(now);
+            return true;
         }
-        open || self.state.let_through(self.fail_timeout, now) || self.is_tolerated()
+        // What passes here shows whether failures are over, also where it need not wait for that.
+        let is_let_through = self.state.let_through(self.fail_timeout, now);
+        self.is_tolerated() || (is_let_through && !self.state.is_failing())
+    }
+
+    /// As [`begin`](Self::begin), and counts in the load of all workers. `false` also when `max_conns` are under way.
+    pub(super) fn enter(&mut self, open: bool, now: Instant) -> bool {
+        let load = self.state.load();
+        if !load.enter(self.limit) {
+            return false;
+        }
+        let begun = self.begin(open, now);
+        if !begun {
+            self.state.load().leave(1);
+        }
+        begun
     }
 
     /// An exchange begins, whatever is known of the server.

@@ -3,9 +3,13 @@
 //! It owns the counters of the sequence, one pair for each server; never who is eligible. Next: `method`, of which it is
 //! one.
 
+use std::time::Instant;
+
+use super::choice::Choice;
 use super::method::Method;
 use super::peer::Peer;
 use crate::data::draws::Draws;
+use crate::model::Upstream;
 
 /// Steps times servers that a random start may cost. A sequence is as long as its weights add up to, and weights are
 /// the operator's; beyond this only its first part is started in.
@@ -18,6 +22,8 @@ const START_COST: u64 = 1 << 14;
 pub(super) struct RoundRobin {
     /// One for each of the upstream's servers, in its order.
     turns: Vec<Turn>,
+    /// Some server's weight grows.
+    slow: bool,
 }
 
 /// A server's place in the sequence.
@@ -30,7 +36,8 @@ struct Turn {
 
 impl Method for RoundRobin {
     /// The sequence begins anew.
-    fn define(&mut self, peers: &[Peer], kept: &[Option<usize>], seed: u64) {
+    fn define(&mut self, _: &Upstream, peers: &[Peer], kept: &[Option<usize>], seed: u64) {
+        self.slow = peers.iter().any(|peer| !peer.is_plain());
         let new = peers.iter().map(|peer| {
             let weight = i64::from(peer.weight);
             Turn { weight, effective: weight, current: 0 }
@@ -45,10 +52,14 @@ impl Method for RoundRobin {
         }
     }
 
-    /// One step of the sequence.
-    #[inline]
-    fn pick(&mut self, peers: &[Peer], _: &mut Draws, eligible: impl Fn(&Peer) -> bool) -> Option<usize> {
-        self.step(peers, eligible)
+    fn pick(
+        &mut self,
+        peers: &[Peer],
+        choice: &Choice<'_>,
+        _: &mut Draws,
+        eligible: impl Fn(&Peer) -> bool,
+    ) -> Option<usize> {
+        if self.slow { self.slow_step(peers, choice.now, eligible) } else { self.step(peers, eligible) }
     }
 
     fn failed(&mut self, peers: &[Peer], at: usize) {
@@ -60,16 +71,34 @@ impl Method for RoundRobin {
 }
 
 impl RoundRobin {
+    /// One step of the sequence.
     #[inline]
-    fn step(&mut self, peers: &[Peer], eligible: impl Fn(&Peer) -> bool) -> Option<usize> {
+    pub(super) fn step(&mut self, peers: &[Peer], eligible: impl Fn(&Peer) -> bool) -> Option<usize> {
+        self.step_by(peers, eligible, |_| 1)
+    }
+
+    /// One step in which a server that starts slowly has a part of its weight.
+    fn slow_step(&mut self, peers: &[Peer], now: Instant, eligible: impl Fn(&Peer) -> bool) -> Option<usize> {
+        self.step_by(peers, eligible, |peer| peer.share(now).into())
+    }
+
+    /// One step in which each weight is multiplied by what `scale` says.
+    #[inline]
+    fn step_by(
+        &mut self,
+        peers: &[Peer],
+        eligible: impl Fn(&Peer) -> bool,
+        scale: impl Fn(&Peer) -> i64,
+    ) -> Option<usize> {
         let mut best = None;
         let mut total = 0;
         for (index, (turn, peer)) in self.turns.iter_mut().zip(peers).enumerate() {
             if !eligible(peer) {
                 continue;
             }
-            turn.current += turn.effective;
-            total += turn.effective;
+            let gain = turn.effective * scale(peer);
+            turn.current += gain;
+            total += gain;
             if turn.effective < turn.weight {
                 turn.effective += 1;
             }
@@ -86,7 +115,7 @@ impl RoundRobin {
     /// Goes to the place in the sequence that `seed` says, backups in theirs.
     fn start(&mut self, peers: &[Peer], seed: u64) {
         for backup in [false, true] {
-            let eligible = |peer: &Peer| peer.backup == backup && !peer.is_down();
+            let eligible = |peer: &Peer| peer.backup == backup && !peer.is_out();
             let weights = peers.iter().filter(|peer| eligible(peer)).map(|peer| u64::from(peer.weight));
             let (total, divisor) =
                 weights.fold((0, 0), |(total, divisor), weight| (total + weight, gcd(weight, divisor)));
@@ -112,7 +141,7 @@ mod tests {
 
     fn defined(peers: &[Peer], seed: u64) -> RoundRobin {
         let mut round_robin = RoundRobin::default();
-        round_robin.define(peers, &vec![None; peers.len()], seed);
+        round_robin.define(&weighted(&[]), peers, &vec![None; peers.len()], seed);
         round_robin
     }
 
@@ -121,8 +150,7 @@ mod tests {
         let heavy = server('a', |spec| (spec.weight, spec.max_fails) = (4, 2));
         let peers = [heavy, server('b', |spec| spec.weight = 4)].map(|server| Peer::new(&server));
         let mut round_robin = defined(&peers, 0);
-        let mut draws = Draws::new(0);
-        let mut pick = |round_robin: &mut RoundRobin| round_robin.pick(&peers, &mut draws, |_| true);
+        let pick = |round_robin: &mut RoundRobin| round_robin.step(&peers, |_| true);
         assert_eq!(pick(&mut round_robin), Some(0));
         round_robin.failed(&peers, 0);
         // 4 - 4/2 = 2, then one more with each pick.
@@ -134,6 +162,7 @@ mod tests {
         assert_eq!(round_robin.turns[0].effective, 0, "and never below nothing");
         // What it lost stays lost where it stands now, if it is still there on the same terms.
         round_robin.define(
+            &weighted(&[]),
             &[Peer::new(&server('b', |_| ())), Peer::new(&server('a', |_| ()))],
             &[None, Some(0)],
             0,

@@ -5,13 +5,17 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::balance::{Balancer, Choice};
+use super::balance::Balancer;
+use super::choice::Choice;
 use super::lease::{Lease, Tried};
 use crate::exchange::Sign;
 use crate::model::{Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream, UpstreamOptions};
 
 mod health;
+mod methods;
+mod places;
 mod shared;
+mod tail;
 
 /// A server as the tests write it: `a` is the first, its address follows from its name.
 pub(super) fn server(name: char, parameters: impl FnOnce(&mut ServerSpec)) -> Server {
@@ -70,7 +74,7 @@ impl Scene {
     }
 
     fn take_other(&mut self, tried: &Tried) -> Option<(char, Lease)> {
-        let choice = Choice { tried, now: self.now };
+        let choice = Choice::new(tried, self.now);
         let others = self.balancer.others(&choice);
         let picked = self.balancer.pick(&choice);
         assert_eq!(picked.is_some(), others, "what is promised is kept");
@@ -448,7 +452,7 @@ proptest! {
         for event in events {
             match event {
                 Event::Pick => {
-                    let picked = scene.balancer.pick(&Choice { tried: &Tried::new(), now: scene.now });
+                    let picked = scene.balancer.pick(&Choice::new(&Tried::new(), scene.now));
                     let nginx = naive_pick(&mut naive, false, clock);
                     prop_assert_eq!(scene.balancer.take_opened(), nginx.is_none());
                     let expected = nginx.or_else(|| naive_pick(&mut naive, true, clock));
@@ -477,7 +481,7 @@ proptest! {
         let (now, rounds) = (Instant::now(), 3);
         let mut picks = vec![0; weights.len()];
         for _ in 0..weights.iter().sum::<u32>() * rounds {
-            let (index, lease) = balancer.pick(&Choice { tried: &Tried::new(), now }).unwrap();
+            let (index, lease) = balancer.pick(&Choice::new(&Tried::new(), now)).unwrap();
             picks[index] += 1;
             balancer.done(lease, Sign::Good, now, now);
         }

@@ -139,3 +139,42 @@ fn somebody_who_can_be_used_and_was_tried_is_a_reason() {
     scene.done(lease, Sign::Fault);
     assert_eq!((name, scene.take_other(&tried)), ('a', None), "b is aside, and the upstream is not out");
 }
+
+#[test]
+fn an_outage_that_another_worker_sees_the_end_of_is_over() {
+    let both = weighted(&[1, 1]);
+    let (mut one, mut other) = (Scene::new(&both), Scene::new(&both));
+    other.now = one.now;
+    for name in ['a', 'b'] {
+        one.fail(name);
+    }
+    one.exchange(true);
+    other.exchange(true);
+    assert!(one.balancer.is_open() && other.balancer.is_open());
+    one.pass(1.0);
+    one.exchange(false);
+    assert!(!one.balancer.is_open() && !other.balancer.is_open());
+}
+
+#[test]
+fn neither_a_backup_nor_a_second_address_leaves_a_client_without_a_server() {
+    // One name at two addresses is two servers of one name.
+    let addresses = ["/1", "/2"].map(|path| {
+        let one = server(if path == "/1" { 'a' } else { 'b' }, |spec| spec.name = "h:1".to_owned());
+        Server { endpoint: Endpoint::Unix(path.into()), ..one }
+    });
+    let backup = vec![server('a', |_| ()), server('b', |spec| spec.backup = true)];
+    for servers in [addresses.into(), backup] {
+        for options in ["", "method=least_conn", "method=ewma", "method=random", "method=hash key=host"] {
+            let mut definition = (*upstream(servers.clone())).clone();
+            definition.options = UpstreamOptions::parse(options).unwrap();
+            definition.servers.iter_mut().for_each(|server| server.state = Arc::default());
+            let mut scene = Scene::new(&Arc::new(definition));
+            for _ in 0..20 {
+                let (_, lease) = scene.take().expect("a server");
+                scene.done(lease, Sign::Fault);
+            }
+            assert!(scene.balancer.is_open(), "{options}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Which server is chosen, over all workers: bounds, keys, servers that are drained.
+//!
+//! Sequences and shares are tests of `data::balancer`; here is what only a process with several workers shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::client::{Client, get};
+use crate::support::elb::Launch;
+use crate::support::rules::{self, SITE, upstream};
+use crate::support::server::{Server, ok};
+use crate::support::wait;
+
+/// Servers that hold each request until they are let go, and how many they have held.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opens: Condvar,
+    held: AtomicUsize,
+}
+
+impl Gate {
+    fn server(self: &Arc<Self>) -> Server {
+        let gate = Arc::clone(self);
+        Server::answering(move |_| {
+            gate.held.fetch_add(1, Ordering::SeqCst);
+            drop(gate.opens.wait_while(gate.open.lock().unwrap(), |open| !*open).unwrap());
+            ok("held")
+        })
+    }
+
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opens.notify_all();
+    }
+
+    fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+}
+
+/// [`SITE`] with these servers and options.
+fn site(servers: &[&Server], parameters: &str, options: &str) -> Value {
+    let mut document = rules::site(servers);
+    document["upstreams"]["up"] = upstream(servers, parameters);
+    document["upstreams"]["up"]["@options"] = json!(options);
+    document
+}
+
+#[test]
+fn no_server_has_more_than_max_conns_of_the_requests_of_all_workers() {
+    for options in ["", "method=least_conn"] {
+        let gates = [(); 2].map(|()| Arc::new(Gate::default()));
+        let servers = [gates[0].server(), gates[1].server()];
+        let document = site(&[&servers[0], &servers[1]], "max_conns=5", options);
+        let elb = Launch::serving(&document).workers(4).start();
+        let mut clients: Vec<Client> = (0..200).map(|_| elb.client()).collect();
+        clients.iter_mut().for_each(|client| client.send(get(SITE, "/")));
+        // Ten are held; that the others are refused shows that nobody came later.
+        let (sender, answers) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            for mut client in clients {
+                let sender = sender.clone();
+                scope.spawn(move || sender.send(client.response().status()).unwrap());
+            }
+            let refused: Vec<u16> = answers.iter().take(190).collect();
+            assert!(refused.iter().all(|status| *status == 502), "{options}");
+            assert_eq!(gates.each_ref().map(|gate| gate.held()), [5, 5], "{options}");
+            gates.iter().for_each(|gate| gate.open());
+            let held: Vec<u16> = answers.iter().take(10).collect();
+            assert_eq!(held, [200; 10], "{options}");
+        });
+        assert_eq!(elb.client().ask(get(SITE, "/")).status(), 200, "there is room again");
+    }
+}
+
+#[test]
+fn a_drained_server_ends_what_it_serves_and_gets_nothing_new() {
+    let gate = Arc::new(Gate::default());
+    let (leaves, stays) = (gate.server(), Server::named("stays"));
+    let elb = Launch::serving(&site(&[&leaves, &stays], "", "")).start();
+    let mut clients: Vec<Client> = Vec::new();
+    while gate.held() < 2 {
+        let mut client = elb.client();
+        client.send(get(SITE, "/"));
+        clients.push(client);
+        let sent = clients.len();
+        wait::until("the request to arrive", || (gate.held() + stays.requests().len() == sent).then_some(()));
+    }
+    let mut servers = upstream(&[&stays], "");
+    servers[leaves.address().to_string()] = json!("drain");
+    elb.admin().put("upstream", &json!({"up": servers}));
+    for _ in 0..20 {
+        assert_eq!(elb.client().ask(get(SITE, "/")).text(), "stays");
+    }
+    gate.open();
+    let told: BTreeSet<String> = clients.iter_mut().map(|client| client.response().text()).collect();
+    assert!(told.contains("held"), "{told:?}");
+    assert_eq!(gate.held(), 2);
+    // And with nobody else there is nobody.
+    elb.admin().put("upstream", &json!({"up": {leaves.address().to_string(): "drain"}}));
+    let answer = elb.client().ask(get(SITE, "/"));
+    assert_eq!((answer.status(), answer.head.get("x-elb-reason")), (502, Some("no-server")));
+}
+
+#[test]
+fn a_key_has_the_same_server_in_each_worker_and_keeps_it_when_others_go() {
+    let servers = ["a", "b", "c"].map(Server::named);
+    let all: Vec<&Server> = servers.iter().collect();
+    let elb = Launch::serving(&site(&all, "", "method=hash key=header:X-User")).workers(4).start();
+    let owners = || -> BTreeMap<u32, String> {
+        let owner = |user: u32| {
+            let request = format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nx-user: u{user}\r\n\r\n");
+            let told: BTreeSet<String> = (0..4).map(|_| elb.client().ask(&request).text()).collect();
+            assert_eq!(told.len(), 1, "u{user}: {told:?}");
+            (user, told.into_iter().next().unwrap())
+        };
+        (0..24).map(owner).collect()
+    };
+    let before = owners();
+    assert_eq!(before.values().collect::<BTreeSet<_>>().len(), 3, "{before:?}");
+    let mut fewer = upstream(&all[..2], "");
+    fewer["@options"] = json!("method=hash key=header:X-User");
+    elb.admin().put("upstream", &json!({"up": fewer}));
+    let after = owners();
+    assert!(before.iter().all(|(user, owner)| owner == "c" || after[user] == *owner), "{before:?} {after:?}");
+}
