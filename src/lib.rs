@@ -99,6 +99,8 @@
 //! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
 //! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
+//! | a check of servers | `control/checks/probe.rs` makes one, `control/checks/schedule.rs` says when | its options: `model/options/checks.rs` |
+//! | what is shown and told of a server | `control/servers.rs`, `control/health.rs` | `control/admin/servers.rs` |
 //! | what all workers know of a server | `model/server_state.rs`; of its requests, `model/server_load.rs` | who writes it, `data/balancer/peer.rs`, `data/balancer/general.rs` |
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
 //! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |

@@ -16,6 +16,7 @@ use super::dumps::{Dumps, longer};
 use super::lookups::Lookups;
 use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::resolve::{Addresses, Resolver};
+use super::servers::{Servers, Shown};
 use super::store::StoreCommand;
 use super::store_guard::StoreGuard;
 use super::workers::Workers;
@@ -44,6 +45,7 @@ pub(super) struct Hub {
     urgent: bool,
     resolver: Resolver,
     workers: Workers,
+    servers: Servers,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -63,6 +65,7 @@ impl Hub {
             urgent: false,
             resolver,
             workers: Workers::default(),
+            servers: Servers::new(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -74,7 +77,7 @@ impl Hub {
 
     /// Builds the snapshot that `workers` start with, and sends them newer ones from now on.
     pub(super) fn first(&mut self, workers: Vec<WorkerHandle>, now: Instant) -> Arc<Snapshot> {
-        self.build();
+        self.build(now);
         self.workers = Workers::new(workers, self.current.version, now);
         self.tell();
         Arc::clone(&self.current)
@@ -92,7 +95,7 @@ impl Hub {
             self.tick(now);
         }
         if self.behind.is_some() && self.due(now).is_none() && self.workers.has_room() {
-            self.build();
+            self.build(now);
         }
         self.workers.send(&self.current);
         self.tell();
@@ -104,9 +107,11 @@ impl Hub {
         (!self.urgent && !self.resolver.is_settled() && due > now).then_some(due)
     }
 
-    fn build(&mut self) {
+    fn build(&mut self, now: Instant) {
         let version = self.current.version + 1;
-        self.current = Arc::new(self.state.snapshot(version));
+        let snapshot = Arc::new(self.state.snapshot(version));
+        let before = std::mem::replace(&mut self.current, snapshot);
+        self.servers.follow(&before, &self.current, now);
         (self.behind, self.urgent) = (None, false);
         debug!("version {version}: {} domains", self.current.domain_count());
     }
@@ -233,6 +238,13 @@ impl Hub {
             Listed { spec, addresses }
         };
         self.state.upstreams().into_iter().map(list).collect()
+    }
+
+    /// Every server, or those of one upstream; nothing when there is no such upstream.
+    pub(super) fn servers(&self, upstream: Option<&str>) -> Option<Vec<Shown>> {
+        let wanted = |name: &str| upstream.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
+        let is_there = upstream.is_none_or(|name| self.current.upstream_named(name).is_some());
+        is_there.then(|| self.servers.list(&self.current, wanted))
     }
 
     /// Keys of the store that are not served as they stand there.

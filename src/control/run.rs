@@ -14,6 +14,8 @@ use tracing::{info, warn};
 
 use super::admin::AdminServer;
 use super::ahead::Ahead;
+use super::checks::order::{Finding, Ticket};
+use super::checks::prober::Prober;
 use super::handle::Question;
 use super::hub::Hub;
 use super::outages::Outages;
@@ -52,6 +54,7 @@ pub(super) struct Control {
     /// What workers that have ended had left to do.
     pub(super) cut: Cut,
     pub(super) outages: Outages,
+    pub(super) prober: Prober,
 }
 
 /// Where the process stands.
@@ -78,6 +81,8 @@ enum Event {
     /// A lookup has ended; a name with other addresses than before.
     LookedUp(Option<(String, Vec<SocketAddr>)>),
     Order(Order),
+    /// A check of a server has ended.
+    Checked(Ticket, Finding),
     /// It is time to look names up again: all, or those whose last lookup failed.
     Names {
         all: bool,
@@ -102,6 +107,7 @@ impl Control {
         let mut now = Instant::now();
         loop {
             self.hub.settle(now);
+            self.check(now);
             if self.is_over(now) {
                 return self.end().await;
             }
@@ -113,6 +119,7 @@ impl Control {
                 Some(ahead) = self.events.recv() => Event::Store(ahead),
                 found = self.hub.looked_up() => Event::LookedUp(found),
                 Some(order) = self.orders.recv() => Event::Order(order),
+                (ticket, finding) = self.prober.ended() => Event::Checked(ticket, finding),
                 _ = names.tick() => Event::Names { all: true },
                 _ = failed_names.tick() => Event::Names { all: false },
                 _ = tick.tick() => Event::Tick,
@@ -128,6 +135,16 @@ impl Control {
         }
     }
 
+    /// Begins the checks that are due, and gives up those that nobody asks for any more.
+    fn check(&mut self, now: Instant) {
+        for ticket in self.hub.stopped_checks() {
+            self.prober.stop(ticket);
+        }
+        while let Some(order) = self.hub.begin_check(now) {
+            self.prober.begin(order);
+        }
+    }
+
     fn take(&mut self, event: Event, now: Instant) {
         match event {
             Event::Report(report) => self.report(report, now),
@@ -137,6 +154,7 @@ impl Control {
             Event::LookedUp(Some((name, addresses))) => self.hub.learnt(&name, addresses, now),
             Event::LookedUp(None) | Event::Due => {}
             Event::Order(order) => self.order(order, now),
+            Event::Checked(ticket, finding) => self.hub.checked(ticket, finding, now),
             Event::Names { all } => self.hub.refresh_names(all),
             Event::Tick => self.tick(now),
         }
@@ -163,6 +181,7 @@ impl Control {
                 }
             }
             Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges, now),
+            Report::Servers { worker, servers } => self.hub.told_of_servers(worker, servers),
             Report::Drained { worker, cut } => {
                 self.hub.ended(worker, now);
                 self.cut += cut;
@@ -216,7 +235,7 @@ impl Control {
             Phase::Draining(until) | Phase::Stopping { until, .. } => Some(until),
         };
         let latest = now + TICK;
-        [self.hub.due(now), phase].into_iter().flatten().fold(latest, Instant::min)
+        [self.hub.due(now), self.hub.next_check(), phase].into_iter().flatten().fold(latest, Instant::min)
     }
 
     fn tick(&mut self, now: Instant) {

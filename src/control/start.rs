@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::admin::{Access, AdminServer};
 use super::ahead::read_ahead;
+use super::checks::prober::Prober;
 use super::dns;
 use super::handle::HubHandle;
 use super::hub::Hub;
@@ -148,6 +149,7 @@ async fn begin(
         phase: Phase::Serving,
         cut: Cut::default(),
         outages: Outages::default(),
+        prober: Prober::default(),
     })
 }
 

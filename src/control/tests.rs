@@ -154,6 +154,7 @@ impl Rig {
             phase: Phase::Serving,
             cut: Cut::default(),
             outages: super::outages::Outages::default(),
+            prober: super::checks::prober::Prober::default(),
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {

@@ -20,7 +20,7 @@ use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
 };
-use super::{domain, dump, rejected, resync, upstream, workers};
+use super::{domain, dump, rejected, resync, servers, upstream, workers};
 use crate::control::handle::HubHandle;
 
 /// Who sent a request; `serve` puts it into the request's extensions.
@@ -48,6 +48,7 @@ pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>) -> Api {
         .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))
         .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
+        .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
@@ -71,7 +72,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, dump, rejected, resync and workers are known",
+        "no such endpoint: domain, upstream, servers, dump, rejected, resync and workers are known",
     )
 }
 

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::Hub;
 use crate::control::alarms::Subject;
+use crate::control::checks::order::{Finding, Order, Ticket};
 use crate::control::shortages;
 use crate::control::state_file::{Kept, Saved};
 use crate::control::store::StoreEvent;
-use crate::link::{Gauges, ToWorker};
+use crate::link::{Gauges, ServerNumbers, ToWorker};
 
 impl Hub {
     /// The store has something to say.
@@ -31,11 +32,37 @@ impl Hub {
         }
     }
 
+    /// A worker says what it has to do with servers.
+    pub(in crate::control) fn told_of_servers(&mut self, worker: usize, servers: Vec<ServerNumbers>) {
+        self.servers.told(worker, servers);
+    }
+
+    /// When a check of a server is due.
+    pub(in crate::control) fn next_check(&self) -> Option<Instant> {
+        self.servers.next_check()
+    }
+
+    /// The next check that is due, to be made now.
+    pub(in crate::control) fn begin_check(&mut self, now: Instant) -> Option<Order> {
+        self.servers.begin_check(now)
+    }
+
+    /// Checks to be given up.
+    pub(in crate::control) fn stopped_checks(&mut self) -> Vec<Ticket> {
+        self.servers.schedule().take_stopped()
+    }
+
+    /// A check has ended.
+    pub(in crate::control) fn checked(&mut self, ticket: Ticket, finding: Finding, now: Instant) {
+        self.servers.checked(ticket, finding, &self.current, now);
+    }
+
     /// A second has passed.
     pub(in crate::control) fn tick(&mut self, now: Instant) {
         if self.guard.tick(&mut self.state, &mut self.alarms, now) {
             self.stored(true, now);
         }
+        self.servers.look(&self.current);
     }
 
     /// The state file cannot be written, for this reason; or it can.
@@ -103,6 +130,7 @@ impl Hub {
     /// A worker has ended.
     pub(in crate::control) fn ended(&mut self, worker: usize, now: Instant) {
         self.workers.ended(worker, now);
+        self.servers.ended(worker);
     }
 
     /// Workers that have not ended.
