@@ -64,8 +64,8 @@ impl Condition {
 
 /// It is the only one that new requests may go to.
 fn is_alone(server: &Server, upstream: &Upstream) -> bool {
-    let others = upstream.servers.iter().filter(|other| other.id != server.id);
-    !server.spec.drain && others.filter(|other| !other.spec.down && !other.spec.drain).count() == 0
+    let mut others = upstream.servers.iter().filter(|other| other.id != server.id);
+    !server.spec.drain && !others.any(|other| !other.spec.down && !other.spec.drain)
 }
 
 /// Whom it was told of that they are gone.

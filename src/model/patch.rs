@@ -92,7 +92,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::{Edit, State};
+    use crate::model::{Edit, KeyChange, State};
 
     fn object(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
@@ -135,6 +135,22 @@ mod tests {
                 "/up1/@options: was not there, so nothing is taken away"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_in_quarantine_is_warned_of_unless_the_patch_names_it() {
+        let mut state = State::new();
+        let server = |server: &str, text: &str| KeyChange::Server {
+            upstream: "up".into(),
+            server: server.into(),
+            text: Some(text.into()),
+        };
+        state.store_changed(vec![server("a:1", ""), server("b:1", "wait=3"), server("c:1", "")]);
+        let mut patch =
+            |patch: Value| state.edit(Edit::PatchUpstreams(object(json!({"up": patch})))).unwrap().warnings;
+        let told = patch(json!({"a:1": "down"}));
+        assert_eq!(told, ["upstreams/up/b:1 is in quarantine; a dump replaces it with what serves instead"]);
+        assert_eq!(patch(json!({"b:1": "weight=3"})), [""; 0]);
     }
 
     #[test]

@@ -124,6 +124,22 @@ fn a_server_that_fails_its_checks_gets_no_requests_until_it_passes_them_again() 
     assert_eq!(told(&elb, "WARN"), 1, "{}", elb.log());
 }
 
+#[test]
+fn when_all_fail_their_checks_all_are_asked_all_the_same() {
+    let (a, b) = (Patient::named("a"), Patient::named("b"));
+    let elb = Launch::serving(&document(&[&a, &b], OFTEN)).workers(1).start();
+    [&a, &b].into_iter().for_each(|patient| patient.is_well(false));
+    wait::until("both to fail", || (states(&elb) == ["failing", "failing"]).then_some(()));
+    let mut client = elb.client();
+    let mut answers: Vec<String> = (0..4).map(|_| client.ask(get(SITE, "/")).text()).collect();
+    answers.sort_unstable();
+    assert_eq!(answers, ["a", "a", "b", "b"]);
+    let open = || elb.admin().get("workers")["all"]["fail_open"].as_u64();
+    wait::until("them to be counted", || (open() == Some(4)).then_some(()));
+    [&a, &b].into_iter().for_each(|patient| patient.is_well(true));
+    wait::until("both to be back", || (states(&elb) == ["up", "up"]).then_some(()));
+}
+
 /// One prober for all workers, and a connection of its own for each check.
 #[test]
 fn checks_are_as_many_with_eight_workers_as_with_one_and_take_no_connection_of_theirs() {

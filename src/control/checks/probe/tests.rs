@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::control::checks::order::Ticket;
-use crate::model::ServerIds;
+use crate::model::{ServerIds, UpstreamOptions};
 
 fn order(endpoint: Endpoint, question: Option<Question>) -> Order {
     let ticket = Ticket { server: ServerIds::default().give(), number: 1 };
@@ -64,6 +64,16 @@ async fn an_answer_is_judged_by_its_status_and_has_to_come_whole() {
             asked.contains(&format!("user-agent: elb/{} (check)\r\n", env!("CARGO_PKG_VERSION"))),
             "{asked}"
         );
+    }
+}
+
+#[test]
+fn of_every_path_that_an_option_may_have_a_request_can_be_made() {
+    for byte in (b'!'..=b'~').map(char::from) {
+        let path = format!("/a{byte}b?c{byte}d");
+        if UpstreamOptions::parse(&format!("check={path}")).is_ok() {
+            assert!(Request::get(&path).body(()).is_ok(), "{path}");
+        }
     }
 }
 
