@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::upstream::{Endpoint, Server};
 
-/// The servers of a definition, from which those of the next one take their identities, each once.
+/// The servers of the former definition. Each gives its identity to one server of the next.
 pub(crate) struct Former<'s>(HashMap<&'s Endpoint, Vec<&'s Server>>);
 
 impl<'s> Former<'s> {

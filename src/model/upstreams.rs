@@ -30,8 +30,8 @@ impl Layered for Arc<UpstreamSpec> {
     }
 }
 
-/// One key of the store: a server's, or that of the options. There may be a hundred thousand, so it is small: the reading of a sound text is made
-/// again when it is needed.
+/// One key of the store: a server's, or that of the options. There may be a hundred thousand, so it is small: a sound text is
+/// parsed again when its reading is needed.
 #[derive(Debug)]
 pub(super) struct StoredServer {
     /// The upstream's name as spelled in this key.
@@ -85,8 +85,8 @@ impl Upstreams {
         self.note(&key, &change)
     }
 
-    /// What patches make of the upstreams in force, before anything is applied. A dump writes an upstream that was edited
-    /// whole, so keys of the store that are in quarantine are warned of: it would write what serves in their place.
+    /// Applies patches to copies of the upstreams in force. A dump writes every key of an edited upstream, so keys in quarantine
+    /// that a patch does not name are warned of: the dump replaces them with what serves in their place.
     ///
     /// # Errors
     /// The first that cannot be applied.
@@ -176,8 +176,8 @@ impl Upstreams {
         }
     }
 
-    /// The store says something new of one server, and an edit of its upstream takes that in: what it says of the other
-    /// servers stays. `before` is what the store said of this one.
+    /// The store changed one server of an upstream that has an edit: the edit takes that server over, and keeps what it says of
+    /// the others. `before` is what the store said of this server until now.
     fn merge(
         &mut self,
         key: &str,
@@ -335,7 +335,7 @@ impl Upstreams {
 
     /// How many upstreams of the store `upstreams` lacks, and of how many; those that an edit deletes are not asked for.
     pub(crate) fn would_drop(&self, upstreams: &BTreeMap<String, Servers>) -> (usize, usize) {
-        // One without servers serves nobody, whatever its options say.
+        // An upstream without servers answers nothing, so its options alone are no loss.
         let kept: BTreeSet<String> = (upstreams.iter())
             .filter(|(_, parts)| parts.keys().any(|name| name != OPTIONS))
             .map(|(name, _)| name.to_ascii_lowercase())

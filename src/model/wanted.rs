@@ -24,7 +24,7 @@ pub struct Wanted {
 }
 
 impl Prepared {
-    /// Each host name that this change names servers by, once.
+    /// The host names of servers in this change, each once.
     pub fn wanted(&self) -> Vec<Wanted> {
         let (mut wanted, mut seen) = (Vec::new(), BTreeSet::new());
         let mut add = |host: String, pointer: &dyn Fn() -> String, servername: Option<&str>| {
