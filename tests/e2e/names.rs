@@ -127,3 +127,14 @@ fn localhost_is_this_machine_whatever_a_resolver_says_and_the_others_are_asked_f
     assert!(refused.text().contains("the DNS server says SERVFAIL"), "{}", refused.text());
     assert!(dns.asked().iter().all(|name| name == "other.test"), "{:?}", dns.asked());
 }
+
+#[test]
+fn where_one_resolver_is_silent_another_answers() {
+    let (here, _there) = both();
+    let silent = Dns::saying(Says::Nothing);
+    let speaks = Dns::saying(Says::Addresses(vec![HERE]));
+    let launch = Launch::serving(&document(&here));
+    let elb = asking(&silent, launch).flag(&format!("--resolver={}", speaks.address())).start();
+    wait::until("an answer", || (heard(&elb) == ["here"]).then_some(()));
+    assert!(!speaks.asked().is_empty());
+}
