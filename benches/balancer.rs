@@ -1,10 +1,13 @@
-//! A server picked and given back. Good: 5 ns for the only one, 15 ns for one of three, 2 ns for each beyond.
+//! A server picked and given back. Good: 5 ns for the only one, 15 ns for one of three, 2 ns for each beyond; of the other
+//! methods 100 ns for one of eight, and 10 ns for each beyond where they look at all.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
-use elb::data::balancer::{Balancer, Choice, Tried};
+use elb::data::balancer::{Affinity, Balancer, Choice, Tried};
 use elb::exchange::Sign;
+use elb::model::UpstreamOptions;
 
 use crate::samples;
 
@@ -12,14 +15,21 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("balancer");
     group.throughput(Throughput::Elements(1));
     let now = Instant::now();
-    for servers in [1, 3, 100] {
+    let methods = ["random", "least_conn", "ewma", "hash key=client", "hash key=client hash_balance=1.25"];
+    let rounds = [1, 3, 8, 100].map(|servers| (servers, "round_robin"));
+    let others = methods.iter().flat_map(|method| [8, 100].map(|servers| (servers, *method)));
+    for (servers, method) in rounds.into_iter().chain(others) {
         let snapshot = samples::snapshot(&mut samples::state(0, &samples::direct(), servers));
         let Some(upstream) = snapshot.upstream_named("up") else { panic!("no upstream") };
-        let mut balancer = Balancer::new(upstream, 1);
-        let tried = Tried::new();
-        group.bench_function(format!("{servers} servers"), |bencher| {
+        let Ok(options) = UpstreamOptions::parse(&format!("method={method}")) else { panic!("no {method}") };
+        let upstream = Arc::new(elb::model::Upstream { options, ..(**upstream).clone() });
+        let mut balancer = Balancer::new(&upstream, 1);
+        let (tried, mut affinity) = (Tried::new(), Affinity::default());
+        group.bench_function(format!("{servers} servers, {method}"), |bencher| {
             bencher.iter(|| {
-                let (index, lease) = balancer.pick(&Choice::new(&tried, now))?;
+                affinity.key = affinity.key.wrapping_add(1);
+                let choice = Choice { tried: &tried, now, affinity: &affinity };
+                let (index, lease) = balancer.pick(&choice)?;
                 balancer.done(lease, Sign::Good, now, now);
                 Some(index)
             });

@@ -113,12 +113,14 @@ fn route(active: &mut Active, address: &PeerText, peer: &IpAddr, ctx: &mut Ctx) 
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
             active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(Reason::ReservedPath));
         }
-        Routed::Forward { upstream, backend, path, affinity } => {
+        Routed::Forward { upstream, backend, path, looked } => {
             active.upstream = Some(upstream);
-            active.affinity = affinity.unwrap_or(active.affinity);
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
             active.exchange.forward(&ctx.env, &mut ctx.heads, &forward);
+            if looked {
+                active.affinity = ctx.view.affinity();
+            }
         }
     }
     false

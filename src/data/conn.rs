@@ -109,8 +109,7 @@ impl Active {
     #[inline(always)]
     #[must_use]
     pub fn choice(&self, now: Instant) -> Choice<'_> {
-        let Affinity { key, sticky } = self.affinity;
-        Choice { tried: &self.tried, now, key, sticky }
+        Choice { tried: &self.tried, now, affinity: &self.affinity }
     }
 
     /// Ready for another request.

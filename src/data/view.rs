@@ -58,8 +58,8 @@ pub enum Routed<'v> {
         backend: &'v Backend,
         /// The new path, if a rule rewrote it.
         path: Option<&'v [u8]>,
-        /// Where the request belongs among the servers, if there is an upstream that asks.
-        affinity: Option<Affinity>,
+        /// Some upstream asks where a request belongs among its servers: [`View::affinity`] says it of this one.
+        looked: bool,
     },
 }
 
@@ -73,13 +73,22 @@ pub struct View {
     /// The version that was swept last; nothing has gone since.
     swept: u64,
     seed: u64,
+    /// Of the request that was routed last, if an upstream asked.
+    affinity: Affinity,
 }
 
 impl View {
     /// A view of `snapshot`. Workers with different seeds begin their rounds at different servers.
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
-        Self { snapshot, scratch: Scratch::new(), locals: Vec::new(), swept: 0, seed }
+        Self {
+            snapshot,
+            scratch: Scratch::new(),
+            locals: Vec::new(),
+            swept: 0,
+            seed,
+            affinity: Affinity::default(),
+        }
     }
 
     /// What is served.
@@ -95,7 +104,7 @@ impl View {
     }
 
     /// Decides where a request goes, the `number`th of this worker, from what the snapshot says and nothing else: it changes
-    /// nothing but the room that it searches in.
+    /// nothing but the room that it searches in, and [`View::affinity`].
     pub fn route(&mut self, request: &RequestView<'_>, number: u64) -> Routing<'_> {
         let draw = draws::nth(self.seed, number);
         let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
@@ -103,12 +112,20 @@ impl View {
             Verdict::Denied { reason } => Routed::Denied { reason },
             Verdict::Forward { backend, path } => {
                 let upstream = backend.slot();
-                let looks = self.snapshot.looks_at_requests();
-                let affinity = looks.then(|| affinity(&self.snapshot, upstream, request));
-                Routed::Forward { upstream, backend, path, affinity }
+                let looked = self.snapshot.looks_at_requests();
+                if looked {
+                    self.affinity = affinity(&self.snapshot, upstream, request);
+                }
+                Routed::Forward { upstream, backend, path, looked }
             }
         };
         Routing { domain: decision.domain, rule: decision.rule, routed }
+    }
+
+    /// Where the request that was routed last belongs among the servers of its upstream.
+    #[must_use]
+    pub fn affinity(&self) -> Affinity {
+        self.affinity
     }
 
     /// The upstream in a slot as the snapshot has it: made when it is first used, and brought up to date when there is another
@@ -339,7 +356,7 @@ mod tests {
         scene.change([upstream("up", "10.0.0.1"), domain("a.test", "up")]);
         let slot = scene.route("a.test").unwrap();
         let tried = Tried::new();
-        let choice = Choice::new(&tried, Instant::now());
+        let choice = Choice { tried: &tried, now: Instant::now(), affinity: &Affinity::default() };
         let (_, lease) = scene.view.local(slot).unwrap().balancer.pick(&choice).unwrap();
         scene.change([upstream("up", "10.0.0.2")]);
         assert_eq!(scene.route("a.test"), Some(slot), "the same upstream, with another server");

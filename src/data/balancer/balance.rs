@@ -199,13 +199,26 @@ impl Balancer {
     /// The exchange, which began no earlier than `since`, is over with this server, or has left it; `sign` is what that
     /// says about the server. A lease on a server that the upstream no longer has changes no server.
     pub fn done(&mut self, lease: Lease, sign: Sign, since: Instant, now: Instant) {
+        if self.general.is_some() {
+            return self.done_general(lease, sign, since, now);
+        }
+        self.settle(&lease, sign, since, now);
+    }
+
+    #[inline(never)]
+    fn done_general(&mut self, mut lease: Lease, sign: Sign, since: Instant, now: Instant) {
+        if let Some(peer) = self.index_of(&lease).and_then(|at| self.peers.get(at)) {
+            General::leave(peer, &mut lease, sign, since, now);
+        }
+        self.settle(&lease, sign, since, now);
+    }
+
+    #[inline(always)]
+    fn settle(&mut self, lease: &Lease, sign: Sign, since: Instant, now: Instant) {
         debug_assert!(self.leases > 0, "a lease is given back to whom it came from");
         self.leases = self.leases.saturating_sub(1);
-        let Some(index) = self.index_of(&lease) else { return };
+        let Some(index) = self.index_of(lease) else { return };
         let Some(peer) = self.peers.get_mut(index) else { return };
-        if self.general.is_some() {
-            General::leave(peer, lease, sign, since, now);
-        }
         let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
         if peer.end(sign, since, now) {
             match &mut self.general {

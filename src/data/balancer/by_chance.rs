@@ -11,7 +11,7 @@ use crate::data::draws::Draws;
 /// So many servers are compared at most: each is a cache line that other workers write. With two, *the power of two choices*,
 /// a slow server among eight is still drawn beside one that is busy for a moment: in the simulation of `tests/tail.rs` the
 /// 99th percentile of `least_conn` is 56 ms with two and 16 ms with eight, and the 99.9th of `ewma` 93 ms and 19 ms.
-const COMPARED: usize = 8;
+pub(super) const COMPARED: usize = 8;
 
 /// One of those that are eligible; nothing when none is.
 pub(super) fn one(
@@ -69,11 +69,13 @@ impl Few {
         }
     }
 
-    /// Those of them for which `keep` is true.
-    pub(super) fn only(&self, peers: &[Peer], keep: impl Fn(&Peer) -> bool) -> Self {
-        let mut few = Self::default();
-        self.iter(peers).filter(|(_, peer)| keep(peer)).for_each(|(at, _)| few.add(at));
-        few
+    /// What `look` says of each, in their order.
+    pub(super) fn map<T: Copy + Default>(&self, peers: &[Peer], look: impl Fn(&Peer) -> T) -> [T; COMPARED] {
+        let mut looks = [T::default(); COMPARED];
+        for (place, (_, peer)) in looks.iter_mut().zip(self.iter(peers)) {
+            *place = look(peer);
+        }
+        looks
     }
 
     /// Each with its place.
@@ -88,20 +90,21 @@ impl Few {
         peers: &[Peer],
         now: Instant,
         draws: &mut Draws,
-        score: impl Fn(&Peer) -> f64,
+        scores: &[f64; COMPARED],
     ) -> Option<usize> {
         // The lowest so far, its score, and the weight of all that have it.
         let mut best: Option<(usize, f64, u64)> = None;
-        for (at, peer) in self.iter(peers) {
-            let (score, weight) = (score(peer), peer.weight_at(now));
+        for ((at, peer), score) in self.iter(peers).zip(scores.iter().copied()) {
+            let weight = || peer.weight_at(now);
             best = match best {
-                Some((_, lowest, _)) if score < lowest => Some((at, score, weight)),
-                Some((first, lowest, all)) if score <= lowest => {
-                    let all = all + weight;
+                Some((first, lowest, all)) if score >= lowest => {
+                    if score > lowest {
+                        continue;
+                    }
+                    let (weight, all) = (weight(), all + weight());
                     Some((if draws.below(all) < weight { at } else { first }, lowest, all))
                 }
-                Some(best) => Some(best),
-                None => Some((at, score, weight)),
+                _ => Some((at, score, weight())),
             };
         }
         best.map(|(at, ..)| at)

@@ -3,7 +3,7 @@
 //! It owns what follows from how soon servers answer; how soon, and how many they have to answer, is known of all workers
 //! together, in `model::ServerLoad`. Next: `by_chance` for who is compared.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::by_chance::Few;
 use super::choice::Choice;
@@ -40,37 +40,25 @@ impl Method for Ewma {
         eligible: impl Fn(&Peer) -> bool,
     ) -> Option<usize> {
         let now = choice.now;
-        let few = Few::of(peers, draws, &eligible);
-        let is_stalled = |peer: &Peer| {
-            let (load, ticks) = (peer.state.load(), peer.state.ticks(now));
-            let silence = load.silence(ticks);
-            silence > 0 && silence > patience(load.latency().map(|(latency, _)| latency))
-        };
-        let mut sound = few.only(peers, |peer| !is_stalled(peer));
-        if sound.is_empty() {
-            // Of those drawn: where there are more, somebody else may do well.
-            sound = Few::of(peers, draws, |peer| eligible(peer) && !is_stalled(peer));
+        let mut few = Few::of(peers, draws, &eligible);
+        let mut looks = few.map(peers, |peer| Look::at(peer, now));
+        let stalled = || few.iter(peers).zip(&looks).filter(|(_, look)| look.stalled);
+        if stalled().next().is_some() {
+            let probe =
+                stalled().find(|((_, peer), _)| peer.state.load().probe(nanos(PROBE), peer.state.ticks(now)));
+            if let Some(((at, _), _)) = probe {
+                return Some(at);
+            }
+            let sound = Few::of(peers, draws, |peer| eligible(peer) && !Look::at(peer, now).stalled);
+            if !sound.is_empty() {
+                looks = sound.map(peers, |peer| Look::at(peer, now));
+                few = sound;
+            }
         }
-        let probe = few.iter(peers).find(|(_, peer)| {
-            is_stalled(peer) && peer.state.load().probe(nanos(PROBE), peer.state.ticks(now))
-        });
-        if let Some((at, _)) = probe {
-            return Some(at);
-        }
-        let few = if sound.is_empty() { few } else { sound };
-        let latency = |peer: &Peer| faded(peer, peer.state.ticks(now));
-        let best = few.iter(peers).filter_map(|(_, peer)| latency(peer)).reduce(f64::min);
-        few.least(peers, now, draws, |peer| {
-            let active = f64::from(peer.state.load().active());
-            let slower = match (latency(peer), best) {
-                (Some(latency), Some(best)) => (latency / (ALIKE * best)).max(1.0),
-                // One that has not answered yet is asked once, and then it is waited for what it is like.
-                (None, Some(_)) if active > 0.0 => return f64::INFINITY,
-                _ => 1.0,
-            };
-            // As if it had so many under way; one that is no slower than others, and idle, has none.
-            ((active + 1.0) * slower - 1.0) / peer.weight_at(now) as f64
-        })
+        let known = looks.iter().map(|look| look.latency).filter(|latency| *latency > 0.0);
+        let fastest = known.reduce(f64::min);
+        let scores = looks.map(|look| look.score(fastest));
+        few.least(peers, now, draws, &scores)
     }
 
     fn times_answers(&self) -> bool {
@@ -78,16 +66,45 @@ impl Method for Ewma {
     }
 }
 
-/// For how many nanoseconds a server may be silent.
-fn patience(latency: Option<u64>) -> u64 {
-    latency.map_or(0, |latency| latency.saturating_mul(STALLED)).max(nanos(LEAST_SILENCE))
+/// What is to be known of a server for a choice.
+#[derive(Debug, Clone, Copy, Default)]
+struct Look {
+    /// Requests under way.
+    active: f64,
+    weight: f64,
+    /// Nanoseconds to an answer as far as they are believed; 0 when it has not answered yet.
+    latency: f64,
+    /// It owes an answer for longer than is usual.
+    stalled: bool,
 }
 
-/// The latency in nanoseconds as far as it is believed at these ticks.
-fn faded(peer: &Peer, now: u64) -> Option<f64> {
-    let (latency, answered) = peer.state.load().latency()?;
-    let age = now.saturating_sub(answered) as f64 / FADES.as_nanos() as f64;
-    Some(latency as f64 * (-age).exp())
+impl Look {
+    fn at(peer: &Peer, now: Instant) -> Self {
+        let (load, ticks) = (peer.state.load(), peer.state.ticks(now));
+        let (latency, answered) = load.latency().unwrap_or_default();
+        let patience = latency.saturating_mul(STALLED).max(nanos(LEAST_SILENCE));
+        let age = ticks.saturating_sub(answered) as f64 / nanos(FADES) as f64;
+        // A server that has just answered is the usual one, and an exponential is dear.
+        let fades = if age < 0.01 { 1.0 } else { (-age).exp() };
+        Self {
+            active: f64::from(load.active()),
+            weight: peer.weight_at(now) as f64,
+            latency: latency as f64 * fades,
+            stalled: load.silence(ticks) > patience,
+        }
+    }
+
+    /// The lowest is chosen. `fastest` is the shortest latency among those who are compared.
+    fn score(&self, fastest: Option<f64>) -> f64 {
+        let slower = match fastest {
+            Some(fastest) if self.latency > 0.0 => (self.latency / (ALIKE * fastest)).max(1.0),
+            // One that has not answered yet is asked once, and then it is waited for what it is like.
+            Some(_) if self.active > 0.0 => return f64::INFINITY,
+            _ => 1.0,
+        };
+        // As if it had so many under way; one that is no slower than others, and idle, has none.
+        ((self.active + 1.0) * slower - 1.0) / self.weight
+    }
 }
 
 fn nanos(duration: Duration) -> u64 {

@@ -106,7 +106,7 @@ impl General {
 
     /// The server of the client's cookie, if it can be used.
     fn kept_at(&self, peers: &[Peer], choice: &Choice<'_>) -> Option<usize> {
-        let at = self.sticky.as_ref()?.place(choice.sticky)?;
+        let at = self.sticky.as_ref()?.place(choice.affinity.sticky)?;
         let peer = peers.get(at)?;
         (peer.may_stay(choice.now) && !choice.tried.contains(peer.id)).then_some(at)
     }
@@ -132,9 +132,9 @@ impl General {
     }
 
     /// The exchange has left the server.
-    pub(super) fn leave(peer: &Peer, mut lease: Lease, sign: Sign, since: Instant, now: Instant) {
+    pub(super) fn leave(peer: &Peer, lease: &mut Lease, sign: Sign, since: Instant, now: Instant) {
         if sign == Sign::Good {
-            Self::answered(peer, &mut lease, since, now);
+            Self::answered(peer, lease, since, now);
         } else if lease.answer().is_some() {
             peer.state.load().answer(None, peer.state.ticks(now));
         }

@@ -59,7 +59,7 @@ impl Method for Hash {
             if !eligible(peer) || !has_room(peer) {
                 continue;
             }
-            let chance = even_chance(draws::mix(choice.key ^ name));
+            let chance = even_chance(draws::mix(choice.affinity.key ^ name));
             let score = if self.even { -chance } else { -chance.ln() / weight(peer) };
             if best.is_none_or(|(_, lowest)| score < lowest) {
                 best = Some((at, score));

@@ -6,18 +6,10 @@
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 
+use super::choice::Affinity;
 use super::sticky;
 use crate::model::{HashKey, UpstreamOptions};
 use crate::semantics::RequestView;
-
-/// What a request says of where it belongs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Affinity {
-    /// The hash of its key; 0 when the upstream has none.
-    pub key: u64,
-    /// The id of the server that its client is kept at; 0 for none.
-    pub sticky: u64,
-}
 
 impl Affinity {
     /// That of a request to an upstream with these options.

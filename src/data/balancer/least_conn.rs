@@ -25,8 +25,8 @@ impl Method for LeastConn {
     ) -> Option<usize> {
         let now = choice.now;
         let few = Few::of(peers, draws, eligible);
-        few.least(peers, now, draws, |peer| {
-            f64::from(peer.state.load().active()) / peer.weight_at(now) as f64
-        })
+        let scores =
+            few.map(peers, |peer| f64::from(peer.state.load().active()) / peer.weight_at(now) as f64);
+        few.least(peers, now, draws, &scores)
     }
 }

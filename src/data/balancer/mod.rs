@@ -33,6 +33,5 @@ mod sticky;
 mod tests;
 
 pub use balance::Balancer;
-pub use choice::Choice;
-pub use key::Affinity;
+pub use choice::{Affinity, Choice};
 pub use lease::{Lease, Tried};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::balance::Balancer;
-use super::choice::Choice;
+use super::choice::{Affinity, Choice};
 use super::lease::{Lease, Tried};
 use crate::exchange::Sign;
 use crate::model::{Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream, UpstreamOptions};
@@ -33,6 +33,13 @@ pub(super) fn server(name: char, parameters: impl FnOnce(&mut ServerSpec)) -> Se
     parameters(&mut spec);
     let endpoint = Endpoint::Unix(format!("/{name}").into());
     Server { id: id(name), endpoint, spec: Arc::new(spec), state: Arc::default() }
+}
+
+/// A request that belongs nowhere.
+static ANYWHERE: Affinity = Affinity { key: 0, sticky: 0 };
+
+fn choice(tried: &Tried, now: Instant) -> Choice<'_> {
+    Choice { tried, now, affinity: &ANYWHERE }
 }
 
 /// A server is the same one by its letter.
@@ -74,7 +81,7 @@ impl Scene {
     }
 
     fn take_other(&mut self, tried: &Tried) -> Option<(char, Lease)> {
-        let choice = Choice::new(tried, self.now);
+        let choice = choice(tried, self.now);
         let others = self.balancer.others(&choice);
         let picked = self.balancer.pick(&choice);
         assert_eq!(picked.is_some(), others, "what is promised is kept");
@@ -452,7 +459,7 @@ proptest! {
         for event in events {
             match event {
                 Event::Pick => {
-                    let picked = scene.balancer.pick(&Choice::new(&Tried::new(), scene.now));
+                    let picked = scene.balancer.pick(&choice(&Tried::new(), scene.now));
                     let nginx = naive_pick(&mut naive, false, clock);
                     prop_assert_eq!(scene.balancer.take_opened(), nginx.is_none());
                     let expected = nginx.or_else(|| naive_pick(&mut naive, true, clock));
@@ -481,7 +488,7 @@ proptest! {
         let (now, rounds) = (Instant::now(), 3);
         let mut picks = vec![0; weights.len()];
         for _ in 0..weights.iter().sum::<u32>() * rounds {
-            let (index, lease) = balancer.pick(&Choice::new(&Tried::new(), now)).unwrap();
+            let (index, lease) = balancer.pick(&choice(&Tried::new(), now)).unwrap();
             picks[index] += 1;
             balancer.done(lease, Sign::Good, now, now);
         }

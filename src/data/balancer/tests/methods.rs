@@ -19,7 +19,8 @@ fn picks(upstream: &Arc<Upstream>, workers: u64) -> Vec<usize> {
     let mut picks = vec![0; upstream.servers.len()];
     for number in 0..PICKS {
         let balancer = &mut balancers[number % workers as usize];
-        let choice = Choice { key: mix(number as u64), ..Choice::new(&tried, now) };
+        let affinity = Affinity { key: mix(number as u64), sticky: 0 };
+        let choice = Choice { affinity: &affinity, ..choice(&tried, now) };
         let (at, lease) = balancer.pick(&choice).unwrap();
         picks[at] += 1;
         balancer.done(lease, Sign::Good, now, now);
@@ -57,7 +58,9 @@ fn shares_are_those_of_the_weights_with_one_worker_and_with_eight() {
 fn owners(balancer: &mut Balancer, keys: u64, now: Instant) -> Vec<char> {
     let tried = Tried::new();
     let owner = |key| {
-        let (at, lease) = balancer.pick(&Choice { key: mix(key), ..Choice::new(&tried, now) }).unwrap();
+        let (at, lease) = balancer
+            .pick(&Choice { affinity: &Affinity { key: mix(key), sticky: 0 }, ..choice(&tried, now) })
+            .unwrap();
         let name = balancer.upstream().servers[at].spec.name.chars().next().unwrap();
         balancer.done(lease, Sign::Nothing, now, now);
         name
@@ -111,7 +114,9 @@ fn no_server_has_more_than_its_bound_of_the_requests_under_way() {
             // Every second request has the same key.
             let key = if number % 2 == 0 { 1 } else { mix(number) };
             let worker = number as usize % 3;
-            let (at, lease) = workers[worker].pick(&Choice { key, ..Choice::new(&tried, now) }).unwrap();
+            let (at, lease) = workers[worker]
+                .pick(&Choice { affinity: &Affinity { key, sticky: 0 }, ..choice(&tried, now) })
+                .unwrap();
             under_way.push((worker, lease));
             let total = under_way.len() as f64;
             let active = f64::from(upstream.servers[at].state.load().active());

@@ -23,7 +23,8 @@ fn max_conns_is_exact_over_all_workers() {
                     let (now, tried, mut held) = (Instant::now(), Tried::new(), Vec::new());
                     for key in 0..5_000 {
                         // Each of the eight wants four at once, which is three times what there is.
-                        if let Some((at, lease)) = balancer.pick(&Choice { key, ..Choice::new(&tried, now) })
+                        if let Some((at, lease)) = balancer
+                            .pick(&Choice { affinity: &Affinity { key, sticky: 0 }, ..choice(&tried, now) })
                         {
                             most.fetch_max(busy[at].fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                             held.push((at, lease));
@@ -139,7 +140,8 @@ fn clients_are_kept_at_their_server_while_it_can_be_used() {
     assert_eq!(scene.balancer.cookie(1, ids[1]), None, "it is told once");
     let kept = |scene: &mut Scene, sticky: u64| {
         let tried = Tried::new();
-        let choice = Choice { sticky, ..Choice::new(&tried, scene.now) };
+        let affinity = Affinity { key: 0, sticky };
+        let choice = Choice { affinity: &affinity, ..choice(&tried, scene.now) };
         assert!(scene.balancer.others(&choice));
         let (at, lease) = scene.balancer.pick(&choice).unwrap();
         scene.done(lease, Sign::Good);
@@ -180,8 +182,10 @@ fn a_server_that_comes_starts_slowly() {
             let (tried, mut picks) = (Tried::new(), 0);
             for key in 0..3_000_u64 {
                 let key = crate::data::draws::mix(key);
-                let (at, lease) =
-                    scene.balancer.pick(&Choice { key, ..Choice::new(&tried, scene.now) }).unwrap();
+                let (at, lease) = scene
+                    .balancer
+                    .pick(&Choice { affinity: &Affinity { key, sticky: 0 }, ..choice(&tried, scene.now) })
+                    .unwrap();
                 picks += at;
                 scene.done(lease, Sign::Good);
             }
@@ -287,7 +291,7 @@ proptest! {
             let (balancer, leases) = &mut workers[worker];
             match event {
                 0 => balancer.carry(which.get(&definitions)),
-                1 | 2 => leases.extend(balancer.pick(&Choice::new(&tried, now)).map(|(_, lease)| lease)),
+                1 | 2 => leases.extend(balancer.pick(&choice(&tried, now)).map(|(_, lease)| lease)),
                 _ if leases.is_empty() => {}
                 _ => {
                     let mut lease = leases.swap_remove(which.index(leases.len()));
