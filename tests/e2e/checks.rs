@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
+use crate::support::load::Load;
 use crate::support::rules::{self, SITE};
 use crate::support::server::{Conversation, Server, ok};
 use crate::support::wait;
@@ -260,4 +261,36 @@ fn a_check_that_is_late_through_our_own_load_is_no_failure_of_the_server() {
     assert!(row["last_check"]["took_ms"].as_u64().is_some_and(|took| took >= 800), "{row}");
     assert_eq!(told(&elb, "fails its checks"), 0, "{}", elb.log());
     drop(go);
+}
+
+/// Each of three servers ends as a crash ends it, twice, and comes back.
+#[test]
+fn servers_that_crash_and_come_back_under_load_cost_no_get() {
+    let mut servers: Vec<Option<Server>> = (0..3).map(|_| Some(Server::forgetful("well"))).collect();
+    let all: Vec<&Server> = servers.iter().flatten().collect();
+    let mut document = rules::site(&all);
+    document["upstreams"]["up"]["@options"] = "check=/healthz check_interval=100ms rise=1 fall=1".into();
+    let elb = Launch::serving(&document).start();
+    let load = Load::start(elb.address(), 4, |client, _| {
+        let answer = client.try_ask(&get(SITE, "/"))?;
+        if answer.status() == 200 { Ok(()) } else { Err(format!("{} {}", answer.status(), answer.text())) }
+    });
+    for round in 0..6 {
+        let place = servers[round % 3].take().expect("a server").stop();
+        let name = place.to_string();
+        let is = |state: &str| (row(&elb, &name)["state"] == state).then_some(());
+        wait::until("it to fail", || is("failing"));
+        load.carry_on(100);
+        let answer = ok("well");
+        servers[round % 3] = Some(Server::at(place, move |talk| {
+            while let Some(head) = talk.head()? {
+                talk.body(&head, &mut |_| {})?;
+                talk.send(&answer)?;
+            }
+            Ok(())
+        }));
+        wait::until("it to be back", || is("up"));
+        load.carry_on(100);
+    }
+    assert!(load.finish() >= 1200);
 }

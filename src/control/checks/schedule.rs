@@ -167,6 +167,10 @@ impl Schedule {
         *last = Some(LastCheck { at: now, finding });
         let up = turned?;
         server.state.set_check(up, now);
+        if up {
+            // Requests failed while it was gone, which the checks knew. It need not wait for `fail_timeout` as well.
+            server.state.forgive();
+        }
         Some(*slot)
     }
 

@@ -160,6 +160,22 @@ fn what_is_found_turns_the_server_and_is_kept_through_all_changes() {
 }
 
 #[test]
+fn a_server_that_is_taken_up_again_need_not_wait_for_what_requests_say() {
+    let mut stage = Stage::new(many(1, "check=tcp rise=2 fall=1"));
+    let state = stage.servers()[0].state.clone();
+    state.fail(false, 1, stage.now);
+    let good = stage.begin();
+    stage.end(&good, true);
+    assert_eq!(state.failures(), 1, "good checks alone say nothing of what requests meet");
+    for (ok, failures) in [(false, 1), (true, 1), (true, 0)] {
+        let order = stage.begin();
+        stage.end(&order, ok);
+        assert_eq!(state.failures(), failures);
+    }
+    assert!(state.is_sound());
+}
+
+#[test]
 fn a_server_that_is_gone_is_checked_no_more_and_what_is_under_way_is_stopped() {
     let mut stage = Stage::new(many(2, "check=tcp fall=1"));
     let (one, other) = (stage.begin(), stage.begin());
