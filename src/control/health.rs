@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::model::{Health, Server, ServerId, Upstream};
 
-/// Lines for one look: when a whole network goes, one more line says how many there were.
+/// Lines in a second: when a whole network goes, one more line says how many servers there were beside these.
 const LINES: usize = 32;
 
 /// What is shown of a server.
@@ -72,6 +72,8 @@ fn is_alone(server: &Server, upstream: &Upstream) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     gone: BTreeMap<ServerId, &'static str>,
+    /// Turns within this second.
+    turned: usize,
 }
 
 /// What is to be told of a server.
@@ -83,34 +85,33 @@ struct Turn<'u> {
 }
 
 impl Journal {
-    /// Looks through all servers, and tells what is new of them. `why` gives the reason of one whose checks fail.
+    /// Looks through all servers, and tells what is new of them. `why` gives the reason of one whose checks fail. To be called
+    /// once a second.
     pub(super) fn look<'u>(
         &mut self,
         upstreams: impl Iterator<Item = &'u Upstream>,
         why: impl Fn(ServerId) -> Option<String>,
     ) {
-        let mut turned = 0_usize;
-        for upstream in upstreams {
-            for server in &upstream.servers {
-                // Nothing is known against nearly all of them, and that is one number to look at.
-                if server.state.is_sound() && !self.gone.contains_key(&server.id) {
-                    continue;
-                }
-                let Some(turn) = self.turn(server, upstream) else { continue };
-                turned += 1;
-                if turned <= LINES {
-                    turn.tell(&why);
-                }
-            }
-        }
+        let turned = std::mem::take(&mut self.turned);
         if let Some(more) = turned.checked_sub(LINES).filter(|more| *more > 0) {
             warn!("{more} more servers have gone or are back; GET /__erulb__/servers shows how each does");
         }
+        upstreams.for_each(|upstream| self.look_at(upstream, &why));
     }
 
-    /// The same for one upstream.
+    /// The same for one upstream, at any time.
     pub(super) fn look_at(&mut self, upstream: &Upstream, why: impl Fn(ServerId) -> Option<String>) {
-        self.look(std::iter::once(upstream), why);
+        for server in &upstream.servers {
+            // Nothing is known against nearly all of them, and that is one number to look at.
+            if server.state.is_sound() && !self.gone.contains_key(&server.id) {
+                continue;
+            }
+            let Some(turn) = self.turn(server, upstream) else { continue };
+            self.turned += 1;
+            if self.turned <= LINES {
+                turn.tell(&why);
+            }
+        }
     }
 
     /// The server is in force no longer.
@@ -236,6 +237,18 @@ mod tests {
         state(0).set_check(true, now);
         let words = r#"upstream "Up": server 10.0.0.1:80 is back; 2 of 3 servers can be used"#;
         assert_eq!((told(0).as_deref(), told(0)), (Some(words), None));
+    }
+
+    #[test]
+    fn a_second_has_so_many_lines_and_the_rest_is_a_number() {
+        let names: Vec<String> = (0..LINES + 5).map(|n| format!("10.0.0.{n}")).collect();
+        let upstream = upstream(&names.iter().map(|name| (&**name, "")).collect::<Vec<_>>());
+        let mut journal = Journal::default();
+        upstream.servers.iter().for_each(|server| server.state.set_check(false, Instant::now()));
+        journal.look_at(&upstream, |_| None);
+        assert_eq!((journal.turned, journal.gone.len()), (LINES + 5, LINES + 5));
+        journal.look(std::iter::once(&upstream), |_| None);
+        assert_eq!(journal.turned, 0, "nothing is new");
     }
 
     #[test]
