@@ -115,6 +115,14 @@ fn cases() -> Vec<Case> {
                 "up": {"type": "backend", "args": {"servername": "up"}}}}),
             ..get.clone()
         },
+        Case { name: "fewest requests under way", options: "method=least_conn", ..get.clone() },
+        Case { name: "fewest requests and soonest answers", options: "method=ewma", ..get.clone() },
+        Case {
+            name: "a key, a bound and a cookie",
+            request: browser(),
+            options: "method=hash key=header:User-Agent hash_balance=1.25 sticky=cookie:a",
+            ..get.clone()
+        },
         Case { name: "POST of 16 KiB", request: post(16 << 10), request_end: END, ..get.clone() },
         Case {
             name: "chunks both ways",

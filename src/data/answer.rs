@@ -113,14 +113,12 @@ fn route(active: &mut Active, address: &PeerText, peer: &IpAddr, ctx: &mut Ctx) 
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
             active.exchange.reply(&ctx.env, &ctx.heads, &Reply::refusal(Reason::ReservedPath));
         }
-        Routed::Forward { upstream, backend, path, looked } => {
+        Routed::Forward { upstream, backend, path } => {
             active.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
             active.exchange.forward(&ctx.env, &mut ctx.heads, &forward);
-            if looked {
-                active.affinity = ctx.view.affinity();
-            }
+            active.affinity = ctx.view.affinity();
         }
     }
     false

@@ -58,8 +58,6 @@ pub enum Routed<'v> {
         backend: &'v Backend,
         /// The new path, if a rule rewrote it.
         path: Option<&'v [u8]>,
-        /// Some upstream asks where a request belongs among its servers: [`View::affinity`] says it of this one.
-        looked: bool,
     },
 }
 
@@ -73,7 +71,7 @@ pub struct View {
     /// The version that was swept last; nothing has gone since.
     swept: u64,
     seed: u64,
-    /// Of the request that was routed last, if an upstream asked.
+    /// Of the request that was routed last; that of none as long as no upstream asks.
     affinity: Affinity,
 }
 
@@ -100,6 +98,7 @@ impl View {
     /// Serves from another snapshot from now on; the old one is returned, to be freed elsewhere.
     #[must_use]
     pub fn swap(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.affinity = Affinity::default();
         std::mem::replace(&mut self.snapshot, snapshot)
     }
 
@@ -112,17 +111,17 @@ impl View {
             Verdict::Denied { reason } => Routed::Denied { reason },
             Verdict::Forward { backend, path } => {
                 let upstream = backend.slot();
-                let looked = self.snapshot.looks_at_requests();
-                if looked {
+                if self.snapshot.looks_at_requests() {
                     self.affinity = affinity(&self.snapshot, upstream, request);
                 }
-                Routed::Forward { upstream, backend, path, looked }
+                Routed::Forward { upstream, backend, path }
             }
         };
         Routing { domain: decision.domain, rule: decision.rule, routed }
     }
 
     /// Where the request that was routed last belongs among the servers of its upstream.
+    #[inline(always)]
     #[must_use]
     pub fn affinity(&self) -> Affinity {
         self.affinity
@@ -252,6 +251,7 @@ impl View {
 
 /// Where a request belongs among the servers of an upstream.
 #[cold]
+#[inline(never)]
 fn affinity(snapshot: &Snapshot, upstream: u32, request: &RequestView<'_>) -> Affinity {
     let options = snapshot.upstream(upstream).map(|upstream| &upstream.options);
     let options = options.filter(|options| options.looks_at_requests());

@@ -134,7 +134,16 @@ fn launch(good: &[Server], bad: &[Server]) -> Elb {
     flags.iter().fold(Launch::serving(&document), |launch, flag| launch.flag(flag)).start()
 }
 
-/// Changes the configuration until the time is over: weights and members of upstreams, ways through the rules, and a
+/// Ways to choose a server; what they count is lent, too.
+const OPTIONS: &[&str] = &[
+    "",
+    "method=least_conn",
+    "method=ewma",
+    "method=hash key=path hash_balance=2",
+    "method=random sticky=cookie:s",
+];
+
+/// Changes the configuration until the time is over: weights, members and methods of upstreams, ways through the rules, and a
 /// domain that comes and goes.
 fn change(storm: &Storm, admin: &Admin, good: &[Server], bad: &[Server], mut chance: Chance) {
     let begun = Instant::now();
@@ -145,7 +154,9 @@ fn change(storm: &Storm, admin: &Admin, good: &[Server], bad: &[Server], mut cha
             let chosen = (0..count).map(|n| &servers[(first + n) % servers.len()]);
             let parameters =
                 chance.pick(&["max_fails=0", "max_fails=0 weight=5", "max_fails=0 max_conns=1000"]);
-            rules::upstream(&chosen.collect::<Vec<_>>(), parameters)
+            let mut servers = rules::upstream(&chosen.collect::<Vec<_>>(), parameters);
+            servers["@options"] = chance.pick(OPTIONS).into();
+            servers
         };
         match chance.below(6) {
             0 => drop(admin.put("upstream", &json!({"good": some(good, &mut chance)}))),

@@ -17,6 +17,7 @@ pub(crate) fn small_get() -> Case {
         name: "small GET",
         connections: 8,
         flags: &[],
+        options: "",
         rules: direct(),
         request: b"GET /128 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test/1\r\nAccept: */*\r\n\r\n".to_vec(),
         request_end: b"\r\n\r\n",

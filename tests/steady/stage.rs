@@ -28,6 +28,8 @@ pub(crate) struct Case {
     pub(crate) flags: &'static [&'static str],
     /// Of the domain `a.test`.
     pub(crate) rules: Value,
+    /// Of its upstream.
+    pub(crate) options: &'static str,
     pub(crate) request: Vec<u8>,
     /// The last bytes of the request as the origin gets it.
     pub(crate) request_end: &'static [u8],
@@ -61,7 +63,8 @@ impl Stage {
         let address = listeners.addresses()[0];
         let (mut ends, control) = bridge(1, false).expect("a bridge");
         let mut state = State::new();
-        let upstreams = Map::from_iter([("up".to_owned(), json!({server.to_string(): ""}))]);
+        let upstreams =
+            Map::from_iter([("up".to_owned(), json!({server.to_string(): "", "@options": case.options}))]);
         let domains = Map::from_iter([("a.test".to_owned(), case.rules.clone())]);
         for edit in [Edit::PutUpstreams(upstreams), Edit::PutDomains(domains)] {
             state.edit(edit).expect("good rules");

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::choice::Choice;
+use super::choice::{Affinity, Choice};
 use super::general::{General, Picked};
-use super::lease::Lease;
+use super::lease::{Lease, Tried};
 use super::method::Method;
 use super::peer::Peer;
 use super::round_robin::RoundRobin;
@@ -98,13 +98,14 @@ impl Balancer {
     /// The server whose turn it is, of those that can be used and were not tried, or of all that were not tried when none
     /// can be used: its index in the upstream's servers, and the lease that must be given back. Nothing when there is none;
     /// then the answer is 502.
-    // Always inlined, for it has a second caller in `pick_again`: as a function it costs a request ten instructions more.
+    // Always inlined, for it has a second caller in `pick_again`: as a function it costs a request ten instructions more. What
+    // it seldom calls is given the parts of the choice, so that they lie in registers.
     #[inline(always)]
     pub fn pick(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
+        let Choice { tried, now, affinity } = *choice;
         if self.general.is_some() {
-            return self.pick_general(choice);
+            return self.pick_general(tried, now, affinity);
         }
-        let Choice { tried, now, .. } = *choice;
         let Self { peers, round_robin, .. } = self;
         let index = match &peers[..] {
             [only] => (only.has_room() && !tried.contains(only.id)).then_some(0)?,
@@ -116,21 +117,22 @@ impl Balancer {
                 }
                 match best {
                     Some(best) => best,
-                    None => self.pick_open(choice)?,
+                    None => self.pick_open(tried, now)?,
                 }
             }
         };
         let peer = self.peers.get_mut(index)?;
         if !peer.begin(self.opened, now) {
-            return self.pick_again(choice);
+            return self.pick_again(tried, now, affinity);
         }
         self.leases += 1;
         Some((index, Lease::new(index, peer.id)))
     }
 
     #[inline(never)]
-    fn pick_general(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
-        let Picked { at, lease, open } = self.general.as_mut()?.pick(&mut self.peers, choice)?;
+    fn pick_general(&mut self, tried: &Tried, now: Instant, affinity: &Affinity) -> Option<(usize, Lease)> {
+        let choice = Choice { tried, now, affinity };
+        let Picked { at, lease, open } = self.general.as_mut()?.pick(&mut self.peers, &choice)?;
         (self.open, self.opened) = (self.open || open, open);
         self.leases += 1;
         Some((at, lease))
@@ -139,8 +141,8 @@ impl Balancer {
     /// Another worker was faster. It has changed what is known of the server, so this one is not picked again at once.
     #[cold]
     #[inline(never)]
-    fn pick_again(&mut self, choice: &Choice<'_>) -> Option<(usize, Lease)> {
-        self.pick(choice)
+    fn pick_again(&mut self, tried: &Tried, now: Instant, affinity: &Affinity) -> Option<(usize, Lease)> {
+        self.pick(&Choice { tried, now, affinity })
     }
 
     /// A lease on the server at `index`, which has a connection that only this exchange can use: whether it is aside or busy
@@ -157,8 +159,8 @@ impl Balancer {
 
     /// Picks as if nobody were aside, if nobody can be used who is not.
     #[cold]
-    fn pick_open(&mut self, Choice { tried, now, .. }: &Choice<'_>) -> Option<usize> {
-        if self.peers.iter().any(|peer| peer.is_usable(*now)) {
+    fn pick_open(&mut self, tried: &Tried, now: Instant) -> Option<usize> {
+        if self.peers.iter().any(|peer| peer.is_usable(now)) {
             return None;
         }
         let eligible = |peer: &Peer| peer.has_room() && !tried.contains(peer.id);
@@ -199,34 +201,43 @@ impl Balancer {
     /// The exchange, which began no earlier than `since`, is over with this server, or has left it; `sign` is what that
     /// says about the server. A lease on a server that the upstream no longer has changes no server.
     pub fn done(&mut self, lease: Lease, sign: Sign, since: Instant, now: Instant) {
-        if self.general.is_some() {
-            return self.done_general(lease, sign, since, now);
+        // What nearly every exchange is, without a call, so that nothing is saved for one.
+        if sign == Sign::Good
+            && self.general.is_none()
+            && !self.open
+            && let Some(peer) = self.peers.get_mut(lease.place as usize).filter(|peer| peer.id == lease.id)
+            && peer.end_as_usual(now)
+        {
+            debug_assert!(self.leases > 0, "a lease is given back to whom it came from");
+            self.leases = self.leases.saturating_sub(1);
+            return;
         }
-        self.settle(&lease, sign, since, now);
+        self.settle(lease, sign, since, now);
     }
 
     #[inline(never)]
-    fn done_general(&mut self, mut lease: Lease, sign: Sign, since: Instant, now: Instant) {
-        if let Some(peer) = self.index_of(&lease).and_then(|at| self.peers.get(at)) {
-            General::leave(peer, &mut lease, sign, since, now);
-        }
-        self.settle(&lease, sign, since, now);
-    }
-
-    #[inline(always)]
-    fn settle(&mut self, lease: &Lease, sign: Sign, since: Instant, now: Instant) {
+    fn settle(&mut self, mut lease: Lease, sign: Sign, since: Instant, now: Instant) {
         debug_assert!(self.leases > 0, "a lease is given back to whom it came from");
         self.leases = self.leases.saturating_sub(1);
-        let Some(index) = self.index_of(lease) else { return };
+        let Some(index) = self.index_of(&lease) else { return };
         let Some(peer) = self.peers.get_mut(index) else { return };
+        if self.general.is_some() {
+            General::leave(peer, &mut lease, sign, since, now);
+        }
         let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
         if peer.end(sign, since, now) {
-            match &mut self.general {
-                None => self.round_robin.failed(&self.peers, index),
-                Some(general) => general.failed(&self.peers, index),
-            }
+            self.failed(index);
         } else if self.open && sign == Sign::Good && peer.is_sound() {
             self.open = false;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn failed(&mut self, index: usize) {
+        match &mut self.general {
+            None => self.round_robin.failed(&self.peers, index),
+            Some(general) => general.failed(&self.peers, index),
         }
     }
 
@@ -241,6 +252,7 @@ impl Balancer {
     }
 
     #[cold]
+    #[inline(never)]
     fn look_for(&self, lease: &Lease) -> Option<usize> {
         let at = lease.unmarked();
         match self.peers.get(at) {

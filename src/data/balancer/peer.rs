@@ -201,9 +201,20 @@ impl Peer {
         }
     }
 
-    /// An exchange that began no earlier than `since` has ended, or left the server; says whether that counts as a failure.
-    // Always inlined, for it has a second caller where plain round robin never comes.
+    /// An exchange has ended well, as most do: nothing was known of the server, and nobody is to be told of it. `false`, and
+    /// nothing is done, when there is more to do.
     #[inline(always)]
+    pub(super) fn end_as_usual(&mut self, now: Instant) -> bool {
+        if !self.is_sound() || self.told.is_none_or(|told| now >= told) {
+            return false;
+        }
+        debug_assert!(self.conns > 0, "a lease is given back once");
+        self.conns = self.conns.saturating_sub(1);
+        self.answered = Some(now);
+        true
+    }
+
+    /// An exchange that began no earlier than `since` has ended, or left the server; says whether that counts as a failure.
     pub(super) fn end(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
         debug_assert!(self.conns > 0, "a lease is given back once");
         self.conns = self.conns.saturating_sub(1);
@@ -214,7 +225,7 @@ impl Peer {
                     self.tell(now);
                 }
                 if !self.is_sound() {
-                    self.state.recover(self.max_fails, now);
+                    self.recover(now);
                 }
                 false
             }
@@ -224,12 +235,20 @@ impl Peer {
     }
 
     #[cold]
+    #[inline(never)]
+    fn recover(&self, now: Instant) {
+        self.state.recover(self.max_fails, now);
+    }
+
+    #[cold]
+    #[inline(never)]
     fn tell(&mut self, now: Instant) {
         self.state.tell_answer(now);
         self.told = now.checked_add(self.fail_timeout / TELL);
     }
 
     #[cold]
+    #[inline(never)]
     fn suffer(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
         let answers = |at: Instant| at >= since || now.saturating_duration_since(at) <= self.fail_timeout;
         match sign {
