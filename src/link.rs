@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::model::{Snapshot, UpstreamName};
+use crate::model::{ServerId, Snapshot, UpstreamName};
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 
@@ -99,6 +99,27 @@ impl std::ops::AddAssign for Gauges {
     }
 }
 
+/// What a worker has to do with one server at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerNumbers {
+    /// Which one.
+    pub server: ServerId,
+    /// Connections to it that are in use, or being made.
+    pub active: u32,
+    /// Connections to it that wait for a request.
+    pub idle: u32,
+    /// Requests that were brought to it since it is there: one that is tried twice counts twice.
+    pub requests: u64,
+}
+
+impl ServerNumbers {
+    /// Those of a server that nothing was done with.
+    #[must_use]
+    pub fn none(server: ServerId) -> Self {
+        Self { server, active: 0, idle: 0, requests: 0 }
+    }
+}
+
 /// What was cut off because the process had to end, by the deadline of a drain or by an order to stop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cut {
@@ -140,6 +161,13 @@ pub enum Report {
         worker: usize,
         /// How much of what.
         gauges: Box<Gauges>,
+    },
+    /// What is different with these servers since this was told last; at most once a second, and each server once.
+    Servers {
+        /// Which worker.
+        worker: usize,
+        /// The servers.
+        servers: Vec<ServerNumbers>,
     },
     /// Every server of these upstreams has failed, and of no others; told when that changes.
     Outages {

@@ -50,6 +50,8 @@ struct List {
     demand: Demand,
     /// The server is in no configuration any more; what is lent comes back to be closed.
     gone: bool,
+    /// In use, idle and taken when that was told last.
+    told: Option<(u32, u32, u64)>,
 }
 
 /// The worker's server connections.
@@ -81,6 +83,20 @@ impl Pool {
     #[must_use]
     pub fn idle(&self) -> usize {
         self.idle
+    }
+
+    /// What is done with the server of a list: connections in use, idle ones, and how often one was taken. Nothing when it is
+    /// what was told last.
+    pub fn news(&mut self, list: u32) -> Option<(u32, u32, u64)> {
+        let List { idle, demand, told, .. } = self.lists.get_mut(list as usize)?;
+        let now = (number(demand.busy()), number(idle.len()), demand.total());
+        let is_new = told.replace(now).unwrap_or_default() != now;
+        is_new.then_some(now)
+    }
+
+    /// Nobody heard what was told last.
+    pub fn untold(&mut self) {
+        self.lists.iter_mut().for_each(|(_, list)| list.told = None);
     }
 
     /// A new list for the idle connections of one server.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::balancer::{Affinity, Balancer};
 use super::draws;
 use super::pool::Pool;
+use crate::link::ServerNumbers;
 use crate::model::{self, Backend, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
 use crate::reason::Reason;
 use crate::semantics::RequestView;
@@ -178,6 +179,24 @@ impl View {
     #[must_use]
     pub fn leases(&self) -> u64 {
         self.locals.iter().flatten().map(|local| local.balancer.leases()).sum()
+    }
+
+    /// What is different with servers in use since this was asked last.
+    pub fn server_news(&self, pool: &mut Pool) -> Vec<ServerNumbers> {
+        let mut news = Vec::new();
+        for local in self.locals.iter().flatten() {
+            let servers = local.balancer.upstream().servers.iter().map(|server| server.id);
+            for (server, list) in servers.zip(&local.lists) {
+                let numbers = pool.news(*list);
+                news.extend(numbers.map(|(active, idle, requests)| ServerNumbers {
+                    server,
+                    active,
+                    idle,
+                    requests,
+                }));
+            }
+        }
+        news
     }
 
     /// Searches that were given up, see [`Scratch::searches_given_up`].

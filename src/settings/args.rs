@@ -162,6 +162,11 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_PATH", value_name = "FORM", default_value = "resolved")]
     pub(super) path: PathForm,
 
+    /// DNS server that is asked for the names of servers; repeat it, or separate with commas, for several
+    /// [default: as the system is set up]
+    #[arg(long, env = "ELB_RESOLVER", value_name = "ADDR", value_delimiter = ',', value_parser = addresses::resolver)]
+    pub(super) resolver: Vec<SocketAddr>,
+
     /// Least serious log lines that are written
     #[arg(long, env = "ELB_LOG", value_name = "LEVEL", default_value = "info")]
     #[arg(value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
@@ -212,6 +217,10 @@ pub(super) struct TimeoutArgs {
     /// How long the answer may take to begin once its client has sent its end of input; 0 cancels at once
     #[arg(long, env = "ELB_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = units::duration_or_zero)]
     pub(super) half_close_timeout: Duration,
+
+    /// From one lookup of a server's name to the next; names that could not be looked up wait for 5s at most
+    #[arg(long, env = "ELB_RESOLVE_INTERVAL", value_name = "TIME", default_value = "30s", value_parser = units::duration)]
+    pub(super) resolve_interval: Duration,
 
     /// From the signal to stop until what still runs is cut
     #[arg(long, env = "ELB_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = units::duration_or_zero)]

@@ -40,6 +40,8 @@ pub struct Settings {
     pub statsd: Option<String>,
     /// Who may use the admin API, and where.
     pub admin: AdminSettings,
+    /// How the names of servers are looked up.
+    pub names: NameSettings,
     /// Servers see the `Host` header untouched, instead of in lower case and without the port.
     pub host_as_received: bool,
     /// Servers see the path untouched, instead of with its dot segments resolved.
@@ -109,6 +111,15 @@ pub struct EtcdSettings {
     pub password: Option<Secret>,
 }
 
+/// How the names of servers are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameSettings {
+    /// DNS servers that are asked; none for whom the system asks.
+    pub resolvers: Vec<SocketAddr>,
+    /// From one lookup of a name to the next.
+    pub interval: Duration,
+}
+
 /// Who may use the admin API, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminSettings {
@@ -143,6 +154,10 @@ impl Settings {
                 allow: AllowList::new(&args.admin_allow),
                 token: admin_token(args, around)?,
                 hosts: args.admin_host.clone(),
+            },
+            names: NameSettings {
+                resolvers: args.resolver.clone(),
+                interval: args.timeouts.resolve_interval,
             },
             host_as_received: args.host_header == HostHeader::AsReceived,
             path_as_received: args.path == PathForm::AsReceived,
@@ -323,6 +338,7 @@ impl Settings {
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
+            format!("names of servers: {}", self.names.describe()),
             format!(
                 "Host header to servers: {}, path: {}",
                 if self.host_as_received { "as received" } else { "normalized" },
@@ -350,6 +366,16 @@ impl Settings {
             ),
             format!("log level: {}", self.log_level),
         ]
+    }
+}
+
+impl NameSettings {
+    fn describe(&self) -> String {
+        let asked = match &self.resolvers[..] {
+            [] => "as the system is set up".to_owned(),
+            resolvers => format!("asked of {}", list(resolvers)),
+        };
+        format!("{asked}, every {}", Span(self.interval))
     }
 }
 
