@@ -1,10 +1,11 @@
 //! A whole exchange in memory: both heads found, read and written, the body judged, and everything handed over. Good:
 //! 700 ns for a simple one, 1.5 µs for a browser's. Sockets, rules and timers are not in it.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
-use elb::exchange::{Env, Exchange, Forward, Heads, Policy, Side, Step};
+use elb::exchange::{Env, Exchange, Fate, Forward, Heads, Policy, Routing, Shell, Side, Sign, drive};
 use elb::http1::buf::Buf;
 
 use crate::samples;
@@ -35,6 +36,40 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// A shell whose only server is always there.
+struct Always<'a>(&'a Env);
+
+impl Shell for Always<'_> {
+    type End = ();
+
+    fn env(&self) -> &Env {
+        self.0
+    }
+
+    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
+        routing.forward(self.0, &Forward { peer: b"192.0.2.1", path: None, host: None, extra: &[] });
+        ControlFlow::Continue(())
+    }
+
+    fn connect(&mut self, exchange: &mut Exchange, _: bool) {
+        exchange.connected(self.0, true);
+    }
+
+    fn has_other(&mut self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn drop_server(&mut self, _: Sign) {}
+
+    fn shutdown(&mut self, _: Side) {}
+
+    fn finished(&mut self, _: &mut Exchange, _: Fate) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+
+    fn close(&mut self, _: &mut Exchange, _: bool, _: Sign) {}
+}
+
 /// Takes one request through the exchange; how many bytes went to the server and to the client.
 fn pass(
     exchange: &mut Exchange,
@@ -43,24 +78,16 @@ fn pass(
     request: &[u8],
     response: &[u8],
 ) -> [usize; 2] {
-    let mut sent = [0; 2];
+    let mut shell = Always(env);
     feed(exchange, Side::Client, request);
-    loop {
-        match exchange.step(env, heads) {
-            Step::Route => {
-                let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &[] };
-                exchange.forward(env, heads, &forward);
-            }
-            Step::Connect { .. } => exchange.connected(env, true),
-            Step::Wait if sent[0] == 0 => {
-                sent[0] = drain(exchange, Side::Server);
-                feed(exchange, Side::Server, response);
-            }
-            Step::Wait => sent[1] += drain(exchange, Side::Client),
-            Step::Finished(_) => return sent,
-            step => panic!("{step:?} in a simple exchange"),
-        }
-    }
+    let routed = drive(exchange, heads, &mut shell);
+    let to_server = drain(exchange, Side::Server);
+    feed(exchange, Side::Server, response);
+    let answered = drive(exchange, heads, &mut shell);
+    let to_client = drain(exchange, Side::Client);
+    let finished = drive(exchange, heads, &mut shell);
+    assert!(routed.is_continue() && answered.is_continue() && finished.is_break(), "no simple exchange");
+    [to_server, to_client]
 }
 
 fn feed(exchange: &mut Exchange, side: Side, bytes: &[u8]) {

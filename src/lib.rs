@@ -35,7 +35,8 @@
 //! * [`http1`]: what the wire says. [`http1::buf::Buf`] is a window with marks; `http1::lines` splits a head that came
 //!   whole, [`http1::scan`] finds the end of one that did not, [`http1::request_head`] and [`http1::response_head`] say
 //!   what it means, [`http1::body`] finds the end of a body, [`http1::rewrite`] writes what leaves.
-//! * [`exchange`]: one request and its response as a machine. Events in, [`exchange::Step`]s out.
+//! * [`exchange`]: one request and its response as a machine: events in, [`exchange::Step`]s out. [`exchange::drive`] takes its
+//!   steps, and an [`exchange::Shell`] does what they ask for.
 //! * [`link`]: what the planes say to each other.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
@@ -50,9 +51,9 @@
 //!    for a group of connections side by side (`data::rounds`): all read, then all decide, then all write. What they read from
 //!    and write to is a `data::transport`.
 //! 3. The exchange finds the head, checks all of it, makes host and path canonical (`exchange::heads`), so that rules see
-//!    what goes out, and asks its shell to route. It lends a [`semantics::RequestView`], in which what nobody looks at
-//!    is not looked up.
-//! 4. `data::answer` asks `data::view`, which calls [`model::route`]: it finds the domain and walks its rules, each of which
+//!    what goes out, and asks its shell to route. The question ([`exchange::Routing`]) lends a [`semantics::RequestView`], in
+//!    which what nobody looks at is not looked up.
+//! 4. `data::dispatch` asks `data::view`, which calls [`model::route`]: it finds the domain and walks its rules, each of which
 //!    chooses one of its successors, to an end ([`model::Terminal`]). The answer is a refusal with a status, or an upstream
 //!    with extra fields and perhaps a new path. What is ELB's own ([`semantics::reserved`]) is recognised here:
 //!    `data::door` refuses strangers by the peer of the socket, whoever the client is said to be, and the connection of a
@@ -63,7 +64,7 @@
 //!    head is committed to the client is decided here and nowhere else; until now the client got nothing.
 //! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`).
 //!    A side without room is not read: that is the backpressure, in both directions. A side that fills its window at once
-//!    is lent a larger one (`exchange::windows`); when windows are short, some are taken back (`data::relief`), and so are
+//!    is lent a larger one (`exchange::sizes`); when windows are short, some are taken back (`data::relief`), and so are
 //!    places for connections (`data::room`).
 //! 9. `exchange::finish` says who may be used again, and what the exchange says about its server. However a request ends,
 //!    `data::settle` ends it: the server connection returns to the pool, stays with its client if it knows its user now, or is
@@ -97,19 +98,21 @@
 //! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs` | |
 //! | a limit on a peer | `http1/limits.rs` | |
 //! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |
+//! | a phase of an exchange, a transition | `exchange/phase.rs`, `exchange/machine/steps.rs` | `exchange/machine/ends.rs` for its deadline; its row in the table of `exchange/machine/tests/table.rs` |
+//! | what a shell is asked for | a method of `Shell` in `exchange/drive.rs` | `data/dispatch.rs` does it |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
 //! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
 //! | a check of servers | `control/checks/probe.rs` makes one, `control/checks/schedule.rs` says when | its options: `model/options/checks.rs` |
 //! | what is shown and told of a server | `control/servers.rs`, `control/health.rs` | `control/admin/servers.rs` |
 //! | what all workers know of a server | `model/server_state.rs`; of its requests, `model/server_load.rs` | who writes it, `data/balancer/peer.rs`, `data/balancer/general.rs` |
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
-//! | a timeout | `settings/args.rs` | the phase that uses it in `exchange/deadline.rs` |
+//! | a timeout | `settings/args.rs` | its field of `Policy` (`exchange/phase.rs`), set in `data/spawn.rs`; the phase that uses it in `exchange/machine/ends.rs`, `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
 //! | who is asked for the address of a server's name | `control/dns.rs`, `control/lookups.rs` | |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |
-//! | a number that is counted | `stats.rs` | its line in `control/statsd.rs` |
+//! | a number that is counted | `stats/<number>.rs` | its field in `stats.rs`, who counts it: a line in `data/record.rs`; its line in `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |
@@ -124,6 +127,9 @@
 //! **connection** is a client's socket and what hangs on it, an **exchange** is one request and its response, a **pool**
 //! holds the idle server connections of one **worker**. The **hub** writes the **state**; a **snapshot** is its
 //! immutable copy; a **view** is one worker's reading of a snapshot. A **phase** is where an exchange stands.
+
+// A file's last line leads to where one reads on, which may be a private room.
+#![allow(rustdoc::private_intra_doc_links)]
 
 pub mod command;
 pub mod control;

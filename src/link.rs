@@ -2,7 +2,7 @@
 //!
 //! It owns the channels, never a socket loop or a decision. Workers sleep in mio, so their mailbox is a crossbeam
 //! channel with a [`mio::Waker`]; control sleeps in tokio, so its mailbox is a tokio channel that a worker fills with
-//! `try_send`. Next: `data::worker` reads one end, `control::run` the other.
+//! `try_send`. Next: [`crate::data::worker`] reads one end, `control::run` the other.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! The command `elb`: reads what it is asked for, and hands it on.
 //!
-//! It owns the way into the process's arguments, variables and files, and nothing else. Next: `settings` says what they
-//! mean, `command` does it.
+//! It owns the way into the process's arguments, variables and files, and nothing else. Next: [`crate::settings`] says
+//! what they mean, [`crate::command`] does it.
 
 use std::process::ExitCode;
 use std::{env, fs, thread};

@@ -1,8 +1,8 @@
 //! Why something is refused, cut or closed: each reason with its word, its status, and whose doing it is.
 //!
 //! It owns the only list of reasons, and decides nothing. `X-ELB-Reason`, the counters and the log take their words from
-//! here. Next: `http1::error` for what a message is refused for, `exchange::retry` for what follows a failure,
-//! `stats::reasons` for the numbers.
+//! here. Next: [`crate::http1::error`] for what a message is refused for, `exchange::retry` for what follows a failure,
+//! [`crate::stats::reasons`] for the numbers.
 
 use std::fmt;
 

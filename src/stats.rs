@@ -1,7 +1,7 @@
 //! Numbers that one worker counts: by domain slot, in plain integers.
 //!
-//! It owns counting, adding and taking; never an atomic, a lock, a name or a clock. Next: `control::statsd` merges the
-//! workers' numbers by name and sends them.
+//! It owns counting, adding and taking; never an atomic, a lock, a name or a clock. Next: [`crate::control::statsd`]
+//! merges the workers' numbers by name and sends them.
 
 use std::mem;
 
@@ -84,16 +84,19 @@ impl Stats {
     }
 
     /// Counts one request: its domain's slot, the final status, and the milliseconds that its tries took together.
-    /// A slot that there is no room for is a mistake of ours, and counts nowhere.
     pub fn record(&mut self, slot: u32, status: u16, cost_ms: u32) {
-        let slot = usize::try_from(slot).ok().and_then(|slot| self.domains.get_mut(slot));
-        debug_assert!(slot.is_some(), "a request was counted for a domain that the snapshot does not have");
-        let Some(slot) = slot else { return };
-        let domain = slot.get_or_insert_default();
+        let Some(domain) = self.slot(slot) else { return };
         domain.total += 1;
         domain.status.add(u32::from(status), 1);
         domain.cost.add(step(cost_ms), 1);
         self.total += 1;
+    }
+
+    /// The numbers of the domain in a slot. A slot that there is no room for is a mistake of ours, and counts nowhere.
+    fn slot(&mut self, slot: u32) -> Option<&mut DomainStats> {
+        let slot = usize::try_from(slot).ok().and_then(|slot| self.domains.get_mut(slot));
+        debug_assert!(slot.is_some(), "a request was counted for a domain that the snapshot does not have");
+        slot.map(|slot| &mut **slot.get_or_insert_default())
     }
 
     /// Whether nothing was counted.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/exchange.rs"]
+mod exchange;
 #[path = "tidy/failures.rs"]
 mod failures;
 #[path = "tidy/source.rs"]

@@ -1,7 +1,7 @@
 //! How connections come in: a few a turn, as long as there is room, and not at all while descriptors are short.
 //!
 //! It owns when a listener is asked, never what becomes of a connection. A queue that is not asked waits in the kernel.
-//! Next: `room` for who makes room, `listen` for the sockets.
+//! Next: [`super::room`] for who makes room, [`super::listen`] for the sockets.
 
 use std::io;
 use std::net::IpAddr;
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
-use super::answer::exhausted;
 use super::clients::Client;
 use super::conn::{Conn, PeerText};
 use super::listen::ACCEPTS;
 use super::places::Short;
 use super::prelude::{Ends, Outcome, Prelude};
+use super::shortage;
 use super::timers::Alarm;
 use super::token::{Kind, Token};
 use super::transport::Transport;
@@ -130,7 +130,7 @@ impl Worker {
             return Asked::Came;
         }
         // What runs goes on, and the queue waits in the kernel.
-        let reason = exhausted(error).unwrap_or(Reason::AcceptFailed);
+        let reason = shortage::reason(error).unwrap_or(Reason::AcceptFailed);
         tracing::debug!(worker = self.index, %error, "accepting pauses");
         self.ctx.refused.count(reason);
         let until = self.ctx.env.now + ACCEPT_PAUSE;

@@ -1,7 +1,7 @@
 //! The worker's stock of windows in four sizes, bounded in bytes, last in first out so that the hot one stays in cache.
 //!
 //! It owns windows that nobody uses and the count of those that are lent, and of what is held beside them; it never looks
-//! into one. Next: `conn` borrows, `relief` takes back.
+//! into one. Next: [`super::conn`] borrows, [`super::relief`] takes back.
 
 use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
 use crate::http1::buf::Buf;

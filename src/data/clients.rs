@@ -1,7 +1,8 @@
 //! How many connections each client has, at all workers together, when there is a bound on that.
 //!
-//! It owns the counts, never a connection. All workers share them, without a lock, and touch them when a connection comes
-//! and when it goes; without a bound there are none. Next: `accept` asks, `worker` tells when a connection goes.
+//! It owns the counts, never a connection. All workers share them, without a lock, and touch them when a connection
+//! comes and when it goes; without a bound there are none. Next: [`super::accept`] asks, [`super::worker`] tells when a
+//! connection goes.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

@@ -1,7 +1,7 @@
 //! Which core a worker belongs to, and whether connections can be steered there.
 //!
-//! It owns the choice and the warnings about it, never a thread or a socket. Next: `listen` gives listeners their core,
-//! `spawn` pins the thread.
+//! It owns the choice and the warnings about it, never a thread or a socket. Next: [`super::listen`] gives listeners
+//! their core, [`mod@super::spawn`] pins the thread.
 
 use std::collections::BTreeSet;
 use std::fs;

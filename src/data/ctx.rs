@@ -1,7 +1,7 @@
 //! What a connection may borrow from its worker.
 //!
 //! It owns everything of a worker but the connections themselves, so that one connection and all of this can be
-//! borrowed side by side. It never drives anything. Next: `pump` and `answer` use it, `worker` fills it in.
+//! borrowed side by side. It never drives anything. Next: [`super::pump`] and [`super::dispatch`] use it.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -9,16 +9,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
-use super::balancer::{Affinity, Tried};
 use super::buffers::Buffers;
 use super::clients::Clients;
-use super::conn::Active;
+use super::conn::{Active, Dispatch};
 use super::outages::Outages;
 use super::pool::Pool;
 use super::timers::Timers;
 use super::token::Token;
 use super::view::View;
-use crate::exchange::{Env, Exchange, Heads};
+use crate::exchange::{Env, Exchange};
 use crate::link::{Adopted, LAST_SECOND};
 use crate::settings::AllowList;
 use crate::stats::Stats;
@@ -53,8 +52,6 @@ pub struct Ctx {
     pub outages: Outages,
     /// What every exchange is told.
     pub env: Env,
-    /// Where heads are taken apart.
-    pub heads: Heads,
     /// Longest silence between two requests.
     pub keepalive: Duration,
     /// Where sockets are registered.
@@ -104,24 +101,14 @@ impl Ctx {
         self.exchanges += 1;
         let Some(mut active) = self.spare.pop() else { return self.fresh() };
         active.exchange.recycle(&self.env);
-        active.renew();
+        active.dispatch.renew();
         active
     }
 
     fn fresh(&self) -> Box<Active> {
         Box::new(Active {
             exchange: Exchange::new(&self.env),
-            server: None,
-            connecting: false,
-            own: false,
-            lease: None,
-            upstream: None,
-            tried: Tried::default(),
-            affinity: Affinity::default(),
-            domain: None,
-            routed: self.env.now,
-            rule: None,
-            unrecorded: true,
+            dispatch: Dispatch::new(self.env.now),
             starved: false,
         })
     }

@@ -1,6 +1,6 @@
 //! How many connections of one server were in use at once in the last seconds: so many are worth keeping.
 //!
-//! It owns that number, never a connection; `now` is an argument. Next: `pool`, which keeps what is idle by it.
+//! It owns that number, never a connection; `now` is an argument. Next: [`super::pool`], which keeps what is idle by it.
 
 use std::time::{Duration, Instant};
 

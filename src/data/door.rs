@@ -2,12 +2,15 @@
 //!
 //! It owns that answer and its line in the log. Strangers are refused here, by their worker, so that they take nothing
 //! from those who may administer: control hears of no request whose peer is not on the list. It never judges a token, a
-//! `Host` or an endpoint, which `control::admin` does. Next: `worker` hands over what may pass.
+//! `Host` or an endpoint, which `control::admin` does. Next: [`super::worker`] hands over what may pass.
 
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 
-use super::conn::{Active, PeerText};
+use super::conn::PeerText;
 use super::ctx::Ctx;
+use super::turn::Verdict;
+use crate::exchange::Routing;
 use crate::http1::reply::Reply;
 use crate::link::ADOPTIONS;
 use crate::reason::Reason;
@@ -23,17 +26,24 @@ const ELSEWHERE: [&[u8]; 2] =
     [b"no such endpoint: the admin API is not on this port, see --admin-listen", b""];
 const BUSY: [&[u8]; 2] = [b"the admin API has too many requests waiting; ask again in a second", b""];
 
-/// Answers a request whose path is ELB's own. `true` when its connection goes to control. `peer` is that of the socket: who
+/// Answers a request whose path is ELB's own, or says that its connection goes to control. `peer` is that of the socket: who
 /// a proxy says that it speaks for may be anybody.
 #[cold]
-pub(super) fn answer(active: &mut Active, peer: IpAddr, reserved: Reserved, ctx: &mut Ctx) -> bool {
+pub(super) fn answer(
+    routing: Routing<'_>,
+    peer: IpAddr,
+    reserved: Reserved,
+    ctx: &mut Ctx,
+) -> ControlFlow<Verdict> {
     let text = PeerText::new(peer);
-    let Ctx { env, heads, adoptions, admin_allow, strangers, .. } = ctx;
+    let Ctx { env, adoptions, admin_allow, strangers, .. } = ctx;
     let (reason, error) = match (reserved, adoptions) {
         (Reserved::No | Reserved::Misspelt, _) => (Reason::ReservedPath, NOT_HERE),
         (Reserved::Exact, None) => (Reason::ReservedPath, ELSEWHERE),
         (Reserved::Exact, Some(adoptions)) => match admin_allow.holds(peer) {
-            true if may_pass(adoptions.capacity(), active.exchange.is_whole(heads)) => return true,
+            true if may_pass(adoptions.capacity(), routing.is_whole()) => {
+                return ControlFlow::Break(Verdict::Adopt);
+            }
             true => (Reason::AdminBusy, BUSY),
             false => {
                 if let Some(count) = strangers.due(env.now) {
@@ -45,8 +55,8 @@ pub(super) fn answer(active: &mut Active, peer: IpAddr, reserved: Reserved, ctx:
             }
         },
     };
-    active.exchange.reply(env, heads, &Reply::error(reason, error));
-    false
+    routing.reply(env, &Reply::error(reason, error));
+    ControlFlow::Continue(())
 }
 
 /// Whether a request gets one of the places that are left.

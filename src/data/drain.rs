@@ -1,6 +1,6 @@
 //! How a worker goes down: what is queued is taken, what runs is finished, and who rests is given a moment.
 //!
-//! It owns when a connection without a request is closed for good, never when the process ends. Next: `worker` for the turn,
+//! It owns when a connection without a request is closed for good, never when the process ends. Next: [`super::worker`] for the turn,
 //! `control::run` for the deadline.
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Chance from a seed, so that a run is one.
 //!
-//! It owns the state of one generator, never what is drawn for. Pure. Next: `balancer` hands it to its methods.
+//! It owns the state of one generator, never what is drawn for. Pure. Next: [`super::balancer`] hands it to its methods.
 
 /// SplitMix64: even, fast, and to be guessed by whoever sees a few draws; nothing secret depends on it.
 #[derive(Debug, Clone)]

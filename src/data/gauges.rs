@@ -1,7 +1,7 @@
 //! What the worker holds, counted once a second; and in debug builds, whether all of it belongs together.
 //!
 //! It owns the counting and the sweep, never what is counted. Whatever is lent must be found with whom it was lent to,
-//! so a leak, a double loan or a lost timer ends the process within a second of its making. Next: `link::Gauges`.
+//! so a leak, a double loan or a lost timer ends the process within a second of its making. Next: [`crate::link::Gauges`].
 
 use std::collections::HashSet;
 
@@ -75,7 +75,7 @@ impl Worker {
         for active in self.conns.iter().filter_map(|(_, conn)| conn.active.as_ref()) {
             match active.exchange.phase() {
                 Phase::Tunnel { .. } => cut.tunnels += 1,
-                Phase::Linger { .. } | Phase::Over => {}
+                Phase::Linger | Phase::Over => {}
                 _ => cut.requests += 1,
             }
         }
@@ -105,8 +105,8 @@ impl Worker {
             let Some(active) = &conn.active else { continue };
             exchanges += 1;
             windows += conn.held();
-            leases += u64::from(active.lease.is_some());
-            lent += usize::from(active.server.is_some());
+            leases += u64::from(active.dispatch.lease.is_some());
+            lent += usize::from(active.dispatch.link.slot().is_some());
             check_loans(conn, active, &self.ctx);
         }
         assert_eq!(exchanges, self.ctx.exchanges, "exchanges");
@@ -122,8 +122,7 @@ impl Worker {
 
 /// A server connection and the exchange that has it name each other.
 fn check_loans(conn: &Conn, active: &Active, ctx: &Ctx) {
-    if let Some(server) = active.server {
+    if let Some(server) = active.dispatch.link.slot() {
         assert_eq!(ctx.pool.lent_to(server), Some(conn.token.slot), "server connection {server}");
     }
-    assert!(active.server.is_some() || !active.connecting, "connecting to nobody");
 }

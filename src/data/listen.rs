@@ -1,7 +1,8 @@
 //! Listening sockets: one for each worker and address, sharing the port through SO_REUSEPORT.
 //!
-//! It owns how a listener is made and which protocol its connections speak, never what is accepted. Binding and listening are two steps, so that an address in
-//! use is told before anything starts, and no connection waits while the configuration loads. Next: `worker` accepts.
+//! It owns how a listener is made and which protocol its connections speak, never what is accepted. Binding and
+//! listening are two steps, so that an address in use is told before anything starts, and no connection waits while the
+//! configuration loads. Next: [`super::worker`] accepts.
 
 use std::io;
 use std::net::SocketAddr;

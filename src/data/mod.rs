@@ -1,7 +1,6 @@
 //! The data plane: one pinned thread a core, each with its own listener, connections, pools and view of the rules.
 
 pub mod accept;
-pub mod answer;
 pub mod balancer;
 pub mod buffers;
 pub mod clients;
@@ -9,6 +8,7 @@ pub mod conn;
 mod cores;
 pub mod ctx;
 pub mod demand;
+pub mod dispatch;
 mod door;
 mod drain;
 pub mod draws;
@@ -24,12 +24,15 @@ mod relief;
 mod room;
 mod rounds;
 mod settle;
+mod shortage;
 pub mod socket;
 mod spawn;
 pub mod timers;
 pub mod token;
 pub mod transport;
+pub mod turn;
 pub mod view;
+mod watch;
 pub mod worker;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Places for connections: how many there are, those kept for who administers, and the word that they are short.
 //!
-//! It owns the counts and the descriptors that are kept, never the choice of who goes. Next: `accept` asks, `room` chooses.
+//! It owns the counts and the descriptors that are kept, never the choice of who goes. Next: [`super::accept`] asks,
+//! [`super::room`] chooses.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! Connections to servers: made, lent to an exchange, taken back, and closed when an idle one stirs.
 //!
-//! It owns every server connection of the worker and the lists of idle ones, never the choice of a server. A list belongs
-//! to a server of an upstream and outlives changes of the configuration as long as that server is in it. Next: `view`
-//! keeps the lists' numbers, `answer` lends and gives back.
+//! It owns every server connection of the worker and the lists of idle ones, never the choice of a server. A list
+//! belongs to a server of an upstream and outlives changes of the configuration as long as that server is in it. Next:
+//! [`super::view`] keeps the lists' numbers, [`super::dispatch`] lends and gives back.
 
 use std::collections::VecDeque;
 use std::io;
@@ -304,7 +304,7 @@ impl Pool {
         let server =
             self.sockets.get_mut(token.slot as usize).filter(|server| server.generation == token.generation);
         let Some(server) = server else { return false };
-        server.alarm.rang();
+        server.alarm.fired();
         if server.holder != Holder::Idle {
             return false;
         }

@@ -1,9 +1,10 @@
 //! What comes before the first request of a connection, and who its client is by that.
 //!
-//! It owns what those bytes mean, never a socket or a clock: the bytes that have come so far go in, an [`Outcome`] comes
-//! out. They stay in the socket until all is known, so that nothing is kept meanwhile, and what follows is read by whoever
-//! it is meant for. HTTP begins with its first byte, and then all of this costs nothing. Next: `listen` for protocols,
-//! `accept` and `pump` for who asks, `door` for who does not believe it.
+//! It owns what those bytes mean, never a socket or a clock: the bytes that have come so far go in, an [`Outcome`]
+//! comes out. They stay in the socket until all is known, so that nothing is kept meanwhile, and what follows is read
+//! by whoever it is meant for. HTTP begins with its first byte, and then all of this costs nothing. Next:
+//! [`super::listen`] for protocols, [`super::accept`] and [`super::pump`] for who asks, [`super::door`] for who does
+//! not believe it.
 
 use std::net::IpAddr;
 

@@ -1,13 +1,14 @@
 //! What is known of a request when it is over, and who is told.
 //!
-//! It owns the record and the list of those who see it, never a connection. Whoever wants numbers or lines of requests reads
-//! a record: one line in `RequestRecord::tell`. It is put together only if somebody does. Next: `settle` makes one of each
-//! request.
+//! It owns the record and the list of those who see it, never a connection. Whoever wants numbers or lines of requests
+//! reads a record: one line in `RequestRecord::tell`. It is put together only if somebody does. Next: [`super::settle`]
+//! makes one of each request.
 
 use std::time::Instant;
 
-use super::conn::Active;
+use super::conn::Dispatch;
 use super::ctx::Ctx;
+use crate::exchange::{Course, Exchange};
 use crate::model::ServerId;
 use crate::reason::Reason;
 use crate::stats::Stats;
@@ -15,8 +16,7 @@ use crate::stats::Stats;
 /// The status of a request whose client went away before there was one, as in nginx.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// One request that is over. Its bytes and the other times of its way come with whoever first wants them: an exchange under
-/// way is to stay within seven lines of the cache.
+/// One request that is over.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestRecord {
     /// The slot of its domain in the snapshot.
@@ -33,6 +33,8 @@ pub struct RequestRecord {
     pub status: u16,
     /// Why ELB refused it, answered it or cut it.
     pub reason: Option<Reason>,
+    /// Its times and bytes.
+    pub course: Course,
     /// Its head was whole.
     pub routed: Instant,
     /// It was over.
@@ -40,20 +42,20 @@ pub struct RequestRecord {
 }
 
 impl RequestRecord {
-    fn new(active: &Active, reason: Option<Reason>, now: Instant) -> Self {
-        let exchange = &active.exchange;
+    fn new(exchange: &Exchange, dispatch: &Dispatch, reason: Option<Reason>, now: Instant) -> Self {
         Self {
-            domain: active.domain,
-            rule: active.rule,
-            upstream: active.upstream,
-            server: active.tried.last(),
+            domain: dispatch.domain,
+            rule: dispatch.rule,
+            upstream: dispatch.upstream,
+            server: dispatch.tried.last(),
             tries: exchange.tries(),
             status: match exchange.status() {
                 0 => CLIENT_CLOSED_REQUEST,
                 status => status,
             },
             reason,
-            routed: active.routed,
+            course: exchange.course(),
+            routed: dispatch.routed,
             ended: now,
         }
     }
@@ -73,16 +75,16 @@ impl RequestRecord {
 
 /// Records a request that is over, once. One of which only the beginning came, and which nobody answered, is none.
 #[inline(always)]
-pub(super) fn record(active: &mut Active, ctx: &mut Ctx) {
-    let reason = active.exchange.take_reason();
+pub(super) fn record(exchange: &mut Exchange, dispatch: &mut Dispatch, ctx: &mut Ctx) {
+    let reason = exchange.take_reason();
     if let Some(reason) = reason {
         ctx.refused.count(reason);
     }
     if let Some(stats) = &mut ctx.stats
-        && (active.upstream.is_some() || reason.is_some() || active.exchange.status() != 0)
-        && std::mem::take(&mut active.unrecorded)
+        && (dispatch.upstream.is_some() || reason.is_some() || exchange.status() != 0)
+        && std::mem::take(&mut dispatch.unrecorded)
     {
-        RequestRecord::new(active, reason, ctx.env.now).tell(stats);
+        RequestRecord::new(exchange, dispatch, reason, ctx.env.now).tell(stats);
     }
 }
 
@@ -103,6 +105,7 @@ mod tests {
             tries: 1,
             status: 200,
             reason: None,
+            course: Course { begun, connected: None, answered: None, received: 30, sent: 40 },
             routed: begun + Duration::from_millis(5),
             ended: begun + Duration::from_millis(12),
         };

@@ -1,17 +1,21 @@
-//! What is taken back when the stock of windows runs low: first what is kept for second tries, then from who is slowest.
+//! Windows: how a connection gets one, waits for one, and what is taken back when the stock runs low. First that is what is
+//! kept for second tries, then what those hold who are slowest.
 //!
 //! It owns the choice of those who give, never how a request ends. A request that is under way and moves gives nothing but
-//! its second try. Next: `buffers` for when it is low, `worker` for when this is asked.
+//! its second try. Next: [`super::buffers`] for when the stock is low, [`super::worker`] for when this is asked.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::buffers::Buffers;
 use super::clients::Client;
-use super::conn::{Conn, charge};
+use super::conn::{Active, Conn, charge};
+use super::ctx::Ctx;
 use super::token::Token;
 use super::worker::Worker;
-use crate::exchange::{Env, Phase, Side};
+use crate::exchange::{Env, Need, Phase, Side};
+use crate::http1::buf::Buf;
 
 /// Connections that are let go in one turn: each is answered, and others wait meanwhile.
 const VICTIMS: usize = 64;
@@ -24,7 +28,91 @@ const GREEDY: Duration = Duration::from_millis(100);
 /// How long a peer may take nothing of what waits for it, while others find no window at all.
 const STALLED: Duration = Duration::from_secs(5);
 
+/// Sees to it that a side has a window with room; `false` when the stock is used up.
+#[inline]
+pub(super) fn window(active: &mut Active, side: Side, ctx: &mut Ctx) -> bool {
+    active.exchange.free_room(side);
+    let Need { least, useful } = active.exchange.need(side);
+    if useful > least
+        && let Some(fresh) = ctx.buffers.take_useful(useful)
+    {
+        lend(active, side, fresh, ctx);
+        return true;
+    }
+    if least == 0 {
+        return true;
+    }
+    if !Buffers::larger_than(least - 1) {
+        return false;
+    }
+    take(active, side, least, ctx) || starve(active, side, least, ctx)
+}
+
+/// The stock is used up: what is kept for another server is given up before anybody waits for a window. `false` when it
+/// waits.
+#[cold]
+#[inline(never)]
+fn starve(active: &mut Active, side: Side, least: usize, ctx: &mut Ctx) -> bool {
+    if active.exchange.release_replay() && side == Side::Server {
+        if let Some(unused) = active.exchange.reclaim(Side::Client) {
+            ctx.buffers.give(unused);
+        }
+        take(active, side, least, ctx);
+    }
+    // What was given up may have made room in the window that is there.
+    let none = active.exchange.room(side).is_empty();
+    active.starved |= none;
+    !none
+}
+
+/// Lends a window of the stock; `false` when that is used up.
+#[inline]
+fn take(active: &mut Active, side: Side, least: usize, ctx: &mut Ctx) -> bool {
+    let taken = match active.exchange.has_window() {
+        true => ctx.buffers.take(least),
+        false => ctx.buffers.take_first(least),
+    };
+    let Some(fresh) = taken else { return false };
+    lend(active, side, fresh, ctx);
+    true
+}
+
+#[inline]
+pub(super) fn lend(active: &mut Active, side: Side, fresh: Buf, ctx: &mut Ctx) {
+    if let Some(unused) = active.exchange.lend(side, fresh) {
+        ctx.buffers.give(unused);
+    }
+}
+
+/// Puts a connection into the queue of those that wait for a window, once. Who holds one already comes first: what it waits
+/// for may free both.
+#[cold]
+pub(super) fn queue_for_window(queued: &mut bool, active: &Active, token: Token, ctx: &mut Ctx) {
+    if !std::mem::replace(queued, true) {
+        match active.exchange.has_window() {
+            true => ctx.starved.push_front(token),
+            false => ctx.starved.push_back(token),
+        }
+    }
+}
+
 impl Worker {
+    /// Connections that wait for a window are tried again when some came back, one after the other until one is tried
+    /// in vain: with a thousand waiting, the windows of a turn are enough for a few.
+    pub(super) fn feed_starved(&mut self) {
+        if self.ctx.starved.is_empty() || !self.ctx.buffers.was_returned() {
+            return;
+        }
+        while let Some(token) = self.ctx.starved.pop_front() {
+            let Some(conn) = self.tenant(token) else { continue };
+            conn.starved = false;
+            self.pump(token.slot);
+            if self.tenant(token).is_some_and(|conn| conn.starved) {
+                return;
+            }
+        }
+    }
+
     /// Takes back what can be spared, if the stock is low.
     pub(super) fn relieve(&mut self) {
         let now = self.ctx.env.now;
@@ -32,7 +120,7 @@ impl Worker {
             return;
         }
         let before = self.ctx.buffers.lent();
-        self.forgo_replays();
+        self.release_replays();
         if self.ctx.buffers.is_low() {
             self.let_slowest_go();
         }
@@ -48,10 +136,10 @@ impl Worker {
     }
 
     /// Requests that are kept for a second try are tried once from now on.
-    fn forgo_replays(&mut self) {
+    fn release_replays(&mut self) {
         for (_, conn) in &mut self.conns {
             let Some(active) = &mut conn.active else { continue };
-            if !active.exchange.forgo_replay() {
+            if !active.exchange.release_replay() {
                 continue;
             }
             if let Some(window) = active.exchange.reclaim(Side::Client) {
@@ -98,8 +186,8 @@ impl Worker {
     fn let_go(&mut self, token: Token) {
         let conn = self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token);
         let Some(active) = conn.and_then(|conn| conn.active.as_mut()) else { return };
-        let step = active.exchange.let_go(&self.ctx.env);
-        self.ended_by(token, step);
+        active.exchange.let_go(&self.ctx.env);
+        self.pump(token.slot);
     }
 }
 

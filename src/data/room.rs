@@ -1,8 +1,8 @@
 //! Who makes room when a worker has as many connections as it may, or the process has no descriptor left.
 //!
-//! It owns the choice of connections that are closed for new ones, and how they are told; never a request under way. First go
-//! those of a client that holds a large share of all, be they idle or slow, so that it harms itself before others; then
-//! whoever else is idle. Next: `accept` asks, `clients` for who counts as one.
+//! It owns the choice of connections that are closed for new ones, and how they are told; never a request under way.
+//! First go those of a client that holds a large share of all, be they idle or slow, so that it harms itself before
+//! others; then whoever else is idle. Next: [`super::accept`] asks, [`super::clients`] for who counts as one.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -129,8 +129,8 @@ impl Worker {
         let token = conn.token;
         match &mut conn.active {
             Some(active) => {
-                let step = active.exchange.displaced(&self.ctx.env);
-                self.ended_by(token, step);
+                active.exchange.displaced(&self.ctx.env);
+                self.pump(slot);
             }
             None => self.ctx.refused.count(Reason::IdleClosed),
         }

@@ -2,12 +2,14 @@
 //!
 //! It owns the order of stages and who is in a group, never what a stage does. A stage's code, and the kernel's behind it,
 //! is more than the first cache holds beside that of the others, so it is used for many before the next one comes. Next:
-//! `pump`.
+//! [`super::pump`].
 
 use super::conn::Conn;
 use super::ctx::Ctx;
-use super::pump::{self, Pumped, Turn};
+use super::pump;
+use super::turn::{Turn, Verdict};
 use super::worker::{Worker, queue};
+use crate::exchange::Heads;
 
 /// Connections of a group. With more there is nothing left to gain, and the first of them waits for all.
 pub(super) const GROUP: usize = 32;
@@ -18,10 +20,21 @@ const AT_HAND: usize = 16 * 1024;
 /// costs as much as to pass half a megabyte on.
 const BULK_AT_HAND: usize = 256 * 1024;
 
-/// A stage of a round: [`pump::receive`], [`pump::decide`], [`pump::send`]. Says what becomes of the connection when its turn
-/// ends with it.
-trait Stage: Fn(&mut Conn, &mut Ctx, &mut Turn) -> Option<Pumped> {}
-impl<F: Fn(&mut Conn, &mut Ctx, &mut Turn) -> Option<Pumped>> Stage for F {}
+/// A stage of a round: [`pump::receive`], [`pump::decide`], [`pump::send`]. Says what becomes of the connection.
+trait Stage: Fn(&mut Conn, &mut Ctx, &mut Heads, &mut Turn) -> Verdict {}
+impl<F: Fn(&mut Conn, &mut Ctx, &mut Heads, &mut Turn) -> Verdict> Stage for F {}
+
+/// Reads.
+#[inline(always)]
+fn receive(conn: &mut Conn, ctx: &mut Ctx, _: &mut Heads, turn: &mut Turn) -> Verdict {
+    pump::receive(conn, ctx, turn)
+}
+
+/// Writes.
+#[inline(always)]
+fn send(conn: &mut Conn, ctx: &mut Ctx, _: &mut Heads, turn: &mut Turn) -> Verdict {
+    pump::send(conn, ctx, turn)
+}
 
 impl Worker {
     /// Moves what can be moved of all these connections.
@@ -31,7 +44,7 @@ impl Worker {
             let mut members = 0;
             let mut read = 0;
             for (&slot, turn) in slots.iter().zip(&mut turns) {
-                self.stage(&pump::receive, slot, turn);
+                self.stage(&receive, slot, turn);
                 members += 1;
                 read += turn.read();
                 if read >= if turn.filled { BULK_AT_HAND } else { AT_HAND } {
@@ -46,18 +59,18 @@ impl Worker {
 
     /// Goes on with a group that has read once.
     fn go_on(&mut self, group: &[u32], turns: &mut [Turn]) {
-        while turns.iter().any(|turn| !turn.over) {
+        while turns.iter().any(Turn::goes_on) {
             self.each(group, turns, pump::decide);
-            self.each(group, turns, pump::send);
-            self.each(group, turns, pump::receive);
+            self.each(group, turns, send);
+            self.each(group, turns, receive);
         }
     }
 
-    /// Takes those through a stage whose turn is not over.
+    /// Takes those through a stage whose turn goes on.
     #[inline]
     fn each(&mut self, group: &[u32], turns: &mut [Turn], stage: impl Stage) {
         for (&slot, turn) in group.iter().zip(turns) {
-            if !turn.over {
+            if turn.goes_on() {
                 self.stage(&stage, slot, turn);
             }
         }
@@ -67,16 +80,15 @@ impl Worker {
     #[inline]
     fn stage(&mut self, stage: &impl Stage, slot: u32, turn: &mut Turn) {
         let Some(conn) = self.conns.get_mut(slot as usize) else {
-            turn.over = true;
+            turn.verdict = Verdict::Close;
             return;
         };
-        let Some(pumped) = stage(conn, &mut self.ctx, turn) else { return };
-        turn.over = true;
-        match pumped {
-            Pumped::Rest => {}
-            Pumped::More => queue(&mut self.later, conn),
-            Pumped::Close => self.close(slot),
-            Pumped::Adopt => self.hand_over(slot),
+        turn.verdict = stage(conn, &mut self.ctx, &mut self.heads, turn);
+        match turn.verdict {
+            Verdict::GoOn | Verdict::Rest => {}
+            Verdict::More => queue(&mut self.later, conn),
+            Verdict::Close => self.close(slot),
+            Verdict::Adopt => self.hand_over(slot),
         }
     }
 }

@@ -1,28 +1,34 @@
 //! The end of a request: what it has borrowed is given back, and what is known of it is recorded.
 //!
-//! It owns that end, which is the same however it comes: [`settle`] is the only one. Next: `record` for what is told, `pool`
-//! and `balancer` for what is given back.
+//! It owns that end, which is the same however it comes: [`settle`] is the only one. Next: [`super::record`] for what
+//! is told, [`super::pool`] and [`super::balancer`] for what is given back.
 
-use super::conn::{Active, Conn, charge};
+use super::conn::{Conn, Dispatch, ServerLink, charge};
 use super::ctx::Ctx;
 use super::record::record;
-use crate::exchange::{Fate, Side, Sign};
+use crate::exchange::{Exchange, Fate, Side, Sign};
 
 /// The fate of a request whose connection ends before it does, and which says nothing about its server.
-const LEFT: Fate = Fate { keep_client: false, keep_server: false, sign: Sign::Nothing };
+pub(super) const LEFT: Fate = Fate { keep_client: false, keep_server: false, sign: Sign::Nothing };
 
 /// Ends the request under way: its server connection goes back to the pool, stays with the client, or is closed; its place in
 /// the balancer is given back; it is recorded. To settle it again changes nothing.
 #[inline(always)]
-pub(super) fn settle(active: &mut Active, own: &mut Option<u32>, fate: Fate, ctx: &mut Ctx) {
-    if let Some(slot) = active.server.take() {
-        active.connecting = false;
-        let list = active
+pub(super) fn settle(
+    exchange: &mut Exchange,
+    dispatch: &mut Dispatch,
+    own: &mut Option<u32>,
+    fate: Fate,
+    ctx: &mut Ctx,
+) {
+    let is_own = matches!(dispatch.link, ServerLink::Up { own: true, .. });
+    if let Some(slot) = dispatch.link.take() {
+        let list = dispatch
             .upstream
             .filter(|_| fate.keep_server && !ctx.env.draining)
             .and_then(|upstream| ctx.view.local(upstream))
-            .and_then(|local| local.lists.get(local.balancer.index_of(active.lease.as_ref()?)?).copied());
-        let private = active.own || active.exchange.is_private();
+            .and_then(|local| local.lists.get(local.balancer.index_of(dispatch.lease.as_ref()?)?).copied());
+        let private = is_own || exchange.is_private();
         match list {
             Some(_) if private && fate.keep_client && ctx.pool.may_rest(slot) => {
                 if let Some(former) = own.replace(slot) {
@@ -33,23 +39,17 @@ pub(super) fn settle(active: &mut Active, own: &mut Option<u32>, fate: Fate, ctx
             _ => ctx.pool.close(slot),
         }
     }
-    give_place_back(active, fate.sign, ctx);
-    record(active, ctx);
+    give_place_back(dispatch, fate.sign, ctx);
+    record(exchange, dispatch, ctx);
 }
 
 /// Gives the place in the balancer back, with what is to be said of the server.
-pub(super) fn give_place_back(active: &mut Active, sign: Sign, ctx: &mut Ctx) {
-    if let Some(lease) = active.lease.take()
-        && let Some(local) = active.upstream.and_then(|upstream| ctx.view.local(upstream))
+pub(super) fn give_place_back(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
+    if let Some(lease) = dispatch.lease.take()
+        && let Some(local) = dispatch.upstream.and_then(|upstream| ctx.view.local(upstream))
     {
-        local.balancer.done(lease, sign, active.routed, ctx.env.now);
+        local.balancer.done(lease, sign, dispatch.routed, ctx.env.now);
     }
-}
-
-/// Ends the request under way because its client's connection is closed; `sign` is what that says about the server.
-pub(super) fn cut(conn: &mut Conn, sign: Sign, ctx: &mut Ctx) {
-    let Conn { active: Some(active), own, .. } = conn else { return };
-    settle(active, own, Fate { sign, ..LEFT }, ctx);
 }
 
 /// Returns everything that a connection has borrowed, and closes what is its own: it is about to be closed.
@@ -62,7 +62,8 @@ pub(super) fn end(conn: &mut Conn, ctx: &mut Ctx) {
 
 /// Returns everything that a connection has borrowed; it is idle after that, or about to be closed.
 pub(super) fn release(conn: &mut Conn, ctx: &mut Ctx) {
-    cut(conn, LEFT.sign, ctx);
+    let Conn { active: Some(active), own, .. } = conn else { return };
+    settle(&mut active.exchange, &mut active.dispatch, own, LEFT, ctx);
     retire(conn, ctx);
 }
 

@@ -1,7 +1,7 @@
 //! A non-blocking socket and what epoll last said of it, so that no call is made that can only answer "not now".
 //!
 //! It owns one stream and its readiness bits, never a policy. Registration is edge-triggered: a bit stays set until a
-//! call moves less than it could have. Next: `transport` is what connections ask.
+//! call moves less than it could have. Next: [`super::transport`] is what connections ask.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;

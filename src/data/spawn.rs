@@ -1,6 +1,6 @@
 //! Starts one worker: its listeners, its thread, its core.
 //!
-//! It owns the translation from settings to what a worker needs, never the loop. Next: `worker`.
+//! It owns the translation from settings to what a worker needs, never the loop. Next: [`super::worker`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -105,7 +105,6 @@ pub(super) fn build(
         refused: Refused::default(),
         outages: Outages::default(),
         env,
-        heads: Heads::new(),
         keepalive: settings.keepalive_timeout,
         registry: end.poll.registry().try_clone()?,
         adoptions: end.adoptions,
@@ -128,6 +127,7 @@ pub(super) fn build(
         listeners: listeners.listen()?,
         conns: Slab::with_capacity(prepared),
         ctx,
+        heads: Heads::new(),
         runnable: Vec::with_capacity(EVENTS),
         answered: Vec::with_capacity(EVENTS),
         later: Vec::with_capacity(EVENTS),

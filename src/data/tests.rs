@@ -9,8 +9,8 @@ use mio::Events;
 use socket2::{Domain, Socket, Type};
 
 use super::clients::Clients;
-use super::pump::REQUESTS;
 use super::spawn::{bind, build};
+use super::turn::{STEPS, STEPS_A_REQUEST};
 use super::worker::{EVENTS, Worker};
 use crate::link::{Adopted, ControlEnd, bridge};
 use crate::model::State;
@@ -109,7 +109,7 @@ fn a_turn_answers_so_many_requests_of_a_connection_and_the_rest_comes_after_othe
     let mut house = Turned::new(&[]);
     let mut other = house.client(b"");
     let _many = house.client(&ASKS.repeat(1000));
-    let share = u64::from(REQUESTS);
+    let share = u64::from(STEPS / STEPS_A_REQUEST);
     assert_eq!(house.worker.ctx.requests, share, "as soon as it was accepted");
     for turn in 1..10 {
         other.write_all(ASKS).unwrap();
@@ -123,7 +123,7 @@ fn a_turn_answers_so_many_requests_of_a_connection_and_the_rest_comes_after_othe
 fn bytes_without_steps_are_no_requests() {
     let mut house = Turned::new(&[]);
     let mut client = house.client(b"GET / HTTP/1.1\r\n");
-    for _ in 0..2 * REQUESTS {
+    for _ in 0..2 * STEPS {
         client.write_all(b"A: b\r\n").unwrap();
         house.turn();
     }

@@ -1,7 +1,7 @@
 //! A hashed timer wheel: 4096 slots of 100 ms, re-armed lazily.
 //!
 //! It owns when a token is looked at again, never what its deadline means: the connection keeps its own and compares.
-//! It reads no clock; `now` is an argument. Next: `token`, and `worker`, which asks once a turn.
+//! It reads no clock; `now` is an argument. Next: [`super::token`], and [`super::worker`], which asks once a turn.
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ impl Alarm {
     }
 
     /// The token was handed out: nothing is armed any more.
-    pub fn rang(&mut self) {
+    pub fn fired(&mut self) {
         self.0 = None;
     }
 }

@@ -1,6 +1,7 @@
 //! One `usize` that says what a readiness event is about, and back.
 //!
-//! It owns the layout of the bits, never the tables that slots point into. Next: `worker`, which takes events apart.
+//! It owns the layout of the bits, never the tables that slots point into. Next: [`super::worker`], which takes events
+//! apart.
 
 // The layout needs 64 bits; a smaller one would wrap generations too soon to be of use.
 const _: () = assert!(usize::BITS == 64);

@@ -1,9 +1,9 @@
 //! What a connection reads from and writes to, in the words that its connection may ask: a plain socket today.
 //!
-//! It owns how bytes get to the peer and back, never what they say. A variant with a layer above the socket answers the same
-//! words: there is something to read while that layer holds some, and something to write while records of its own have
-//! not left. Which variant it is costs a comparison and no call through a pointer. Next: `socket` for the plain one,
-//! `pump` for who asks.
+//! It owns how bytes get to the peer and back, never what they say. A variant with a layer above the socket answers the
+//! same words: there is something to read while that layer holds some, and something to write while records of its own
+//! have not left. Which variant it is costs a comparison and no call through a pointer. Next: [`super::socket`] for the
+//! plain one, [`super::pump`] for who asks.
 
 use std::io;
 

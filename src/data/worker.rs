@@ -2,7 +2,7 @@
 //!
 //! It owns the connections of the core and the order of a turn: mark, mailbox, accept, pump, expire, flush. It decides
 //! nothing about a request. Events only set bits, so each connection is pumped once a turn however many it had. Next:
-//! `rounds` and `pump`.
+//! [`super::rounds`] and [`super::pump`].
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ use super::conn::Conn;
 use super::ctx::Ctx;
 use super::listen::Listener;
 use super::places::Places;
-use super::pump::watch;
 use super::settle;
 use super::token::{Kind, Token};
-use crate::exchange::Step;
+use super::watch::watch;
+use crate::exchange::Heads;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
 use crate::reason::Reason;
 use crate::stats::Stats;
@@ -38,6 +38,8 @@ pub struct Worker {
     pub(super) listeners: Vec<Listener>,
     pub(super) conns: Slab<Conn>,
     pub(super) ctx: Ctx,
+    /// Where heads are taken apart.
+    pub(super) heads: Heads,
     pub(super) runnable: Vec<u32>,
     /// Connections whose server has said something. They come after those whose client has: what goes to servers leaves
     /// together, and what goes to clients, so that who is woken by the first finds more to do.
@@ -209,8 +211,9 @@ impl Worker {
         *stats = Stats::new(current.domain_slots());
         for (_, conn) in &mut self.conns {
             if let Some(active) = &mut conn.active {
-                active.domain =
-                    active.domain.and_then(|domain| current.domain_slot(former.domain_name(domain)));
+                let domain = active.dispatch.domain;
+                active.dispatch.domain =
+                    domain.and_then(|domain| current.domain_slot(former.domain_name(domain)));
             }
         }
     }
@@ -232,24 +235,8 @@ impl Worker {
         }
     }
 
-    /// Connections that wait for a window are tried again when some came back, one after the other until one is tried
-    /// in vain: with a thousand waiting, the windows of a turn are enough for a few.
-    fn feed_starved(&mut self) {
-        if self.ctx.starved.is_empty() || !self.ctx.buffers.was_returned() {
-            return;
-        }
-        while let Some(token) = self.ctx.starved.pop_front() {
-            let Some(conn) = self.tenant(token) else { continue };
-            conn.starved = false;
-            self.pump(token.slot);
-            if self.tenant(token).is_some_and(|conn| conn.starved) {
-                return;
-            }
-        }
-    }
-
     /// The connection of this name, if it is still there.
-    fn tenant(&mut self, token: Token) -> Option<&mut Conn> {
+    pub(super) fn tenant(&mut self, token: Token) -> Option<&mut Conn> {
         self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token)
     }
 
@@ -291,7 +278,7 @@ impl Worker {
         let Some(conn) = self.conns.get_mut(token.slot as usize).filter(|conn| conn.token == token) else {
             return;
         };
-        conn.alarm.rang();
+        conn.alarm.fired();
         if !conn.transport.is_registered() && !watch(conn, &mut self.ctx) {
             return self.close(token.slot);
         }
@@ -306,22 +293,11 @@ impl Worker {
             }
             return self.close(token.slot);
         };
-        let step = match active.starved {
+        match active.starved {
             true => active.exchange.starved(&self.ctx.env),
             false => active.exchange.expired(&self.ctx.env),
-        };
-        self.ended_by(token, step);
-    }
-
-    /// Does what an exchange asks for whose time is over.
-    pub(super) fn ended_by(&mut self, token: Token, step: Step) {
-        let Step::Close { reset, sign } = step else { return self.pump(token.slot) };
-        let Some(conn) = self.conns.get_mut(token.slot as usize) else { return };
-        if reset {
-            conn.transport.reset_on_close();
         }
-        settle::cut(conn, sign, &mut self.ctx);
-        self.close(token.slot);
+        self.pump(token.slot);
     }
 
     fn flush(&mut self) {

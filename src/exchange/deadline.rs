@@ -1,162 +1,184 @@
-//! The one deadline of an exchange: whom it waits for in each phase, and what happens when it passes.
+//! The one deadline of an exchange: whom it waits for, and how long that one has. Who is waited for must do what is owed, or a
+//! fair part of it ([`limits::PROGRESS`]), so that single bytes do not move a deadline.
 //!
-//! It owns no clock; `now` comes with every call. Next: `waiting` for what moves it, `attempt` for what follows a silence.
+//! It owns the time and the counting of progress, never a clock (`now` comes with every call) or a phase. Next: `ends` in
+//! [`super::machine`] says what happens when it passes.
 
 use std::time::{Duration, Instant};
 
-use super::machine::Exchange;
-use super::phase::{Env, Phase, Sign, Step};
-use super::retry::Failure;
-use super::waiting::WaitingFor;
-use crate::http1::reply::Reply;
-use crate::reason::Reason;
+use super::phase::{Env, Side};
+use crate::http1::limits;
 
-impl Exchange {
-    /// When the shell must call [`Exchange::expired`] if nothing moves until then. Asked when the exchange rests: whom it
-    /// waits for in the middle of a turn does not matter, as no time passes there.
-    pub fn deadline(&mut self, env: &Env) -> Instant {
-        if std::mem::take(&mut self.moved) {
-            let (for_whom, owes_body) = (self.waiting_for(), self.owes_body());
-            if let Some(deadline) = self.waiting.renewed(for_whom, owes_body, self.deadline, env) {
-                self.deadline = deadline;
-            }
-        }
-        self.latest.map_or(self.deadline, |latest| latest.min(self.deadline))
+/// Whom an exchange waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum WaitingFor {
+    /// Whoever the phase says: it has set its deadline itself, and nothing moves it.
+    Phase,
+    /// A client that owes the rest of its body.
+    Body,
+    /// A client that has bytes to take.
+    Reader,
+    /// A server that has bytes to take.
+    Taker,
+    /// A server that owes the head of its response.
+    Head,
+    /// The rest of a response, and maybe of the request: any byte will do, as event streams are slow for good reasons.
+    Stream,
+    /// Both ends of a tunnel: likewise.
+    Tunnel,
+}
+
+/// The deadline, its reason, and what was done since it was set.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    at: Instant,
+    /// The deadline is no later than this, whatever moves.
+    latest: Option<Instant>,
+    for_whom: WaitingFor,
+    /// Bytes that the client took. Like the next two it stops counting where progress has long been made.
+    taken: u32,
+    /// Bytes to and from the server.
+    served: u32,
+    /// Bytes of the body since its time was last granted in full.
+    came: u32,
+    /// What is left of that time. It runs while the body is what is waited for and rests while a server takes bytes, so
+    /// that a body is neither drawn out byte by byte nor charged for a slow server.
+    left: Duration,
+}
+
+impl Deadline {
+    /// One that nothing moves.
+    #[inline]
+    pub(super) fn new(at: Instant) -> Self {
+        let for_whom = WaitingFor::Phase;
+        Self { at, latest: None, for_whom, taken: 0, served: 0, came: 0, left: Duration::ZERO }
     }
 
-    /// The client has sent its end of input behind all of its request. It may wait for the answer, and it may be gone, as one is
-    /// whose user has pressed a key: that cannot be told apart, so the answer has some time to begin, and its server is let
-    /// go then. To be told whenever the exchange rests.
-    pub fn half_closed(&mut self, env: &Env) {
-        let waits = matches!(self.phase, Phase::Connect { .. } | Phase::Await) && self.request.done;
-        if waits && self.latest.is_none() {
-            self.latest = Some(env.now + env.policy.half_close_timeout);
+    /// A phase says when its time is over.
+    #[inline]
+    pub(super) fn set(&mut self, at: Instant) {
+        self.at = at;
+    }
+
+    /// It comes no later than that, whatever moves.
+    pub(super) fn limit(&mut self, latest: Instant) {
+        self.latest = Some(latest);
+    }
+
+    /// It moves as far as it may.
+    #[inline]
+    pub(super) fn unlimit(&mut self) {
+        self.latest = None;
+    }
+
+    /// The latest that it may come, if there is such.
+    pub(super) fn latest(&self) -> Option<Instant> {
+        self.latest
+    }
+
+    /// The latest that it may come has passed.
+    pub(super) fn is_latest_past(&self, now: Instant) -> bool {
+        self.latest.is_some_and(|latest| latest <= now)
+    }
+
+    /// When it is.
+    #[inline]
+    pub(super) fn at(&self) -> Instant {
+        self.latest.map_or(self.at, |latest| latest.min(self.at))
+    }
+
+    /// When the time began that ends now, if it was so long.
+    pub(super) fn since(&self, time: Duration) -> Option<Instant> {
+        self.at.checked_sub(time)
+    }
+
+    /// Brings it forward.
+    pub(super) fn hurry(&mut self, at: Instant) {
+        self.at = self.at.min(at);
+    }
+
+    /// Bytes were read from this side.
+    #[inline]
+    pub(super) fn read(&mut self, side: Side, n: usize) {
+        match side {
+            Side::Client => add(&mut self.came, n),
+            Side::Server => add(&mut self.served, n),
         }
     }
 
-    /// A head that is not whole has so much time and no more; gives the deadline.
-    pub fn hurry(&mut self, env: &Env, time: Duration) -> Instant {
-        if self.phase == Phase::Head {
-            self.deadline = self.deadline.min(env.now + time);
-        }
-        self.deadline(env)
-    }
-
-    fn waiting_for(&self) -> WaitingFor {
-        match self.phase {
-            Phase::Reply { .. } => WaitingFor::Reader,
-            Phase::Relay if !self.response.is_flushed() => WaitingFor::Reader,
-            Phase::Await if !self.request.is_flushed() => WaitingFor::Taker,
-            Phase::Await if self.owes_body() => WaitingFor::Body,
-            Phase::Await => WaitingFor::Head,
-            Phase::Relay => WaitingFor::Stream,
-            Phase::Tunnel { .. } => WaitingFor::Tunnel,
-            _ => WaitingFor::Phase,
+    /// Bytes were taken by this side.
+    #[inline]
+    pub(super) fn wrote(&mut self, side: Side, n: usize) {
+        match side {
+            Side::Client => add(&mut self.taken, n),
+            Side::Server => add(&mut self.served, n),
         }
     }
 
-    /// The deadline has passed. [`Step::Wait`] means that the next [`Exchange::step`] says how it goes on.
-    pub fn expired(&mut self, env: &Env) -> Step {
-        self.stirred = true;
-        match self.phase {
-            Phase::Connect { .. } | Phase::Await if self.latest.is_some_and(|latest| latest <= env.now) => {
-                self.set_reason(Reason::HalfCloseTimeout);
-                return self.close(Sign::Nothing);
-            }
-            Phase::Head if self.scan.begun(self.request.unread()) => {
-                self.refuse(env, Reason::ClientHeaderTimeout);
-            }
-            Phase::Connect { .. } => self.failed_attempt(env, Failure::Connect { timeout: true }),
-            Phase::Await if self.owes_body() => {
-                self.drop = Some(Sign::Nothing);
-                self.refuse(env, Reason::ClientBodyTimeout);
-            }
-            Phase::Await => self.failed_attempt(env, Failure::Silence),
-            Phase::Relay if !self.response.is_flushed() => {
-                self.set_reason(Reason::ClientWriteTimeout);
-                self.phase = Phase::Over;
-                return Step::Close { reset: true, sign: Sign::Nothing };
-            }
-            // A server that has answered may well wait for the rest of the body before it goes on.
-            Phase::Relay if self.owes_body() => return self.cut(Sign::Nothing, Reason::ClientBodyTimeout),
-            Phase::Relay => return self.cut(Sign::Doubt, Reason::ServerTimeout),
-            Phase::Tunnel { .. } => {
-                self.set_reason(Reason::TunnelTimeout);
-                return self.close(Sign::Good);
-            }
-            phase => {
-                self.set_reason(match phase {
-                    Phase::Linger { .. } => Reason::LingerTimeout,
-                    Phase::Reply { .. } => Reason::ClientWriteTimeout,
-                    _ => Reason::ClientHeaderTimeout,
-                });
-                return self.close(Sign::Nothing);
-            }
-        }
-        Step::Wait
+    /// The phase sets the deadline itself, or what was waited for has come.
+    #[inline]
+    pub(super) fn rest(&mut self) {
+        self.for_whom = WaitingFor::Phase;
     }
 
-    /// The deadline has passed, and bytes that are there could not be read because no window was to be had. That is no
-    /// peer's fault; what does not wait for them ends as ever.
-    pub fn starved(&mut self, env: &Env) -> Step {
-        self.stirred = true;
-        match self.phase {
-            Phase::Head => self.refuse(env, Reason::NoBuffers),
-            Phase::Await => {
-                self.drop = Some(Sign::Nothing);
-                self.answer(env, &Reply::refusal(Reason::NoBuffers));
-            }
-            Phase::Relay if self.response.is_flushed() => return self.cut(Sign::Nothing, Reason::NoBuffers),
-            _ => return self.expired(env),
+    /// A client whose bytes are thrown away has sent enough of them since that was asked last to be waited for again.
+    pub(super) fn goes_on(&mut self) -> bool {
+        let enough = self.came >= limits::PROGRESS;
+        if enough {
+            self.came = 0;
         }
-        Step::Wait
+        enough
     }
 
-    /// Since when a peer has taken nothing of what waits for it, if that is what is waited for.
-    #[must_use]
-    pub fn stalled_since(&self, env: &Env) -> Option<Instant> {
-        let time = match self.waiting_for() {
-            WaitingFor::Reader => env.policy.client_write_timeout,
-            WaitingFor::Taker => env.policy.server_timeout,
-            _ => return None,
+    /// Everybody has all the time there is: an attempt begins.
+    #[inline]
+    pub(super) fn renew(&mut self, env: &Env) {
+        (self.for_whom, self.came, self.left) = (WaitingFor::Phase, 0, env.policy.client_body_timeout);
+    }
+
+    /// Gives a new one if somebody else is waited for now, or who was has made progress. `owes_body` says that a client owes
+    /// the rest of its body whoever is waited for.
+    #[inline]
+    pub(super) fn follow(&mut self, for_whom: WaitingFor, owes_body: bool, env: &Env) {
+        let enough = match for_whom {
+            WaitingFor::Phase => return self.rest(),
+            WaitingFor::Body => self.came >= limits::PROGRESS,
+            WaitingFor::Reader => self.taken >= limits::PROGRESS,
+            WaitingFor::Taker | WaitingFor::Head => self.served >= limits::PROGRESS,
+            WaitingFor::Stream | WaitingFor::Tunnel => (self.came | self.served | self.taken) != 0,
         };
-        self.deadline.checked_sub(time)
-    }
-
-    /// Windows are short, and this exchange has been slow: it gives its own back.
-    pub fn let_go(&mut self, env: &Env) -> Step {
-        if matches!(self.phase, Phase::Head | Phase::Await) {
-            return self.starved(env);
+        let former = self.for_whom;
+        if former == for_whom && !enough {
+            return;
         }
-        self.set_reason(Reason::NoBuffers);
-        self.phase = Phase::Over;
-        Step::Close { reset: true, sign: Sign::Nothing }
-    }
-
-    /// Since when the client owes what others need not wait for when there is no place for them: the rest of a head, or its
-    /// end behind an answer that was its last.
-    #[must_use]
-    pub fn idles_since(&self, env: &Env) -> Option<Instant> {
-        match self.phase {
-            Phase::Head => self.deadline.checked_sub(env.policy.client_header_timeout),
-            Phase::Linger { .. } => self.latest?.checked_sub(env.policy.linger_time),
-            _ => None,
+        if former == WaitingFor::Body {
+            self.left = self.at.saturating_duration_since(env.now);
         }
+        (self.for_whom, self.taken, self.served) = (for_whom, 0, 0);
+        let policy = &env.policy;
+        let time = match for_whom {
+            WaitingFor::Body => {
+                if enough {
+                    (self.came, self.left) = (0, policy.client_body_timeout);
+                }
+                self.left
+            }
+            WaitingFor::Phase | WaitingFor::Reader => policy.client_write_timeout,
+            WaitingFor::Taker | WaitingFor::Head => policy.server_timeout,
+            WaitingFor::Stream | WaitingFor::Tunnel => {
+                self.came = 0;
+                match for_whom {
+                    WaitingFor::Tunnel => policy.tunnel_timeout,
+                    _ if owes_body => policy.server_timeout.max(policy.client_body_timeout),
+                    _ => policy.server_timeout,
+                }
+            }
+        };
+        self.at = env.now + time;
     }
+}
 
-    /// Another client gets the place of this one, which idles.
-    pub fn displaced(&mut self, env: &Env) -> Step {
-        if self.phase == Phase::Head && self.scan.begun(self.request.unread()) {
-            self.stirred = true;
-            self.refuse(env, Reason::NoPlaces);
-            return Step::Wait;
-        }
-        self.set_reason(Reason::IdleClosed);
-        self.close(Sign::Nothing)
-    }
-
-    /// The server has all that has come of the request, and the client owes the rest.
-    fn owes_body(&self) -> bool {
-        !self.request.done && !self.request.abandoned && self.request.is_flushed()
-    }
+#[inline]
+fn add(count: &mut u32, n: usize) {
+    *count = count.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
 }

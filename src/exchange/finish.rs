@@ -1,6 +1,6 @@
 //! Who may be used again when both halves are done? One truth table.
 //!
-//! It owns the decision, never its execution. Next: `machine` asks and acts.
+//! It owns the decision, never its execution. Next: [`super::machine`] asks and acts.
 
 use super::phase::{Fate, Sign};
 

@@ -2,7 +2,7 @@
 //!
 //! It owns what is true of a head only until the one that leaves is written: spans, canonical texts, and room to write
 //! in. All of that happens within one turn, so one of these serves all exchanges of a worker and stays in its cache, and
-//! an exchange under way takes few lines of it. Next: `request` and `response` keep what outlasts a head.
+//! an exchange under way takes few lines of it. Next: [`super::request`] and [`super::response`] keep what outlasts a head.
 
 use super::phase::{Forward, Policy};
 use crate::http1::error::Refusal;
@@ -17,11 +17,11 @@ use crate::semantics::reserved::{self, Reserved};
 use crate::semantics::syntax::is_token;
 use crate::semantics::{Head, RequestView, host, path};
 
-/// Both heads. What is in it belongs to the exchange that stepped last, from the step that found a head until its
-/// question ([`super::Step::Route`], [`super::Step::Others`]) is answered; at any other time it means nothing.
+/// Both heads, of the exchange that is driven. What is in it means something from the step that found a head until its question
+/// is answered; a shell sees it through a [`super::Routing`] alone.
 #[derive(Debug, Default)]
 pub struct Heads {
-    pub(super) asked: Asked,
+    pub(super) request: ParsedRequest,
     pub(super) response: ResponseHead,
     /// Where the response head ends.
     pub(super) response_end: usize,
@@ -39,7 +39,7 @@ enum Text {
 
 /// A request head that is understood.
 #[derive(Debug, Default)]
-pub(super) struct Asked {
+pub(super) struct ParsedRequest {
     pub(super) head: RequestHead,
     /// Behind its last byte.
     pub(super) end: usize,
@@ -107,7 +107,7 @@ impl Heads {
     }
 }
 
-impl Asked {
+impl ParsedRequest {
     /// Looks for the end of the head that `bytes` begin with; `true` when it was found and every part of it is understood.
     ///
     /// # Errors
@@ -269,7 +269,7 @@ impl Asked {
     }
 }
 
-impl Head for Asked {
+impl Head for ParsedRequest {
     fn method<'a>(&'a self, bytes: &'a [u8]) -> &'a [u8] {
         self.head.method.of(bytes)
     }

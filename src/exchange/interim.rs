@@ -1,6 +1,6 @@
 //! What comes before the final head: interim responses of the server, and the 100 that ELB says itself.
 //!
-//! It owns their number and size, never the decision what to do with a server that says too much. Next: `response`.
+//! It owns their number and size, never the decision what to do with a server that says too much. Next: [`super::response`].
 
 use super::heads::Heads;
 use super::response::ResponseHalf;
@@ -18,17 +18,15 @@ impl ResponseHalf {
     pub(super) fn interim(&mut self, heads: &Heads, pass: bool) {
         self.interim += 1;
         self.interim_bytes += heads.response_len();
-        if pass && self.out.len() < limits::INTERIM_BACKLOG {
-            self.drop_sent_out();
-            let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
-            rewrite::interim(&mut self.out, bytes, &heads.response);
+        if pass && self.outbox.len() < limits::INTERIM_BACKLOG {
+            let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
+            rewrite::interim(self.outbox.more(), bytes, &heads.response);
         }
         self.skip_head(heads);
     }
 
     /// Tells the client to go on with its body.
     pub(super) fn say_continue(&mut self) {
-        self.drop_sent_out();
-        self.out.extend_from_slice(reply::CONTINUE);
+        self.outbox.more().extend_from_slice(reply::CONTINUE);
     }
 }

@@ -1,64 +1,49 @@
 //! One proxied request and its response, as a machine without sockets: events in, steps out.
 //!
-//! It owns the phase, the deadline and every transition between phases; it never reads a clock, touches a socket or
-//! knows a rule. The shell calls it in a loop of a few lines (`data::pump`). Next: `request` and `response` are its two
-//! halves, `attempt` and `relay` the ways to a server and back, `retry` and `finish` its two tables.
+//! It owns the phase and every transition between phases; it never reads a clock, touches a socket or knows a rule. An event
+//! (bytes came, bytes left, an end was seen, time is over) is noted where it happens. What follows from it is decided when
+//! the exchange is driven ([`super::drive()`]), so that a worker can let many read first, and decide then. Backpressure is
+//! decided here too: what may be read is what can be held.
+//!
+//! This file has what happens to an exchange, `steps` its transitions, and `ends` those that end it without its server. Nothing else sees
+//! its fields. Next: [`super::request`] and [`super::response`] are its two halves, [`super::retry`] and [`super::finish`] its
+//! two tables.
 
-use std::time::Instant;
+mod ends;
+mod steps;
+#[cfg(test)]
+mod tests;
 
-use super::heads::Heads;
-use super::phase::{Env, Forward, Phase, Side, Sign, Step};
+use super::course::Course;
+use super::deadline::Deadline;
+use super::facts::Facts;
+use super::orders::Orders;
+use super::phase::{Env, Phase, Side, Sign};
 use super::request::RequestHalf;
 use super::response::ResponseHalf;
-use super::retry::{self, Failure};
-use super::waiting::Waiting;
-use crate::http1::framing::Version;
-use crate::http1::reply::Reply;
+use super::retry::Attempts;
+use super::sizes::{HEAD, SMALL_WINDOW};
+use super::windows::{self, Need};
+use crate::http1::buf::Buf;
 use crate::http1::scan::Scan;
 use crate::reason::Reason;
-use crate::semantics::RequestView;
-use crate::semantics::reserved::Reserved;
 
 /// One exchange, and after it the next on the same client connection.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // Independent facts, each with its own sentence.
 pub struct Exchange {
-    pub(super) phase: Phase,
-    pub(super) request: RequestHalf,
-    pub(super) response: ResponseHalf,
+    phase: Phase,
+    /// What the shell is to do next.
+    orders: Orders,
+    /// Something has happened that no transition has looked at.
+    unseen: bool,
+    request: RequestHalf,
+    response: ResponseHalf,
     /// Of the head that is awaited: the request's, then the response's.
-    pub(super) scan: Scan,
-    pub(super) deadline: Instant,
-    /// The deadline is no later than this, whatever moves.
-    pub(super) latest: Option<Instant>,
-    pub(super) waiting: Waiting,
-    /// Servers tried, the present one included.
-    pub(super) tries: u32,
-    /// The present server connection came from the pool.
-    pub(super) reused: bool,
-    pub(super) idempotent: bool,
-    pub(super) head_request: bool,
-    /// Where the exchange ends on the server's connection is not certain ([`retry::unexpected_body`]).
-    pub(super) blurred: bool,
-    /// The server's connection is the client's from now on ([`crate::http1::fields::binds`]).
-    pub(super) private: bool,
-    /// The client was promised that its connection goes on.
-    pub(super) keep: bool,
-    pub(super) continued: bool,
-    client_failed: bool,
-    pub(super) server_failed: bool,
-    /// The server connection is to be closed before anything else, and what that says about the server.
-    pub(super) drop: Option<Sign>,
-    /// An answer came that could not be accepted: one more server is asked, and no third.
-    pub(super) unacceptable: bool,
-    /// The server has switched protocols before the request's body was through: its answer waits for that.
-    pub(super) switching: bool,
-    /// Something moved since the deadline was looked at.
-    pub(super) moved: bool,
-    /// Something happened that the next step may answer.
-    pub(super) stirred: bool,
-    /// What another server may better, and the answer if none can.
-    pub(super) last_failure: Option<Failure>,
+    scan: Scan,
+    facts: Facts,
+    attempts: Attempts,
+    deadline: Deadline,
+    course: Course,
     /// Why ELB answered itself, or cut.
     reason: Option<Reason>,
 }
@@ -69,28 +54,15 @@ impl Exchange {
     pub fn new(env: &Env) -> Self {
         Self {
             phase: Phase::Head,
+            orders: Orders::NONE,
+            unseen: false,
             request: RequestHalf::new(),
             response: ResponseHalf::new(),
             scan: Scan::default(),
-            deadline: env.now + env.policy.client_header_timeout,
-            latest: None,
-            waiting: Waiting::new(),
-            tries: 0,
-            reused: false,
-            idempotent: false,
-            head_request: false,
-            blurred: false,
-            private: false,
-            keep: false,
-            continued: false,
-            client_failed: false,
-            server_failed: false,
-            drop: None,
-            unacceptable: false,
-            switching: false,
-            moved: false,
-            stirred: false,
-            last_failure: None,
+            facts: Facts::none(),
+            attempts: Attempts::default(),
+            deadline: Deadline::new(env.now + env.policy.client_header_timeout),
+            course: Course::new(env.now, 0),
             reason: None,
         }
     }
@@ -100,18 +72,23 @@ impl Exchange {
         self.request.reset();
         self.response.reset();
         self.scan.reset();
-        self.phase = Phase::Head;
-        self.deadline = env.now + env.policy.client_header_timeout;
-        self.waiting.rest();
-        (self.tries, self.reused, self.continued, self.head_request) = (0, false, false, false);
-        (self.server_failed, self.unacceptable, self.switching) = (false, false, false);
-        (self.drop, self.last_failure, self.reason, self.latest) = (None, None, None, None);
+        (self.phase, self.orders, self.unseen) = (Phase::Head, Orders::NONE, self.has_unread());
+        (self.facts, self.attempts, self.reason) = (Facts::none(), Attempts::default(), None);
+        self.deadline = Deadline::new(env.now + env.policy.client_header_timeout);
+        self.course = Course::new(env.now, self.unread().len());
     }
 
     /// Ready for another client.
     pub fn recycle(&mut self, env: &Env) {
-        (self.request.ended, self.client_failed, self.moved) = (false, false, false);
+        self.request.ended = false;
         self.restart(env);
+    }
+
+    /// A step is due: the exchange is to be driven.
+    #[must_use]
+    #[inline]
+    pub fn has_work(&self) -> bool {
+        self.unseen || !self.orders.is_empty()
     }
 
     /// Bytes of a further request are waiting.
@@ -120,16 +97,22 @@ impl Exchange {
         !self.request.unread().is_empty()
     }
 
-    /// Something happened since the last [`Step::Wait`], so another step may be due.
+    /// Bytes that were read and not consumed; who takes the connection over takes them with it.
     #[must_use]
-    pub fn is_stirred(&self) -> bool {
-        self.stirred
+    pub fn unread(&self) -> &[u8] {
+        self.request.unread()
+    }
+
+    /// Nothing of a request has come, so that nothing is lost when the exchange is given back.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.phase == Phase::Head && !self.has_unread() && !self.request.ended
     }
 
     /// The server's connection may know its user now, so that nobody else may use it. Asked when the exchange has finished.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        self.private
+        self.facts.private
     }
 
     /// Where the exchange stands.
@@ -144,10 +127,17 @@ impl Exchange {
         self.response.status
     }
 
+    /// What has become of the request so far.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        let unread = self.request.unread().len() as u64;
+        Course { received: self.course.received.saturating_sub(unread), ..self.course }
+    }
+
     /// Servers tried, the present one included.
     #[must_use]
     pub fn tries(&self) -> u32 {
-        self.tries
+        self.attempts.tries
     }
 
     /// Why the request was refused or the exchange cut, told once.
@@ -156,239 +146,223 @@ impl Exchange {
         self.reason.take()
     }
 
-    /// What may be looked at in the request; `client` is whose it is, as text. Valid while [`Step::Route`] waits for its
-    /// answer.
+    /// Whether bytes of this side are wanted now. `false` is the backpressure: they stay in the kernel. Before they are
+    /// read, [`Exchange::free_room`] and [`Exchange::need`] must be asked.
     #[must_use]
-    #[inline(always)]
-    pub fn request_view<'a>(&'a self, heads: &'a Heads, client: &'a [u8]) -> RequestView<'a> {
-        heads.asked.view(self.request.unread(), client)
+    pub fn wants(&self, side: Side) -> bool {
+        match (side, self.phase) {
+            (Side::Client, Phase::Head | Phase::Linger) => !self.request.ended,
+            (Side::Client, Phase::Connect | Phase::Await | Phase::Relay { .. }) => self.request.wants_more(),
+            (Side::Client, Phase::Tunnel { .. }) => {
+                !self.request.ended && self.request.window.as_ref().is_none_or(|window| !window.is_full())
+            }
+            (Side::Server, Phase::Await) => {
+                // What a tunnel brings before it may is not given more room than is there.
+                let held = self.attempts.switching && self.response.window.as_ref().is_some_and(Buf::is_full);
+                !self.response.ended && !held
+            }
+            (Side::Server, Phase::Relay { .. } | Phase::Tunnel { .. }) => self.response.wants_more(),
+            _ => false,
+        }
     }
 
-    /// Whose the path of the request is; valid while [`Step::Route`] waits for its answer.
+    /// Where bytes of this side go; empty when no window was lent.
+    pub fn room(&mut self, side: Side) -> &mut [u8] {
+        self.place(side).as_mut().map_or(&mut [], Buf::room)
+    }
+
+    /// `n` bytes of this side were put into its room.
+    pub fn filled(&mut self, side: Side, n: usize) {
+        self.unseen = true;
+        self.deadline.read(side, n);
+        match side {
+            Side::Client => {
+                self.course.received += n as u64;
+                self.request.filled(n);
+            }
+            Side::Server => self.response.filled(n),
+        }
+    }
+
+    /// This side will send nothing more.
+    pub fn ended(&mut self, side: Side) {
+        self.unseen = true;
+        match side {
+            Side::Client => self.request.ended = true,
+            Side::Server => self.response.ended = true,
+        }
+    }
+
+    /// The connection to this side is gone. Without a client nothing is worth going on with.
+    pub fn failed(&mut self, side: Side) {
+        match side {
+            Side::Client if self.phase == Phase::Over => {}
+            Side::Client => self.close(Sign::Nothing),
+            Side::Server => (self.attempts.server_failed, self.unseen) = (true, true),
+        }
+    }
+
+    /// This side takes no more bytes. A server may have answered before it stopped listening, so its answer is still
+    /// read; a client that does not listen is gone.
+    pub fn write_closed(&mut self, side: Side) {
+        match side {
+            Side::Client => self.failed(side),
+            Side::Server => (self.request.abandoned, self.unseen) = (true, true),
+        }
+    }
+
+    /// What should be sent to this side, in order.
+    #[must_use]
+    pub fn out(&self, side: Side) -> [&[u8]; 3] {
+        match (side, self.phase) {
+            (Side::Client, _) => self.response.slices(),
+            (Side::Server, Phase::Await | Phase::Relay { .. } | Phase::Tunnel { .. }) => {
+                self.request.slices()
+            }
+            (Side::Server, _) => [&[]; 3],
+        }
+    }
+
+    /// The first `n` bytes of [`Exchange::out`] were taken.
+    pub fn sent(&mut self, side: Side, n: usize) {
+        self.deadline.wrote(side, n);
+        match side {
+            Side::Client => {
+                self.unseen = true;
+                self.course.sent += n as u64;
+                self.response.sent(n);
+                // Interim heads that the client did not read for long may be large.
+                self.response.outbox.shed();
+            }
+            Side::Server => {
+                // Whoever waits for an answer does nothing about a request that has left; whoever passes bytes does, or waits to.
+                self.unseen |= self.phase != Phase::Await || self.attempts.switching;
+                self.request.sent(n);
+                if !self.facts.is_idempotent {
+                    // It will not be sent twice, so its window serves the next request sooner.
+                    self.request.release_replay();
+                }
+            }
+        }
+    }
+
+    /// Frees the room of what need not be kept, where more is to be read and finds none otherwise.
+    #[inline]
+    pub fn free_room(&mut self, side: Side) {
+        if side == Side::Client {
+            self.request.free_room();
+        }
+    }
+
+    /// What window would hold the bytes that this side brings next, or hold them better than the one it has.
+    #[must_use]
+    #[inline]
+    pub fn need(&self, side: Side) -> Need {
+        match side {
+            Side::Client => self.request.need(),
+            Side::Server => self.response.need(),
+        }
+    }
+
+    /// Lends a window to a side that has none, or exchanges the one it has; the one that is not used comes back.
+    #[must_use]
+    pub fn lend(&mut self, side: Side, window: Buf) -> Option<Buf> {
+        windows::lend(self.place(side), window)
+    }
+
+    /// Takes a side's window back if it holds nothing.
+    #[must_use]
+    pub fn reclaim(&mut self, side: Side) -> Option<Buf> {
+        windows::reclaim(self.place(side))
+    }
+
+    /// Takes a side's window back with whatever it holds: the exchange is over.
+    #[must_use]
+    pub fn surrender(&mut self, side: Side) -> Option<Buf> {
+        windows::surrender(self.place(side))
+    }
+
+    /// Gives up what is kept of the request for another try, as windows are short; `true` when there was anything.
+    pub fn release_replay(&mut self) -> bool {
+        let outside = self.request.outside() + self.facts.outside();
+        let keeps = self.request.is_replayable()
+            && self.request.has_begun()
+            && (self.request.window.is_some() || outside > HEAD);
+        if keeps {
+            self.request.release_replay();
+        }
+        keeps
+    }
+
+    /// Whether a window is lent to this exchange.
+    #[must_use]
+    pub fn has_window(&self) -> bool {
+        self.request.window.is_some() || self.response.window.is_some()
+    }
+
+    /// Bytes of the windows that are lent to this exchange.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let windows = [&self.request.window, &self.response.window];
+        windows.into_iter().flatten().map(Buf::capacity).sum()
+    }
+
+    /// Bytes that are held beside the windows, and count like them: heads that leave, and what was asked for in them. What
+    /// every exchange has from the beginning does not.
     #[inline]
     #[must_use]
-    pub fn reserved(&self, heads: &Heads) -> Reserved {
-        heads.asked.reserved(self.request.unread())
+    #[allow(clippy::cast_possible_truncation)] // Heads are bounded far below that.
+    pub fn outside(&self) -> u32 {
+        let outside = self.request.outside() + self.facts.outside() + self.response.outbox.capacity();
+        outside.saturating_sub(2 * HEAD) as u32
     }
 
-    /// Whether all of the request was read; valid while [`Step::Route`] waits for its answer. Chunks are never taken for whole.
+    /// Whether this is the beginning of a head, in a window that is much too large for it.
+    #[inline]
     #[must_use]
-    pub fn is_whole(&self, heads: &Heads) -> bool {
-        heads.asked.is_whole(self.request.unread())
+    pub fn is_slow_head(&self) -> bool {
+        self.phase == Phase::Head
+            && self.request.window.as_ref().is_some_and(|window| {
+                window.capacity() > SMALL_WINDOW && window.all().len() <= SMALL_WINDOW / 2
+            })
     }
 
-    /// Bytes of the request that were read and not consumed; all of it while [`Step::Route`] waits for its answer.
-    #[must_use]
-    pub fn unread(&self) -> &[u8] {
-        self.request.unread()
-    }
-
-    /// Takes the next transition, or says what the shell must do first.
-    #[inline(always)]
-    pub fn step(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        let step = self.transition(env, heads);
-        if cfg!(debug_assertions) {
-            self.check_invariants(env);
-        }
-        step
-    }
-
-    #[inline(always)]
-    fn transition(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        self.stirred = false;
-        if let Some(sign) = self.drop.take() {
-            return Step::Drop { sign };
-        }
-        if self.client_failed && self.phase != Phase::Over {
-            return self.close(Sign::Nothing);
-        }
-        let step = match self.phase {
-            Phase::Head => self.head(env, heads),
-            Phase::Route | Phase::Better | Phase::Over => Step::Wait,
-            Phase::Connect { asked, same } => self.connect(env, asked, same),
-            Phase::Await => self.awaiting(env, heads),
-            Phase::Relay => self.relay(env),
-            Phase::Tunnel { .. } => self.tunnel(),
-            Phase::Reply { linger } => self.replying(env, linger),
-            Phase::Linger { told } => self.lingering(env, told),
-        };
-        // A transition may have asked for the server connection to go first.
-        if step == Step::Wait
-            && let Some(sign) = self.drop.take()
-        {
-            return Step::Drop { sign };
-        }
-        step
-    }
-
-    fn head(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        match self.request.find(&mut heads.asked, &mut self.scan, &env.policy) {
-            Err(refusal) => {
-                self.refuse(env, refusal.reason());
-                Step::Wait
-            }
-            Ok(false) if self.request.ended => self.close(Sign::Nothing),
-            Ok(false) => Step::Wait,
-            Ok(true) => {
-                let method = heads.asked.head.method.of(self.request.unread());
-                (self.idempotent, self.head_request) = (retry::idempotent(method), method == b"HEAD");
-                self.blurred = !self.request.done && retry::unexpected_body(method);
-                self.private = heads.asked.head.binds;
-                self.phase = Phase::Route;
-                Step::Route
-            }
-        }
-    }
-
-    /// The answer to [`Step::Route`]: it goes nowhere, and this is the reply.
-    pub fn reply(&mut self, env: &Env, heads: &Heads, reply: &Reply<'_>) {
-        self.request.skip_head(heads.asked.end);
-        self.answer(env, reply);
-    }
-
-    /// The answer to [`Step::Route`]: there.
-    pub fn forward(&mut self, env: &Env, heads: &mut Heads, forward: &Forward<'_>) {
-        self.request.commit(heads, forward, env.policy.host_as_received);
-        self.phase = Phase::Connect { asked: false, same: false };
-    }
-
-    fn awaiting(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        if let Err(refusal) = self.request.judge() {
-            self.drop = Some(Sign::Nothing);
-            self.refuse(env, refusal.reason());
-            return Step::Wait;
-        }
-        if self.switching && !self.request.is_through() {
-            return self.hold(env);
-        }
-        // A server that speaks before it was asked answers something else: on a connection from the pool, an earlier
-        // request, which says nothing about what it would answer on a fresh one.
-        let unasked = self.response.begun && !self.request.begun;
-        if unasked && self.reused {
-            self.restart_response();
-            self.failed_attempt(env, Failure::Closed);
-            return Step::Wait;
-        }
-        match self.response.find(heads, &mut self.scan, self.head_request) {
-            Err(refusal) => {
-                self.failed_attempt(env, Failure::Unacceptable(refusal.reason_of_response()));
-            }
-            Ok(_) if unasked => {
-                self.failed_attempt(env, Failure::Unacceptable(Reason::UnaskedResponse));
-            }
-            Ok(true) => return self.responded(env, heads),
-            Ok(false) if self.response.ended || self.server_failed => {
-                self.failed_attempt(env, Failure::Closed);
-            }
-            Ok(false) if self.request.ended && !self.request.done => {
-                self.set_reason(Reason::RequestCut);
-                return self.close(Sign::Nothing);
-            }
-            Ok(false) => {}
-        }
-        Step::Wait
-    }
-
-    /// A head was found: interim, switching, or final.
-    fn responded(&mut self, env: &Env, heads: &mut Heads) -> Step {
-        let old = self.request.version == Version::Http10;
-        match heads.response.status {
-            101 => {
-                if self.request.asked_for(self.response.protocol(heads)) {
-                    if !self.request.is_through() {
-                        self.switching = true;
-                        self.scan.reset();
-                        return self.hold(env);
-                    }
-                    self.response.switch(heads);
-                    self.latest = None;
-                    self.request.forfeit();
-                    self.request.forget_protocols();
-                    self.phase = Phase::Tunnel { told_server: false, told_client: false };
-                    return self.tunnel();
-                }
-                self.failed_attempt(env, Failure::Unacceptable(Reason::UnaskedSwitch));
-                Step::Wait
-            }
-            status @ 100..200 => {
-                if self.response.has_said_enough(heads) {
-                    self.failed_attempt(env, Failure::Unacceptable(Reason::TooManyInterimResponses));
-                    return Step::Wait;
-                }
-                // 100 answers an expectation, and ELB has answered it itself.
-                self.response.interim(heads, status != 100 && !old);
-                self.scan.reset();
-                self.waiting.rest();
-                self.awaiting(env, heads)
-            }
-            status => {
-                if matches!(status, 500 | 504) && self.attempt(env).may_go_on() {
-                    self.phase = Phase::Better;
-                    return Step::Others;
-                }
-                self.commit(env, heads);
-                self.relay(env)
-            }
-        }
-    }
-
-    /// A switch of protocols that came before the request's body was through waits for that: what the client sends is its
-    /// body until then, and the server is told so by what it gets. An end that comes meanwhile is nobody's fault.
-    fn hold(&mut self, env: &Env) -> Step {
-        if self.response.ended || self.server_failed {
-            self.failed_attempt(env, Failure::Unacceptable(Reason::ResponseCut));
-        } else if self.request.ended && !self.request.done {
-            self.set_reason(Reason::RequestCut);
-            return self.close(Sign::Nothing);
-        }
-        Step::Wait
-    }
-
-    /// Another server will answer.
-    pub(super) fn restart_response(&mut self) {
-        self.response.restart();
-        self.scan.reset();
-        self.switching = false;
-    }
-
-    /// The answer to [`Step::Others`]: whether an untried server is left.
-    pub fn better(&mut self, env: &Env, heads: &mut Heads, others: bool) {
-        if others {
-            self.drop = Some(Sign::Doubt);
-            self.phase = Phase::Connect { asked: false, same: false };
-        } else {
-            self.commit(env, heads);
-        }
-    }
-
-    /// Keeps the first reason: what follows from it is none.
-    pub(super) fn set_reason(&mut self, reason: Reason) {
-        self.reason.get_or_insert(reason);
-    }
-
-    pub(super) fn close(&mut self, sign: Sign) -> Step {
-        self.phase = Phase::Over;
-        Step::Close { reset: false, sign }
-    }
-
-    /// The client connection goes on after ELB's own answer.
-    pub(super) fn keeps(&self) -> bool {
-        self.keep && !(self.request.ended && self.request.unread().is_empty())
-    }
-
-    /// Marks that something moved: the deadline may move with it, and a step may be due.
-    pub(super) fn mark(&mut self) {
-        (self.moved, self.stirred) = (true, true);
-    }
-
-    pub(super) fn fail(&mut self, side: Side) {
+    fn place(&mut self, side: Side) -> &mut Option<Buf> {
         match side {
-            Side::Client => self.client_failed = true,
-            Side::Server => self.server_failed = true,
+            Side::Client => &mut self.request.window,
+            Side::Server => &mut self.response.window,
         }
-        self.mark();
+    }
+
+    /// What is true between any two calls, whatever the peers sent. Asserted after each step in debug builds.
+    fn check_invariants(&self, env: &Env) {
+        self.request.check_invariants();
+        self.response.check_invariants();
+        let (request, response) = (&self.request, &self.response);
+        match self.phase {
+            Phase::Head | Phase::Route => {
+                debug_assert!(!request.has_begun() && request.is_replayable(), "sent before it was routed");
+                debug_assert!(response.status == 0, "answered before it was routed");
+            }
+            Phase::Connect | Phase::Await | Phase::Failover => {
+                debug_assert!(response.status == 0, "a final head is out, and an attempt goes on");
+            }
+            Phase::Relay { keep } => {
+                debug_assert!(response.status >= 200, "a response without a status is relayed");
+                debug_assert!(!request.is_replayable(), "a request is kept for a replay that cannot come");
+                debug_assert!(!(keep && response.until_close), "two ends for one connection");
+            }
+            Phase::Tunnel { .. } => {
+                debug_assert!(response.status == 101 && request.done, "a tunnel without a switch");
+                debug_assert!(request.unread().is_empty(), "bytes wait in a tunnel");
+            }
+            Phase::Reply { .. } => {
+                debug_assert!(response.done && response.status >= 200, "an answer that is none");
+            }
+            Phase::Linger => debug_assert!(response.is_flushed(), "told before the answer was out"),
+            Phase::Over => {}
+        }
+        let tries = self.attempts.tries;
+        debug_assert!(tries <= env.policy.tries.max(1), "tried {tries} times");
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,26 +1,30 @@
 //! One proxied request and its response, as a machine without sockets, clocks or rules. Pure.
 
-mod attempt;
+mod course;
 mod deadline;
+mod drive;
+mod facts;
 mod finish;
-mod flow;
 mod heads;
 mod interim;
-mod invariants;
 mod machine;
+mod orders;
+mod outbox;
 mod phase;
-mod relay;
 mod request;
 mod response;
 mod retry;
+mod routing;
 mod sift;
 mod sizes;
 mod tail;
-mod waiting;
 mod windows;
 
+pub use course::Course;
+pub use drive::{Shell, advance, drive};
 pub use heads::Heads;
 pub use machine::Exchange;
-pub use phase::{Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
+pub use phase::{AfterReply, Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
+pub use routing::Routing;
 pub use sizes::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
 pub use windows::Need;

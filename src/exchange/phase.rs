@@ -1,6 +1,6 @@
 //! The vocabulary of an exchange: sides, phases, steps, answers to steps, and the policy that bounds them.
 //!
-//! It owns words and numbers, never a transition. Next: `machine` is the table that uses them.
+//! It owns words and numbers, never a transition. Next: [`super::machine`] is the table that uses them.
 
 use std::time::{Duration, Instant};
 
@@ -24,38 +24,44 @@ pub enum Phase {
     Head,
     /// The head is whole; the shell was asked where it goes.
     Route,
-    /// A server is wanted; `asked` once the shell knows, `same` when a fresh connection to the last one is wanted.
-    Connect {
-        /// The shell has been asked.
-        asked: bool,
-        /// To the same server again.
-        same: bool,
-    },
+    /// A server is wanted, and the shell was asked for a connection to one.
+    Connect,
     /// A server is connected and nothing final was sent to the client.
     Await,
-    /// A status came that another server may better: the shell was asked whether there is one.
-    Better,
+    /// A status came that another server may improve on: the shell was asked whether there is one.
+    Failover,
     /// The final head is on its way to the client.
-    Relay,
+    Relay {
+        /// The client was promised that its connection goes on.
+        keep: bool,
+    },
     /// The protocol was switched: bytes pass both ways. The flags say which directions were shut down.
     Tunnel {
-        /// The server was told that the client ended.
-        told_server: bool,
-        /// The client was told that the server ended.
-        told_client: bool,
+        /// Nothing more is sent to the server: the client has ended.
+        server_shut: bool,
+        /// Nothing more is sent to the client: the server has ended.
+        client_shut: bool,
     },
-    /// ELB's own answer is on its way; `linger` when unread request bytes may follow it.
+    /// ELB's own answer is on its way.
     Reply {
-        /// The request was not read to its end.
-        linger: bool,
+        /// What follows it.
+        then: AfterReply,
     },
-    /// The answer is out; what still comes is thrown away, for a time.
-    Linger {
-        /// The client was told that nothing follows.
-        told: bool,
-    },
+    /// The answer is out, and the client was told that nothing follows; what still comes is thrown away, for a time.
+    Linger,
     /// Nothing more happens.
     Over,
+}
+
+/// What becomes of the client's connection after an answer of ELB's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterReply {
+    /// It goes on with another request, as the client was told.
+    Keep,
+    /// It is closed.
+    Close,
+    /// The request was not read to its end: what still comes is thrown away before the connection is closed.
+    Linger,
 }
 
 /// What an attempt, or a whole exchange, says about the health of its server. A client chooses the URL and the server the
@@ -77,15 +83,15 @@ pub enum Sign {
 pub enum Step {
     /// Nothing until a peer or the deadline moves.
     Wait,
-    /// Say where [`super::Exchange::request_view`] goes: `reply`, `forward`, or take the connection over.
+    /// Say where the request goes.
     Route,
     /// Close the server connection, if there is one, then lend or make one and say `connected` or `refused`.
     Connect {
         /// The same server again, on a fresh connection.
         same: bool,
     },
-    /// Say by `better` whether an untried server is left.
-    Others,
+    /// Say whether an untried server is left.
+    Failover,
     /// Close the server connection.
     Drop {
         /// What that says about the server.

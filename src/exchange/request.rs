@@ -1,44 +1,40 @@
 //! The half that flows from client to server: head, body, and the window that may be replayed to another server.
 //!
 //! It owns the request's bytes from the moment they are read until they are sent and need not be sent again, never
-//! the decision to send them. Next: `machine` drives it.
+//! the decision to send them. Next: [`super::machine`] drives it.
 
-use super::heads::{Asked, Heads};
+use super::heads::{Heads, ParsedRequest};
+use super::outbox::Outbox;
 use super::phase::{Forward, Policy};
 use super::sift::{Keeps, sift};
-use super::sizes::{Bulk, HEAD, KEPT_HEAD, REPLAY};
+use super::sizes::{Bulk, REPLAY};
+use super::windows::Need;
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
-use crate::http1::fields;
-use crate::http1::framing::{Framing, Version};
+use crate::http1::framing::Framing;
 use crate::http1::scan::Scan;
+
+/// Whether what was sent can be sent once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replay {
+    /// Everything is held that was read.
+    Held,
+    /// What has left is freed. There is no way back.
+    Released,
+}
 
 /// The request and what has become of it.
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // Independent facts about one stream, each with its own sentence.
 pub(super) struct RequestHalf {
     pub(super) window: Option<Buf>,
-    /// The head that goes out, if it did not go into the window; it is kept as long as the request.
-    out: Vec<u8>,
-    out_sent: usize,
-    pub(super) body: Body,
-    pub(super) bulk: Bulk,
-    /// The protocols that it asks to switch to, when it does.
-    protocols: Box<[u8]>,
-    pub(super) version: Version,
-    /// The client would like to use the connection again.
-    pub(super) keep_alive: bool,
-    /// It can take trailers.
-    pub(super) takes_trailers: bool,
-    /// It waits for `100 Continue` before it sends the body.
-    pub(super) expects_continue: bool,
+    /// The head that goes out, if it did not go into the window; it is kept as long as the request may be sent again.
+    outbox: Outbox,
+    body: Body,
+    bulk: Bulk,
+    replay: Replay,
     /// The body has been read to its end.
     pub(super) done: bool,
-    /// What was sent is still held.
-    pub(super) kept: bool,
-    /// Bytes went out on the present server connection.
-    pub(super) begun: bool,
     /// Nothing more goes out: the server does not listen, or has answered.
     pub(super) abandoned: bool,
     /// The client's end of input was read.
@@ -50,18 +46,11 @@ impl RequestHalf {
     pub(super) fn new() -> Self {
         Self {
             window: None,
-            out: Vec::with_capacity(HEAD),
-            out_sent: 0,
+            outbox: Outbox::new(),
             body: Body::new(Framing::None, 0),
             bulk: Bulk::default(),
-            protocols: Box::default(),
-            version: Version::Http11,
-            keep_alive: false,
-            takes_trailers: false,
-            expects_continue: false,
+            replay: Replay::Held,
             done: false,
-            kept: true,
-            begun: false,
             abandoned: false,
             ended: false,
         }
@@ -74,19 +63,34 @@ impl RequestHalf {
             window.sent(pending);
             window.release();
         }
-        self.out.clear();
-        self.out.shrink_to(KEPT_HEAD);
-        (self.out_sent, self.bulk) = (0, Bulk::default());
-        (self.done, self.kept, self.begun, self.abandoned) = (false, true, false, false);
-    }
-
-    fn unjudged(&self) -> &[u8] {
-        self.window.as_ref().map_or(&[], Buf::unjudged)
+        self.outbox.reset();
+        (self.bulk, self.replay, self.done, self.abandoned) = (Bulk::default(), Replay::Held, false, false);
     }
 
     /// Bytes that no message has claimed yet.
+    #[inline]
     pub(super) fn unread(&self) -> &[u8] {
-        self.unjudged()
+        self.window.as_ref().map_or(&[], Buf::unparsed)
+    }
+
+    /// The client has ended, and nothing else of it is waiting.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.ended && self.unread().is_empty()
+    }
+
+    /// The client has ended before its request has.
+    #[inline]
+    pub(super) fn is_cut(&self) -> bool {
+        self.ended && !self.done
+    }
+
+    /// `n` bytes were put into the window.
+    #[inline]
+    pub(super) fn filled(&mut self, n: usize) {
+        if let Some(window) = &mut self.window {
+            window.filled(n);
+            self.bulk.came(n, window);
+        }
     }
 
     /// Looks for the end of the head; `true` when it was found and every part of it is understood.
@@ -95,44 +99,36 @@ impl RequestHalf {
     /// The first rule that it breaks.
     pub(super) fn find(
         &mut self,
-        asked: &mut Asked,
+        parsed: &mut ParsedRequest,
         scan: &mut Scan,
         policy: &Policy,
     ) -> Result<bool, Refusal> {
         let Self { window: Some(window), .. } = self else { return Ok(false) };
-        if !asked.find(window.unjudged(), scan, policy)? {
+        if !parsed.find(window.unparsed(), scan, policy)? {
             return Ok(false);
         }
-        let head = &asked.head;
-        self.body = Body::new(head.framing, policy.max_body);
+        self.body = Body::new(parsed.head.framing, policy.max_body);
         self.done = self.body.is_done();
-        (self.version, self.keep_alive) = (head.version, head.keep_alive);
-        (self.takes_trailers, self.expects_continue) = (head.takes_trailers, head.expects_continue);
         Ok(true)
     }
 
     /// Writes the head that goes out and takes the client's out of the window.
     pub(super) fn commit(&mut self, heads: &mut Heads, forward: &Forward<'_>, host_as_received: bool) {
-        let Heads { asked, out: joined, .. } = heads;
-        let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
-        self.protocols = asked.head.upgrade.map_or_else(Box::default, |upgrade| upgrade.of(bytes).into());
-        if bytes.len() == asked.end {
-            asked.write(&mut self.out, bytes, forward, host_as_received);
-            return self.skip_head(asked.end);
+        let Heads { request: parsed, out: joined, .. } = heads;
+        let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
+        if bytes.len() == parsed.end {
+            parsed.write(self.outbox.stage(), bytes, forward, host_as_received);
+            return self.skip_head(parsed.end);
         }
         // What came behind the head leaves with it in one piece.
         joined.clear();
-        asked.write(joined, bytes, forward, host_as_received);
-        self.skip_head(asked.end);
-        if !self.window.as_mut().is_some_and(|window| window.prepend(joined)) {
-            self.out.extend_from_slice(joined);
+        parsed.write(joined, bytes, forward, host_as_received);
+        self.skip_head(parsed.end);
+        if self.window.as_mut().is_some_and(|window| window.prepend(joined)) {
+            self.outbox.joined();
+        } else {
+            self.outbox.stage().extend_from_slice(joined);
         }
-    }
-
-    /// Whether this is a protocol that the client asked to switch to.
-    pub(super) fn asked_for(&self, protocol: &[u8]) -> bool {
-        !protocol.is_empty()
-            && fields::tokens(&self.protocols).any(|asked| asked.eq_ignore_ascii_case(protocol))
     }
 
     /// Takes the head out of the window without sending anything.
@@ -142,86 +138,101 @@ impl RequestHalf {
         }
     }
 
-    /// Judges the bytes of the body that have come.
+    /// Reads what has come of the body: what is exact of it may leave.
     ///
     /// # Errors
-    /// The first rule that they break.
+    /// The first rule that it breaks.
     #[inline]
-    pub(super) fn judge(&mut self) -> Result<(), Refusal> {
+    pub(super) fn parse_body(&mut self) -> Result<(), Refusal> {
         // Most requests have no body, and this is asked wherever one could go on.
-        if self.done { Ok(()) } else { self.judge_body() }
+        if self.done { Ok(()) } else { self.parse_more() }
     }
 
     /// Trailers do not go to a server that was not asked whether it takes them.
-    fn judge_body(&mut self) -> Result<(), Refusal> {
+    fn parse_more(&mut self) -> Result<(), Refusal> {
         self.done = sift(&mut self.body, self.window.as_mut(), Keeps::Chunks)?;
         Ok(())
     }
 
+    /// More of the body is wanted, and can be held.
+    pub(super) fn wants_more(&self) -> bool {
+        !self.done && !self.ended && !self.abandoned && self.can_hold_more()
+    }
+
     /// Whether more bytes can be held, be it in a larger window or in the place of what need not be kept.
-    pub(super) fn can_hold_more(&self) -> bool {
+    fn can_hold_more(&self) -> bool {
         let Some(window) = &self.window else { return true };
-        !window.is_full() || self.may_grow(window) || (self.begun && window.pending().is_empty())
+        !window.is_full() || self.may_grow(window) || self.may_free(window)
     }
 
     /// A larger window will be lent for more.
     fn may_grow(&self, window: &Buf) -> bool {
-        self.kept && window.capacity() < REPLAY
+        self.replay == Replay::Held && window.capacity() < REPLAY
+    }
+
+    /// All that is in the window has left.
+    fn may_free(&self, window: &Buf) -> bool {
+        self.has_begun() && window.pending().is_empty()
     }
 
     /// Frees what need not be kept, if only that makes room for more.
-    pub(super) fn make_room(&mut self) {
+    #[inline]
+    pub(super) fn free_room(&mut self) {
         if let Some(window) = &self.window
             && window.is_full()
             && !self.may_grow(window)
-            && self.begun
-            && window.pending().is_empty()
+            && self.may_free(window)
         {
-            self.forfeit(); // Now there is room, or one piece fills it all and a larger window will be lent.
+            self.release_replay(); // Now there is room, or one piece fills it all and a larger window will be lent.
         }
     }
 
-    /// Gives up the replay and frees what was sent.
-    pub(super) fn forfeit(&mut self) {
-        self.kept = false;
+    /// The window that would hold more, or hold it better.
+    #[inline]
+    pub(super) fn need(&self) -> Need {
+        Need::of(self.window.as_ref(), self.bulk.expects(&self.body))
+    }
+
+    /// All that was read is held, so that it can be sent once more.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.replay == Replay::Held
+    }
+
+    /// It is sent once, and what has left is freed.
+    #[inline]
+    pub(super) fn release_replay(&mut self) {
+        self.replay = Replay::Released;
         if let Some(window) = &mut self.window {
             window.release();
         }
         self.shed();
     }
 
-    /// Bytes held beside the window.
+    /// Bytes of memory beside the window.
     #[inline]
     pub(super) fn outside(&self) -> usize {
-        self.out.capacity() + self.protocols.len()
+        self.outbox.capacity()
     }
 
     /// Frees a large head that has left and will not leave again.
     #[inline]
     fn shed(&mut self) {
-        if self.out.capacity() > KEPT_HEAD && (self.abandoned || self.out_sent == self.out.len()) {
-            (self.out, self.out_sent) = (Vec::new(), 0);
-        }
-    }
-
-    /// The protocol was switched: what else was asked for is of no use.
-    pub(super) fn forget_protocols(&mut self) {
-        self.protocols = Box::default();
+        if self.abandoned { self.outbox.abandon() } else { self.outbox.shed() }
     }
 
     /// What should leave, in order.
+    #[inline]
     pub(super) fn slices(&self) -> [&[u8]; 3] {
         if self.abandoned {
             return [&[]; 3];
         }
-        let pending = self.window.as_ref().map_or(&[][..], Buf::pending);
-        [&self.out[self.out_sent..], pending, &[]]
+        [self.outbox.left(), self.window.as_ref().map_or(&[][..], Buf::pending), &[]]
     }
 
-    /// Everything judged so far has left.
+    /// Everything that may leave has left.
+    #[inline]
     pub(super) fn is_flushed(&self) -> bool {
-        self.abandoned
-            || (self.out_sent == self.out.len() && self.window.as_ref().is_none_or(Buf::is_flushed))
+        self.abandoned || (self.outbox.is_flushed() && self.window.as_ref().is_none_or(Buf::is_flushed))
     }
 
     /// All of it was read and has left, so that what comes next may be something else.
@@ -229,49 +240,57 @@ impl RequestHalf {
         self.done && self.is_flushed()
     }
 
+    /// The server has all that has come, and the client owes the rest.
+    pub(super) fn is_owed(&self) -> bool {
+        !self.done && !self.abandoned && self.is_flushed()
+    }
+
+    /// Bytes went out on the present server connection.
+    #[inline]
+    pub(super) fn has_begun(&self) -> bool {
+        self.outbox.has_head_left()
+    }
+
     /// The first `n` bytes of [`RequestHalf::slices`] have left.
     pub(super) fn sent(&mut self, n: usize) {
-        self.begun = true;
-        let head = n.min(self.out.len() - self.out_sent);
-        self.out_sent += head;
+        let rest = self.outbox.sent(n);
+        let released = self.replay == Replay::Released;
         if let Some(window) = &mut self.window {
-            window.sent(n - head);
-            if !self.kept {
+            window.sent(rest);
+            if released {
                 window.release();
             }
         }
-        if !self.kept {
+        if released {
             self.shed();
         }
     }
 
     /// Everything is to be sent once more, to another connection.
     pub(super) fn rewind(&mut self) {
-        (self.out_sent, self.begun, self.abandoned) = (0, false, false);
+        self.outbox.rewind();
+        self.abandoned = false;
         if let Some(window) = &mut self.window {
             window.rewind();
         }
     }
 
-    /// What is true between any two calls.
-    pub(super) fn check_invariants(&self) {
-        debug_assert!(self.out_sent <= self.out.len(), "sent twice");
-        debug_assert!(self.kept || self.window.as_ref().is_none_or(Buf::is_released), "kept for nothing");
-    }
-
-    /// Nothing of this request is to be sent any more; what was judged is forgotten.
+    /// Nothing of this request is to be sent any more; what was read of it is forgotten.
     pub(super) fn discard(&mut self) {
         self.abandoned = true;
-        self.forget_judged();
-    }
-
-    pub(super) fn forget_judged(&mut self) {
-        self.kept = false;
+        self.replay = Replay::Released;
         self.shed();
         if let Some(window) = &mut self.window {
             let pending = window.pending().len();
             window.sent(pending);
             window.release();
         }
+    }
+
+    /// What is true between any two calls.
+    pub(super) fn check_invariants(&self) {
+        self.outbox.check_invariants();
+        let released = self.window.as_ref().is_none_or(Buf::is_released);
+        debug_assert!(self.is_replayable() || released, "kept for nothing");
     }
 }

@@ -1,12 +1,15 @@
 //! The half that flows from server to client: interim heads, the final head, the body, and ELB's own answers.
 //!
 //! It owns the response's bytes from the moment they are read until they are sent, never the decision to commit to
-//! them. Next: `machine` drives it.
+//! them. Next: [`super::machine`] drives it.
 
+use super::facts::Facts;
 use super::heads::Heads;
+use super::outbox::Outbox;
 use super::sift::{Keeps, sift};
-use super::sizes::{Bulk, HEAD, KEPT_HEAD};
+use super::sizes::Bulk;
 use super::tail::{End, Tail};
+use super::windows::Need;
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
 use crate::http1::error::Refusal;
@@ -27,26 +30,14 @@ enum Mode {
     Wrap,
 }
 
-/// What the client is, as far as a response must know.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Client {
-    pub(super) version: Version,
-    pub(super) takes_trailers: bool,
-}
-
 /// The response and what has become of it.
 #[derive(Debug)]
 pub(super) struct ResponseHalf {
     pub(super) window: Option<Buf>,
     /// What leaves before the window: heads that did not go into it, sizes of chunks, ELB's own answers.
-    pub(super) out: Vec<u8>,
-    out_sent: usize,
-    /// Where in `out` the final head begins, until something of it has left.
-    final_at: Option<usize>,
-    /// The final head is in the window, right before the body, and nothing of it has left.
-    joined: bool,
-    pub(super) body: Body,
-    pub(super) bulk: Bulk,
+    pub(super) outbox: Outbox,
+    body: Body,
+    bulk: Bulk,
     tail: Tail,
     mode: Mode,
     passes_trailers: bool,
@@ -73,10 +64,7 @@ impl ResponseHalf {
     pub(super) fn new() -> Self {
         Self {
             window: None,
-            out: Vec::with_capacity(HEAD),
-            out_sent: 0,
-            final_at: None,
-            joined: false,
+            outbox: Outbox::new(),
             body: Body::new(Framing::None, 0),
             bulk: Bulk::default(),
             tail: Tail::new(End::Own),
@@ -97,10 +85,9 @@ impl ResponseHalf {
     /// Ready for the response to the next request.
     pub(super) fn reset(&mut self) {
         self.restart();
-        self.out.clear();
-        self.out.shrink_to(KEPT_HEAD);
-        (self.out_sent, self.tail, self.interim, self.interim_bytes) = (0, Tail::new(End::Own), 0, 0);
-        (self.until_close, self.wrapped, self.status, self.joined) = (false, false, 0, false);
+        self.outbox.reset();
+        (self.tail, self.interim, self.interim_bytes) = (Tail::new(End::Own), 0, 0);
+        (self.until_close, self.wrapped, self.status) = (false, false, 0);
     }
 
     /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
@@ -111,13 +98,35 @@ impl ResponseHalf {
         }
     }
 
-    fn unjudged(&self) -> &[u8] {
-        self.window.as_ref().map_or(&[], Buf::unjudged)
+    fn unparsed(&self) -> &[u8] {
+        self.window.as_ref().map_or(&[], Buf::unparsed)
+    }
+
+    /// `n` bytes were put into the window.
+    #[inline]
+    pub(super) fn filled(&mut self, n: usize) {
+        self.begun = true;
+        if let Some(window) = &mut self.window {
+            window.filled(n);
+            self.bulk.came(n, window);
+        }
+    }
+
+    /// More is wanted, and there is room for it or no window.
+    pub(super) fn wants_more(&self) -> bool {
+        let room = self.window.as_ref().is_none_or(|window| !window.is_full() || window.is_stuck());
+        !self.done && !self.ended && room
+    }
+
+    /// The window that would hold more, or hold it better.
+    #[inline]
+    pub(super) fn need(&self) -> Need {
+        Need::of(self.window.as_ref(), self.bulk.expects(&self.body))
     }
 
     /// Bytes behind the end of the response, which nobody asked for.
     pub(super) fn spoiled(&self) -> bool {
-        self.ended || !self.unjudged().is_empty()
+        self.ended || !self.unparsed().is_empty()
     }
 
     /// Looks for the end of a head; `true` when it was found and is understood.
@@ -131,7 +140,7 @@ impl ResponseHalf {
         head_request: bool,
     ) -> Result<bool, Refusal> {
         let Self { window: Some(window), .. } = self else { return Ok(false) };
-        match heads.find_response(window.unjudged(), scan, head_request) {
+        match heads.find_response(window.unparsed(), scan, head_request) {
             Err(Refusal::HeaderName) => closed_up(window, heads, scan, head_request),
             found => found,
         }
@@ -139,7 +148,7 @@ impl ResponseHalf {
 
     /// The protocol that the head at hand names, with the `Connection` token.
     pub(super) fn protocol(&self, heads: &Heads) -> &[u8] {
-        heads.response.upgrade.map_or(&[], |protocol| protocol.of(self.unjudged()))
+        heads.response.upgrade.map_or(&[], |protocol| protocol.of(self.unparsed()))
     }
 
     pub(super) fn skip_head(&mut self, heads: &Heads) {
@@ -150,17 +159,14 @@ impl ResponseHalf {
 
     /// The protocol is switched: the 101 goes to the client, and all that follows is not HTTP.
     pub(super) fn switch(&mut self, heads: &Heads) {
-        self.drop_sent_out();
-        let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
-        rewrite::switching(&mut self.out, bytes, &heads.response);
+        let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
+        rewrite::switching(self.outbox.more(), bytes, &heads.response);
         self.status = heads.response.status;
         self.skip_head(heads);
     }
 
     /// The final head goes to the client. Returns whether the client's connection can go on after it.
-    pub(super) fn commit(&mut self, heads: &mut Heads, client: Client, keep: bool) -> bool {
-        self.drop_sent_out();
-        self.final_at = Some(self.out.len());
+    pub(super) fn commit(&mut self, heads: &mut Heads, client: &Facts, keep: bool) -> bool {
         let head = &heads.response;
         (self.status, self.keep_alive) = (head.status, head.keep_alive);
         let (mode, outgoing) = match (head.framing, client.version) {
@@ -174,7 +180,7 @@ impl ResponseHalf {
         self.passes_trailers =
             client.version == Version::Http11 && (client.takes_trailers || head.announces_trailers);
         self.body = Body::new(head.framing, u64::MAX);
-        let bytes = self.window.as_ref().map_or(&[][..], Buf::unjudged);
+        let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
         heads.out.clear();
         let persistence = Persistence::of(client.version, keep);
         rewrite::response(&mut heads.out, bytes, &heads.response, outgoing, persistence);
@@ -186,39 +192,22 @@ impl ResponseHalf {
     /// Puts the final head where the old one was, so that it and the body behind it leave in one piece by a plain call; or
     /// behind what is to leave before it, or before a size that is not known yet.
     fn put(&mut self, head: &[u8]) {
-        let joins = self.out.is_empty() && self.mode != Mode::Wrap;
-        self.joined = joins && self.window.as_mut().is_some_and(|window| window.prepend(head));
-        if !self.joined {
-            self.out.extend_from_slice(head);
+        let joins = self.outbox.more().is_empty() && self.mode != Mode::Wrap;
+        if joins && self.window.as_mut().is_some_and(|window| window.prepend(head)) {
+            self.outbox.joined();
+        } else {
+            self.outbox.stage().extend_from_slice(head);
         }
-    }
-
-    /// Bytes of the final head have left.
-    pub(super) fn head_left(&self) -> bool {
-        self.final_at.is_none_or(|at| !self.joined && self.out_sent > at)
-    }
-
-    /// Takes a final head back of which nothing has left. What is in the window goes with the answer that replaces it.
-    pub(super) fn retract(&mut self) {
-        if let Some(at) = self.final_at.take() {
-            self.out.truncate(at);
-            self.out_sent = self.out_sent.min(at);
-        }
-        self.joined = false;
     }
 
     /// Moves a final head that waited for the size of the first chunk into the window, too.
     pub(super) fn join(&mut self) {
         if self.mode == Mode::Wrap
-            && self.final_at == Some(0)
-            && self.out_sent == 0
-            && !self.joined
+            && let Some(head) = self.outbox.head_alone()
             && let Some(window) = self.window.as_mut().filter(|window| !window.is_empty())
+            && window.prepend(head)
         {
-            self.joined = window.prepend(&self.out);
-            if self.joined {
-                self.out_sent = self.out.len();
-            }
+            self.outbox.moved();
         }
     }
 
@@ -230,8 +219,7 @@ impl ResponseHalf {
         persistence: Persistence,
         bodiless: bool,
     ) {
-        self.drop_sent_out();
-        reply.write(&mut self.out, date, persistence, bodiless);
+        reply.write(self.outbox.more(), date, persistence, bodiless);
         if let Some(window) = &mut self.window {
             window.clear();
         }
@@ -239,18 +227,11 @@ impl ResponseHalf {
         (self.tail, self.done, self.until_close) = (Tail::new(End::Own), true, false);
     }
 
-    pub(super) fn drop_sent_out(&mut self) {
-        if self.out_sent == self.out.len() {
-            self.out.clear();
-            (self.out_sent, self.final_at) = (0, None);
-        }
-    }
-
-    /// Judges the bytes of the body that have come.
+    /// Reads what has come of the body: what is exact of it may leave.
     ///
     /// # Errors
     /// The first rule that they break.
-    pub(super) fn judge(&mut self) -> Result<(), Refusal> {
+    pub(super) fn parse_body(&mut self) -> Result<(), Refusal> {
         let keeps = match self.mode {
             _ if self.done => return Ok(()),
             Mode::Wrap => return self.wrap(),
@@ -265,24 +246,24 @@ impl ResponseHalf {
     /// Puts what has come into one chunk, once the chunk before it has left: the size line goes before the bytes.
     fn wrap(&mut self) -> Result<(), Refusal> {
         let Some(window) = &mut self.window else { return Ok(()) };
-        let length = window.unjudged().len();
+        let length = window.unparsed().len();
         if length == 0 || !window.pending().is_empty() {
             return Ok(());
         }
         window.accept(length);
-        self.drop_sent_out();
+        let out = self.outbox.more();
         if self.wrapped {
-            self.out.extend_from_slice(b"\r\n");
+            out.extend_from_slice(b"\r\n");
         }
-        rewrite::hexadecimal(&mut self.out, length as u64);
-        self.out.extend_from_slice(b"\r\n");
+        rewrite::hexadecimal(out, length as u64);
+        out.extend_from_slice(b"\r\n");
         self.wrapped = true;
         Ok(())
     }
 
-    /// The server's end of input: was it the end of the body? Bytes that came before it must have been judged.
+    /// The server's end of input: was it the end of the body? Bytes that came before it must have been read.
     pub(super) fn finish(&mut self) -> bool {
-        if self.done || !self.unjudged().is_empty() {
+        if self.done || !self.unparsed().is_empty() {
             return self.done;
         }
         self.done = self.body.ended();
@@ -294,7 +275,7 @@ impl ResponseHalf {
 
     /// What is true between any two calls.
     pub(super) fn check_invariants(&self) {
-        debug_assert!(self.out_sent <= self.out.len(), "sent twice");
+        self.outbox.check_invariants();
         debug_assert!(self.tail.is_none() || self.done, "a tail before the end of the body");
         debug_assert!(self.window.as_ref().is_none_or(Buf::is_released), "a response is kept");
     }
@@ -302,24 +283,17 @@ impl ResponseHalf {
     /// What should leave, in order.
     pub(super) fn slices(&self) -> [&[u8]; 3] {
         let pending = self.window.as_ref().map_or(&[][..], Buf::pending);
-        [&self.out[self.out_sent..], pending, self.tail.left()]
+        [self.outbox.left(), pending, self.tail.left()]
     }
 
-    /// Everything judged so far has left.
+    /// Everything that may leave has left.
     pub(super) fn is_flushed(&self) -> bool {
-        self.out_sent == self.out.len()
-            && self.window.as_ref().is_none_or(Buf::is_flushed)
-            && self.tail.is_sent()
+        self.outbox.is_flushed() && self.window.as_ref().is_none_or(Buf::is_flushed) && self.tail.is_sent()
     }
 
     /// The first `n` bytes of [`ResponseHalf::slices`] have left.
     pub(super) fn sent(&mut self, n: usize) {
-        if std::mem::take(&mut self.joined) {
-            self.final_at = None;
-        }
-        let head = n.min(self.out.len() - self.out_sent);
-        self.out_sent += head;
-        let mut rest = n - head;
+        let mut rest = self.outbox.sent(n);
         if let Some(window) = &mut self.window {
             let body = rest.min(window.pending().len());
             window.sent(body);
@@ -339,10 +313,10 @@ fn closed_up(
     scan: &mut Scan,
     head_request: bool,
 ) -> Result<bool, Refusal> {
-    match close_up(window.unjudged_mut().get_mut(..heads.response_end).unwrap_or_default()) {
+    match close_up(window.unparsed_mut().get_mut(..heads.response_end).unwrap_or_default()) {
         0 => return Err(Refusal::HeaderName),
         free => window.remove(free),
     }
     scan.reset();
-    heads.search_response(window.unjudged(), scan, head_request)
+    heads.search_response(window.unparsed(), scan, head_request)
 }

@@ -2,7 +2,7 @@
 //!
 //! It owns the decision, never its execution, and what a failure says about its server. The rules are nginx's
 //! (`proxy_next_upstream error timeout invalid_header http_500 http_504`) with the first ELB's three tries. Next:
-//! `machine` asks and acts.
+//! [`super::machine`] asks and acts.
 
 use super::phase::Sign;
 use crate::reason::Reason;
@@ -80,28 +80,69 @@ impl Attempt {
     }
 }
 
+/// The attempts of one request so far, and what is known of the present one.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts, each with its own sentence.
+pub(super) struct Attempts {
+    /// Servers tried, the present one included.
+    pub(super) tries: u32,
+    /// The present server connection came from the pool.
+    pub(super) reused: bool,
+    /// The present server connection is gone.
+    pub(super) server_failed: bool,
+    /// The server has switched protocols before the request's body was through: its answer waits for that.
+    pub(super) switching: bool,
+    /// An answer came that could not be accepted: one more server is asked, and no third.
+    pub(super) unacceptable: bool,
+    /// Why another server was asked, which the client is told when none is left.
+    last_failure: Option<Failure>,
+}
+
+impl Attempts {
+    /// A connection to a server is there.
+    #[inline]
+    pub(super) fn connected(&mut self, reused: bool) {
+        (self.reused, self.server_failed, self.switching) = (reused, false, false);
+    }
+
+    /// What to do about a failure, which is noted.
+    pub(super) fn decide(&mut self, failure: Failure, attempt: Attempt) -> Retry {
+        self.unacceptable |= matches!(failure, Failure::Unacceptable(_));
+        let retry = decide(failure, attempt);
+        if retry == Retry::NextServer {
+            self.last_failure = Some(failure);
+        }
+        retry
+    }
+
+    /// Why there is no answer, when there is no other server: what was wrong with the last one, or `otherwise` this.
+    pub(super) fn why_none(&self, otherwise: Reason) -> Reason {
+        self.last_failure.map_or(otherwise, Failure::reason)
+    }
+}
+
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Retry {
     /// The same server on a fresh connection; the attempt does not count.
-    Again,
+    SameServer,
     /// The next server.
-    Next,
+    NextServer,
     /// Answer the client.
-    Give(Reason),
+    GiveUp(Reason),
 }
 
 /// The table of design: rows are what happened, columns what was sent and whether it may be repeated.
 #[must_use]
-pub(super) fn decide(failure: Failure, attempt: Attempt) -> Verdict {
+pub(super) fn decide(failure: Failure, attempt: Attempt) -> Retry {
     let safe = attempt.is_safe();
     match failure {
         // A pooled connection that the server closed as the request went out says nothing about the server.
-        Failure::Closed if attempt.stale && safe => Verdict::Again,
+        Failure::Closed if attempt.stale && safe => Retry::SameServer,
         // Nothing was asked of a server that there was no connection to.
-        Failure::Connect { .. } if safe && attempt.tries_left => Verdict::Next,
-        _ if attempt.may_go_on() => Verdict::Next,
-        _ => Verdict::Give(failure.reason()),
+        Failure::Connect { .. } if safe && attempt.tries_left => Retry::NextServer,
+        _ if attempt.may_go_on() => Retry::NextServer,
+        _ => Retry::GiveUp(failure.reason()),
     }
 }
 
@@ -143,25 +184,25 @@ mod tests {
         let refused = Failure::Connect { timeout: false };
         let late = Failure::Connect { timeout: true };
         let (closed, invalid) = (Failure::Closed, Failure::Unacceptable(Reason::BadStatusLine));
-        for (failure, attempt, verdict) in [
-            (refused, FRESH, Verdict::Next),
-            (late, FRESH, Verdict::Next),
-            (refused, unsent_post, Verdict::Next),
-            (refused, Attempt { last: true, ..FRESH }, Verdict::Next),
-            (late, Attempt { tries_left: false, ..FRESH }, Verdict::Give(Reason::ConnectTimeout)),
-            (closed, Attempt { stale: true, ..get }, Verdict::Again),
-            (closed, Attempt { stale: true, ..post }, Verdict::Give(Reason::ServerClosed)),
-            (closed, Attempt { stale: true, ..unsent_post }, Verdict::Again),
-            (closed, get, Verdict::Next),
-            (closed, post, Verdict::Give(Reason::ServerClosed)),
-            (invalid, get, Verdict::Next),
-            (invalid, Attempt { stale: true, ..get }, Verdict::Next),
-            (invalid, post, Verdict::Give(Reason::BadStatusLine)),
-            (invalid, Attempt { last: true, ..get }, Verdict::Give(Reason::BadStatusLine)),
-            (Failure::Silence, get, Verdict::Next),
-            (Failure::Silence, post, Verdict::Give(Reason::ServerTimeout)),
+        for (failure, attempt, retry) in [
+            (refused, FRESH, Retry::NextServer),
+            (late, FRESH, Retry::NextServer),
+            (refused, unsent_post, Retry::NextServer),
+            (refused, Attempt { last: true, ..FRESH }, Retry::NextServer),
+            (late, Attempt { tries_left: false, ..FRESH }, Retry::GiveUp(Reason::ConnectTimeout)),
+            (closed, Attempt { stale: true, ..get }, Retry::SameServer),
+            (closed, Attempt { stale: true, ..post }, Retry::GiveUp(Reason::ServerClosed)),
+            (closed, Attempt { stale: true, ..unsent_post }, Retry::SameServer),
+            (closed, get, Retry::NextServer),
+            (closed, post, Retry::GiveUp(Reason::ServerClosed)),
+            (invalid, get, Retry::NextServer),
+            (invalid, Attempt { stale: true, ..get }, Retry::NextServer),
+            (invalid, post, Retry::GiveUp(Reason::BadStatusLine)),
+            (invalid, Attempt { last: true, ..get }, Retry::GiveUp(Reason::BadStatusLine)),
+            (Failure::Silence, get, Retry::NextServer),
+            (Failure::Silence, post, Retry::GiveUp(Reason::ServerTimeout)),
         ] {
-            assert_eq!(decide(failure, attempt), verdict, "{failure:?} {attempt:?}");
+            assert_eq!(decide(failure, attempt), retry, "{failure:?} {attempt:?}");
         }
     }
 
@@ -181,7 +222,7 @@ mod tests {
             Attempt { replayable: false, stale: true, ..FRESH },
         ] {
             for failure in [Failure::Connect { timeout: false }, Failure::Closed, Failure::Silence] {
-                assert!(matches!(decide(failure, attempt), Verdict::Give(_)), "{failure:?} {attempt:?}");
+                assert!(matches!(decide(failure, attempt), Retry::GiveUp(_)), "{failure:?} {attempt:?}");
             }
             assert!(!attempt.may_go_on(), "{attempt:?}");
         }

@@ -1,9 +1,10 @@
 //! Passes on what has come of a body: which of its bytes may leave, in one pass over the window that they were read into.
 //!
-//! It owns what is left out. Chunks go on as a size in digits, its CRLF, and the content: what a peer puts behind the size
-//! ends here, as it does with every proxy that writes chunks anew, for only what cannot be read in two ways is passed on,
-//! and to read it is the business of this hop (RFC 9112, section 7.1.1). Gaps are closed as the pass goes on, so each byte
-//! moves once or twice however many of them there are, and not at all without one. Next: `request` and `response` ask.
+//! It owns what is left out. Chunks go on as a size in digits, its CRLF, and the content: what a peer puts behind the
+//! size ends here, as it does with every proxy that writes chunks anew, for only what cannot be read in two ways is
+//! passed on, and to read it is the business of this hop (RFC 9112, section 7.1.1). Gaps are closed as the pass goes
+//! on, so each byte moves once or twice however many of them there are, and not at all without one. Next:
+//! [`super::request`] and [`super::response`] ask.
 
 use crate::http1::body::{Body, Piece};
 use crate::http1::buf::Buf;
@@ -20,14 +21,14 @@ pub(super) enum Keeps {
     Trailers,
 }
 
-/// Judges the bytes that have come; `true` when the body has ended.
+/// Reads the bytes that have come; `true` when the body has ended.
 ///
 /// # Errors
 /// The first rule that they break. What came before that may leave.
 #[inline(always)]
 pub(super) fn sift(body: &mut Body, window: Option<&mut Buf>, keeps: Keeps) -> Result<bool, Refusal> {
     let Some(window) = window else { return Ok(body.next(&[])? == Piece::Done) };
-    if let Some(n) = body.take_of_length(window.unjudged().len()) {
+    if let Some(n) = body.take_of_length(window.unparsed().len()) {
         window.accept(n);
         return Ok(body.is_done());
     }
@@ -37,7 +38,7 @@ pub(super) fn sift(body: &mut Body, window: Option<&mut Buf>, keeps: Keeps) -> R
 fn sift_pieces(body: &mut Body, window: &mut Buf, keeps: Keeps) -> Result<bool, Refusal> {
     let mut gap = 0;
     let outcome = loop {
-        match body.next(window.unjudged_behind(gap)) {
+        match body.next(window.unparsed_behind(gap)) {
             Ok(Piece::Data(n)) => window.accept_behind(gap, n),
             Ok(Piece::Line(n)) if keeps != Keeps::Content => window.accept_behind(gap, n),
             Ok(Piece::Trailer(n)) if keeps == Keeps::Trailers => window.accept_behind(gap, n),
@@ -65,7 +66,7 @@ mod tests {
             window.room()[..come.len()].copy_from_slice(come);
             window.filled(come.len());
             done = done || sift(&mut body, Some(&mut window), keeps).unwrap();
-            // Something waits to be sent when more is judged, as it does before a slow reader.
+            // Something waits to be sent when more is read, as it does before a slow reader.
             let sent = window.pending().len() / 2;
             left.extend(&window.pending()[..sent]);
             window.sent(sent);
@@ -73,7 +74,7 @@ mod tests {
         }
         assert!(done);
         left.extend(window.pending());
-        (left, window.unjudged().to_vec())
+        (left, window.unparsed().to_vec())
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The sizes of windows and of heads that are kept, and when a side is worth a larger window.
 //!
-//! It owns these numbers and their reasons, never a window. Next: `windows` lends by them.
+//! It owns these numbers and their reasons, never a window. Next: [`super::windows`] lends by them.
 
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;

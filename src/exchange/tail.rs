@@ -1,6 +1,6 @@
 //! What ELB itself puts behind the bytes of a body, and how much of it has left.
 //!
-//! It owns the last bytes of a framing that is not passed on as it came, in two bytes of its own. Next: `response`
+//! It owns the last bytes of a framing that is not passed on as it came, in two bytes of its own. Next: [`super::response`]
 //! sends it last.
 
 /// The end of a body.

@@ -1,8 +1,9 @@
 //! Finds the end of a body: by length, by chunks, or where the peer closes (RFC 9112, sections 6 and 7).
 //!
 //! It owns where a body stands and what may follow there; it never holds, copies or decodes a byte. The caller forwards
-//! what was reported as it came, or leaves it out: what leaves is content, and chunk framing that can be read in one way
-//! only. Next: `framing`, which chose the kind; `semantics::policy`; `limits`, which holds the bounds.
+//! what was reported as it came, or leaves it out: what leaves is content, and chunk framing that can be read in one
+//! way only. Next: [`super::framing`], which chose the kind; [`crate::semantics::policy`]; [`super::limits`], which
+//! holds the bounds.
 
 use super::error::Refusal;
 use super::framing::Framing;
@@ -26,7 +27,7 @@ pub enum Piece {
     /// This many bytes that were understood and go no further: what stands behind a chunk's size, or a trailer line that
     /// does not belong there.
     Drop(usize),
-    /// Nothing that can be judged yet: call again when there are more bytes than now.
+    /// Nothing that can be parsed yet: call again when there are more bytes than now.
     More,
     /// The body has ended; the bytes at hand belong to whatever comes next.
     Done,
@@ -225,7 +226,7 @@ impl Body {
         }
     }
 
-    /// One line of the section, or its end. What was judged is not looked at again, however slowly the rest comes.
+    /// One line of the section, or its end. What was parsed is not looked at again, however slowly the rest comes.
     fn trailer(&mut self, bytes: &[u8], seen: u16, fields: u16) -> Result<Piece, Refusal> {
         match bytes {
             [b'\r', b'\n', ..] => {

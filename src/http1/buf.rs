@@ -1,8 +1,8 @@
 //! One contiguous window of bytes with four marks, so that passing a byte on moves a mark and nothing else.
 //!
 //! It owns the bytes and the order of the marks, never the meaning of a byte. `start ≤ sent ≤ ready ≤ end`: what was
-//! sent and is kept for a replay, what may leave, what was read and is not judged yet. HAProxy describes its message
-//! buffer in the same way. Next: `head` and `body` judge, `exchange` moves the marks.
+//! sent and is kept for a replay, what may leave, what was read and is not parsed yet. HAProxy describes its message
+//! buffer in the same way. Next: `head` and [`super::body`] parse, [`crate::exchange`] moves the marks.
 
 /// Room that an empty window leaves before its first byte, if it is large enough to spare it: a head that was written anew
 /// goes there, right before its body, and both leave in one piece. Fields that are added rarely take more.
@@ -58,7 +58,7 @@ impl Buf {
         self.0.end == self.0.data.len()
     }
 
-    /// Is full of bytes that cannot be judged before there are more: only a larger window helps.
+    /// Is full of bytes that cannot be parsed before there are more: only a larger window helps.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.is_full() && self.0.start == self.0.ready
@@ -78,24 +78,24 @@ impl Buf {
         self.check_invariants();
     }
 
-    /// Bytes that were read and not judged.
+    /// Bytes that were read and not parsed.
     #[must_use]
-    pub fn unjudged(&self) -> &[u8] {
+    pub fn unparsed(&self) -> &[u8] {
         &self.0.data[self.0.ready..self.0.end]
     }
 
     /// The same, to be changed in their place.
-    pub fn unjudged_mut(&mut self) -> &mut [u8] {
+    pub fn unparsed_mut(&mut self) -> &mut [u8] {
         &mut self.0.data[self.0.ready..self.0.end]
     }
 
-    /// The first `n` unjudged bytes may leave.
+    /// The first `n` unparsed bytes may leave.
     pub fn accept(&mut self, n: usize) {
         self.0.ready += n;
         self.check_invariants();
     }
 
-    /// The first `n` unjudged bytes were understood and do not leave. Later unjudged bytes move down if others wait.
+    /// The first `n` unparsed bytes were understood and do not leave. Later unparsed bytes move down if others wait.
     pub fn remove(&mut self, n: usize) {
         if self.0.start == self.0.ready {
             self.0.start += n;
@@ -108,7 +108,7 @@ impl Buf {
         self.check_invariants();
     }
 
-    /// Of the unjudged bytes, `skip` do not leave and the `n` behind them may; used to leave many out in one pass.
+    /// Of the unparsed bytes, `skip` do not leave and the `n` behind them may; used to leave many out in one pass.
     ///
     /// The gap stays behind the accepted bytes; [`Buf::close_gap`] with the sum of all skips ends the pass.
     pub fn accept_behind(&mut self, skip: usize, n: usize) {
@@ -120,13 +120,13 @@ impl Buf {
         self.check_invariants();
     }
 
-    /// Bytes at an offset behind `ready`: the unjudged bytes while a gap is open.
+    /// Bytes at an offset behind `ready`: the unparsed bytes while a gap is open.
     #[must_use]
-    pub fn unjudged_behind(&self, gap: usize) -> &[u8] {
+    pub fn unparsed_behind(&self, gap: usize) -> &[u8] {
         &self.0.data[self.0.ready + gap..self.0.end]
     }
 
-    /// Moves the unjudged bytes down over a gap of `gap` bytes.
+    /// Moves the unparsed bytes down over a gap of `gap` bytes.
     pub fn close_gap(&mut self, gap: usize) {
         if gap > 0 {
             self.0.data.copy_within(self.0.ready + gap..self.0.end, self.0.ready);
@@ -153,7 +153,7 @@ impl Buf {
         self.check_invariants();
     }
 
-    /// Everything from the oldest kept byte on, judged or not.
+    /// Everything from the oldest kept byte on, parsed or not.
     #[must_use]
     pub fn all(&self) -> &[u8] {
         &self.0.data[self.0.start..self.0.end]
@@ -263,11 +263,11 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_goes_from_unjudged_to_pending_to_kept_to_gone() {
+    fn a_byte_goes_from_unparsed_to_pending_to_kept_to_gone() {
         let mut buf = holding(b"abcdef");
-        assert_eq!(buf.unjudged(), b"abcdef");
+        assert_eq!(buf.unparsed(), b"abcdef");
         buf.accept(4);
-        assert_eq!((buf.pending(), buf.unjudged()), (&b"abcd"[..], &b"ef"[..]));
+        assert_eq!((buf.pending(), buf.unparsed()), (&b"abcd"[..], &b"ef"[..]));
         buf.sent(3);
         assert_eq!(buf.pending(), b"d");
         buf.rewind();
@@ -286,7 +286,7 @@ mod tests {
         let mut buf = holding(b"data\r\nmore");
         buf.accept(4);
         buf.remove(2);
-        assert_eq!((buf.pending(), buf.unjudged()), (&b"data"[..], &b"more"[..]));
+        assert_eq!((buf.pending(), buf.unparsed()), (&b"data"[..], &b"more"[..]));
     }
 
     #[test]
@@ -297,9 +297,9 @@ mod tests {
         gap += 5;
         buf.accept_behind(gap, 2);
         gap += 2;
-        assert_eq!(buf.unjudged_behind(gap), b"rest");
+        assert_eq!(buf.unparsed_behind(gap), b"rest");
         buf.close_gap(gap);
-        assert_eq!((buf.pending(), buf.unjudged()), (&b"abcde"[..], &b"rest"[..]));
+        assert_eq!((buf.pending(), buf.unparsed()), (&b"abcde"[..], &b"rest"[..]));
     }
 
     #[test]
@@ -336,7 +336,7 @@ mod tests {
         buf.accept(6);
         buf.sent(2);
         let (larger, emptied) = buf.moved_into(Buf::new(64));
-        assert_eq!((larger.pending(), larger.unjudged()), (&b"2345"[..], &b"6789"[..]));
+        assert_eq!((larger.pending(), larger.unparsed()), (&b"2345"[..], &b"6789"[..]));
         assert!(emptied.is_empty());
         let (kept, refused) = larger.moved_into(Buf::new(4));
         assert_eq!(kept.capacity(), 64);

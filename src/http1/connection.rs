@@ -2,8 +2,8 @@
 //! 7.6.1).
 //!
 //! It owns that list and its bound, never a whole head. The bound is on what is walked: members are counted before they
-//! are looked at, empty ones too, and what they name is collected once for all fields of a head. Next: `lines` drops what
-//! is named.
+//! are looked at, empty ones too, and what they name is collected once for all fields of a head. Next: [`super::lines`]
+//! drops what is named.
 
 use std::cmp::Ordering;
 

@@ -1,7 +1,7 @@
 //! Why bytes were refused: one refusal for each rule, and the reason that each is told and counted as.
 //!
 //! It owns the mapping from refusal to reason, never the decision to refuse. Next: [`crate::reason`] has the words and the
-//! statuses, `reply` turns a reason into an answer.
+//! statuses, [`super::reply`] turns a reason into an answer.
 
 use crate::reason::Reason;
 

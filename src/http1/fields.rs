@@ -1,7 +1,8 @@
 //! Stretches of a head, and the comma lists that field values are.
 //!
-//! It owns values, never a name (`semantics::field` says what each one means) nor a whole head. Next: `request_head` and
-//! `response_head` walk the fields of a head; `connection` says which of them end at this hop because a peer said so.
+//! It owns values, never a name (`semantics::field` says what each one means) nor a whole head. Next:
+//! [`super::request_head`] and [`super::response_head`] walk the fields of a head; [`super::connection`] says which of
+//! them end at this hop because a peer said so.
 
 /// A stretch of bytes within a head, counted from the head's first byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

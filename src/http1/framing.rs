@@ -1,6 +1,6 @@
 //! Which body follows a head, and which mixtures are smuggling (RFC 9112, section 6).
 //!
-//! It owns the decision from framing headers to a [`Framing`], never the bytes of the body. Next: `body`.
+//! It owns the decision from framing headers to a [`Framing`], never the bytes of the body. Next: [`super::body`].
 
 use super::error::Refusal;
 use super::fields::tokens;

@@ -2,7 +2,8 @@
 //!
 //! It owns the short way: what it takes is exactly what `httparse` and the rules of `request_head` and `response_head`
 //! take together, and at anything else it gives up without a word, for the careful way finds the name of what is wrong.
-//! Next: `semantics::field` says what each name means, `request_head` and `response_head` what follows.
+//! Next: [`crate::semantics::field`] says what each name means, [`super::request_head`] and [`super::response_head`]
+//! what follows.
 
 use super::connection::Named;
 use super::error::Refusal;

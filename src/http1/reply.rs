@@ -1,7 +1,7 @@
 //! Whole responses that ELB makes itself, as values: a status, fields, a body, and the reason if it is a refusal.
 //!
 //! It owns their form, never the decision to answer. Every one carries `Date` and `Content-Length`, and a refusal
-//! `X-ELB-Reason`. Next: `exchange` decides, and hands the date in.
+//! `X-ELB-Reason`. Next: [`crate::exchange`] decides, and hands the date in.
 
 use super::rewrite::{Persistence, decimal};
 use crate::reason::Reason;

@@ -1,7 +1,7 @@
 //! A request head, checked and kept as spans into its bytes.
 //!
 //! It owns what a request line and its fields must be (RFC 9112, sections 2 to 5), never their bytes and never the
-//! body. Lines that pass on unchanged are kept as runs, so that most of a head is copied at once. Next: `rewrite`.
+//! body. Lines that pass on unchanged are kept as runs, so that most of a head is copied at once. Next: [`super::rewrite`].
 
 use super::connection::ConnectionOptions;
 use super::error::Refusal;

@@ -1,7 +1,7 @@
 //! A response head, checked and kept as spans into its bytes.
 //!
 //! It owns what a status line and its fields must be (RFC 9112, sections 4 and 6), never the decision what to do with
-//! a status. Next: `rewrite` writes what the client gets.
+//! a status. Next: [`super::rewrite`] writes what the client gets.
 
 use super::connection::ConnectionOptions;
 use super::error::Refusal;

@@ -1,7 +1,7 @@
 //! Writes the heads that leave: what is added, dropped and replaced, in both directions.
 //!
 //! It owns the order and spelling of outgoing fields, never the decision which body or persistence they announce.
-//! Unchanged lines are copied in runs. Next: `exchange` says what to write and sends it.
+//! Unchanged lines are copied in runs. Next: [`crate::exchange`] says what to write and sends it.
 
 use super::fields::Span;
 use super::framing::{Framing, Version};

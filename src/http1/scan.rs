@@ -1,7 +1,7 @@
 //! Finds where a head ends, in whatever pieces it arrives, and refuses every line that does not end in CRLF.
 //!
 //! It owns line ends and the size of a head, never what a line says; each byte is looked at once however the bytes are
-//! split. Next: `request_head` and `response_head` read the lines.
+//! split. Next: [`super::request_head`] and [`super::response_head`] read the lines.
 
 use super::error::Refusal;
 use super::limits;

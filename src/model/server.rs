@@ -1,7 +1,7 @@
 //! One server as an operator writes it: an address and nginx's parameters.
 //!
 //! It owns the grammar of both texts, either way, never a lookup of names. What nginx would take as a parameter and ELB
-//! does not know is refused by name. Next: `upstream` for sets of servers, `data::balancer` for what the numbers do.
+//! does not know is refused by name. Next: [`super::upstream`] for sets of servers, `data::balancer` for what the numbers do.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

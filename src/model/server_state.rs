@@ -1,8 +1,8 @@
 //! What is known of a server, once for the process: all workers read it, and one writes it when something has happened.
 //!
 //! It owns the failures of a server and their times, and what checks found; never what follows from them for a worker's
-//! choice, and no clock: `now` is an argument. Next: `server_load` for requests under way, `data::balancer` and
-//! `control::checks`, which read and write it, `targets`, which keeps it through all changes.
+//! choice, and no clock: `now` is an argument. Next: [`super::server_load`] for requests under way, `data::balancer` and
+//! `control::checks`, which read and write it, [`super::targets`], which keeps it through all changes.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

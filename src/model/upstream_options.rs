@@ -1,7 +1,7 @@
 //! What an operator says of an upstream as a whole: the text of its `@options`.
 //!
 //! It owns that text, either way, and which options go together; never what an option does. What is no option is refused by
-//! name, for a slip would otherwise be found when it is needed. Next: `options` for the values, by subject; `upstream_part`
+//! name, for a slip would otherwise be found when it is needed. Next: [`super::options`] for the values, by subject; [`super::upstream_part`]
 //! for how the text is kept beside the servers, `data::balancer` for what a method does.
 
 use std::fmt;

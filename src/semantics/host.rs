@@ -1,7 +1,7 @@
 //! What a host is, and how it is written when it is compared (RFC 3986, section 3.2.2; RFC 9110, section 4.2.3).
 //!
 //! It owns how two spellings of the same host become equal, never a search: `model::hosts` finds a domain by the result.
-//! Next: `path` does the same for the path.
+//! Next: [`super::path`] does the same for the path.
 
 use std::net::Ipv6Addr;
 

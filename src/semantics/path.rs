@@ -2,7 +2,7 @@
 //! (RFC 3986, section 6.2.2).
 //!
 //! It owns how two spellings of a path become equal, never where a request goes. A path that is canonical already is given
-//! back as it is. Next: `request`, which shows rules the result.
+//! back as it is. Next: [`super::request`], which shows rules the result.
 
 use super::syntax::hex;
 

@@ -1,7 +1,7 @@
 //! What may be done with a field, by its name: one row for each name, one column for each who asks.
 //!
 //! It owns these answers, never the bytes of a field. What is not in the table is ordinary everywhere. Next:
-//! `model::rule::backend` asks for a rule, `http1::connection` for a peer, `http1::body` for a trailer.
+//! `model::rule::backend` asks for a rule, [`crate::http1::connection`] for a peer, [`crate::http1::body`] for a trailer.
 
 use super::field::alike;
 

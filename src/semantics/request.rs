@@ -2,7 +2,7 @@
 //!
 //! It owns the view, never the request's bytes or their parsing: whoever holds a head in the form of its protocol lends
 //! one as [`Head`]. What nearly every look needs is there already; the rest is looked up when it is asked for, so that it
-//! costs nothing otherwise. Next: `model::route()` decides with it, `sketch` makes one of nothing.
+//! costs nothing otherwise. Next: [`crate::model::route()`] decides with it, [`super::sketch`] makes one of nothing.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! A request that nobody sent, for whoever wants to know what would become of it: tests, benches, fuzzing.
 //!
 //! It owns its parts and their defaults, so that a part that is added to [`RequestView`] is added here and nowhere else.
-//! It allocates, and no request that came by the wire is one. Next: `request`.
+//! It allocates, and no request that came by the wire is one. Next: [`super::request`].
 
 use super::host;
 use super::request::{Head, RequestView};

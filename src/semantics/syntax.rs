@@ -1,6 +1,7 @@
 //! The few byte classes of RFC 9110 that more than one parser asks for.
 //!
-//! It owns no decision: what a byte outside a class means is said where the class is used. Next: `http1::lines`, `http1::body`.
+//! It owns no decision: what a byte outside a class means is said where the class is used. Next: `http1::lines`,
+//! [`crate::http1::body`].
 
 /// What a byte is, as bits, so that a class costs one load and one test.
 const TOKEN: u8 = 1;

@@ -1,7 +1,7 @@
 //! How often each reason was one: the words of `X-ELB-Reason`, and those of cuts and closes that no answer tells of.
 //!
 //! It owns a number for each reason, never the list of them or the decision to refuse. Counting touches one number of an
-//! array. Next: [`crate::reason`] has the list, `data::answer` counts, `link::Gauges` shows.
+//! array. Next: [`crate::reason`] has the list, `data::record` counts, `link::Gauges` shows.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 

@@ -4,10 +4,13 @@
 //! whole messages, none of them unasked for. Nothing is kept that did not end exactly, and a cut body never ends as if
 //! it were whole. The language of the script is in `script.rs`.
 
+use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use elb::exchange::{
-    BULK_WINDOW, Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Need, NoServer, Phase, Policy, Side, Step,
+    BULK_WINDOW, Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Need, NoServer, Phase, Policy, Routing,
+    Shell, Side, Sign, drive,
 };
 use elb::http1::buf::Buf;
 use elb::http1::reply::Reply;
@@ -26,7 +29,7 @@ const EVENTS: usize = 200;
 const DATE: [u8; 29] = *b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 pub fn run(bytes: &[u8]) {
-    let mut shell = Shell::new();
+    let mut shell = Play::new();
     for event in events(bytes).take(EVENTS) {
         shell.happens(event);
         shell.settle();
@@ -64,9 +67,9 @@ enum Link {
     Up,
 }
 
-struct Shell {
+/// An exchange, its two peers, and the shell between them.
+struct Play {
     exchange: Exchange,
-    heads: Heads,
     env: Env,
     client: Peer,
     server: Peer,
@@ -84,18 +87,19 @@ struct Shell {
     /// The client was told that nothing more comes.
     told_client: bool,
     closed: bool,
+    /// Steps since it was driven.
+    steps: Cell<usize>,
 }
 
 fn policy() -> Policy {
     Policy { max_head: 4096, ..Policy::for_tests() }
 }
 
-impl Shell {
+impl Play {
     fn new() -> Self {
         let env = Env { now: Instant::now(), policy: policy(), date: DATE, draining: false };
         Self {
             exchange: Exchange::new(&env),
-            heads: Heads::new(),
             env,
             client: Peer::new(usize::MAX),
             server: Peer::new(usize::MAX),
@@ -109,6 +113,7 @@ impl Shell {
             tunnel: false,
             told_client: false,
             closed: false,
+            steps: Cell::new(0),
         }
     }
 
@@ -117,9 +122,12 @@ impl Shell {
         call(&mut self.exchange, &self.env)
     }
 
-    /// The same for a call that has to do with heads.
-    fn with_heads<T>(&mut self, call: impl FnOnce(&mut Exchange, &mut Heads, &Env) -> T) -> T {
-        call(&mut self.exchange, &mut self.heads, &self.env)
+    /// The same for a call that has the exchange apart from its shell.
+    fn apart<T>(&mut self, call: impl FnOnce(&mut Self, &mut Exchange) -> T) -> T {
+        let mut exchange = std::mem::replace(&mut self.exchange, Exchange::new(&self.env));
+        let result = call(self, &mut exchange);
+        self.exchange = exchange;
+        result
     }
 
     fn happens(&mut self, event: Event) {
@@ -138,7 +146,9 @@ impl Shell {
             Event::Deny => self.deny = true,
             Event::Drain => self.env.draining = true,
             Event::Servers(servers) => self.servers = servers,
-            Event::Connects(true) if self.link == Link::Coming => self.connected(false),
+            Event::Connects(true) if self.link == Link::Coming => {
+                self.apart(|play, exchange| play.connected(exchange, false));
+            }
             Event::Connects(false) if self.link == Link::Coming => {
                 self.with(|exchange, env| exchange.refused(env, NoServer::Failed));
             }
@@ -148,11 +158,7 @@ impl Shell {
 
     fn time_passes(&mut self) {
         self.env.now = self.with(Exchange::deadline);
-        match self.with(Exchange::expired) {
-            Step::Close { reset, .. } => self.close(reset),
-            Step::Wait => {}
-            step => panic!("{step:?} is no answer to a deadline"),
-        }
+        self.with(Exchange::expired);
     }
 
     /// Moves what can be moved until nothing can.
@@ -163,7 +169,7 @@ impl Shell {
             }
             let mut moved = self.receive_from_client();
             moved |= self.receive_from_server();
-            let due = self.exchange.is_stirred();
+            let due = self.exchange.has_work();
             let stepped = self.drive();
             assert!(due || !stepped, "a step was due, and nobody was told");
             moved |= stepped;
@@ -214,7 +220,8 @@ impl Shell {
         if !self.exchange.wants(side) {
             return false;
         }
-        let Need { useful, .. } = self.exchange.make_room(side);
+        self.exchange.free_room(side);
+        let Need { useful, .. } = self.exchange.need(side);
         let lent = CLASSES.into_iter().find(|class| *class >= useful).filter(|_| self.windows);
         if let Some(size) = lent
             && useful > 0
@@ -224,106 +231,21 @@ impl Shell {
         !self.exchange.room(side).is_empty()
     }
 
-    /// Takes steps until the exchange waits or is over.
+    /// Takes steps until the exchange waits or is over; whether there was any.
     fn drive(&mut self) -> bool {
-        self.heads = Heads::new(); // Since the last turn they were other exchanges'.
-        for step in 0..TURNS {
-            match self.with_heads(|exchange, heads, env| exchange.step(env, heads)) {
-                Step::Wait => return step > 0,
-                Step::Route => self.route(),
-                Step::Connect { same } => self.connect(same),
-                Step::Others => {
-                    let others = !matches!(self.servers, Servers::None);
-                    self.with_heads(|exchange, heads, env| exchange.better(env, heads, others));
-                }
-                Step::Drop { .. } => self.drop_server(),
-                Step::Shutdown(side) => self.told_client |= side == Side::Client,
-                Step::Finished(fate) => self.finished(fate),
-                Step::Close { reset, .. } => self.close(reset),
-            }
-            if self.closed || !self.active {
-                return true;
-            }
-        }
-        panic!("it takes steps for ever: {:?}", self.exchange.phase());
+        let mut heads = Heads::new(); // Since the last turn they were other exchanges'.
+        self.steps.set(0);
+        let driven = self.apart(|play, exchange| drive(exchange, &mut heads, play));
+        driven != ControlFlow::Continue(false)
     }
 
-    fn route(&mut self) {
-        let request = self.exchange.request_view(&self.heads, b"192.0.2.1");
-        assert!(request.path.starts_with(b"/"), "{}", shown(request.path));
-        assert!(!request.canonical_host.iter().any(u8::is_ascii_uppercase));
-        looked_up(&request, self.exchange.unread());
-        let head = self.exchange.unread();
-        let line = &head[head.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0)..];
-        if let Some(to_head) = self.to_head.last_mut() {
-            *to_head = line.starts_with(b"HEAD ");
-        }
-        if self.deny {
-            return self.with_heads(|exchange, heads, env| {
-                exchange.reply(env, heads, &Reply::refusal(Reason::NoDomain))
-            });
-        }
-        let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
-        let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &extra };
-        self.with_heads(|exchange, heads, env| exchange.forward(env, heads, &forward));
-    }
-
-    fn connect(&mut self, same: bool) {
-        self.drop_server();
-        match self.servers {
-            Servers::New => self.connected(false),
-            Servers::Pooled => self.connected(!same),
-            Servers::Later => self.link = Link::Coming,
-            Servers::Refused => self.with(|exchange, env| exchange.refused(env, NoServer::Failed)),
-            Servers::None => {
-                let none = NoServer::NoneLeft(Reason::NoServer);
-                self.with(|exchange, env| exchange.refused(env, none));
-            }
-        }
-    }
-
-    fn connected(&mut self, reused: bool) {
+    fn connected(&mut self, exchange: &mut Exchange, reused: bool) {
         self.link = Link::Up;
         self.server = Peer::new(self.server.takes);
-        self.with(|exchange, env| exchange.connected(env, reused));
+        exchange.connected(&self.env, reused);
     }
 
-    fn finished(&mut self, fate: Fate) {
-        assert!(self.exchange.out(Side::Client).concat().is_empty(), "finished with something left to say");
-        if fate.keep_server && self.link == Link::Up {
-            let read = streams::requests(&self.server.got, false);
-            let exact = read.whole == 1 && !read.partial;
-            assert!(exact || read.unreadable, "kept in the midst of a request: {read:?}");
-        }
-        self.drop_server();
-        self.finished += 1;
-        if !fate.keep_client {
-            self.closed = true;
-            return;
-        }
-        let read = streams::responses(&self.client.got, &self.to_head);
-        let exact = read.whole == self.finished && !read.partial;
-        assert!(exact || read.unreadable, "{} finished: {read:?}", self.finished);
-        if self.exchange.has_unread() {
-            self.to_head.push(false);
-            return self.with(|exchange, env| exchange.restart(env));
-        }
-        for side in [Side::Client, Side::Server] {
-            drop(self.exchange.surrender(side));
-        }
-        self.active = false;
-    }
-
-    /// Both connections are closed. A body that ends with its connection must have ended, else only a reset tells.
-    fn close(&mut self, reset: bool) {
-        let read = streams::responses(&self.client.got, &self.to_head);
-        let hidden = read.until_close && !reset && !self.told_client && !self.client.failed;
-        assert!(!hidden, "a cut that looks like an end: {}", shown(&self.client.got));
-        self.drop_server();
-        self.closed = true;
-    }
-
-    fn drop_server(&mut self) {
+    fn leave_server(&mut self) {
         if self.link == Link::Up {
             let read = streams::requests(&self.server.got, self.tunnel);
             assert!(read.whole <= 1, "more than one request: {}", shown(&self.server.got));
@@ -343,7 +265,7 @@ impl Shell {
             return false;
         }
         if peer.failed {
-            self.exchange.deaf(side);
+            self.exchange.write_closed(side);
         } else {
             peer.got.extend_from_slice(&out[..n]);
             self.exchange.sent(side, n);
@@ -362,6 +284,96 @@ impl Shell {
             "no deadline ahead in {:?}",
             self.exchange.phase()
         );
+    }
+}
+
+impl Shell for Play {
+    type End = ();
+
+    fn env(&self) -> &Env {
+        self.steps.set(self.steps.get() + 1);
+        assert!(self.steps.get() < TURNS, "it takes steps for ever");
+        &self.env
+    }
+
+    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
+        let request = routing.view(b"192.0.2.1");
+        assert!(request.path.starts_with(b"/"), "{}", shown(request.path));
+        assert!(!request.canonical_host.iter().any(u8::is_ascii_uppercase));
+        looked_up(&request, routing.unread());
+        let head = routing.unread();
+        let line = &head[head.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0)..];
+        if let Some(to_head) = self.to_head.last_mut() {
+            *to_head = line.starts_with(b"HEAD ");
+        }
+        if self.deny {
+            routing.reply(&self.env, &Reply::refusal(Reason::NoDomain));
+        } else {
+            let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
+            let forward = Forward { peer: b"192.0.2.1", path: None, host: None, extra: &extra };
+            routing.forward(&self.env, &forward);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn connect(&mut self, exchange: &mut Exchange, same: bool) {
+        self.leave_server();
+        match self.servers {
+            Servers::New => self.connected(exchange, false),
+            Servers::Pooled => self.connected(exchange, !same),
+            Servers::Later => self.link = Link::Coming,
+            Servers::Refused => exchange.refused(&self.env, NoServer::Failed),
+            Servers::None => exchange.refused(&self.env, NoServer::NoneLeft(Reason::NoServer)),
+        }
+    }
+
+    fn has_other(&mut self) -> Option<bool> {
+        Some(!matches!(self.servers, Servers::None))
+    }
+
+    fn drop_server(&mut self, _: Sign) {
+        self.leave_server();
+    }
+
+    fn shutdown(&mut self, side: Side) {
+        self.told_client |= side == Side::Client;
+    }
+
+    fn finished(&mut self, exchange: &mut Exchange, fate: Fate) -> ControlFlow<()> {
+        assert!(exchange.out(Side::Client).concat().is_empty(), "finished with something left to say");
+        if fate.keep_server && self.link == Link::Up {
+            let read = streams::requests(&self.server.got, false);
+            let exact = read.whole == 1 && !read.partial;
+            assert!(exact || read.unreadable, "kept in the midst of a request: {read:?}");
+        }
+        self.leave_server();
+        self.finished += 1;
+        if !fate.keep_client {
+            self.closed = true;
+            return ControlFlow::Break(());
+        }
+        let read = streams::responses(&self.client.got, &self.to_head);
+        let exact = read.whole == self.finished && !read.partial;
+        assert!(exact || read.unreadable, "{} finished: {read:?}", self.finished);
+        if exchange.has_unread() {
+            self.to_head.push(false);
+            exchange.restart(&self.env);
+            return ControlFlow::Continue(());
+        }
+        for side in [Side::Client, Side::Server] {
+            drop(exchange.surrender(side));
+        }
+        self.active = false;
+        ControlFlow::Break(())
+    }
+
+    /// Both connections are closed. A body that ends with its connection must have ended, else only a reset tells.
+    fn close(&mut self, _: &mut Exchange, reset: bool, _: Sign) {
+        let read = streams::responses(&self.client.got, &self.to_head);
+        let hidden = read.until_close && !reset && !self.told_client && !self.client.failed;
+        assert!(!hidden, "a cut that looks like an end: {}", shown(&self.client.got));
+        self.leave_server();
+        self.closed = true;
     }
 }
 

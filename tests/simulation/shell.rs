@@ -1,6 +1,8 @@
 //! The shell of the simulation: one turn of reading, stepping and writing, and the answers to steps.
 
-use elb::exchange::{Exchange, Fate, Forward, Heads, NoServer, Phase, Side, Sign, Step};
+use std::ops::ControlFlow;
+
+use elb::exchange::{Env, Exchange, Fate, Forward, NoServer, Phase, Routing, Shell, Side, Sign};
 use elb::http1::reply::Reply;
 use elb::reason::Reason;
 
@@ -27,7 +29,7 @@ impl World {
         moved |= self.receive(Side::Client);
         moved |= self.receive(Side::Server);
         // The real shell does not ask when nothing stirs; here it is asked, and must have nothing to say.
-        let due = self.exchange.is_stirred();
+        let due = self.exchange.has_work();
         moved |= std::mem::take(&mut self.stepped);
         let goes_on = self.drive();
         assert!(due || (goes_on && !self.stepped), "a step was due, and nobody was told");
@@ -141,7 +143,7 @@ impl World {
         }
         if gone {
             self.note(|| format!("{side:?} does not listen"));
-            self.exchange.deaf(side);
+            self.exchange.write_closed(side);
             return true;
         }
         let n = pending.min(self.chance.between(1, self.grain));
@@ -201,51 +203,11 @@ impl World {
 
     /// Takes steps until the exchange waits; `false` when the connection is idle or over.
     fn drive(&mut self) -> bool {
-        self.heads = Heads::new(); // Since the last turn they were other exchanges'.
-        for _ in 0..100 {
-            let step = self.ask_with_heads(|exchange, heads, env| exchange.step(env, heads));
-            if step != Step::Wait {
-                self.stepped = true;
-                let phase = self.exchange.phase();
-                self.note(|| format!("{step:?}, {phase:?}"));
-            }
-            match step {
-                Step::Wait => {
-                    self.switched |= matches!(self.exchange.phase(), Phase::Tunnel { .. });
-                    return true;
-                }
-                Step::Route => self.route(),
-                Step::Connect { same } => self.connect(same),
-                Step::Others => {
-                    let others = self.chance.one_in(2);
-                    self.ask_with_heads(|exchange, heads, env| exchange.better(env, heads, others));
-                }
-                Step::Drop { sign } => {
-                    assert!(!blames(sign) || !self.fair || self.setbacks > 0, "a good server is blamed");
-                    self.said(sign);
-                    (self.server, self.connecting) = (None, None);
-                }
-                Step::Shutdown(Side::Client) => self.client_told = true,
-                Step::Shutdown(Side::Server) => {
-                    let server = self.server.as_mut().expect("a server connection");
-                    assert!(!server.told, "it was told twice");
-                    server.told = true;
-                }
-                Step::Finished(fate) => {
-                    self.finish(fate);
-                    if self.idle || self.over {
-                        return false;
-                    }
-                }
-                Step::Close { reset, sign } => {
-                    assert!(!blames(sign) || !self.fair, "a good server is blamed");
-                    self.said(sign);
-                    self.end(if reset { Closing::Reset } else { Closing::Orderly });
-                    return false;
-                }
-            }
-        }
-        panic!("it takes step after step and never waits");
+        self.stepped = false;
+        let driven = self.drive_exchange();
+        self.switched |= matches!(self.exchange.phase(), Phase::Tunnel { .. });
+        self.stepped = driven != ControlFlow::Continue(false);
+        driven.is_continue()
     }
 
     /// What ELB says about the server whose connection it lets go must be true of it.
@@ -272,27 +234,38 @@ impl World {
             }
         }
     }
+}
 
-    fn route(&mut self) {
+impl Shell for World {
+    type End = ();
+
+    fn env(&self) -> &Env {
+        self.steps.set(self.steps.get() + 1);
+        assert!(self.steps.get() < 100, "it takes step after step and never waits");
+        &self.env
+    }
+
+    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
+        self.note(|| "route".to_owned());
         let current = self.current();
         let request = &self.client.requests[current];
         assert!(!matches!(request.fault, Fault::Head(_)), "a broken head was understood");
-        let asked = self.exchange.request_view(&self.heads, PEER.as_bytes());
+        let asked = routing.view(PEER.as_bytes());
         assert_eq!(asked.path, format!("/r{current}").as_bytes());
         assert!(matches!(asked.canonical_host, b"sim.example" | b"abs.example"));
         self.routed = true;
         if request.denied {
-            return self.ask_with_heads(|exchange, heads, env| {
-                exchange.reply(env, heads, &Reply::refusal(Reason::NoDomain))
-            });
+            routing.reply(&self.env, &Reply::refusal(Reason::NoDomain));
+            return ControlFlow::Continue(());
         }
         let rule = [(RULED.0.to_owned(), vec![RULED.1.to_owned()])];
         let extra = if self.ruled { &rule[..] } else { &[] };
-        let forward = Forward { peer: PEER.as_bytes(), path: None, host: None, extra };
-        self.ask_with_heads(|exchange, heads, env| exchange.forward(env, heads, &forward));
+        routing.forward(&self.env, &Forward { peer: PEER.as_bytes(), path: None, host: None, extra });
+        ControlFlow::Continue(())
     }
 
-    fn connect(&mut self, same: bool) {
+    fn connect(&mut self, exchange: &mut Exchange, same: bool) {
+        self.note(|| format!("connect, the same: {same}"));
         assert!(self.server.is_none() && self.connecting.is_none(), "the former connection is still there");
         let current = self.current();
         let repeatable = self.client.requests[current].repeatable();
@@ -305,7 +278,7 @@ impl World {
             server.lent(current);
             self.note(|| format!("connection {} is the client's own", server.number));
             (self.server, self.fresh) = (Some(server), false);
-            return self.ask(|exchange, env| exchange.connected(env, true));
+            return exchange.connected(&self.env, true);
         }
         if !same && !self.pool.is_empty() && !self.chance.one_in(4) {
             let mut server = self.pool.swap_remove(0);
@@ -315,7 +288,7 @@ impl World {
             }
             self.note(|| format!("connection {} from the pool", server.number));
             (self.server, self.fresh) = (Some(server), false);
-            return self.ask(|exchange, env| exchange.connected(env, true));
+            return exchange.connected(&self.env, true);
         }
         let odds = if self.fair { 3 + 100 * self.setbacks as usize } else { 6 };
         let refused =
@@ -324,10 +297,10 @@ impl World {
         self.unconnected = refused;
         if !self.fair && self.chance.one_in(16) {
             let why = NoServer::NoneLeft(Reason::NoPorts);
-            return self.ask(|exchange, env| exchange.refused(env, why));
+            return exchange.refused(&self.env, why);
         }
         if refused && self.chance.one_in(2) {
-            return self.ask(|exchange, env| exchange.refused(env, NoServer::Failed));
+            return exchange.refused(&self.env, NoServer::Failed);
         }
         let time = self.chance.pick(if self.fair { &[0, 1, 900][..] } else { &[0, 1, 900, 3000, 10_000] });
         self.connections += 1;
@@ -336,10 +309,43 @@ impl World {
         (self.server, self.connecting) = (Some(server), Some((self.now + time, !refused)));
     }
 
+    fn has_other(&mut self) -> Option<bool> {
+        let other = self.chance.one_in(2);
+        self.note(|| format!("failover, another server: {other}"));
+        Some(other)
+    }
+
+    fn drop_server(&mut self, sign: Sign) {
+        self.note(|| format!("drop, {sign:?}"));
+        assert!(!blames(sign) || !self.fair || self.setbacks > 0, "a good server is blamed");
+        self.said(sign);
+        (self.server, self.connecting) = (None, None);
+    }
+
+    fn shutdown(&mut self, side: Side) {
+        self.note(|| format!("shutdown {side:?}"));
+        match side {
+            Side::Client => self.client_told = true,
+            Side::Server => {
+                let server = self.server.as_mut().expect("a server connection");
+                assert!(!server.told, "it was told twice");
+                server.told = true;
+            }
+        }
+    }
+
+    fn close(&mut self, _: &mut Exchange, reset: bool, sign: Sign) {
+        self.note(|| format!("close, {sign:?}"));
+        assert!(!blames(sign) || !self.fair, "a good server is blamed");
+        self.said(sign);
+        self.end(if reset { Closing::Reset } else { Closing::Orderly });
+    }
+
     /// An exchange is over: who goes on?
-    fn finish(&mut self, fate: Fate) {
+    fn finished(&mut self, exchange: &mut Exchange, fate: Fate) -> ControlFlow<()> {
+        self.note(|| format!("finished, {fate:?}"));
         assert!(
-            self.exchange.out(Side::Client).iter().all(|slice| slice.is_empty()),
+            exchange.out(Side::Client).iter().all(|slice| slice.is_empty()),
             "bytes are left for the client"
         );
         if let Some(mut server) = self.server.take()
@@ -348,7 +354,7 @@ impl World {
         {
             let (request, response) = (&self.client.requests[id], &self.responses[plan.response]);
             assert_ne!(response.ends, Ends::Switched);
-            let private = self.exchange.is_private();
+            let private = exchange.is_private();
             assert_eq!(private, request.private || response.challenges, "whose connection it is");
             if server.rests(request, response) {
                 if private || self.known == Some(server.number) {
@@ -364,18 +370,21 @@ impl World {
         self.marks.push(self.client.got.len());
         (self.setbacks, self.routed, self.connecting, self.unacceptable) = (0, false, None, 0);
         if !fate.keep_client {
-            return self.end(Closing::Orderly);
+            self.end(Closing::Orderly);
+            return ControlFlow::Break(());
         }
-        if self.exchange.has_unread() {
-            return self.ask(Exchange::restart);
+        if exchange.has_unread() {
+            exchange.restart(&self.env);
+            return ControlFlow::Continue(());
         }
         assert!(!self.client_said_all, "kept although it has ended");
         for side in [Side::Client, Side::Server] {
-            if let Some(window) = self.exchange.surrender(side) {
+            if let Some(window) = exchange.surrender(side) {
                 self.give(side, &window);
             }
         }
         (self.idle, self.idle_since) = (true, self.now);
+        ControlFlow::Break(())
     }
 }
 

@@ -3,9 +3,11 @@
 //! The loop is that of the real shell: read what is ready and wanted, take steps, write what is ready and pending. What
 //! is ready, and how much of it moves at once, is chance.
 
+use std::cell::Cell;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use elb::exchange::{Env, Exchange, Heads, Need, Phase, Policy, Side, Step};
+use elb::exchange::{Env, Exchange, Heads, Need, Phase, Policy, Side, drive};
 use elb::http1::buf::Buf;
 use elb::reason::Reason;
 
@@ -45,7 +47,6 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) env: Env,
     pub(crate) exchange: Exchange,
-    pub(crate) heads: Heads,
     /// Between two requests: nothing is lent, and the exchange is to be made new.
     pub(crate) idle: bool,
     pub(crate) idle_since: u64,
@@ -85,6 +86,8 @@ pub(crate) struct World {
     pub(crate) switched: bool,
     /// A step was taken that a peer may have noticed.
     pub(crate) stepped: bool,
+    /// Steps since the exchange was driven.
+    pub(crate) steps: Cell<usize>,
     pub(crate) connections: usize,
     /// The client was told that nothing more will come.
     pub(crate) client_told: bool,
@@ -125,7 +128,6 @@ impl World {
         });
         Self {
             exchange: Exchange::new(&env),
-            heads: Heads::new(),
             touched: vec![Vec::new(); client.requests.len()],
             chance,
             fair,
@@ -160,6 +162,7 @@ impl World {
             routed: false,
             switched: false,
             stepped: false,
+            steps: Cell::new(0),
             connections: 0,
             client_told: false,
             expirations: 0,
@@ -209,10 +212,19 @@ impl World {
         call(&mut self.exchange, &self.env)
     }
 
-    /// The same for a call that has to do with heads.
-    pub(crate) fn ask_with_heads<T>(&mut self, call: impl FnOnce(&mut Exchange, &mut Heads, &Env) -> T) -> T {
+    /// Drives the exchange, which is apart from its shell meanwhile.
+    pub(crate) fn drive_exchange(&mut self) -> ControlFlow<(), bool> {
         self.env.now = self.start + Duration::from_millis(self.now);
-        call(&mut self.exchange, &mut self.heads, &self.env)
+        let mut heads = Heads::new(); // Since the last turn they were other exchanges'.
+        self.steps.set(0);
+        let mut exchange = std::mem::replace(&mut self.exchange, Exchange::new(&self.env));
+        let driven = drive(&mut exchange, &mut heads, self);
+        if self.over {
+            let after = drive(&mut exchange, &mut heads, self);
+            assert_eq!(after, ControlFlow::Continue(false), "after the end nothing follows");
+        }
+        self.exchange = exchange;
+        driven
     }
 
     /// When the exchange's time is over, which is never far.
@@ -222,7 +234,7 @@ impl World {
         }
         let deadline = self.ask(Exchange::deadline);
         let ahead = deadline.saturating_duration_since(self.start + Duration::from_millis(self.now));
-        let waits = matches!(self.exchange.phase(), Phase::Connect { .. } | Phase::Await);
+        let waits = matches!(self.exchange.phase(), Phase::Connect | Phase::Await);
         if self.client.ended && waits && !self.exchange.wants(Side::Client) && !self.starved {
             assert!(
                 ahead <= HALF_CLOSED || self.is_unread(),
@@ -292,19 +304,18 @@ impl World {
         self.expirations += 1;
         self.late = true;
         let phase = self.exchange.phase();
-        self.unconnected |= matches!(phase, Phase::Connect { .. });
+        self.unconnected |= phase == Phase::Connect;
         self.note(|| format!("the deadline passes in {phase:?}"));
         let call = if self.starved { Exchange::starved } else { Exchange::expired };
-        if let Step::Close { reset, .. } = self.ask(call) {
-            if self.exchange.take_reason() == Some(Reason::HalfCloseTimeout) {
-                assert!(self.client.ended, "let go, and the client had not said all");
-                self.let_go = true;
-            }
-            self.end(if reset { Closing::Reset } else { Closing::Orderly });
-        } else {
-            self.turn();
-            assert!(self.over || self.idle || self.deadline() > self.now, "the deadline stays in the past");
+        self.ask(call);
+        if self.exchange.phase() == Phase::Over
+            && self.exchange.take_reason() == Some(Reason::HalfCloseTimeout)
+        {
+            assert!(self.client.ended, "let go, and the client had not said all");
+            self.let_go = true;
         }
+        self.turn();
+        assert!(self.over || self.idle || self.deadline() > self.now, "the deadline stays in the past");
     }
 
     /// The connection to the client is closed.
@@ -314,8 +325,6 @@ impl World {
         self.over = true;
         self.client.closing = closing;
         self.server = None;
-        let step = self.ask_with_heads(|exchange, heads, env| exchange.step(env, heads));
-        assert_eq!(step, Step::Wait, "after the end nothing follows");
     }
 
     /// Lends a window where one is wanted; whether there is room after that.
@@ -324,13 +333,14 @@ impl World {
             return true;
         }
         if self.dearth.is_some_and(|(from, to)| (from..to).contains(&self.now)) {
-            if self.exchange.forgo_replay() && side == Side::Server {
+            if self.exchange.release_replay() && side == Side::Server {
                 self.reclaim();
             }
             return !self.exchange.room(side).is_empty();
         }
         let at = side as usize;
-        let Need { least, useful } = self.exchange.make_room(side);
+        self.exchange.free_room(side);
+        let Need { least, useful } = self.exchange.need(side);
         let larger = self.generous && useful > least;
         if least == 0 && !larger {
             return true;

@@ -1,7 +1,7 @@
 //! The demo itself: two sample servers, a store in a temporary folder, and a balancer like any other.
 //!
 //! It owns finding a port and leaving nothing behind. Next: [`guide`] has the rules and the texts, [`servers`] the
-//! servers, and `command::serve` starts the balancer from ordinary settings.
+//! servers, and [`crate::command::serve`] starts the balancer from ordinary settings.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};

@@ -1,7 +1,7 @@
 //! Who can be used, and who is left when nobody can.
 //!
 //! It owns one worker's account of one upstream's servers; it never connects, resolves or reads a clock. Next:
-//! `model::Upstream`, which it reads, `round_robin` and `general`, which choose, and `view`, which keeps one of these for each
+//! [`crate::model::Upstream`], which it reads, [`super::round_robin`] and [`super::general`], which choose, and [`crate::data::view`], which keeps one of these for each
 //! upstream in use.
 
 use std::collections::HashMap;

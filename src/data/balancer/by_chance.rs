@@ -1,6 +1,6 @@
 //! Servers by chance, each as likely as it has weight.
 //!
-//! It owns the drawing, never what becomes of those who were drawn. Next: `random` takes one, `least_conn` and `ewma` compare
+//! It owns the drawing, never what becomes of those who were drawn. Next: [`super::random`] takes one, [`super::least_conn`] and [`super::ewma`] compare
 //! a few.
 
 use std::time::Instant;

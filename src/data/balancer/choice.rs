@@ -1,6 +1,6 @@
 //! What a pick depends on, besides the servers.
 //!
-//! It owns these shapes. Next: `balance` picks by it, `key` says where the affinity comes from.
+//! It owns these shapes. Next: [`super::balance`] picks by it, [`super::key`] says where the affinity comes from.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The server that is likely to answer first.
 //!
 //! It owns what follows from how soon servers answer; how soon, and how many they have to answer, is known of all workers
-//! together, in `model::ServerLoad`. Next: `by_chance` for who is compared.
+//! together, in `model::ServerLoad`. Next: [`super::by_chance`] for who is compared.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The same server for the same key.
 //!
-//! It owns which server a key belongs to, never where the key comes from. Next: `key` for that.
+//! It owns which server a key belongs to, never where the key comes from. Next: [`super::key`] for that.
 
 use super::choice::Choice;
 use super::method::Method;

@@ -1,7 +1,7 @@
 //! What a request has in common with those that go to the same server: the key of `hash`, and the id of `sticky`.
 //!
-//! It owns where both stand in a request, never what follows from them. Next: `view` asks for them when a request is routed to
-//! an upstream that needs them, `hash` and `sticky` use them.
+//! It owns where both stand in a request, never what follows from them. Next: [`crate::data::view`] asks for them when a request is routed to
+//! an upstream that needs them, [`super::hash`] and [`super::sticky`] use them.
 
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;

@@ -1,6 +1,6 @@
 //! The server with the fewest requests under way.
 //!
-//! It owns that comparison; the counts are those of all workers, in `model::ServerLoad`. Next: `by_chance` for who is
+//! It owns that comparison; the counts are those of all workers, in `model::ServerLoad`. Next: [`super::by_chance`] for who is
 //! compared.
 
 use super::by_chance::Few;

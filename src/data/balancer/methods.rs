@@ -1,7 +1,7 @@
 //! The table of balancing methods.
 //!
 //! It owns the table and nothing else: a method is a file beside this one, a line here, and one in that of
-//! [`BalancingMethod`]. Next: `round_robin`.
+//! [`BalancingMethod`]. Next: [`super::round_robin`].
 
 use super::choice::Choice;
 use super::method::Method;

@@ -1,7 +1,7 @@
 //! One server as a worker's balancer sees it: its definition, its exchanges under way, and what follows from its failures.
 //!
 //! It owns the arithmetic of health, never the order of servers. What is known of a server all workers share; a healthy
-//! request only looks whether that is nothing. Next: `model::ServerState` for what is shared, `balance`, which asks a
+//! request only looks whether that is nothing. Next: [`crate::model::ServerState`] for what is shared, [`super::balance`], which asks a
 //! method for one of these.
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! A server by chance.
 //!
-//! It owns nothing: weights are the servers', chance is the worker's. Next: `by_chance`.
+//! It owns nothing: weights are the servers', chance is the worker's. Next: [`super::by_chance`].
 
 use super::by_chance;
 use super::choice::Choice;

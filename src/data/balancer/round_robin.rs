@@ -1,6 +1,6 @@
 //! Smooth weighted round robin, as nginx does it.
 //!
-//! It owns the counters of the sequence, one pair for each server; never who is eligible. Next: `method`, of which it is
+//! It owns the counters of the sequence, one pair for each server; never who is eligible. Next: [`super::method`], of which it is
 //! one.
 
 use std::time::Instant;

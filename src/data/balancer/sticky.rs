@@ -1,7 +1,7 @@
 //! Clients that are kept at a server by a cookie.
 //!
-//! It owns the ids by which cookies name servers, and the text of the cookie; never who is kept where. Next: `general`
-//! follows an id, `key` reads it from a request.
+//! It owns the ids by which cookies name servers, and the text of the cookie; never who is kept where. Next: [`super::general`]
+//! follows an id, [`super::key`] reads it from a request.
 
 use std::hash::Hasher;
 

@@ -1,10 +1,13 @@
 //! Conversations with the machine: what the client sent, what the server sent, and what each of them saw.
 
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use super::*;
-use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, Fate, Need, NoServer, Policy};
-use crate::http1::buf::Buf;
+use crate::exchange::heads::Heads;
+use crate::exchange::phase::{Fate, Forward, NoServer, Policy, Step};
+use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, Routing, Shell, drive};
+use crate::http1::reply::Reply;
 
 mod faults;
 mod harm;
@@ -12,14 +15,25 @@ mod memory;
 mod progress;
 mod table;
 
-/// A shell without sockets: two peers whose bytes are put in and taken out by hand.
+/// An exchange and two peers whose bytes are put in and taken out by hand.
 pub(super) struct Play {
     pub(super) exchange: Exchange,
     heads: Heads,
-    pub(super) env: Env,
     /// What the server got since it was last looked at.
     to_server: Vec<u8>,
     to_client: Vec<u8>,
+    /// The size of the windows that are lent first.
+    pub(super) window: usize,
+    /// The client takes no bytes.
+    pub(super) deaf: bool,
+    /// The server takes no bytes.
+    pub(super) stuck: bool,
+    pub(super) stage: Stage,
+}
+
+/// A shell without sockets.
+pub(super) struct Stage {
+    pub(super) env: Env,
     /// What the shell did, in order.
     pub(super) log: Vec<Step>,
     /// Whether the next connections come from the pool.
@@ -27,99 +41,155 @@ pub(super) struct Play {
     /// Connections that can still be had.
     pub(super) servers: usize,
     pub(super) deny: Option<Reason>,
-    /// The size of the windows that are lent first.
-    pub(super) window: usize,
-    /// The client takes no bytes.
-    pub(super) deaf: bool,
-    /// The server takes no bytes.
-    pub(super) stuck: bool,
     /// Where a request goes, and whether another server is left, is not answered.
     pub(super) silent: bool,
     /// Connections are neither made nor refused.
     pub(super) hold: bool,
+    /// The request was whole when it was asked where it goes.
+    pub(super) whole: bool,
+    /// The server connection was dropped since that was last looked at.
+    dropped: bool,
+}
+
+impl std::ops::Deref for Play {
+    type Target = Stage;
+
+    fn deref(&self) -> &Stage {
+        &self.stage
+    }
+}
+
+impl std::ops::DerefMut for Play {
+    fn deref_mut(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+}
+
+impl Shell for Stage {
+    type End = ();
+
+    fn env(&self) -> &Env {
+        &self.env
+    }
+
+    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
+        self.log.push(Step::Route);
+        self.whole = routing.is_whole();
+        match self.deny {
+            _ if self.silent => {}
+            Some(reason) => routing.reply(&self.env, &Reply::refusal(reason)),
+            None => {
+                let forward = Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] };
+                routing.forward(&self.env, &forward);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn connect(&mut self, exchange: &mut Exchange, same: bool) {
+        self.log.push(Step::Connect { same });
+        if self.hold {
+        } else if self.servers == 0 {
+            exchange.refused(&self.env, NoServer::NoneLeft(Reason::NoServer));
+        } else {
+            self.servers -= 1;
+            exchange.connected(&self.env, self.reused && !same);
+        }
+    }
+
+    fn has_other(&mut self) -> Option<bool> {
+        self.log.push(Step::Failover);
+        (!self.silent).then_some(self.servers > 0)
+    }
+
+    fn drop_server(&mut self, sign: Sign) {
+        self.log.push(Step::Drop { sign });
+        self.dropped = true;
+    }
+
+    fn shutdown(&mut self, side: Side) {
+        self.log.push(Step::Shutdown(side));
+    }
+
+    fn finished(&mut self, exchange: &mut Exchange, fate: Fate) -> ControlFlow<()> {
+        self.log.push(Step::Finished(fate));
+        if fate.keep_client && exchange.has_unread() {
+            exchange.restart(&self.env);
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break(())
+    }
+
+    fn close(&mut self, _: &mut Exchange, reset: bool, sign: Sign) {
+        self.log.push(Step::Close { reset, sign });
+    }
 }
 
 impl Play {
     pub(super) fn new() -> Self {
-        let now = Instant::now();
-        let env = Env { now, policy: Policy::for_tests(), date: [b'd'; 29], draining: false };
+        let env = Env { now: Instant::now(), policy: Policy::for_tests(), date: [b'd'; 29], draining: false };
         Self {
             exchange: Exchange::new(&env),
             heads: Heads::new(),
-            env,
             to_server: Vec::new(),
             to_client: Vec::new(),
-            log: Vec::new(),
-            reused: false,
-            servers: 9,
-            deny: None,
             window: 16 * 1024,
             deaf: false,
             stuck: false,
-            silent: false,
-            hold: false,
+            stage: Stage {
+                env,
+                log: Vec::new(),
+                reused: false,
+                servers: 9,
+                deny: None,
+                silent: false,
+                hold: false,
+                whole: false,
+                dropped: false,
+            },
         }
     }
 
     /// Steps and writes until nothing moves.
     pub(super) fn turn(&mut self) -> &mut Self {
         loop {
-            let step = self.exchange.step(&self.env, &mut self.heads);
-            if step != Step::Wait {
-                self.log.push(step);
+            let Self { exchange, heads, stage, .. } = self;
+            let driven = drive(exchange, heads, stage);
+            if std::mem::take(&mut stage.dropped) {
+                self.to_server.clear();
             }
-            match step {
-                Step::Route | Step::Others if self.silent => return self,
-                Step::Route => match self.deny {
-                    Some(reason) => self.exchange.reply(&self.env, &self.heads, &Reply::refusal(reason)),
-                    None => {
-                        let forward = Forward { peer: b"1.1.1.1", path: None, host: None, extra: &[] };
-                        self.exchange.forward(&self.env, &mut self.heads, &forward);
-                    }
-                },
-                Step::Connect { .. } if self.hold => {}
-                Step::Connect { .. } if self.servers == 0 => {
-                    self.exchange.refused(&self.env, NoServer::NoneLeft(Reason::NoServer));
-                }
-                Step::Connect { same } => {
-                    self.servers -= 1;
-                    self.exchange.connected(&self.env, self.reused && !same);
-                }
-                Step::Others => self.exchange.better(&self.env, &mut self.heads, self.servers > 0),
-                Step::Drop { .. } => self.to_server.clear(),
-                Step::Shutdown(_) => {}
-                Step::Finished(Fate { keep_client: true, .. }) if self.exchange.has_unread() => {
-                    self.exchange.restart(&self.env);
-                }
-                Step::Finished(_) | Step::Close { .. } => return self,
-                Step::Wait => {
-                    assert!(!self.exchange.is_stirred(), "a step is due after the last one");
-                    let before = self.to_server.len() + self.to_client.len();
-                    for side in [Side::Server, Side::Client] {
-                        let blocked = if side == Side::Client { self.deaf } else { self.stuck };
-                        if blocked {
-                            continue;
-                        }
-                        let out = self.exchange.out(side).concat();
-                        if side == Side::Server { &mut self.to_server } else { &mut self.to_client }
-                            .extend(&out);
-                        if !out.is_empty() {
-                            self.exchange.sent(side, out.len());
-                        }
-                    }
-                    if self.to_server.len() + self.to_client.len() == before {
-                        let _ = self.due();
-                        return self;
-                    }
-                }
+            if driven.is_break() {
+                return self;
+            }
+            assert!(!self.exchange.has_work(), "a step is due after the last one");
+            if !self.write() {
+                let _ = self.due();
+                return self;
             }
         }
+    }
+
+    /// Writes what may leave; whether anything did.
+    fn write(&mut self) -> bool {
+        let mut moved = false;
+        for side in [Side::Server, Side::Client] {
+            let blocked = if side == Side::Client { self.deaf } else { self.stuck };
+            let out = self.exchange.out(side).concat();
+            if blocked || out.is_empty() {
+                continue;
+            }
+            if side == Side::Server { &mut self.to_server } else { &mut self.to_client }.extend(&out);
+            self.exchange.sent(side, out.len());
+            moved = true;
+        }
+        moved
     }
 
     pub(super) fn feed(&mut self, side: Side, mut bytes: &[u8]) -> &mut Self {
         while !bytes.is_empty() {
             assert!(self.exchange.wants(side), "{side:?} is not wanted");
-            let Need { useful, .. } = self.exchange.make_room(side);
+            self.exchange.free_room(side);
+            let Need { useful, .. } = self.exchange.need(side);
             if useful > 0 {
                 let size = if useful == FIRST_WINDOW { self.window } else { useful.next_power_of_two() };
                 drop(self.exchange.lend(side, Buf::new(size)));
@@ -150,10 +220,7 @@ impl Play {
 
     pub(super) fn time_passes(&mut self) -> &mut Self {
         self.env.now = self.due();
-        match self.exchange.expired(&self.env) {
-            Step::Wait => {}
-            step => self.log.push(step),
-        }
+        self.exchange.expired(&self.stage.env);
         self.turn()
     }
 
@@ -165,7 +232,7 @@ impl Play {
 
     /// When its time is over.
     pub(super) fn due(&mut self) -> Instant {
-        self.exchange.deadline(&self.env)
+        self.exchange.deadline(&self.stage.env)
     }
 
     /// Seconds until the deadline.
@@ -389,7 +456,7 @@ fn a_request_is_whole_when_its_body_has_come() {
         play.silent = true;
         play.client(request);
         assert_eq!(play.log, [Step::Route]);
-        assert_eq!(play.exchange.is_whole(&play.heads), whole, "{request:?}");
+        assert_eq!(play.whole, whole, "{request:?}");
     }
 }
 
@@ -423,7 +490,7 @@ fn each_phase_has_its_deadline() {
 fn useful(play: &mut Play) -> usize {
     let unused = play.exchange.reclaim(Side::Server);
     assert!(unused.is_some(), "all has left");
-    play.exchange.make_room(Side::Server).useful
+    play.exchange.need(Side::Server).useful
 }
 
 #[test]
@@ -458,5 +525,5 @@ fn a_client_that_is_behind_gets_its_server_no_larger_window() {
     play.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
     play.deaf = true;
     play.server(&"x".repeat(FIRST_WINDOW - 512)).server("x");
-    assert_eq!(play.exchange.make_room(Side::Server), Need { least: 0, useful: 0 });
+    assert_eq!(play.exchange.need(Side::Server), Need { least: 0, useful: 0 });
 }

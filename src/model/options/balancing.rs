@@ -1,7 +1,7 @@
 //! What an operator says of how servers are chosen: the method, the key of a hash, its bound, and stickiness.
 //!
-//! It owns the words and their values, never a choice. Next: `data::balancer` for what a method does, `hash_key` for how the
-//! key of a request is found.
+//! It owns the words and their values, never a choice. Next: `data::balancer` for what a method does, and in it `key` for how
+//! the key of a request is found.
 
 use std::fmt;
 

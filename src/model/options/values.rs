@@ -1,7 +1,7 @@
 //! The values that options have: numbers, times, names, and what was probably meant by a word that there is not.
 //!
 //! It owns how a value is read and written and how far it may go, never which option has it. Every fault begins with the
-//! option as it was given. Next: `checks` and `balancing`, which read with it.
+//! option as it was given. Next: [`super::checks`] and [`super::balancing`], which read with it.
 
 use std::fmt;
 use std::time::Duration;

@@ -12,7 +12,7 @@ fn a_large_head_is_kept_for_a_second_try_and_no_longer() {
     let mut waits = Play::new();
     waits.client(&long("GET /p", ""));
     assert!(waits.exchange.outside() > 7000);
-    assert!(waits.exchange.forgo_replay() && !waits.exchange.forgo_replay());
+    assert!(waits.exchange.release_replay() && !waits.exchange.release_replay());
     assert_eq!(waits.exchange.outside(), 0);
     assert_eq!(waits.server(OK).client_saw(), OK);
 

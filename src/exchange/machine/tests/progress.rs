@@ -93,3 +93,35 @@ fn a_server_that_waits_for_the_rest_of_a_body_is_not_to_blame() {
     play.time_passes();
     assert_eq!(play.last(), Step::Close { reset: false, sign: Sign::Nothing });
 }
+
+#[test]
+fn the_course_of_a_request_has_its_times_and_its_own_bytes_each_way() {
+    let mut play = Play::new();
+    let (begun, early) = (play.env.now, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+    let second = Duration::from_secs(1);
+    // Of two requests in one piece, the second is not the first's.
+    play.client(&GET[..5]);
+    play.seconds(1).client(&[&GET[5..], GET].concat());
+    play.seconds(1).server(early);
+    assert_eq!(play.exchange.course().answered, None, "an interim response is no answer");
+    play.seconds(1).server(&OK[..OK.len() - 1]);
+    let course = play.exchange.course();
+    assert_eq!((course.begun, course.connected), (begun, Some(begun + second)));
+    assert_eq!(course.answered, Some(begun + 3 * second));
+    assert_eq!((course.received, course.sent), (GET.len() as u64, (early.len() + OK.len() - 1) as u64));
+    play.seconds(1).server(&OK[OK.len() - 1..]);
+    // The second begins where the first is over, and what has come of it is its own.
+    let course = play.exchange.course();
+    assert_eq!((course.begun, course.answered), (begun + 4 * second, None));
+    assert_eq!((course.received, course.sent), (GET.len() as u64, 0));
+}
+
+#[test]
+fn an_answer_of_elbs_own_has_no_server_and_its_bytes_count() {
+    let mut play = Play::new();
+    play.deny = Some(Reason::NoDomain);
+    let sent = play.client(GET).client_saw().len() as u64;
+    let course = play.exchange.course();
+    assert_eq!((course.connected, course.answered), (None, None));
+    assert_eq!((course.received, course.sent), (GET.len() as u64, sent));
+}

@@ -11,7 +11,7 @@ Head    | route connect Await | close Over         | close Over | -         | -
 Route   | -                   | -                  | close Over | -         | -
 Connect | Connect             | close Over         | close Over | Await     | drop! connect Connect
 Await   | Await               | close Over         | close Over | -         | -
-Better  | -                   | -                  | close Over | -         | -
+Failover | -                   | -                  | close Over | -         | -
 Relay   | Relay               | close Over         | close Over | -         | -
 Tunnel  | Tunnel              | shut-server Tunnel | close Over | -         | -
 Reply   | -                   | -                  | close Over | -         | -
@@ -23,7 +23,7 @@ Head    | -                           | -                   | -                 
 Route   | -                           | -                   | -                   | -           | close Over
 Connect | -                           | -                   | -                   | -           | drop! connect Connect
 Await   | drop+ shut-client 200 Linger | drop! connect Await | drop! connect Await | -          | drop shut-client 408 Linger
-Better  | -                           | -                   | -                   | -           | close Over
+Failover | -                           | -                   | -                   | -           | close Over
 Relay   | drop+ shut-client Linger    | close Over          | close Over          | -           | close Over
 Tunnel  | 200 Tunnel                  | shut-client Tunnel  | reset+ Over         | -           | close+ Over
 Reply   | -                           | -                   | -                   | -           | close Over
@@ -63,19 +63,19 @@ fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Head => "Head",
         Phase::Route => "Route",
-        Phase::Connect { .. } => "Connect",
+        Phase::Connect => "Connect",
         Phase::Await => "Await",
-        Phase::Better => "Better",
-        Phase::Relay => "Relay",
+        Phase::Failover => "Failover",
+        Phase::Relay { .. } => "Relay",
         Phase::Tunnel { .. } => "Tunnel",
         Phase::Reply { .. } => "Reply",
-        Phase::Linger { .. } => "Linger",
+        Phase::Linger => "Linger",
         Phase::Over => "Over",
     }
 }
 
 const ROWS: [&str; 10] =
-    ["Head", "Route", "Connect", "Await", "Better", "Relay", "Tunnel", "Reply", "Linger", "Over"];
+    ["Head", "Route", "Connect", "Await", "Failover", "Relay", "Tunnel", "Reply", "Linger", "Over"];
 
 const HALF: &str = "PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc";
 
@@ -93,7 +93,7 @@ fn standing(row: &str) -> Play {
             play.client(HALF)
         }
         "Await" => play.client(HALF),
-        "Better" => {
+        "Failover" => {
             play.client(HALF).silent = true;
             play.server("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
         }
@@ -133,7 +133,7 @@ fn outcome(play: &mut Play, event: Event) -> String {
         Event::ServerBytes => drop(play.server(OK)),
         Event::ServerEnd => play.exchange.ended(Side::Server),
         Event::ServerGone => play.exchange.failed(Side::Server),
-        Event::ServerDeaf => play.exchange.deaf(Side::Server),
+        Event::ServerDeaf => play.exchange.write_closed(Side::Server),
         Event::Deadline => drop(play.time_passes()),
     }
     if !matches!(event, Event::Bytes | Event::ServerBytes) && play.log.is_empty() {
@@ -161,7 +161,7 @@ fn word(step: Step) -> String {
         Step::Wait => "wait".to_owned(),
         Step::Route => "route".to_owned(),
         Step::Connect { same } => if same { "again" } else { "connect" }.to_owned(),
-        Step::Others => "others".to_owned(),
+        Step::Failover => "others".to_owned(),
         Step::Drop { sign } => format!("drop{}", blame(sign)),
         Step::Shutdown(Side::Client) => "shut-client".to_owned(),
         Step::Shutdown(Side::Server) => "shut-server".to_owned(),

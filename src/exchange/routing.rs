@@ -1,0 +1,64 @@
+//! The question where a request goes, and its answers.
+//!
+//! It lends the request's head for as long as the question is open: nobody can look at it before or after. It owns neither.
+//! Next: [`super::drive()`] asks it.
+
+use super::heads::Heads;
+use super::machine::Exchange;
+use super::phase::{Env, Forward};
+use crate::http1::reply::Reply;
+use crate::semantics::RequestView;
+use crate::semantics::reserved::Reserved;
+
+/// A request whose head is understood, and which waits to be told where it goes.
+#[derive(Debug)]
+pub struct Routing<'a> {
+    exchange: &'a mut Exchange,
+    heads: &'a mut Heads,
+}
+
+impl<'a> Routing<'a> {
+    /// The question of an exchange, of whose request `heads` has just been read.
+    #[inline(always)]
+    pub(super) fn new(exchange: &'a mut Exchange, heads: &'a mut Heads) -> Self {
+        Self { exchange, heads }
+    }
+
+    /// What may be looked at in the request; `client` is whose it is, as text.
+    #[must_use]
+    #[inline(always)]
+    pub fn view<'b>(&'b self, client: &'b [u8]) -> RequestView<'b> {
+        self.heads.request.view(self.exchange.unread(), client)
+    }
+
+    /// Whose the path of the request is.
+    #[must_use]
+    #[inline]
+    pub fn reserved(&self) -> Reserved {
+        self.heads.request.reserved(self.exchange.unread())
+    }
+
+    /// Whether all of the request was read. Chunks are never taken for whole.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.heads.request.is_whole(self.exchange.unread())
+    }
+
+    /// All that was read of the request, its head first.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        self.exchange.unread()
+    }
+
+    /// It goes nowhere, and this is the reply.
+    #[inline]
+    pub fn reply(self, env: &Env, reply: &Reply<'_>) {
+        self.exchange.reply(env, self.heads, reply);
+    }
+
+    /// It goes there.
+    #[inline(always)]
+    pub fn forward(self, env: &Env, forward: &Forward<'_>) {
+        self.exchange.forward(env, self.heads, forward);
+    }
+}
