@@ -102,10 +102,13 @@
 //! | what a shell is asked for | a method of `Shell` in `exchange/drive.rs` | `data/dispatch.rs` does it |
 //! | a retry rule | `exchange/retry.rs` | a row in its test |
 //! | what counts against a server | `exchange/retry.rs` says what happened | `data/balancer/peer.rs` what follows |
+//! | a check of servers | `control/checks/probe.rs` makes one, `control/checks/schedule.rs` says when | its options: `model/options/checks.rs` |
+//! | what is shown and told of a server | `control/servers.rs`, `control/health.rs` | `control/admin/servers.rs` |
 //! | what all workers know of a server | `model/server_state.rs`; of its requests, `model/server_load.rs` | who writes it, `data/balancer/peer.rs`, `data/balancer/general.rs` |
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
 //! | a timeout | `settings/args.rs` | its field of `Policy` (`exchange/phase.rs`), set in `data/spawn.rs`; the phase that uses it in `exchange/machine/ends.rs`, `exchange/deadline.rs` |
 //! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
+//! | who is asked for the address of a server's name | `control/dns.rs`, `control/lookups.rs` | |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |

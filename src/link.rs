@@ -13,9 +13,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::model::{Snapshot, UpstreamName};
+use crate::model::{ServerId, Snapshot, UpstreamName};
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
+use crate::stats::retries::Retries;
 
 /// Messages that may wait for one worker. Control keeps one snapshot in flight, so this is orders plus slack.
 pub const MAILBOX: usize = 8;
@@ -72,6 +73,10 @@ pub struct Gauges {
     pub requests: u64,
     /// Requests that were put to a server although all were aside, as there was no other, since the start.
     pub fail_open: u64,
+    /// Requests that were sent once more since the start, by what had become of them.
+    pub retries: Retries,
+    /// Requests since the start that could have been, had the budget of their upstream allowed it.
+    pub retries_over_budget: u64,
     /// Searches of backtracking patterns that were given up since the start, as they took too long; each is no match.
     pub searches_given_up: u64,
     /// What was refused, cut or closed since the start, by reason.
@@ -94,8 +99,31 @@ impl std::ops::AddAssign for Gauges {
         self.accepted += other.accepted;
         self.requests += other.requests;
         self.fail_open += other.fail_open;
+        self.retries += other.retries;
+        self.retries_over_budget += other.retries_over_budget;
         self.searches_given_up += other.searches_given_up;
         self.refused += other.refused;
+    }
+}
+
+/// What a worker has to do with one server at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerNumbers {
+    /// Which one.
+    pub server: ServerId,
+    /// Connections to it that are in use, or being made.
+    pub active: u32,
+    /// Connections to it that wait for a request.
+    pub idle: u32,
+    /// Requests that were brought to it since it is there: one that is tried twice counts twice.
+    pub requests: u64,
+}
+
+impl ServerNumbers {
+    /// Those of a server that nothing was done with.
+    #[must_use]
+    pub fn none(server: ServerId) -> Self {
+        Self { server, active: 0, idle: 0, requests: 0 }
     }
 }
 
@@ -140,6 +168,13 @@ pub enum Report {
         worker: usize,
         /// How much of what.
         gauges: Box<Gauges>,
+    },
+    /// What is different with these servers since this was told last; at most once a second, and each server once.
+    Servers {
+        /// Which worker.
+        worker: usize,
+        /// The servers.
+        servers: Vec<ServerNumbers>,
     },
     /// Every server of these upstreams has failed, and of no others; told when that changes.
     Outages {

@@ -1,7 +1,9 @@
 //! `elb check FILE`: every fault of a file of rules and upstreams, before it is in force anywhere.
 //!
-//! It owns reading the file and showing the result; what is a fault is `model`'s to say, so this command and the admin API
-//! never disagree. The stores serve a rule with an argument too many, and are not stricter in anything. A fault is shown with its JSON pointer, a syntax error with line and column.
+//! It owns reading the file and showing the result; what is a fault is `model`'s to say. As `nginx -t`, it fails for what
+//! would not be served and for nothing else. A rule with an argument that it does not have is served from a store, so that
+//! is a warning, though the admin API refuses it. A fault is shown with its JSON pointer, a syntax error with line and
+//! column.
 
 use std::fs;
 use std::io::{self, Write};
@@ -99,6 +101,20 @@ mod tests {
                 "upstreams": {"up": {"127.0.0.1:80": ""}, "up2": {"127.0.0.1:81": "weight=2"}}}"#,
         );
         assert_eq!((good, told.as_str()), (true, "f.json: 1 domain, 2 upstreams: good\n"));
+    }
+
+    #[test]
+    fn what_is_served_with_a_warning_is_good() {
+        let (good, told) = reported(
+            r#"{"domains": {"a": {"init": "r", "rules": {
+                "r": {"type": "ua", "args": {"pattern": "x", "patern": "x", "succ": "s"}},
+                "s": {"type": "backend", "args": {"servername": "h.test"}}}}}}"#,
+        );
+        assert!(
+            good && told.starts_with("f.json: warning: /domains/a/rules/r/args/patern: is no argument"),
+            "{told}"
+        );
+        assert!(told.ends_with("f.json: 1 domain, 0 upstreams: good, 1 warning\n"), "{told}");
     }
 
     #[test]

@@ -16,15 +16,16 @@ use super::dumps::{Dumps, longer};
 use super::lookups::Lookups;
 use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::resolve::{Addresses, Resolver};
-use super::shortages;
-use super::state_file::{Kept, Saved};
-use super::store::{StoreCommand, StoreEvent};
+use super::servers::{Servers, Shown};
+use super::store::StoreCommand;
 use super::store_guard::StoreGuard;
 use super::workers::Workers;
-use crate::link::{Gauges, ToWorker, WorkerHandle};
+use crate::link::WorkerHandle;
 #[cfg(test)]
-use crate::model::{Edit, Fault};
-use crate::model::{Library, Named, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted};
+use crate::model::Edit;
+use crate::model::{
+    Fault, Library, Named, Outcome, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted,
+};
 
 /// How long a change of the store waits for the first addresses of names it brings, so that rules do not lead to a new
 /// upstream before its servers are known. A change by the API has looked its names up already, and waits for nobody's.
@@ -44,6 +45,7 @@ pub(super) struct Hub {
     urgent: bool,
     resolver: Resolver,
     workers: Workers,
+    servers: Servers,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -63,6 +65,7 @@ impl Hub {
             urgent: false,
             resolver,
             workers: Workers::default(),
+            servers: Servers::new(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -74,7 +77,7 @@ impl Hub {
 
     /// Builds the snapshot that `workers` start with, and sends them newer ones from now on.
     pub(super) fn first(&mut self, workers: Vec<WorkerHandle>, now: Instant) -> Arc<Snapshot> {
-        self.build();
+        self.build(now);
         self.workers = Workers::new(workers, self.current.version, now);
         self.tell();
         Arc::clone(&self.current)
@@ -92,7 +95,7 @@ impl Hub {
             self.tick(now);
         }
         if self.behind.is_some() && self.due(now).is_none() && self.workers.has_room() {
-            self.build();
+            self.build(now);
         }
         self.workers.send(&self.current);
         self.tell();
@@ -104,9 +107,11 @@ impl Hub {
         (!self.urgent && !self.resolver.is_settled() && due > now).then_some(due)
     }
 
-    fn build(&mut self) {
+    fn build(&mut self, now: Instant) {
         let version = self.current.version + 1;
-        self.current = Arc::new(self.state.snapshot(version));
+        let snapshot = Arc::new(self.state.snapshot(version));
+        let before = std::mem::replace(&mut self.current, snapshot);
+        self.servers.follow(&before, &self.current, now);
         (self.behind, self.urgent) = (None, false);
         debug!("version {version}: {} domains", self.current.domain_count());
     }
@@ -121,6 +126,14 @@ impl Hub {
             }
         }
         self.behind.get_or_insert(now);
+    }
+
+    /// What the store holds, or what of it is served, is different.
+    fn stored(&mut self, changed: bool, now: Instant) {
+        self.unsaved = true;
+        if changed {
+            self.changed(now);
+        }
     }
 
     /// The version in which everything that was accepted so far is served.
@@ -164,18 +177,27 @@ impl Hub {
         wanted
     }
 
-    /// Makes a change that was prepared, with what was found for its names.
-    pub(super) fn apply(&mut self, prepared: Prepared, found: Addresses, now: Instant) -> Accepted {
+    /// Makes a change that was prepared, with what was found for its names; or nothing of it.
+    ///
+    /// # Errors
+    /// As [`State::apply`].
+    pub(super) fn apply(
+        &mut self,
+        prepared: Prepared,
+        found: Addresses,
+        now: Instant,
+    ) -> Result<Accepted, Fault> {
         for (name, addresses) in self.resolver.take_found(found) {
             self.learnt(&name, addresses, now);
         }
-        let outcome = self.state.apply(prepared);
-        if outcome.changed {
+        let applied = self.state.apply(prepared);
+        if applied.as_ref().is_ok_and(|outcome| outcome.changed) {
             self.changed(now);
             self.urgent = true;
         }
         self.resolver.forget_found();
-        Accepted { warnings: outcome.warnings, found: outcome.found, ..self.accepted(now) }
+        let Outcome { warnings, found, .. } = applied?;
+        Ok(Accepted { warnings, found, ..self.accepted(now) })
     }
 
     /// A lookup has ended, and the name has other addresses now.
@@ -189,7 +211,7 @@ impl Hub {
     /// Makes a change, or none of it.
     #[cfg(test)]
     pub(super) fn edit(&mut self, edit: Edit, now: Instant) -> Result<Accepted, Fault> {
-        Ok(self.apply(self.library().prepare(edit)?, Addresses::new(), now))
+        self.apply(self.library().prepare(edit)?, Addresses::new(), now)
     }
 
     /// The keys that a change is about.
@@ -216,6 +238,13 @@ impl Hub {
             Listed { spec, addresses }
         };
         self.state.upstreams().into_iter().map(list).collect()
+    }
+
+    /// Every server, or those of one upstream; nothing when there is no such upstream.
+    pub(super) fn servers(&self, upstream: Option<&str>) -> Option<Vec<Shown>> {
+        let wanted = |name: &str| upstream.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
+        let is_there = upstream.is_none_or(|name| self.current.upstream_named(name).is_some());
+        is_there.then(|| self.servers.list(&self.current, wanted))
     }
 
     /// Keys of the store that are not served as they stand there.
@@ -279,117 +308,6 @@ impl Hub {
     }
 }
 
-/// What the control loop reports.
-impl Hub {
-    /// The store has something to say.
-    pub(super) fn store_event(&mut self, event: StoreEvent, now: Instant) {
-        let event = match event {
-            StoreEvent::Dumped(outcome) => {
-                return self.dumps.ended(&mut self.state, self.guard.known(), outcome, now);
-            }
-            other => other,
-        };
-        let is_news = !matches!(event, StoreEvent::Down { .. });
-        self.state.heed(self.dumps.is_awaited());
-        let changed = self.guard.event(&mut self.state, &mut self.alarms, event, now);
-        let (edits, others) = self.guard.take_overridden();
-        self.dumps.gave_way(&edits, &others);
-        if is_news {
-            self.stored(changed, now);
-        }
-    }
-
-    fn stored(&mut self, changed: bool, now: Instant) {
-        self.unsaved = true;
-        if changed {
-            self.changed(now);
-        }
-    }
-
-    /// A second has passed.
-    pub(super) fn tick(&mut self, now: Instant) {
-        if self.guard.tick(&mut self.state, &mut self.alarms, now) {
-            self.stored(true, now);
-        }
-    }
-
-    /// The state file cannot be written, for this reason; or it can.
-    pub(super) fn state_file(&mut self, fault: Option<String>) {
-        match fault {
-            Some(fault) => self.alarms.raise(Subject::StateFile, fault),
-            None => self.alarms.clear(Subject::StateFile, "the state file is written again"),
-        }
-    }
-
-    /// What a state file kept: it serves until the store is there, and what the store says then is judged against it.
-    /// It was written `age` ago.
-    pub(super) fn remember(&mut self, saved: Saved, age: Duration, now: Instant) {
-        self.resolver.remember(saved.names.clone());
-        self.guard.remember(&mut self.state, &mut self.alarms, saved.contents, age, now);
-        self.changed(now);
-    }
-
-    /// The store did not answer in time.
-    pub(super) fn begin_without_store(&mut self, reason: &str) {
-        self.guard.lost(&mut self.alarms, reason);
-    }
-
-    /// What a state file should hold, if it does not yet.
-    pub(super) fn unsaved(&mut self) -> Option<Kept> {
-        std::mem::take(&mut self.unsaved).then(|| Kept {
-            contents: self.state.last_good(),
-            revision: self.guard.revision(),
-            names: self.resolver.all_addresses(),
-        })
-    }
-
-    /// Waits for the next lookup. Gives the name and its addresses when those changed: they are for [`Hub::learnt`]. May
-    /// be dropped at any await.
-    pub(super) async fn looked_up(&mut self) -> Option<(String, Vec<SocketAddr>)> {
-        self.resolver.next().await
-    }
-
-    /// Is there no name left that has no address because it was never looked up?
-    pub(super) fn is_usable(&self) -> bool {
-        self.resolver.is_usable()
-    }
-
-    /// Is there no name left that was never looked up?
-    pub(super) fn is_resolved(&self) -> bool {
-        self.resolver.is_settled()
-    }
-
-    /// Looks every name up again, or only those whose last lookup failed.
-    pub(super) fn refresh_names(&mut self, all: bool) {
-        if all { self.resolver.refresh() } else { self.resolver.retry() }
-    }
-
-    /// A worker reports what it serves.
-    pub(super) fn applied(&mut self, worker: usize, version: u64) {
-        self.workers.applied(worker, version);
-    }
-
-    /// A worker reports what it holds.
-    pub(super) fn measured(&mut self, worker: usize, gauges: Gauges, now: Instant) {
-        self.workers.measured(worker, gauges, now);
-        shortages::judge(&mut self.alarms, &self.workers.all());
-    }
-
-    /// A worker has ended.
-    pub(super) fn ended(&mut self, worker: usize, now: Instant) {
-        self.workers.ended(worker, now);
-    }
-
-    /// Workers that have not ended.
-    pub(super) fn running(&self) -> usize {
-        self.workers.running()
-    }
-
-    /// Gives an order to every worker.
-    pub(super) fn order(&self, order: impl Fn() -> ToWorker) {
-        self.workers.order(order);
-    }
-}
-
+mod reports;
 #[cfg(test)]
 mod tests;

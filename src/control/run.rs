@@ -14,6 +14,8 @@ use tracing::{info, warn};
 
 use super::admin::AdminServer;
 use super::ahead::Ahead;
+use super::checks::order::{Finding, Ticket};
+use super::checks::prober::Prober;
 use super::handle::Question;
 use super::hub::Hub;
 use super::outages::Outages;
@@ -25,9 +27,7 @@ use crate::link::{Adopted, Cut, Report, ToWorker};
 /// The slow pulse: what the store said goes to the state file, what is held back is looked at, and a worker whose mailbox
 /// was full is tried again.
 const TICK: Duration = Duration::from_secs(1);
-/// How often names are looked up again, and how often those that could not be: a server's name often comes to DNS a
-/// moment after it came here.
-const NAMES: Duration = Duration::from_secs(30);
+/// How long names wait at most that could not be looked up: a server's name often comes to DNS a moment after it came here.
 const FAILED_NAMES: Duration = Duration::from_secs(5);
 /// How long workers may take to close everything once they are told to stop; milliseconds, unless the machine is busy.
 const STOP: Duration = Duration::from_secs(2);
@@ -48,10 +48,13 @@ pub(super) struct Control {
     pub(super) saver: Option<Saver>,
     pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
+    /// From one lookup of a name to the next.
+    pub(super) resolve_interval: Duration,
     pub(super) phase: Phase,
     /// What workers that have ended had left to do.
     pub(super) cut: Cut,
     pub(super) outages: Outages,
+    pub(super) prober: Prober,
 }
 
 /// Where the process stands.
@@ -78,6 +81,8 @@ enum Event {
     /// A lookup has ended; a name with other addresses than before.
     LookedUp(Option<(String, Vec<SocketAddr>)>),
     Order(Order),
+    /// A check of a server has ended.
+    Checked(Ticket, Finding),
     /// It is time to look names up again: all, or those whose last lookup failed.
     Names {
         all: bool,
@@ -97,10 +102,12 @@ fn pulse(period: Duration) -> Interval {
 impl Control {
     /// Lives until the process is told to end; gives what had to be cut off for it.
     pub(super) async fn run(mut self) -> Cut {
-        let (mut tick, mut names, mut failed_names) = (pulse(TICK), pulse(NAMES), pulse(FAILED_NAMES));
+        let (mut tick, mut names) = (pulse(TICK), pulse(self.resolve_interval));
+        let mut failed_names = pulse(self.resolve_interval.min(FAILED_NAMES));
         let mut now = Instant::now();
         loop {
             self.hub.settle(now);
+            self.check(now);
             if self.is_over(now) {
                 return self.end().await;
             }
@@ -112,6 +119,7 @@ impl Control {
                 Some(ahead) = self.events.recv() => Event::Store(ahead),
                 found = self.hub.looked_up() => Event::LookedUp(found),
                 Some(order) = self.orders.recv() => Event::Order(order),
+                (ticket, finding) = self.prober.ended() => Event::Checked(ticket, finding),
                 _ = names.tick() => Event::Names { all: true },
                 _ = failed_names.tick() => Event::Names { all: false },
                 _ = tick.tick() => Event::Tick,
@@ -127,6 +135,16 @@ impl Control {
         }
     }
 
+    /// Begins the checks that are due, and gives up those that nobody asks for any more.
+    fn check(&mut self, now: Instant) {
+        for ticket in self.hub.stopped_checks() {
+            self.prober.stop(ticket);
+        }
+        while let Some(order) = self.hub.begin_check(now) {
+            self.prober.begin(order);
+        }
+    }
+
     fn take(&mut self, event: Event, now: Instant) {
         match event {
             Event::Report(report) => self.report(report, now),
@@ -136,6 +154,7 @@ impl Control {
             Event::LookedUp(Some((name, addresses))) => self.hub.learnt(&name, addresses, now),
             Event::LookedUp(None) | Event::Due => {}
             Event::Order(order) => self.order(order, now),
+            Event::Checked(ticket, finding) => self.hub.checked(ticket, finding, now),
             Event::Names { all } => self.hub.refresh_names(all),
             Event::Tick => self.tick(now),
         }
@@ -162,6 +181,7 @@ impl Control {
                 }
             }
             Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges, now),
+            Report::Servers { worker, servers } => self.hub.told_of_servers(worker, servers),
             Report::Drained { worker, cut } => {
                 self.hub.ended(worker, now);
                 self.cut += cut;
@@ -215,7 +235,7 @@ impl Control {
             Phase::Draining(until) | Phase::Stopping { until, .. } => Some(until),
         };
         let latest = now + TICK;
-        [self.hub.due(now), phase].into_iter().flatten().fold(latest, Instant::min)
+        [self.hub.due(now), self.hub.next_check(), phase].into_iter().flatten().fold(latest, Instant::min)
     }
 
     fn tick(&mut self, now: Instant) {

@@ -16,6 +16,8 @@ use tracing::{error, info, warn};
 
 use super::admin::{Access, AdminServer};
 use super::ahead::read_ahead;
+use super::checks::prober::Prober;
+use super::dns;
 use super::handle::HubHandle;
 use super::hub::Hub;
 use super::lookups::Lookups;
@@ -99,7 +101,11 @@ async fn begin(
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
     let StoreHandle { mut events, commands } = open(settings);
-    let resolver = Resolver::new(Lookups::system());
+    let lookups = match &settings.names.resolvers[..] {
+        [] => Lookups::system(),
+        servers => Lookups::new(dns::ask(servers)),
+    };
+    let resolver = Resolver::new(lookups);
     let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands);
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let is_file = matches!(settings.store, StoreKind::File(_));
@@ -139,9 +145,11 @@ async fn begin(
         saver: state_file.map(Saver::new),
         statsd: settings.statsd.as_ref().map(|target| Statsd::start(target, &settings.name)),
         drain_timeout: settings.drain_timeout,
+        resolve_interval: settings.names.interval,
         phase: Phase::Serving,
         cut: Cut::default(),
         outages: Outages::default(),
+        prober: Prober::default(),
     })
 }
 

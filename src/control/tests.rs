@@ -140,6 +140,7 @@ impl Rig {
         let (handle, questions) = HubHandle::new(&hub, reader.clone());
         let access = || Access::new(&local(), None);
         let control = Control {
+            resolve_interval: Duration::from_secs(30),
             hub,
             admin: AdminServer::new(handle.clone(), access()),
             questions,
@@ -153,6 +154,7 @@ impl Rig {
             phase: Phase::Serving,
             cut: Cut::default(),
             outages: super::outages::Outages::default(),
+            prober: super::checks::prober::Prober::default(),
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {

@@ -154,7 +154,7 @@ impl Worker {
     /// Takes a connection that has a place, and begins with it.
     fn admit(&mut self, stream: TcpStream, peer: IpAddr, at: usize) {
         let mut prelude = Prelude::of(self.listeners[at].protocol);
-        let mut ends = Ends { client: peer, local: None };
+        let mut ends = Ends { client: peer };
         match prelude.judge(peer, &[]) {
             Outcome::Over { ends: known, .. } => (prelude, ends) = (Prelude::Over, known),
             Outcome::More => {}

@@ -228,7 +228,7 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// Its beginning is over, and this is whom it is between.
+    /// Its beginning is over, and this is whose it is.
     pub fn begin(&mut self, ends: Ends) {
         self.client = Client::of(ends.client);
         self.address = PeerText::new(ends.client);

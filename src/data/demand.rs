@@ -15,6 +15,8 @@ pub const LEAST: usize = 4;
 pub struct Demand {
     /// In use now.
     busy: u32,
+    /// How often one was taken.
+    taken: u64,
     /// The most that were in use at once since the window began, and in the window before.
     most: [u32; 2],
     /// When the window ends; the first begins with the first look at the time.
@@ -28,10 +30,17 @@ impl Demand {
         self.busy as usize
     }
 
+    /// How often a connection was taken, which is once for each request that was brought to the server.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.taken
+    }
+
     /// A connection is in use from now on.
     #[inline]
     pub fn taken(&mut self) {
         self.busy += 1;
+        self.taken += 1;
         self.most[0] = self.most[0].max(self.busy);
     }
 

@@ -77,7 +77,7 @@ mod tests {
         let mut house = Turned::new(&["--admin-allow=127.0.0.2"]);
         house.worker.listeners[0].protocol = Protocol::Named;
         let asks = |named: &str| {
-            format!("FOR {named} ?\nGET /__erulb__/domain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            format!("FOR {named}\nGET /__erulb__/domain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         };
         let mut stranger = house.call("127.0.0.1", asks("127.0.0.2").as_bytes());
         house.until("the stranger", |worker| worker.ctx.refused.iter().any(|(_, count)| count > 0));

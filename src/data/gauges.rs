@@ -18,7 +18,13 @@ impl Worker {
     pub(super) fn send_gauges(&mut self) {
         // The next second tells what is true then; nothing is lost when there is no room for this one.
         let _ = self.reports.try_send(Report::Gauges { worker: self.index, gauges: Box::new(self.gauges()) });
-        let Ctx { outages, view, .. } = &mut self.ctx;
+        let Ctx { outages, view, pool, .. } = &mut self.ctx;
+        let servers = view.server_news(pool);
+        if !servers.is_empty()
+            && self.reports.try_send(Report::Servers { worker: self.index, servers }).is_err()
+        {
+            pool.untold();
+        }
         if let Some(upstreams) = outages.news(view) {
             let report = Report::Outages { worker: self.index, upstreams };
             if self.reports.try_send(report).is_err() {
@@ -40,6 +46,8 @@ impl Worker {
             requests,
             refused,
             outages,
+            retries,
+            retries_over_budget,
             ..
         } = &self.ctx;
         let short = |what| usize::from(self.places.was_short_of(what, self.ctx.env.now));
@@ -58,6 +66,8 @@ impl Worker {
             accepted: *accepted,
             requests: *requests,
             fail_open: outages.picks,
+            retries: *retries,
+            retries_over_budget: *retries_over_budget,
             searches_given_up: view.searches_given_up(),
             refused: *refused,
         }

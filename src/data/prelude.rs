@@ -6,21 +6,19 @@
 //! [`super::listen`] for protocols, [`super::accept`] and [`super::pump`] for who asks, [`super::door`] for who does
 //! not believe it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::listen::Protocol;
 use crate::reason::Reason;
 
-/// Bytes that are looked at. What has so many and is still not known is no beginning.
+/// Bytes that are looked at. What has so many and is still not known is refused as `head-too-long`.
 pub(super) const LONGEST: usize = 536;
 
-/// Whom a connection is between.
+/// Whom a connection is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ends {
     /// Who asks: the peer of the socket, or whom it speaks for. Connections are counted by it, and servers are told of it.
     pub client: IpAddr,
-    /// Where the client connected to, if it was said. Otherwise the socket knows, and to ask it takes a call.
-    pub local: Option<SocketAddr>,
 }
 
 /// What the beginning of a connection came to.
@@ -30,7 +28,7 @@ pub enum Outcome {
     More,
     /// Requests may come.
     Over {
-        /// Whom the connection is between.
+        /// Whose the connection is.
         ends: Ends,
         /// How many bytes belonged to the beginning.
         used: usize,
@@ -72,10 +70,14 @@ impl Prelude {
     #[inline]
     #[must_use]
     pub fn judge(self, peer: IpAddr, bytes: &[u8]) -> Outcome {
-        match (self, bytes) {
-            (Self::Over, _) => Outcome::Over { ends: Ends { client: peer, local: None }, used: 0 },
+        let outcome = match (self, bytes) {
+            (Self::Over, _) => Outcome::Over { ends: Ends { client: peer }, used: 0 },
             #[cfg(test)]
             (Self::Name, bytes) => tests::named(bytes),
+        };
+        match outcome {
+            Outcome::More if bytes.len() >= LONGEST => Outcome::Refused(Reason::HeadTooLong),
+            outcome => outcome,
         }
     }
 }
@@ -90,9 +92,9 @@ mod tests {
     use crate::data::tests::{ASKS, Turned, answer, is_closed};
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-    const LINE: &[u8] = b"FOR 192.0.2.7 198.51.100.1:80\n";
+    const LINE: &[u8] = b"FOR 192.0.2.7\n";
 
-    /// `FOR client local` and the end of the line.
+    /// `FOR client` and the end of the line.
     pub(super) fn named(bytes: &[u8]) -> Outcome {
         let magic = b"FOR ";
         if !bytes.starts_with(&magic[..bytes.len().min(magic.len())]) {
@@ -100,14 +102,12 @@ mod tests {
         }
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Outcome::More };
         let words = std::str::from_utf8(&bytes[magic.len()..end]).unwrap();
-        let (client, local) = words.split_once(' ').unwrap();
-        let ends = Ends { client: client.parse().unwrap(), local: local.parse().ok() };
-        Outcome::Over { ends, used: end + 1 }
+        Outcome::Over { ends: Ends { client: words.parse().unwrap() }, used: end + 1 }
     }
 
     #[test]
     fn http_has_nothing_before_its_first_byte_and_its_client_is_the_peer() {
-        let over = Outcome::Over { ends: Ends { client: PEER, local: None }, used: 0 };
+        let over = Outcome::Over { ends: Ends { client: PEER }, used: 0 };
         for bytes in [&b""[..], ASKS, LINE, b"\x16\x03\x01"] {
             assert_eq!(Prelude::of(Protocol::Http).judge(PEER, bytes), over);
         }
@@ -119,14 +119,16 @@ mod tests {
         let prelude = Prelude::of(Protocol::Named);
         assert!(!prelude.is_over());
         let whole = [LINE, ASKS].concat();
-        let local = Some("198.51.100.1:80".parse().unwrap());
-        let over =
-            Outcome::Over { ends: Ends { client: "192.0.2.7".parse().unwrap(), local }, used: LINE.len() };
+        let over = Outcome::Over { ends: Ends { client: "192.0.2.7".parse().unwrap() }, used: LINE.len() };
         for shown in 0..whole.len() {
             let expected = if shown < LINE.len() { Outcome::More } else { over };
             assert_eq!(prelude.judge(PEER, &whole[..shown]), expected, "{shown}");
         }
         assert_eq!(prelude.judge(PEER, b"FROG"), Outcome::Refused(Reason::BadRequestLine));
+        let endless = [b"FOR ", &[b'x'; LONGEST - 4][..]].concat();
+        assert_eq!(prelude.judge(PEER, &endless[1..]), Outcome::Refused(Reason::BadRequestLine));
+        assert_eq!(prelude.judge(PEER, &endless[..LONGEST - 1]), Outcome::More);
+        assert_eq!(prelude.judge(PEER, &endless), Outcome::Refused(Reason::HeadTooLong));
     }
 
     /// A worker whose connections begin with a line, and where each client may have one.
@@ -164,7 +166,7 @@ mod tests {
         let mut second = house.client(&[LINE, ASKS].concat());
         house.until("the second to go", |worker| worker.conns.len() == 1);
         assert!(is_closed(&mut second), "its client has one already");
-        let mut other = house.client(&[b"FOR 192.0.2.8 ?\n", ASKS].concat());
+        let mut other = house.client(&[b"FOR 192.0.2.8\n", ASKS].concat());
         assert!(is_answered(&mut house, 2, &mut other));
         drop((client, other));
         house.until("both to go", |worker| worker.conns.is_empty());
@@ -184,5 +186,11 @@ mod tests {
             assert!(is_closed(&mut client));
         }
         assert_eq!(house.worker.ctx.requests, 0);
+        let refused: Vec<_> = house.worker.ctx.refused.iter().collect();
+        assert_eq!(
+            refused,
+            [(Reason::BadRequestLine, 1), (Reason::HeadTooLong, 1)],
+            "the third left by itself"
+        );
     }
 }

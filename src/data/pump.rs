@@ -61,7 +61,7 @@ fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Verdict {
         Flow::Ended | Flow::Failed => return Verdict::Close,
     };
     match conn.prelude.judge(conn.peer, room.get(..come).unwrap_or_default()) {
-        Outcome::More if come == LONGEST || conn.transport.has_ended() => Verdict::Close,
+        Outcome::More if conn.transport.has_ended() => Verdict::Close,
         Outcome::More => {
             conn.transport.await_more();
             rest(conn, ctx)

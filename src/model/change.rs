@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
+use super::patch::UpstreamPatch;
 use super::ruleset::RuleSet;
 use super::upstream::UpstreamSpec;
 
@@ -21,6 +22,9 @@ pub enum Edit {
     DeleteDomains(Vec<String>),
     /// Adds upstreams or replaces their servers whole: name → server → parameters.
     PutUpstreams(Map<String, Value>),
+    /// Changes some servers of upstreams that are there, and their options: name → server → parameters, or null to take
+    /// the server away.
+    PatchUpstreams(Map<String, Value>),
     /// Deletes upstreams; unknown names are no error.
     DeleteUpstreams(Vec<String>),
 }
@@ -29,7 +33,7 @@ impl Edit {
     /// How many domains or upstreams it is about.
     pub fn size(&self) -> usize {
         match self {
-            Edit::PutDomains(given) | Edit::PutUpstreams(given) => given.len(),
+            Edit::PutDomains(given) | Edit::PutUpstreams(given) | Edit::PatchUpstreams(given) => given.len(),
             Edit::DeleteDomains(names) | Edit::DeleteUpstreams(names) => names.len(),
         }
     }
@@ -90,6 +94,7 @@ pub(crate) enum Change {
     PutDomains(Vec<(String, Arc<RuleSet>)>),
     DeleteDomains(Vec<String>),
     PutUpstreams(Vec<UpstreamSpec>),
+    PatchUpstreams(Vec<UpstreamPatch>),
     DeleteUpstreams(Vec<String>),
 }
 

@@ -18,7 +18,8 @@ use super::storable;
 use super::upstream::UpstreamSpec;
 
 /// Every fault of a document `{"domains": {name: rule set}, "upstreams": {name: {server: parameters}}}`, either of
-/// which may be absent. None: it can be served as it is.
+/// which may be absent. None: a store of these contents is served as it is. An argument that its rule does not have is a
+/// warning here, as a store that has it is served; the admin API refuses it.
 pub fn check(document: &Value) -> Vec<Fault> {
     check_all(document).0
 }
@@ -35,7 +36,8 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
         let mut inner = Report::default();
         match (name.as_str(), value) {
             ("domains", Value::Object(given)) => {
-                rules = domains(given.clone(), &Library::default(), &mut inner);
+                rules = domains(given, &Library::default(), &mut inner);
+                inner.tolerate_unknown();
             }
             ("upstreams", Value::Object(given)) => {
                 upstreams(given, &mut inner);
@@ -53,21 +55,22 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
     (report.faults, warnings)
 }
 
-/// Reads rule sets by domain; those at fault are left out and reported.
-pub(crate) fn domains(
-    given: Map<String, Value>,
+/// Reads rule sets by domain; those at fault are left out and reported. Arguments that their rules do not have are
+/// reported as unknown.
+fn domains(
+    given: &Map<String, Value>,
     library: &Library,
     report: &mut Report,
 ) -> Vec<(String, Arc<RuleSet>)> {
     let mut domains = Vec::with_capacity(given.len());
     for (name, rules) in given {
-        let read = domain(&name, &rules, library, report);
-        domains.extend(read.map(|rules| (name, rules)));
+        let read = rule_set(name, rules, library, report, |_| {});
+        domains.extend(read.map(|rules| (name.clone(), rules)));
     }
     domains
 }
 
-/// Reads the rule set of one domain as an operator gives it; what is at fault is reported, arguments that no rule has
+/// Reads the rule set of one domain as an operator puts it; what is at fault is reported, arguments that no rule has
 /// included.
 pub(crate) fn domain(
     name: &str,
@@ -75,13 +78,23 @@ pub(crate) fn domain(
     library: &Library,
     report: &mut Report,
 ) -> Option<Arc<RuleSet>> {
+    rule_set(name, rules, library, report, Report::refuse_unknown)
+}
+
+fn rule_set(
+    name: &str,
+    rules: &Value,
+    library: &Library,
+    report: &mut Report,
+    unknown: impl FnOnce(&mut Report),
+) -> Option<Arc<RuleSet>> {
     if let Err(message) = host::check_domain(name) {
         report.fault(step(name), message);
         return None;
     }
     let mut inner = Report::default();
     let read = library.read(rules, &mut inner);
-    inner.refuse_unknown();
+    unknown(&mut inner);
     let read = read.filter(|_| inner.faults.is_empty());
     report.absorb(name, inner);
     let read = read?;
@@ -95,9 +108,28 @@ pub(crate) fn domain(
 /// Reads upstreams by name; those at fault are left out and reported, as is a name that differs from another only in
 /// case.
 pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<UpstreamSpec> {
+    each_upstream(given, report, |name, servers, report| {
+        let read = UpstreamSpec::read(name, servers, report);
+        for server in read.iter().flat_map(|read| &read.servers) {
+            let fault = storable::server(&server.name).map_err(str::to_owned);
+            if let Err(message) = fault.and_then(|()| storable::fits(name, &server.name)) {
+                report.fault(step(&server.name), message);
+            }
+        }
+        read
+    })
+}
+
+/// Reads what is given of each upstream; what is at fault is left out and reported, as is a name that differs from another
+/// only in case.
+pub(crate) fn each_upstream<T>(
+    given: &Map<String, Value>,
+    report: &mut Report,
+    read: impl Fn(&str, &Value, &mut Report) -> Option<T>,
+) -> Vec<T> {
     let mut upstreams = Vec::with_capacity(given.len());
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    for (name, servers) in given {
+    for (name, given) in given {
         if let Some(twin) = seen.insert(name.to_ascii_lowercase(), name) {
             report.fault(step(name), format!("is the same upstream as {twin}: case makes no difference"));
             continue;
@@ -107,13 +139,7 @@ pub(crate) fn upstreams(given: &Map<String, Value>, report: &mut Report) -> Vec<
             continue;
         }
         let mut inner = Report::default();
-        let read = UpstreamSpec::read(name, servers, &mut inner);
-        for server in read.iter().flat_map(|read| &read.servers) {
-            let fault = storable::server(&server.name).map_err(str::to_owned);
-            if let Err(message) = fault.and_then(|()| storable::fits(name, &server.name)) {
-                inner.fault(step(&server.name), message);
-            }
-        }
+        let read = read(name, given, &mut inner);
         upstreams.extend(read.filter(|_| inner.faults.is_empty()));
         report.absorb(name, inner);
     }
@@ -195,6 +221,22 @@ mod tests {
             "/upstreams/u/unix:~1run~1@s",
         ];
         assert_eq!(pointers, expected);
+    }
+
+    #[test]
+    fn an_argument_that_no_rule_has_is_served_and_so_is_a_warning() {
+        let document = json!({"domains": {"a": {"init": "r", "rules": {
+            "r": {"type": "ua", "args": {"pattern": "x", "patern": "y", "succ": "s"}},
+            "s": {"type": "backend", "args": {"servername": "h.test"}}}}}});
+        let (faults, warnings) = check_all(&document);
+        assert_eq!(faults, []);
+        assert_eq!(
+            warnings,
+            [
+                "/domains/a/rules/r/args/patern: is no argument of a rule of type ua; is pattern meant? (a store is served \
+              without it; the admin API refuses it)"
+            ]
+        );
     }
 
     #[test]

@@ -111,13 +111,13 @@ impl KeyChange {
     }
 }
 
-/// One key of a store that a dump has to see to.
+/// One key of a store that a dump writes or compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyWrite {
     /// What was read of the key when this was decided. If the store holds anything else, somebody else changed it since,
     /// and it must not be written.
     pub read: Option<String>,
-    /// What it is to be. If that is what was read, the key is looked at and left alone.
+    /// The value to write. If it is the one that was read, the key is compared and not written.
     pub wanted: KeyChange,
     /// An earlier write of the key may still arrive: it is written even when there is nothing to change, so that the
     /// earlier one cannot hold any more.

@@ -31,7 +31,7 @@ pub(crate) struct Domains {
     pub(super) layers: Layers<Arc<RuleSet>>,
     /// What the store holds. Where that is the rule set's own text, it is the same allocation.
     pub(super) texts: BTreeMap<Arc<str>, Arc<str>>,
-    /// What is wrong with those of them that are.
+    /// The faults of those texts that have one.
     faults: BTreeMap<Arc<str>, Fault>,
     pub(super) sent: Sent,
     servernames: Servernames,
@@ -142,7 +142,7 @@ impl Domains {
         };
     }
 
-    /// What the store holds of this domain is newer than what was sent of it, though it is what was known.
+    /// The store holds the former text of this domain again, after a write of it: the text is newer than that write.
     pub(crate) fn give_way(&mut self, domain: &str, outcome: &mut StoreOutcome) {
         self.unsend(domain);
         let (change, was_edited) = self.layers.give_way(domain);

@@ -14,8 +14,8 @@ use regex_automata::util::primitives::NonMaxUsize;
 use super::backtrack::{GivenUp, Memory, Program};
 use super::pattern::{Compiled, Engine, Pattern};
 
-/// Places for search memories; a pattern's place follows from its number, so it is found without a search. Of two patterns
-/// with the same place the one asked last has it: numbers are given in order, so that begins with the 1,025th pattern.
+/// Slots for search memories. A pattern's slot is its number modulo this, so it is found without a search. Two patterns with
+/// the same slot replace each other's memory; numbers are given in order, so that begins with the 1,025th pattern.
 const PLACES: usize = 1024;
 /// Steps that the backtracking searches of one request may take together, whatever the rules. A step looks at one byte, or
 /// at up to eight of a run, so this is bytes × steps at once: a millisecond or two. `(?=.*android)(?=.*mobile)` takes 7,000
@@ -45,7 +45,7 @@ struct Local {
 }
 
 impl Engines {
-    /// Another request begins.
+    /// Resets what is counted for each request.
     #[inline]
     pub(crate) fn begin(&mut self) {
         self.steps = STEPS;

@@ -68,6 +68,15 @@ impl Report {
         self.faults.splice(0..0, self.unknown.drain(..));
     }
 
+    /// Takes names that mean nothing for warnings, as what a store has is served without them.
+    pub(crate) fn tolerate_unknown(&mut self) {
+        let warn = |mut unknown: Fault| {
+            unknown.message += " (a store is served without it; the admin API refuses it)";
+            unknown
+        };
+        self.warnings.extend(self.unknown.drain(..).map(warn));
+    }
+
     /// The first fault: what is told where there is room for one. Reading that gave nothing always noted why.
     pub(crate) fn first(self) -> Fault {
         self.faults.into_iter().next().unwrap_or_else(|| Fault::new("", "cannot be read"))

@@ -1,7 +1,7 @@
 //! Reading the rules that a store has before the state is told of them.
 //!
 //! It owns what was read, as long as the state may ask for it; never the state. Compiling patterns takes long, so it is
-//! done on another thread than the one that serves the API, and what comes of it is then found by its text. Next:
+//! done on another thread than the one that serves the API, and the result is then found by its text. Next:
 //! [`library`](super::library) for the finding, `control::ahead` for the thread.
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub struct Foreseen {
 }
 
 impl Library {
-    /// Reads these rule sets. Nothing comes of it yet but that to read them again takes no time.
+    /// Reads these rule sets, so that reading them again takes no time.
     pub fn foresee<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> Foreseen {
         let mut foreseen = Foreseen { library: self.clone(), sets: Vec::new(), faulty: Vec::new() };
         for text in texts {

@@ -1,12 +1,13 @@
 //! What makes a server the same one after a change of its upstream.
 //!
-//! It owns that rule: the name and the address. Next: `targets` asks for it whenever an upstream is defined.
+//! It owns that rule: the name and the address. Next: [`targets`](super::targets) asks for it whenever an upstream is
+//! defined.
 
 use std::collections::HashMap;
 
 use super::upstream::{Endpoint, Server};
 
-/// The servers of a definition, from which those of the next one take their identities, each once.
+/// The servers of the former definition. Each gives its identity to one server of the next.
 pub(crate) struct Former<'s>(HashMap<&'s Endpoint, Vec<&'s Server>>);
 
 impl<'s> Former<'s> {

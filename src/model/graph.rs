@@ -1,8 +1,8 @@
 //! The rules of a set as a graph that is checked once and then walked.
 //!
 //! It owns the links between rules and the order of a walk, never what a single rule does nor where a walk leads: the
-//! ends are numbers here, so that sets that differ only in these share one graph. Next: `ruleset` reads the rules, and
-//! holds their ends.
+//! ends are numbers here, so that sets that differ only in these share one graph. Next: [`ruleset`](super::ruleset)
+//! reads the rules, and holds their ends.
 
 use super::recorder::Recorder;
 use super::rule::{Link, Rule, RuleRead, Terminal};
@@ -15,11 +15,12 @@ pub(crate) const RULES: usize = 1024;
 /// The rules of a set without what is at the ends.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Graph {
-    /// What can be reached from the first rule, which comes first. Every link points further on: so every walk ends.
+    /// The rules that can be reached from the first one, which is at 0. Every link points to a higher number, so every walk
+    /// ends.
     nodes: Box<[Node]>,
-    /// Where all of them go on, one behind the other; [`NOWHERE`]: it does not, which is a denial.
+    /// The successors of all rules, those of one rule in a row. [`NOWHERE`] denies the request.
     links: Box<[u16]>,
-    /// The names of the rules, one behind the other.
+    /// The names of all rules, concatenated.
     names: Box<str>,
 }
 
@@ -43,18 +44,18 @@ const _: () = assert!(RULES * Link::MOST < NOWHERE as usize, "every rule and eve
 enum Task {
     /// The rule is asked where to go on.
     Ask(Rule),
-    /// The walk ends, at this one of the ends.
+    /// The walk ends, with the terminal of this number.
     End(u16),
 }
 
-/// A rule that was read, with the numbers that its links have in the order given.
+/// A rule that was read. Links name rules by their place in the JSON.
 #[derive(Debug)]
 pub(crate) struct Draft<'v> {
-    /// What others call it.
+    /// The name by which links refer to it.
     pub(crate) name: &'v str,
     /// `None` when it is at fault.
     pub(crate) rule: Option<RuleRead>,
-    /// Where it goes on.
+    /// Its successors.
     pub(crate) links: Vec<Link>,
 }
 
@@ -67,20 +68,21 @@ pub(crate) struct Circle {
     pub(crate) link: usize,
 }
 
-/// Where a walk came to.
+/// The result of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Way {
     /// The last rule, by its number in the graph.
     pub(crate) last: u16,
-    /// The end that it is; `None` when it had no link for its answer.
+    /// The number of its terminal; `None` when the rule had no link for its answer.
     pub(crate) end: Option<u16>,
 }
 
 impl Graph {
-    /// Links rules, of which the walk begins at `init`; and what is at the ends. Each rule is taken out of its draft.
+    /// Links the rules of `drafts` into a graph whose walks begin at `init`, and gives the terminals beside it. Each rule is
+    /// moved out of its draft.
     ///
     /// # Errors
-    /// That rules form a circle, even where no walk gets.
+    /// Rules form a circle, even if no walk can reach it.
     pub(crate) fn build(drafts: &mut [Draft<'_>], init: usize) -> Result<(Graph, Box<[Terminal]>), Circle> {
         let order = order(drafts, init)?;
         let mut place = vec![NOWHERE; drafts.len()];
@@ -107,7 +109,7 @@ impl Graph {
         Ok((Graph { nodes: nodes.into(), links: links.into(), names: names.into() }, ends.into()))
     }
 
-    /// Walks from the first rule to an end. `draw` is the request's chance, for rules that leave something to it.
+    /// Walks from the first rule to a terminal. `draw` is a random number, for rules that decide by chance.
     pub(crate) fn walk<R: Recorder>(
         &self,
         request: &RequestView<'_>,
@@ -141,7 +143,7 @@ impl Graph {
         }
     }
 
-    /// Where a rule goes on.
+    /// The rule that link `number` of a rule leads to.
     #[inline]
     fn successor(&self, node: &Node, number: usize) -> u16 {
         debug_assert!(number < usize::from(node.count), "an answer is one of the rule's own links");

@@ -100,7 +100,7 @@ impl Name {
     }
 }
 
-/// What a name is also found by: without the dot at its end.
+/// The other form by which a name is found: without the dot at its end.
 fn undotted(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
@@ -136,7 +136,7 @@ impl Hosts {
                 return Some(slot);
             }
         }
-        // Most are normal as they come.
+        // Most hosts are in normal form already.
         let again =
             if request.canonical_host == request.host { None } else { self.named(request.canonical_host) };
         again.or_else(|| self.by_suffix(request.canonical_host)).or(self.index.rest)
@@ -210,7 +210,7 @@ impl Index {
     fn hash(&self, name: &[u8]) -> Place {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(name);
-        // Either half would do.
+        // 32 of the 64 bits are enough, and either half is as good.
         Place { hash: (hasher.finish() >> 32) as u32, slot: 0 }
     }
 
@@ -226,9 +226,9 @@ impl Index {
 pub(crate) struct EditableHosts {
     hosts: Hosts,
     free: Vec<u32>,
-    /// Names that are found by more than themselves, in order.
+    /// Names with a second form, in order.
     special: BTreeMap<Arc<str>, u32>,
-    /// They are not what the index was made of.
+    /// The names have changed since the index was built.
     stale: bool,
 }
 
@@ -328,7 +328,7 @@ fn insert_first(table: &mut HashTable<Place>, place: Place, pages: &[Arc<Page>])
     }
 }
 
-/// Whether a name is found by more than itself.
+/// Whether a name has a second form.
 fn is_special(name: &str) -> bool {
     name == "*"
         || name.starts_with("*.")

@@ -1,7 +1,8 @@
 //! Upstreams that nobody made: what a rule's `servername` means when it names none.
 //!
 //! It owns that meaning, the advice about it, and the count of which names the rules in force use, so that building a
-//! snapshot need not look through all rules. Next: `resolve` turns names into addresses.
+//! snapshot need not look through all rules. Next: [`targets`](super::targets) has the names, `control::resolve` their
+//! addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Equal things once: one allocation for each value, as long as anyone holds it.
+//! Interning: one allocation for equal values, as long as anything holds it.
 //!
 //! It owns the finding of a value by its key and the forgetting of dead ones, never what makes two values equal: the
 //! caller says. Next: [`library`](super::library) keeps patterns, rule sets and names of upstreams so.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// A value that can lie in a layer.
 pub(crate) trait Layered: Clone + PartialEq {
-    /// Whether a store would hold the same for both, though they may differ in what it does not keep (an order).
+    /// Whether a store would hold the same for both. They may differ in what a store does not keep, such as an order.
     fn same_stored(&self, other: &Self) -> bool;
 }
 
@@ -25,9 +25,9 @@ pub(crate) struct Stored<V> {
 /// How the store's text of a key came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// As one of all keys, so one that is as it was says nothing.
+    /// By a listing of all keys: an unchanged key is no news.
     Listed,
-    /// As a change of this key.
+    /// By an event of this key.
     Changed,
 }
 
@@ -53,8 +53,7 @@ pub(crate) struct Layers<V> {
     /// `None`: deleted.
     edits: BTreeMap<Arc<str>, Option<V>>,
     effective: BTreeMap<Arc<str>, V>,
-    /// Keys that are on their way to the store. What the store holds of them is about to change, so an edit that says the
-    /// same is one all the same.
+    /// Keys whose writes are under way. What the store holds of them is about to change, so an edit that equals it is kept.
     away: BTreeSet<Arc<str>>,
 }
 
@@ -95,13 +94,13 @@ impl<V: Layered> Layers<V> {
         self.edits.keys()
     }
 
-    /// The key goes to the store.
+    /// A write of the key is under way.
     pub(crate) fn send(&mut self, key: &str) {
         let key = self.key(key);
         self.away.insert(key);
     }
 
-    /// Nothing of the key is on its way any more. To be followed by [`Layers::stored`] if the store says something else
+    /// No write of the key is under way any more. To be followed by [`Layers::stored`] if the store says something else
     /// now, or by [`Layers::absorb`].
     pub(crate) fn came_back(&mut self, key: &str) {
         self.away.remove(key);
@@ -114,14 +113,14 @@ impl<V: Layered> Layers<V> {
         (self.settle(&key), was_edited)
     }
 
-    /// The edit of a key, if there is one, says this instead. To be followed by [`Layers::stored`].
+    /// Replaces the edit of a key, if there is one. To be followed by [`Layers::stored`].
     pub(crate) fn amend(&mut self, key: &str, edit: Option<V>) {
         if let Some(old) = self.edits.get_mut(key) {
             *old = edit;
         }
     }
 
-    /// The key as it is kept here; one allocation for all layers.
+    /// The shared copy of a key: one allocation for all layers.
     pub(crate) fn key(&self, key: &str) -> Arc<str> {
         let known = (self.effective.get_key_value(key).map(|(key, _)| key))
             .or_else(|| self.store.get_key_value(key).map(|(key, _)| key))
@@ -145,8 +144,8 @@ impl<V: Layered> Layers<V> {
         (self.settle(&key), found)
     }
 
-    /// The store's key changed. With `newest` the change is newer than any edit, which gives way: then the second answer
-    /// says whether there was one that said otherwise.
+    /// The store's key changed. With `newest` the change is newer than the edit, which is dropped; the second answer says
+    /// whether there was one with another value.
     pub(crate) fn stored(&mut self, key: &str, stored: Option<Stored<V>>, newest: bool) -> (Change<V>, bool) {
         let key = self.key(key);
         match stored {
@@ -158,7 +157,7 @@ impl<V: Layered> Layers<V> {
         (self.settle(&key), overridden)
     }
 
-    /// An edit that says what the store holds is no edit. Its value stays in force, for it may know an order.
+    /// Drops an edit that equals what the store holds. Its value stays in force, because it may know an order.
     pub(crate) fn absorb(&mut self, key: &str) {
         if self.away.contains(key) {
             return;
@@ -178,7 +177,7 @@ impl<V: Layered> Layers<V> {
         }
     }
 
-    /// Makes the value in force that should be.
+    /// Works out the value in force anew.
     fn settle(&mut self, key: &Arc<str>) -> Change<V> {
         self.absorb(key);
         let after = match self.edits.get(key) {

@@ -42,7 +42,7 @@ impl Library {
         Library { parts: Parts::new(patterns), interners: Arc::default() }
     }
 
-    /// For the length of one look, as [`Parts`] does it.
+    /// Locks for one lookup, as [`Parts`] does.
     fn with<T>(&self, look: impl FnOnce(&mut Interners) -> T) -> T {
         // All that a panic could leave behind is an entry less.
         look(&mut self.interners.lock().unwrap_or_else(PoisonError::into_inner))
@@ -76,7 +76,7 @@ impl Library {
         self.read(&given, &mut report).ok_or_else(|| report.first())
     }
 
-    /// Keeps what is wrong with a text, so that it need not be read again.
+    /// Keeps the fault of a text, so that it is not read again.
     pub(super) fn keep_fault(&self, text: &str, fault: Fault) {
         self.with(|interners| interners.faults.insert(text.into(), fault));
     }

@@ -41,6 +41,7 @@ mod layers;
 mod library;
 mod options;
 mod parts;
+mod patch;
 mod pattern;
 mod prepare;
 mod recorder;

@@ -41,8 +41,8 @@ impl Parts {
         Parts(Arc::new(Inner { interners: Mutex::default(), account: Arc::new(Account::new(patterns)) }))
     }
 
-    /// For the length of one look: nothing that takes long is done meanwhile, so that whoever compiles thousands of
-    /// patterns holds nobody up.
+    /// Locks for one lookup. Nothing that takes long is done under the lock, so a thread that compiles thousands of patterns
+    /// blocks no other.
     fn with<T>(&self, look: impl FnOnce(&mut Interners) -> T) -> T {
         // All that a panic could leave behind is an entry less.
         look(&mut self.0.interners.lock().unwrap_or_else(PoisonError::into_inner))

@@ -16,6 +16,7 @@ use super::check::{domain, upstreams};
 use super::fault::{Fault, Report};
 use super::json::{Once, Place};
 use super::library::Library;
+use super::patch::UpstreamPatch;
 use super::ruleset::RuleSet;
 
 impl Library {
@@ -29,6 +30,9 @@ impl Library {
         let change = match edit {
             Edit::PutDomains(given) => Change::PutDomains(self.prepare_each(given, &mut report)),
             Edit::PutUpstreams(given) => Change::PutUpstreams(upstreams(&given, &mut report)),
+            Edit::PatchUpstreams(given) => {
+                Change::PatchUpstreams(UpstreamPatch::read_all(&given, &mut report))
+            }
             Edit::DeleteDomains(names) => Change::DeleteDomains(names),
             Edit::DeleteUpstreams(names) => Change::DeleteUpstreams(names),
         };
@@ -118,7 +122,7 @@ mod tests {
             let mut state = State::new();
             let prepared = prepared(state.library())?;
             Some(prepared.map(|prepared| {
-                let warnings = state.apply(prepared).warnings;
+                let warnings = state.apply(prepared).unwrap().warnings;
                 (Value::Object(state.domains()).to_string(), warnings)
             }))
         };

@@ -1,6 +1,7 @@
 //! Who watches a request on its way through the rules.
 //!
-//! It owns these words and nothing that happens. Next: `graph` tells of every rule, `route` of the domain.
+//! It owns these words and nothing that happens. Next: [`graph`](super::graph) tells of every rule,
+//! [`route`](mod@super::route) of the domain.
 
 /// Watches one request on its way; what is not of interest is ignored and costs nothing.
 pub trait Recorder {

@@ -1,7 +1,8 @@
 //! The rules of one domain, as they were read and checked.
 //!
-//! It owns the reading of the whole (`init`, `rules`, and each rule by its type), never what a single rule reads or does
-//! nor the walk through them. Next: `graph` links the rules, `rule` reads one, `library` shares what was read.
+//! It owns the reading of the whole (`init`, `rules`, and each rule by its type), never what a single rule reads or
+//! does nor the walk through them. Next: [`graph`](super::graph) links the rules, [`rule`](super::rule) reads one,
+//! [`library`](super::library) shares what was read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +17,7 @@ use super::rule::{Backend, RuleArgs, RuleType, Terminal};
 use super::scratch::Scratch;
 use crate::semantics::RequestView;
 
-/// Faults of one rule set after which no more are looked for: each may be a pattern that took ten milliseconds to find too
-/// large.
+/// Reading stops after so many faults of one rule set: each may be a pattern that takes ten milliseconds to be found too large.
 const FAULTS: usize = 64;
 
 /// A checked rule set, and the JSON that it was read from. Domains with the same rules share one, and domains whose
@@ -28,18 +28,18 @@ pub(crate) struct RuleSet {
     text: Arc<str>,
     graph: Arc<Graph>,
     ends: Box<[Terminal]>,
-    /// `None`: reading it gave nothing to tell.
+    /// `None` when reading gave no warnings.
     notes: Option<Box<Notes>>,
 }
 
-/// What few rule sets have.
+/// What was remarkable about a rule set; few have it, so it is boxed.
 #[derive(Debug)]
 struct Notes {
     /// Arguments that their rules do not have.
     unknown: Vec<Fault>,
 }
 
-/// Rule sets are the same when they were given the same, in whatever order.
+/// Two rule sets are equal when their JSON is equal; the order of members makes no difference.
 impl PartialEq for RuleSet {
     fn eq(&self, other: &RuleSet) -> bool {
         let parse = |text| serde_json::from_str::<Value>(text).ok();
@@ -80,7 +80,7 @@ impl RuleSet {
         &self.text
     }
 
-    /// Its rules without their ends; what `share` gives takes their place, and is equal.
+    /// Replaces the graph by an equal one that is shared: `share` gives it.
     pub(crate) fn share_graph(&mut self, share: impl FnOnce(&Arc<Graph>) -> Arc<Graph>) {
         self.graph = share(&self.graph);
     }
@@ -112,8 +112,8 @@ impl RuleSet {
         self.graph.name(number)
     }
 
-    /// Walks from the first rule to an end. Gives the last rule, and what is at the end: `None` when that rule had no link
-    /// for its answer.
+    /// Walks from the first rule to a terminal. Gives the number of the last rule, and the terminal: `None` when that rule had
+    /// no link for its answer.
     pub(crate) fn walk<R: Recorder>(
         &self,
         request: &RequestView<'_>,

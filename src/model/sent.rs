@@ -1,14 +1,13 @@
-//! What was sent to the store and has not come back: how an echo of one's own write is told from another's.
+//! Writes that were sent to the store and whose events have not come back: they tell an echo from somebody else's change.
 //!
-//! It owns those texts, by key, until the store says anything of the key; never an edit. A write whose outcome nobody
-//! learnt (an answer that was lost, a time that ran out) stays here, for it may still arrive: until then nothing else
-//! may be taken for granted about its key. Next: [`domains`](super::domains) and [`upstreams`](super::upstreams) ask
-//! whose change it is.
+//! It owns those texts, by key, until the store reports the key; never an edit. A write whose outcome is unknown (a
+//! lost answer, a timeout) stays here, because it may still arrive: until then the value of its key is uncertain. Next:
+//! [`domains`](super::domains) and [`upstreams`](super::upstreams) ask whose change it is.
 
 use std::collections::BTreeMap;
 
-/// Texts of one key that may be on their way at once. Each is one dump whose outcome was not learnt; of more, the oldest
-/// is forgotten, and would count as somebody else's if it still came.
+/// Most texts of one key that are remembered. Each is one dump whose outcome is unknown. Above that the oldest is forgotten,
+/// and its event, if it still comes, counts as somebody else's change.
 const TEXTS: usize = 8;
 
 /// What is on its way, by the key of a layer and by the store's key below it.

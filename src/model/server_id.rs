@@ -1,7 +1,8 @@
 //! Which server is which, through every change of the configuration.
 //!
-//! It owns the identities, never what is known of a server. Next: `former` for what makes a server the same one, `targets`,
-//! which asks for them whenever an upstream is defined; `data::balancer` and the pools know servers by them.
+//! It owns the identities, never what is known of a server. Next: [`former`](super::former) for what makes a server the
+//! same one, [`targets`](super::targets), which asks for them whenever an upstream is defined;
+//! [`data::balancer`](crate::data::balancer) and the pools know servers by them.
 
 use std::num::NonZeroU32;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::hosts::Hosts;
 use super::ruleset::RuleSet;
 use super::targets::Targets;
-use super::upstream::Upstream;
+use super::upstream::{Upstream, UpstreamSpec};
 use super::upstream_name::UpstreamName;
 use crate::semantics::RequestView;
 
@@ -57,6 +57,16 @@ impl Snapshot {
     /// All upstreams, in no order.
     pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.targets.iter().map(|target| &target.upstream)
+    }
+
+    /// The slots of upstreams that are not what they are in `before`; one that is in neither has none.
+    pub fn upstreams_differing<'s>(&'s self, before: &'s Snapshot) -> impl Iterator<Item = u32> + 's {
+        self.targets.differing(&before.targets)
+    }
+
+    /// All upstreams as they are written, each with what it is resolved to, in no order.
+    pub fn specs(&self) -> impl Iterator<Item = (&Arc<UpstreamSpec>, &Arc<Upstream>)> {
+        self.targets.iter().map(|target| (&target.spec, &target.upstream))
     }
 
     /// How many domains there are.

@@ -19,6 +19,7 @@ use super::fault::{Fault, Report};
 use super::implicit;
 use super::layers::Told;
 use super::library::Library;
+use super::patch::UpstreamPatch;
 use super::server::ServerTarget;
 use super::snapshot::Snapshot;
 use super::targets::EditableTargets;
@@ -34,7 +35,7 @@ pub struct State {
     /// Both of them resolved, as far as it is known.
     targets: EditableTargets,
     library: Library,
-    /// Whether somebody wants to know what others change.
+    /// Whether outcomes list the keys that others changed.
     heeded: bool,
 }
 
@@ -60,11 +61,14 @@ impl State {
     /// The first fault, with a pointer that leads into what was put: `/up1/127.0.0.1:80`.
     pub fn edit(&mut self, edit: Edit) -> Result<Outcome, Fault> {
         let prepared = self.library.prepare(edit)?;
-        Ok(self.apply(prepared))
+        self.apply(prepared)
     }
 
-    /// Applies what was prepared with [`State::library`].
-    pub fn apply(&mut self, prepared: Prepared) -> Outcome {
+    /// Applies what was prepared with [`State::library`], or nothing of it.
+    ///
+    /// # Errors
+    /// A patch names an upstream that is not in force, or would leave it without servers.
+    pub fn apply(&mut self, prepared: Prepared) -> Result<Outcome, Fault> {
         let Prepared { change, warnings } = prepared;
         let mut outcome = Outcome { warnings, ..Outcome::default() };
         match change {
@@ -81,6 +85,11 @@ impl State {
                     outcome.changed |= self.upstreams.put(spec);
                 }
             }
+            Change::PatchUpstreams(patches) => {
+                for spec in self.upstreams.complete(patches, &mut outcome.warnings)? {
+                    outcome.changed |= self.upstreams.put(spec);
+                }
+            }
             Change::DeleteDomains(names) => {
                 delete(names, &mut outcome, |name| self.domains.delete(name));
             }
@@ -90,7 +99,7 @@ impl State {
             }
         }
         self.settle();
-        outcome
+        Ok(outcome)
     }
 
     /// Warns of upstreams that are deleted while rules name them.
@@ -142,7 +151,7 @@ impl State {
         StoreOutcome { others: self.heeded.then(Vec::new), ..StoreOutcome::default() }
     }
 
-    /// Whether the outcomes of changes of the store shall name what others changed, from now on.
+    /// From now on outcomes list the keys that others changed, or do not.
     pub fn heed(&mut self, heeded: bool) {
         self.heeded = heeded;
     }
@@ -167,14 +176,22 @@ impl State {
                     named.upstreams.insert(key, (name, servers));
                 }
             }
+            Change::PatchUpstreams(patches) => {
+                for UpstreamPatch { name, parts } in patches {
+                    let servers = parts.iter().map(|(server, _)| server.clone()).collect();
+                    let key = name.to_ascii_lowercase();
+                    let spelling = self.upstreams.layers().effective().get(&*key).map(|spec| &spec.name);
+                    named.upstreams.insert(key, (spelling.unwrap_or(name).clone(), servers));
+                }
+            }
             Change::DeleteUpstreams(names) => named.upstreams.extend(names.iter().map(|name| known(name))),
         }
         named
     }
 
-    /// What a dump has to see to: the keys that edits change, and nothing else, but for the keys of what `named` names,
-    /// which are looked at even when no edit changes them. `held` is what was read last, if that is held back from the
-    /// store layer; what it lacks is written again for whoever names all.
+    /// The keys that a dump writes or compares: those that edits change, and those that `named` names, which are compared
+    /// even when no edit changes them. `held` is what was read last from the store, if that is held back from the store layer;
+    /// when all is named, keys that it lacks are written again.
     pub fn to_write(&self, named: &Named, held: Option<&Contents>) -> Vec<KeyWrite> {
         let mut writes = Vec::new();
         self.upstreams.to_write(named, held, &mut writes);
@@ -182,8 +199,8 @@ impl State {
         writes
     }
 
-    /// These writes go to the store. Until it says something of such a key, what it says may be an echo, which is no
-    /// newer than the edits made since.
+    /// Notes that these writes were sent to the store. The next event of such a key may be their echo, which is older than
+    /// edits made since.
     pub fn send(&mut self, writes: &[KeyWrite]) {
         for KeyWrite { wanted, .. } in writes {
             match wanted {
@@ -195,7 +212,7 @@ impl State {
         }
     }
 
-    /// Nothing was written of this key, and nothing will be.
+    /// Notes that the write of this key was not made and will not be.
     pub fn unsend(&mut self, key: &KeyChange) {
         match key {
             KeyChange::Rule { domain, .. } => self.domains.unsend(domain),
@@ -203,8 +220,8 @@ impl State {
         }
     }
 
-    /// This key was written, and what the store said of all keys later is something else: what it was before. So somebody
-    /// changed it back, and the edit gives way.
+    /// This key was written, and a later reading of the whole store shows its former value. Somebody changed it back, so the
+    /// edit is dropped.
     pub fn give_way(&mut self, key: &KeyChange) -> StoreOutcome {
         let mut outcome = StoreOutcome::default();
         match key {
@@ -337,7 +354,7 @@ impl State {
             self.settle_upstream(&key);
         }
         for key in self.domains.servernames().take_news() {
-            // What an operator made is there whether rules name it or not.
+            // An explicit upstream exists whether rules name it or not.
             if !self.upstreams.layers().effective().contains_key(&*key) {
                 self.settle_upstream(&key);
             }
@@ -348,7 +365,7 @@ impl State {
         let explicit = self.upstreams.layers().effective().get(key);
         let spec = match (explicit, self.domains.servernames().spelling(key)) {
             (Some(spec), _) => Some((Arc::clone(spec), false)),
-            // No one made it and some rule names it.
+            // No operator made it, and a rule names it.
             (None, Some(spelling)) => implicit::upstream(spelling).map(|spec| (Arc::new(spec), true)),
             (None, None) => None,
         };

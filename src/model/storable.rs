@@ -1,7 +1,7 @@
 //! What every store can hold: names that are found again as they were written, and objects that fit.
 //!
-//! It owns these bounds, never what a name or an object means; one that no store could keep is refused where it is put,
-//! for later it would be everybody's dump that fails. Names are parts of etcd's keys: `rules/$domain` and
+//! It owns these bounds, never what a name or an object means. What no store could keep is refused when it is put, because
+//! later every dump would fail. Names are parts of etcd's keys: `rules/$domain` and
 //! `upstreams/$upstream/$server`, where a part that begins with `@` is one of ELB's own, as `@options` is. What a domain
 //! may be called is narrower still, see `host`. Next: [`check`](mod@super::check) asks for what is put,
 //! [`domains`](super::domains) and [`upstreams`](super::upstreams) for what a store brings.

@@ -36,7 +36,8 @@ pub(crate) struct Target {
     pub(crate) name: Arc<UpstreamName>,
     /// What a balancer reads.
     pub(crate) upstream: Arc<Upstream>,
-    spec: Arc<UpstreamSpec>,
+    /// As it was written, or (implicit) as a rule has it.
+    pub(crate) spec: Arc<UpstreamSpec>,
 }
 
 impl Targets {
@@ -55,6 +56,20 @@ impl Targets {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Target> {
         self.pages.iter().flat_map(|page| page.iter().flatten())
+    }
+
+    /// The slots in which there is something else than in `before`. What was not touched since is not looked at.
+    pub(crate) fn differing<'t>(&'t self, before: &'t Targets) -> impl Iterator<Item = u32> + 't {
+        let pages = self.pages.len().max(before.pages.len());
+        let touched = move |page: &usize| match (self.pages.get(*page), before.pages.get(*page)) {
+            (Some(now), Some(before)) => !Arc::ptr_eq(now, before),
+            (now, before) => now.is_some() || before.is_some(),
+        };
+        let slots = |page: usize| (0..PAGE).filter_map(move |at| u32::try_from(page * PAGE + at).ok());
+        let upstream =
+            |targets: &'t Targets, slot| targets.get(slot).map(|target| Arc::as_ptr(&target.upstream));
+        let differs = move |slot: &u32| upstream(self, *slot) != upstream(before, *slot);
+        (0..pages).filter(touched).flat_map(slots).filter(differs)
     }
 
     fn place(&mut self, slot: u32) -> Option<&mut Option<Target>> {
@@ -257,6 +272,10 @@ mod tests {
             Arc::ptr_eq(&upstream(&before), &upstream(targets.targets()))
         };
         assert!(same(b.slot()) && !same(a.slot()));
+        let differing = |targets: &Targets| targets.differing(&before).collect::<Vec<_>>();
+        assert_eq!(differing(targets.targets()), [a.slot()]);
+        assert_eq!(Targets::default().differing(&before).count(), 2);
+        assert_eq!(before.differing(&before).count(), 0);
         targets.set(&b, spec(&["h:1"]));
         targets.set(&a, None);
         assert!(targets.take_news().is_empty(), "b needs it now");

@@ -71,12 +71,18 @@ impl UpstreamSpec {
         if report.faults.len() > before {
             return None;
         }
-        if servers.iter().all(|server| server.backup) {
-            let message = if servers.is_empty() { "has no servers" } else { "has only backup servers" };
-            report.fault("", message);
+        let spec = UpstreamSpec { name: name.to_owned(), servers, options };
+        if let Some(lack) = spec.lacks() {
+            report.fault("", lack);
             return None;
         }
-        Some(UpstreamSpec { name: name.to_owned(), servers, options })
+        Some(spec)
+    }
+
+    /// What nginx would refuse it for.
+    pub(crate) fn lacks(&self) -> Option<&'static str> {
+        let has_none = self.servers.iter().all(|server| server.backup);
+        has_none.then_some(if self.servers.is_empty() { "has no servers" } else { "has only backup servers" })
     }
 }
 

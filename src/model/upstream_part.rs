@@ -21,6 +21,17 @@ pub(crate) enum Part {
 }
 
 impl Part {
+    /// Reads the text of the part of that name, as an operator gives it.
+    ///
+    /// # Errors
+    /// What is wrong with the name, or with the text.
+    pub(crate) fn read(name: &str, text: &str) -> Result<Part, String> {
+        if name == OPTIONS {
+            return UpstreamOptions::parse(text).map(Part::Options);
+        }
+        ServerSpec::parse(name, text).map(|spec| Part::Server(Arc::new(spec)))
+    }
+
     /// Reads the text of the key of that name, as a store has it.
     ///
     /// # Errors

@@ -1,14 +1,17 @@
 //! The upstreams in both layers: key by key from the store, whole sets from the admin API.
 //!
-//! It owns the keys of the store, the quarantine of those that cannot be read, and the putting together of an
-//! upstream from its keys; never which layer wins. Next: `state` for who calls, `upstream_part` for what one key says.
+//! It owns the keys of the store, the quarantine of those that cannot be read, and the putting together of an upstream
+//! from its keys; never which layer wins. Next: [`state`](super::state) for who calls,
+//! [`upstream_part`](super::upstream_part) for what one key says.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::change::{Rejected, StoreOutcome};
 use super::contents::Servers;
+use super::fault::Fault;
 use super::layers::{Change, Layered, Layers, Stored, Told};
+use super::patch::UpstreamPatch;
 use super::sent::Sent;
 use super::storable;
 use super::upstream::UpstreamSpec;
@@ -27,8 +30,8 @@ impl Layered for Arc<UpstreamSpec> {
     }
 }
 
-/// One key of the store: a server's, or that of the options. There may be a hundred thousand, so it is small: the reading of a sound text is made
-/// again when it is needed.
+/// One key of the store: a server's, or that of the options. There may be a hundred thousand, so it is small: a sound text is
+/// parsed again when its reading is needed.
 #[derive(Debug)]
 pub(super) struct StoredServer {
     /// The upstream's name as spelled in this key.
@@ -80,6 +83,30 @@ impl Upstreams {
         let key = spec.name.to_ascii_lowercase();
         let change = self.layers.put(&key, Arc::new(spec));
         self.note(&key, &change)
+    }
+
+    /// Applies patches to copies of the upstreams in force. A dump writes every key of an edited upstream, so keys in quarantine
+    /// that a patch does not name are warned of: the dump replaces them with what serves in their place.
+    ///
+    /// # Errors
+    /// The first that cannot be applied.
+    pub(crate) fn complete(
+        &self,
+        patches: Vec<UpstreamPatch>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<UpstreamSpec>, Fault> {
+        let mut complete = Vec::with_capacity(patches.len());
+        for patch in patches {
+            let key = patch.name.to_ascii_lowercase();
+            let faulty = self.store.get(&*key).into_iter().flatten().filter(|stored| stored.fault.is_some());
+            for stored in faulty.filter(|stored| patch.parts.iter().all(|(name, _)| **name != *stored.server))
+            {
+                let message = "is in quarantine; a dump replaces it with what serves instead";
+                warnings.push(format!("upstreams/{} {message}", part(&stored.upstream, &stored.server)));
+            }
+            complete.push(patch.complete(self.layers.effective().get(&*key), warnings)?);
+        }
+        Ok(complete)
     }
 
     /// An edit; says whether what serves is different now, and whether the upstream was there.
@@ -149,8 +176,8 @@ impl Upstreams {
         }
     }
 
-    /// The store says something new of one server, and an edit of its upstream takes that in: what it says of the other
-    /// servers stays. `before` is what the store said of this one.
+    /// The store changed one server of an upstream that has an edit: the edit takes that server over, and keeps what it says of
+    /// the others. `before` is what the store said of this server until now.
     fn merge(
         &mut self,
         key: &str,
@@ -308,7 +335,7 @@ impl Upstreams {
 
     /// How many upstreams of the store `upstreams` lacks, and of how many; those that an edit deletes are not asked for.
     pub(crate) fn would_drop(&self, upstreams: &BTreeMap<String, Servers>) -> (usize, usize) {
-        // One without servers serves nobody, whatever its options say.
+        // An upstream without servers answers nothing, so its options alone are no loss.
         let kept: BTreeSet<String> = (upstreams.iter())
             .filter(|(_, parts)| parts.keys().any(|name| name != OPTIONS))
             .map(|(name, _)| name.to_ascii_lowercase())

@@ -9,6 +9,7 @@ use super::change::{Change, Prepared};
 use super::fault::step;
 use super::implicit;
 use super::server::ServerTarget;
+use super::upstream_part::Part;
 
 /// A host name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Wanted {
 }
 
 impl Prepared {
-    /// Each host name that this change names servers by, once.
+    /// The host names of servers in this change, each once.
     pub fn wanted(&self) -> Vec<Wanted> {
         let (mut wanted, mut seen) = (Vec::new(), BTreeSet::new());
         let mut add = |host: String, pointer: &dyn Fn() -> String, servername: Option<&str>| {
@@ -38,6 +39,18 @@ impl Prepared {
                 {
                     if let ServerTarget::Name(host) = server.target() {
                         add(host, &|| step(&upstream.name) + &step(&server.name), None);
+                    }
+                }
+            }
+            Change::PatchUpstreams(patches) => {
+                for (patch, server, part) in patches
+                    .iter()
+                    .flat_map(|patch| patch.parts.iter().map(move |(server, part)| (patch, server, part)))
+                {
+                    if let Some(Part::Server(spec)) = part
+                        && let ServerTarget::Name(host) = spec.target()
+                    {
+                        add(host, &|| step(&patch.name) + &step(server), None);
                     }
                 }
             }
@@ -93,6 +106,8 @@ mod tests {
             wanted(Edit::PutDomains(object(domains))),
             [("host.test:80".into(), "/d/rules/a/args/servername".into(), Some("host.test".into()))]
         );
+        let patch = json!({"c": {"Two": "down", "127.0.0.1:81": "", "three:1": null, "@options": ""}});
+        assert_eq!(wanted(Edit::PatchUpstreams(object(patch))), [("two:80".into(), "/c/Two".into(), None)]);
         assert_eq!(wanted(Edit::DeleteUpstreams(vec!["one.test".into()])), []);
     }
 }

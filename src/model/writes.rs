@@ -1,9 +1,9 @@
-//! What a dump has to see to: the keys of the store that an edit changes, each with what was read of it.
+//! The writes of a dump: the keys of the store that an edit changes, each with the value that was read of it.
 //!
-//! A dump is a merge of three: what was *read* of a key, what is *wanted* of it, and what is there *now*. The first two
-//! are told apart here, key by key; the store compares with the third and leaves alone whatever is no longer what was
-//! read. So a dump can undo nobody's write: at worst it is told that somebody was there. What says the same in other words
-//! (`""` for a server's defaults, indented JSON) is no difference.
+//! A dump is a three-way merge: of the value that was *read* of a key, the value that is *wanted*, and the value that is there
+//! *now*. The first two are compared here, key by key. The store compares the first and the third, and leaves a key alone when
+//! they differ. So a dump undoes no write of others; it is told of the conflict. Texts that mean the same (`""` for a server's
+//! defaults, indented JSON) are equal.
 //!
 //! It owns that difference and the note of what was sent; never a store. Next: [`sent`](super::sent) for the note,
 //! `control::dumps` for the course of a dump.

@@ -9,6 +9,8 @@ use ipnet::IpNet;
 
 /// Where etcd listens unless it is told otherwise.
 const ETCD_PORT: u16 = 2379;
+/// Where DNS servers listen unless something else is said.
+const DNS_PORT: u16 = 53;
 /// Cores above this number do not fit into the kernel's fixed-size set, which is all that pinning takes.
 const MOST_CORES: usize = 1024;
 
@@ -54,6 +56,13 @@ pub(super) fn host_name(text: &str) -> Result<String, String> {
     } else {
         Err("need a host name without a port, like elb.example.com".to_owned())
     }
+}
+
+/// Reads the address of a DNS server; the port is 53 unless it is there.
+pub(super) fn resolver(text: &str) -> Result<SocketAddr, String> {
+    let bare = |_| text.parse::<IpAddr>().map(|address| SocketAddr::from((address, DNS_PORT)));
+    let read = text.parse::<SocketAddr>().or_else(bare).ok().filter(|address| address.port() != 0);
+    read.ok_or_else(|| "need an address of a DNS server, like 10.0.0.2, 10.0.0.2:5353 or [::1]:53".to_owned())
 }
 
 /// Reads `host:port` and gives it back as it was: the host may be a name.
@@ -293,6 +302,21 @@ mod tests {
         assert_eq!(network("::1").unwrap().to_string(), "::1/128");
         assert!(network("localhost").is_err());
         assert!(network("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn a_dns_server_is_an_address_and_its_port_is_53_unless_it_is_there() {
+        for (text, read) in [
+            ("10.0.0.2", "10.0.0.2:53"),
+            ("10.0.0.2:5353", "10.0.0.2:5353"),
+            ("::1", "[::1]:53"),
+            ("[::1]:5353", "[::1]:5353"),
+        ] {
+            assert_eq!(resolver(text).unwrap().to_string(), read);
+        }
+        for text in ["", "dns.local", "10.0.0.2:0", "10.0.0.2:", "[::1]", "udp://10.0.0.2"] {
+            assert!(resolver(text).unwrap_err().contains("an address of a DNS server"), "{text}");
+        }
     }
 
     #[test]

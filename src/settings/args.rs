@@ -162,6 +162,11 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_PATH", value_name = "FORM", default_value = "resolved")]
     pub(super) path: PathForm,
 
+    /// DNS server that is asked for the names of servers; repeat it, or separate with commas, for several
+    /// [default: as the system is set up]
+    #[arg(long, env = "ELB_RESOLVER", value_name = "ADDR", value_delimiter = ',', value_parser = addresses::resolver)]
+    pub(super) resolver: Vec<SocketAddr>,
+
     /// Least serious log lines that are written
     #[arg(long, env = "ELB_LOG", value_name = "LEVEL", default_value = "info")]
     #[arg(value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
@@ -213,6 +218,10 @@ pub(super) struct TimeoutArgs {
     #[arg(long, env = "ELB_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = units::duration_or_zero)]
     pub(super) half_close_timeout: Duration,
 
+    /// From one lookup of a server's name to the next; names that could not be looked up wait for 5s at most
+    #[arg(long, env = "ELB_RESOLVE_INTERVAL", value_name = "TIME", default_value = "30s", value_parser = units::duration)]
+    pub(super) resolve_interval: Duration,
+
     /// From the signal to stop until what still runs is cut
     #[arg(long, env = "ELB_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = units::duration_or_zero)]
     pub(super) drain_timeout: Duration,
@@ -259,6 +268,15 @@ pub(super) struct LimitArgs {
     /// Servers tried for one request, the first included
     #[arg(long, env = "ELB_RETRIES", value_name = "N", default_value = "3", value_parser = value_parser!(u32).range(1..=128))]
     pub(super) retries: u32,
+
+    /// Second tries for a hundred requests of an upstream, so that a fleet that is broken is not asked three times as much; 10 a
+    /// second are always allowed, 0 allows none at all
+    #[arg(long, env = "ELB_RETRY_BUDGET", value_name = "PERCENT", default_value = "20", value_parser = value_parser!(u32).range(0..=1000))]
+    pub(super) retry_budget: u32,
+
+    /// Bytes of a request, its head and its body, that are kept so that it can be sent to another server, from 32k to 256k
+    #[arg(long, env = "ELB_REPLAY_BUFFER", value_name = "SIZE", default_value = "64k", value_parser = replay_size)]
+    pub(super) replay_buffer: usize,
 }
 
 /// A name is one segment of an etcd key and the prefix of a statsd line, so it holds nothing that either could misread.
@@ -278,6 +296,15 @@ fn mebibytes(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|bytes| *bytes >= 1 << 20)
         .ok_or_else(|| "must be 1m at least".to_owned())
+}
+
+/// The first window holds the least of them, and the largest one the most.
+fn replay_size(text: &str) -> Result<usize, String> {
+    let bytes = units::size(text)?;
+    match usize::try_from(bytes) {
+        Ok(bytes) if (32 << 10..=256 << 10).contains(&bytes) => Ok(bytes),
+        _ => Err("must be from 32k to 256k".to_owned()),
+    }
 }
 
 fn head_size(text: &str) -> Result<usize, String> {

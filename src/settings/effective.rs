@@ -40,6 +40,8 @@ pub struct Settings {
     pub statsd: Option<String>,
     /// Who may use the admin API, and where.
     pub admin: AdminSettings,
+    /// How the names of servers are looked up.
+    pub names: NameSettings,
     /// Servers see the `Host` header untouched, instead of in lower case and without the port.
     pub host_as_received: bool,
     /// Servers see the path untouched, instead of with its dot segments resolved.
@@ -85,6 +87,10 @@ pub struct Settings {
     pub max_forwarded: u32,
     /// Servers tried for one request, the first included.
     pub retries: u32,
+    /// Second tries for a hundred requests of an upstream.
+    pub retry_budget: u32,
+    /// Bytes of a request that are kept so that it can be sent once more.
+    pub replay_buffer: usize,
     /// What is odd about the surroundings, in words for the log.
     pub warnings: Vec<String>,
 }
@@ -107,6 +113,15 @@ pub struct EtcdSettings {
     pub user: Option<String>,
     /// And the password.
     pub password: Option<Secret>,
+}
+
+/// How the names of servers are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameSettings {
+    /// DNS servers that are asked; none for whom the system asks.
+    pub resolvers: Vec<SocketAddr>,
+    /// From one lookup of a name to the next.
+    pub interval: Duration,
 }
 
 /// Who may use the admin API, and where.
@@ -144,6 +159,10 @@ impl Settings {
                 token: admin_token(args, around)?,
                 hosts: args.admin_host.clone(),
             },
+            names: NameSettings {
+                resolvers: args.resolver.clone(),
+                interval: args.timeouts.resolve_interval,
+            },
             host_as_received: args.host_header == HostHeader::AsReceived,
             path_as_received: args.path == PathForm::AsReceived,
             log_level: args.log_level.clone(),
@@ -166,6 +185,8 @@ impl Settings {
             max_connections_per_client: args.limits.max_connections_per_client,
             max_forwarded: args.limits.max_forwarded,
             retries: args.limits.retries,
+            retry_budget: args.limits.retry_budget,
+            replay_buffer: args.limits.replay_buffer,
             warnings: Vec::new(),
         })
     }
@@ -323,6 +344,7 @@ impl Settings {
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
+            format!("names of servers: {}", self.names.describe()),
             format!(
                 "Host header to servers: {}, path: {}",
                 if self.host_as_received { "as received" } else { "normalized" },
@@ -345,11 +367,21 @@ impl Settings {
                 Span(self.drain_timeout)
             ),
             format!(
-                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, idle for each server {}",
-                self.retries, idle
+                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, second tries {} %, kept for them {}, idle for each server {}",
+                self.retries, self.retry_budget, self.replay_buffer, idle
             ),
             format!("log level: {}", self.log_level),
         ]
+    }
+}
+
+impl NameSettings {
+    fn describe(&self) -> String {
+        let asked = match &self.resolvers[..] {
+            [] => "as the system is set up".to_owned(),
+            resolvers => format!("asked of {}", list(resolvers)),
+        };
+        format!("{asked}, every {}", Span(self.interval))
     }
 }
 

@@ -16,7 +16,7 @@ mod unknown;
 
 pub use allow::AllowList;
 pub use args::{CheckArgs, DemoArgs};
-pub use effective::{AdminSettings, EtcdSettings, Settings, StoreKind};
+pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
 pub use fault::Fault;
 pub use invocation::{Invocation, parse};
 pub use secret::Secret;

@@ -56,6 +56,9 @@ const ROWS: &[Row] = &[
     }),
     ("--state-file", "ELB_STATE_FILE", "last.json", |s| s.state_file.clone().unwrap().display().to_string()),
     ("--statsd", "STATSD", "127.0.0.1:8125", |s| s.statsd.clone().unwrap()),
+    ("--resolver", "ELB_RESOLVER", "10.0.0.2:53,10.0.0.3:5353", |s| {
+        s.names.resolvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }),
     ("--admin-listen", "ELB_ADMIN_LISTEN", "127.0.0.1:82", |s| s.admin.listen.unwrap().to_string()),
     ("--admin-allow", "ELB_ADMIN_ALLOW", "10.0.0.0/8", |s| s.admin.allow.to_string()),
     ("--admin-host", "ELB_ADMIN_HOST", "elb.test,other.test", |s| s.admin.hosts.join(",")),
@@ -80,6 +83,7 @@ const ROWS: &[Row] = &[
     ("--server-idle-max", "ELB_SERVER_IDLE_MAX", "0", |s| s.server_idle_max.unwrap().to_string()),
     ("--tunnel-timeout", "ELB_TUNNEL_TIMEOUT", "8s", |s| whole_seconds(s.tunnel_timeout)),
     ("--half-close-timeout", "ELB_HALF_CLOSE_TIMEOUT", "0s", |s| whole_seconds(s.half_close_timeout)),
+    ("--resolve-interval", "ELB_RESOLVE_INTERVAL", "7s", |s| whole_seconds(s.names.interval)),
     ("--drain-timeout", "ELB_DRAIN_TIMEOUT", "9s", |s| whole_seconds(s.drain_timeout)),
     ("--max-body", "ELB_MAX_BODY", "1234", |s| s.max_body.to_string()),
     ("--max-head", "ELB_MAX_HEAD", "4321", |s| s.max_head.to_string()),
@@ -423,6 +427,7 @@ fn the_description_tells_everything_but_secrets() {
         "etcd http://127.0.0.1:2379 as root, keys under /ELB/",
         "127.0.0.0/8,::1/128, with a token",
         "statsd: off",
+        "names of servers: as the system is set up, every 30s",
         "keep-alive 65s, head 1m",
         "tunnels 1h",
         "body any, head 64k",

@@ -206,7 +206,7 @@ fn unknown_words_are_404_and_other_methods_405() {
     for word in ["Domain", "nothing"] {
         refused(&elb.admin().call("GET", word, None), 404);
     }
-    for (method, word) in [("POST", "domain"), ("PATCH", "upstream"), ("OPTIONS", "domain"), ("GET", "dump")]
+    for (method, word) in [("POST", "domain"), ("PATCH", "domain"), ("OPTIONS", "upstream"), ("GET", "dump")]
     {
         let answer = elb.admin().call(method, word, Some(""));
         refused(&answer, 405);

@@ -288,15 +288,13 @@ fn when_everybody_is_put_aside_everybody_is_asked_and_that_is_counted_and_told_o
 fn an_outage_is_told_once_and_so_is_its_end() {
     let servers = three(|_| Server::start(|talk| talk.request().map(drop)));
     let elb = before(&servers).start();
-    let lines = |level: &str| {
-        let log = elb.log();
-        log.lines().filter(|line| line.contains(level) && line.contains("upstream \"up\"")).count()
-    };
+    let lines = |words: &str| elb.log().matches(&format!("upstream \"up\": {words}")).count();
+    let (begun, over) = ("every server has failed", "a server answers again");
     let mut client = elb.client();
     for _ in 0..50 {
         assert_eq!(client.ask(get(SITE, "/")).status(), 502);
     }
-    wait::until("a line about it", || (lines("WARN") == 1).then_some(()));
+    wait::until("a line about it", || (lines(begun) == 1).then_some(()));
     gauge(&elb, "fail_open", |picks| picks.as_u64().is_some_and(|picks| picks >= 49));
     let asked: usize = servers.iter().map(Server::connections).sum();
     assert_eq!(asked, 150, "each request asked everybody, once");
@@ -304,9 +302,9 @@ fn an_outage_is_told_once_and_so_is_its_end() {
     let [address, ..] = servers.map(Server::stop);
     let _back = Server::at(address, crate::support::server::keep_answering(|_| ok("back")));
     wait::until("the one that is back", || (client.ask(get(SITE, "/")).text() == "back").then_some(()));
-    wait::until("the end of the outage", || (lines("INFO") == 1).then_some(()));
+    wait::until("the end of the outage", || (lines(over) == 1).then_some(()));
     assert!((0..20).all(|_| client.ask(get(SITE, "/")).text() == "back"));
-    assert_eq!(lines("WARN"), 1, "{}", elb.log());
+    assert_eq!((lines(begun), elb.log().matches("is put aside after").count()), (1, 3), "{}", elb.log());
 }
 
 #[test]

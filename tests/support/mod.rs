@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 pub(crate) mod chance;
 pub(crate) mod client;
+pub(crate) mod dns;
 pub(crate) mod elb;
 pub(crate) mod etcd;
 pub(crate) mod etcdctl;

@@ -113,6 +113,11 @@ impl Server {
         self.shared.seen().sockets.len()
     }
 
+    /// How many of them are open still.
+    pub(crate) fn open_connections(&self) -> usize {
+        self.shared.seen().sockets.iter().flatten().count()
+    }
+
     /// The only request; anything else is a fault.
     #[track_caller]
     pub(crate) fn request(&self) -> Message {

@@ -14,6 +14,8 @@ mod resync;
 mod room;
 mod router;
 mod serve;
+mod servers;
+mod times;
 mod upstream;
 mod watched;
 mod workers;

@@ -1,7 +1,7 @@
 //! Path and method to endpoint: one line an endpoint, with the words that its query may hold.
 //!
 //! It owns the table, who is let in before it, and what every answer carries in its headers; never what an endpoint
-//! does. Next: the files named like the words in the table.
+//! does. Next: the files named like the words in the table; [`upstream`] is one to begin with.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
 };
-use super::{domain, dump, rejected, resync, upstream, workers};
+use super::{domain, dump, rejected, resync, servers, upstream, workers};
 use crate::control::handle::HubHandle;
 
 /// Who sent a request; `serve` puts it into the request's extensions.
@@ -40,14 +40,15 @@ pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>) -> Api {
         .route(
             "/__erulb__/upstream",
             only(
-                "GET, PUT, DELETE",
+                "GET, PUT, PATCH, DELETE",
                 &[Dump, Unresolved],
-                get(upstream::get).put(upstream::put).delete(upstream::delete),
+                get(upstream::get).put(upstream::put).patch(upstream::patch).delete(upstream::delete),
             ),
         )
         .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))
         .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
+        .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
@@ -71,7 +72,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, dump, rejected, resync and workers are known",
+        "no such endpoint: domain, upstream, servers, dump, rejected, resync and workers are known",
     )
 }
 

@@ -1,33 +1,68 @@
 //! `/__erulb__/upstream`: servers by upstream.
 //!
-//! It owns the shapes of the three answers, which the Python client relies on; the hub owns what happens. Next:
+//! It owns the shapes of the answers, which the Python client relies on; the hub owns what happens. Next:
 //! [`write`](super::write) for what every change has in common.
 
+use std::time::SystemTime;
+
 use axum::extract::State;
+use axum::http::Uri;
 use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::body::Json;
 use super::query::Flags;
+use super::servers;
+use super::times::Moment;
 use super::write::{ok, stored, write};
 use crate::control::handle::HubHandle;
+use crate::control::hub::Hub;
 use crate::control::replies::Listed;
 use crate::model::{Edit, ServerSpec};
 
 /// What `DELETE` says of a name that is not there.
 const UNKNOWN: u16 = 404;
 
-/// All upstreams: `{name: [server, …]}`, servers in the order given.
-pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
+/// All upstreams: `{name: [server, …]}`, servers in the order given. With `?detail=1`, `{name: {"options", "servers"}}`, each
+/// server with how it does at its addresses.
+pub(super) async fn get(State(hub): State<HubHandle>, uri: Uri) -> Answer {
+    if matches!(servers::word(&uri, "detail").as_deref(), Some("1" | "true")) {
+        return detailed(&hub).await;
+    }
     let listed = hub.ask(|hub| hub.upstreams()).await?;
     let upstreams: Map<String, Value> =
-        listed.iter().map(|upstream| (upstream.spec.name.clone(), servers(upstream))).collect();
+        listed.iter().map(|upstream| (upstream.spec.name.clone(), listing(upstream))).collect();
+    Ok(answer::json(&upstreams))
+}
+
+async fn detailed(hub: &HubHandle) -> Answer {
+    let ask = |hub: &mut Hub, now| (now, hub.upstreams(), hub.servers(None).unwrap_or_default());
+    let (measured, listed, shown) = hub.ask_now(ask).await?;
+    let moment = Moment { measured, calendar: SystemTime::now() };
+    let mut rows = servers::by_server(&shown, &moment);
+    let mut upstreams = Map::new();
+    for upstream in &listed {
+        let name = &upstream.spec.name;
+        let mut servers = listing(upstream);
+        for server in servers.as_array_mut().into_iter().flatten() {
+            let of = server["name"].as_str().unwrap_or_default().to_owned();
+            server["addresses"] = rows.remove(&(name.clone(), of)).unwrap_or_default().into();
+        }
+        let options = upstream.spec.options.clone().unwrap_or_default();
+        upstreams.insert(name.clone(), json!({"options": options.to_string(), "servers": servers}));
+    }
     Ok(answer::json(&upstreams))
 }
 
 /// Adds upstreams, or replaces their servers whole.
 pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
     let written = write(&hub, &flags, Edit::PutUpstreams(body.object()?)).await?;
+    ok(&hub, written).await
+}
+
+/// Changes the servers that it names, and the options if they are among them; the rest of each upstream stays.
+pub(super) async fn patch(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, &flags, Edit::PatchUpstreams(body.object()?)).await?;
     ok(&hub, written).await
 }
 
@@ -46,7 +81,7 @@ pub(super) async fn delete(State(hub): State<HubHandle>, flags: Flags, body: Jso
     Ok(response)
 }
 
-fn servers(upstream: &Listed) -> Value {
+fn listing(upstream: &Listed) -> Value {
     let servers = upstream.spec.servers.iter().zip(&upstream.addresses);
     servers.map(|(spec, addresses)| server(spec, addresses)).collect()
 }

@@ -14,7 +14,7 @@ use super::query::{Flags, Word};
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
 use crate::control::replies::{Accepted, DumpError, Gone};
-use crate::model::{Edit, Prepared};
+use crate::model::{Edit, Fault, Prepared};
 
 /// How long a store may take before its client is told that it is late.
 pub(super) const STORE: Duration = Duration::from_millis(1800);
@@ -43,9 +43,10 @@ pub(super) async fn apply(hub: &HubHandle, flags: &Flags, prepared: Prepared) ->
     // In one turn of the hub, so that no event of the store comes between the change and the wish to keep it.
     let asked = move |hub: &mut Hub, now: Instant| {
         let named = is_dumped.then(|| hub.named(&prepared));
-        (hub.apply(prepared, found.addresses, now), named.map(|named| hub.dump(named)))
+        let accepted = hub.apply(prepared, found.addresses, now)?;
+        Ok::<_, Fault>((accepted, named.map(|named| hub.dump(named))))
     };
-    let (mut accepted, awaited) = hub.ask_now(asked).await?;
+    let (mut accepted, awaited) = hub.ask_now(asked).await??;
     accepted.warnings.extend(found.warnings);
     let stored = async {
         match awaited {

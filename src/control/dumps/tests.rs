@@ -29,7 +29,7 @@ async fn edit(rig: &Rig, edit: Edit) -> Asked {
     let awaited = hub
         .ask_now(move |hub, now| {
             let named = hub.named(&prepared);
-            hub.apply(prepared, std::collections::BTreeMap::new(), now);
+            hub.apply(prepared, std::collections::BTreeMap::new(), now).unwrap();
             hub.dump(named)
         })
         .await

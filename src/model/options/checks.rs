@@ -70,9 +70,12 @@ fn kind(given: Given<'_>) -> Result<Option<CheckKind>, String> {
         "off" => Ok(None),
         "tcp" => Ok(Some(CheckKind::Tcp)),
         path if path.starts_with('/') => {
-            let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-            if !plain || path.len() > LONGEST_TEXT {
-                let message = format!("the path must have at most {LONGEST_TEXT} plain characters, and no #");
+            // Of the others no request can be made.
+            let plain = |byte: u8| byte.is_ascii_graphic() && !b"#<>`\"{}\\^|".contains(&byte);
+            if !path.bytes().all(plain) || path.len() > LONGEST_TEXT {
+                let message = format!(
+                    "the path must have at most {LONGEST_TEXT} plain characters, as a URL has them, and no #"
+                );
                 return Err(given.fault(message));
             }
             Ok(Some(CheckKind::Http(path.into())))

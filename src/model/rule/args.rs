@@ -1,7 +1,7 @@
 //! The arguments of one rule, read from JSON with every fault noted at its place.
 //!
-//! It owns the checks that rule types share, and the links that a rule has read, never what an argument means. Next: `ua`,
-//! `path` and `backend` read theirs.
+//! It owns the checks that rule types share, and the links that a rule has read, never what an argument means. Next:
+//! [`ua`](super::ua), [`path`](super::path) and [`backend`](super::backend) read theirs.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,8 @@
 //! Rule type `backend`: the leaf of a rule set, which names an upstream and adds request headers.
 //!
 //! It owns the reading of `servername` and of the other arguments, all of which are headers; never the choice of a
-//! server or the writing of a head. Next: `snapshot` finds the upstream, `http1::rewrite` writes the headers.
+//! server or the writing of a head. Next: [`snapshot`](super::super::snapshot) finds the upstream,
+//! [`http1::rewrite`](crate::http1::rewrite) writes the headers.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! What every rule type says of itself, and what one that is asked answers.
 //!
-//! It owns these words, never a type. Next: `kind` has the list of types, `ua` is one to begin with.
+//! It owns these words, never a type. Next: [`kind`](super::kind) has the list of types, [`ua`](super::ua) is one to
+//! begin with.
 
 use super::args::{Args, Arguments};
 use crate::model::scratch::Scratch;

@@ -1,7 +1,8 @@
 //! The rule types in one table: the list that a new type joins with one line.
 //!
-//! It owns the names of the types and which of them end a walk, never what one of them does. Next: `ua`, `path`,
-//! `backend`; `ruleset` reads them, `graph` asks them.
+//! It owns the names of the types and which of them end a walk, never what one of them does. Next: [`ua`](super::ua),
+//! [`path`](super::path), [`backend`](super::backend); [`ruleset`](super::super::ruleset) reads them,
+//! [`graph`](super::super::graph) asks them.
 
 use super::args::{Args, Arguments, listed};
 use super::backend::Backend;

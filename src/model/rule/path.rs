@@ -1,7 +1,8 @@
 //! Rule type `path`: does the path begin so, or match a pattern, and is part of it the new path?
 //!
 //! It owns that question and which part survives a rewrite, never how the new path is encoded. It sees the path decoded
-//! and normalised, as rules before it left it. Next: `graph` follows the answer, `encode` writes the path out.
+//! and normalised, as rules before it left it. Next: [`graph`](super::super::graph) follows the answer,
+//! [`encode`](super::super::encode) writes the path out.
 
 use super::args::{Args, Arguments};
 use super::contract::{Ask, Kind};

@@ -1,8 +1,8 @@
 //! Rule type `ua`: does a pattern match the user agent?
 //!
 //! It owns that question. The user agent is put into lower case and the pattern is not, so a capital in a pattern never
-//! matches unless it says `(?i)`: stored patterns are written for it, and whoever writes another is warned. Next: `kind`
-//! has the list that it is on, `graph` follows the answer.
+//! matches unless it says `(?i)`: stored patterns are written for it, and whoever writes another is warned. Next:
+//! [`kind`](super::kind) has the list that it is on, [`graph`](super::super::graph) follows the answer.
 
 use super::args::{Args, Arguments};
 use super::contract::{Ask, Kind};

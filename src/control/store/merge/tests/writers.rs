@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::*;
@@ -23,378 +23,62 @@ use crate::control::replies::DumpError;
 use crate::control::store::port::{Dumped, StoreCommand};
 use crate::model::{Contents, Edit, Named, State};
 
-/// What a key holds: for servers their `max_fails`, for domains the upstream they name; always another number.
-type Number = usize;
+mod elb;
+mod store;
 
-const DOMAINS: [&str; 2] = ["d0", "d1"];
-const UPSTREAM: &str = "u";
-const SERVERS: [&str; 3] = ["s0:1", "s1:1", "s2:1"];
-
-fn rule(number: Number) -> Value {
-    json!({"init": "r", "rules": {"r": {"type": "backend", "args": {"servername": format!("n{number}")}}}})
-}
-
-/// The text of a key with this number, as other people write it.
-fn spelled(key: &KeyChange, number: Number) -> String {
-    match key {
-        KeyChange::Rule { .. } => format!("{:#}", rule(number)),
-        KeyChange::Server { .. } => format!("max_fails={number}"),
-    }
-}
-
-/// The number in a text, however it is spelled.
-fn number(text: Option<&str>) -> Option<Number> {
-    let text = text?;
-    let (_, rest) = text.split_once("max_fails=").or_else(|| {
-        text.split_once(r#""n"#).map(|_| {
-            let at = text.find(r#""n"#).unwrap_or(0);
-            text.split_at(at + 2)
-        })
-    })?;
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
-}
-
-fn all_keys() -> Vec<KeyChange> {
-    let rules = DOMAINS.map(|domain| KeyChange::Rule { domain: domain.into(), text: None });
-    let servers = SERVERS.map(|server| KeyChange::Server {
-        upstream: UPSTREAM.into(),
-        server: server.into(),
-        text: None,
-    });
-    rules.into_iter().chain(servers).collect()
-}
-
-fn with_text(key: &KeyChange, text: Option<String>) -> KeyChange {
-    match key.clone() {
-        KeyChange::Rule { domain, .. } => KeyChange::Rule { domain, text },
-        KeyChange::Server { upstream, server, .. } => KeyChange::Server { upstream, server, text },
-    }
-}
-
-/// A store with etcd's rules.
-#[derive(Default)]
-struct Store {
-    keys: BTreeMap<String, (KeyChange, i64)>,
-    /// What each revision, from 1 on, changed.
-    history: Vec<Vec<KeyChange>>,
-}
-
-impl Store {
-    fn revision(&self) -> i64 {
-        i64::try_from(self.history.len()).unwrap()
-    }
-
-    fn write(&mut self, changes: Vec<KeyChange>) {
-        let revision = self.revision() + 1;
-        let mut told = Vec::new();
-        for change in changes {
-            let name = change.name();
-            if change.text().is_some() {
-                self.keys.insert(name, (change.clone(), revision));
-            } else if self.keys.remove(&name).is_none() {
-                continue;
-            }
-            told.push(change);
-        }
-        if !told.is_empty() {
-            self.history.push(told);
-        }
-    }
-
-    fn text(&self, key: &KeyChange) -> Option<String> {
-        self.keys.get(&key.name()).and_then(|(change, _)| change.text()).map(str::to_owned)
-    }
-
-    fn present(&self, batch: &[Wish]) -> BTreeMap<String, Present> {
-        let one = |wish: &Wish| {
-            let (change, revision) = self.keys.get(&wish.write.wanted.name())?;
-            let value = change.text()?.as_bytes().to_vec();
-            Some((wish.key.clone(), Present { value, revision: *revision }))
-        };
-        batch.iter().filter_map(one).collect()
-    }
-
-    /// The numbers that a key had from one revision to another, both included.
-    fn numbers(&self, key: &KeyChange, from: i64, to: i64) -> Vec<Option<Number>> {
-        let (mut now, mut numbers) = (None, Vec::new());
-        if from == 0 {
-            numbers.push(None);
-        }
-        for (revision, changes) in (1..).zip(&self.history) {
-            for change in changes.iter().filter(|change| change.is_same_key(key)) {
-                now = number(change.text());
-            }
-            if (from..=to).contains(&revision) {
-                numbers.push(now);
-            }
-        }
-        numbers
-    }
-}
-
-/// A dump on its way through a store's task.
-struct Task {
-    left: Vec<Vec<Wish>>,
-    found: Option<BTreeMap<String, Present>>,
-    dumped: Dumped,
-}
-
-/// A request that waits.
-struct Asked {
-    /// The keys it is about, each with the number it should have.
-    keys: Vec<(KeyChange, Option<Number>)>,
-    at: i64,
-    outcome: oneshot::Receiver<Result<i64, DumpError>>,
-}
-
-struct Elb {
-    state: State,
-    dumps: Dumps,
-    /// What a dump waits for comes when the world chooses: no time passes.
-    now: Instant,
-    commands: mpsc::Receiver<StoreCommand>,
-    /// Revisions that were heard of.
-    heard: usize,
-    loads: u64,
-    loaded_at: i64,
-    task: Option<Task>,
-    /// Transactions whose answer was given up, and which may still arrive.
-    strays: Vec<Vec<(Operation, KeyChange)>>,
-    answers: Vec<Result<Dumped, String>>,
-    asked: Vec<Asked>,
-    /// A clock of this ELB's own: when each key was edited last, with what, and when a change of another was heard.
-    clock: u64,
-    edited: BTreeMap<String, Vec<(u64, Option<Number>)>>,
-    overheard: BTreeMap<String, u64>,
-    /// What was read of each key when a dump of it began, whichever that was.
-    read: BTreeSet<(String, Option<String>)>,
-    /// What was sent of each key. The same by another cannot be told from it, and need not be.
-    sent: BTreeSet<(String, Option<Number>)>,
-    /// The places in the history that are this ELB's own.
-    own: BTreeSet<usize>,
-}
-
-impl Elb {
-    fn new() -> Elb {
-        let (tell, commands) = mpsc::channel(4);
-        Elb {
-            state: State::new(),
-            dumps: Dumps::new(tell),
-            now: Instant::now(),
-            commands,
-            heard: 0,
-            loads: 0,
-            loaded_at: 0,
-            task: None,
-            strays: Vec::new(),
-            answers: Vec::new(),
-            asked: Vec::new(),
-            clock: 0,
-            edited: BTreeMap::new(),
-            overheard: BTreeMap::new(),
-            read: BTreeSet::new(),
-            sent: BTreeSet::new(),
-            own: BTreeSet::new(),
-        }
-    }
-
-    fn known(&self) -> Known<'static> {
-        Known { held: None, down: None, revision: 0, loads: self.loads, loaded_at: self.loaded_at }
-    }
-
-    fn settle(&mut self, store: &Store) {
-        let known = self.known();
-        self.dumps.settle(&mut self.state, known, self.now);
-        if let Ok(StoreCommand::Dump { writes }) = self.commands.try_recv() {
-            assert!(self.task.is_none(), "one dump at a time");
-            for write in writes.iter().filter(|write| !write.is_check()) {
-                self.is_ours(&write.wanted);
-                self.sent.insert((write.wanted.name(), number(write.wanted.text())));
-            }
-            self.read.extend(
-                writes
-                    .iter()
-                    .map(|write| (Keys::new("ELB").write(&Key::of(&write.wanted)), write.read.clone())),
-            );
-            let mut left = Vec::new();
-            // One or two keys in a transaction, so that there are several.
-            for batch in plan(&Keys::new("ELB"), writes).batches {
-                left.extend(batch.chunks(2).map(<[Wish]>::to_vec));
-            }
-            left.reverse();
-            self.task = Some(Task { left, found: None, dumped: Dumped::default() });
-        }
-        let mut asked = std::mem::take(&mut self.asked);
-        asked.retain_mut(|asked| match asked.outcome.try_recv() {
-            Ok(outcome) => {
-                self.judge(store, asked, &outcome);
-                false
-            }
-            Err(_) => true,
-        });
-        self.asked.extend(asked);
-    }
-
-    /// What is to be written was put here after whatever was heard of the key last.
-    fn is_ours(&self, change: &KeyChange) {
-        let edits = self.edited.get(&change.name()).map(Vec::as_slice).unwrap_or_default();
-        let edit = edits.iter().rev().find(|(_, wanted)| *wanted == number(change.text()));
-        let (at, _) = edit.unwrap_or_else(|| panic!("nobody asked here for {change:?}"));
-        let overheard = self.overheard.get(&change.name()).copied().unwrap_or(0);
-        assert!(*at > overheard, "{change:?} is older than what was heard since");
-    }
-
-    /// What was answered with success was there meanwhile, or something that was put here later.
-    fn judge(&self, store: &Store, asked: &Asked, outcome: &Result<i64, DumpError>) {
-        if outcome.is_err() {
-            return;
-        }
-        for (key, wanted) in &asked.keys {
-            let numbers = store.numbers(key, asked.at, store.revision());
-            let later = self.edited.get(&key.name()).into_iter().flatten().map(|(_, number)| *number);
-            let mut right = later.skip_while(|number| number != wanted).chain([*wanted]);
-            assert!(
-                right.any(|number| numbers.contains(&number)),
-                "{} was answered with success for {wanted:?} and held {numbers:?}",
-                key.name()
-            );
-        }
-    }
-
-    fn edit(&mut self, store: &Store, edit: Edit, keys: Vec<(KeyChange, Option<Number>)>, dump: bool) {
-        self.clock += 1;
-        for (key, number) in &keys {
-            self.edited.entry(key.name()).or_default().push((self.clock, *number));
-        }
-        let prepared = self.state.library().prepare(edit).unwrap();
-        let named = self.state.named(&prepared);
-        self.state.apply(prepared);
-        if dump {
-            let outcome = self.dumps.ask(named, true);
-            self.asked.push(Asked { keys, at: store.revision(), outcome });
-        }
-    }
-
-    fn hear(&mut self, store: &Store) {
-        let Some(changes) = store.history.get(self.heard).cloned() else { return };
-        self.overhear(store, self.heard + 1, false);
-        self.state.heed(true);
-        let outcome = self.state.store_changed(changes);
-        self.dumps.gave_way(&outcome.overridden, &outcome.others.unwrap_or_default());
-    }
-
-    /// Notes whose changes are heard of, up to this place in the history; all at once if that is `listed`.
-    fn overhear(&mut self, store: &Store, until: usize, listed: bool) {
-        self.clock += 1;
-        let all = |at: usize| store.history[at].iter().map(move |change| (at, change));
-        for (at, change) in (self.heard..until).flat_map(all).filter(|(at, _)| !self.own.contains(at)) {
-            // A listing says what came last, and nothing of what is as it was.
-            let is_last = !(at + 1..until).flat_map(all).any(|(_, later)| later.is_same_key(change));
-            let is_told = !listed || (is_last && self.state_text(change) != store.text(change));
-            if is_told && !self.sent.contains(&(change.name(), number(change.text()))) {
-                self.overheard.insert(change.name(), self.clock);
-            }
-        }
-        self.heard = until;
-    }
-
-    fn relist(&mut self, store: &Store) {
-        let mut contents = Contents::default();
-        store.keys.values().for_each(|(change, _)| contents.apply(change.clone()));
-        self.overhear(store, store.history.len(), true);
-        self.loads += 1;
-        self.loaded_at = store.revision();
-        self.state.heed(true);
-        let outcome = self.state.load(contents);
-        self.dumps.gave_way(&outcome.overridden, &outcome.others.unwrap_or_default());
-    }
-
-    /// One step of the store's task: read, or commit. `lost`: the transaction is given up, and may arrive or not.
-    fn work(&mut self, store: &mut Store, lost: bool) {
-        let Some(task) = &mut self.task else { return };
-        let Some(batch) = task.left.last() else {
-            let dumped = std::mem::take(&mut task.dumped);
-            self.task = None;
-            // Nothing can stop what makes a key that is not there; it is taken not to come after a later dump was answered.
-            self.strays.retain(|operations| operations.iter().all(|(operation, _)| operation.revision != 0));
-            return self.answers.push(Ok(dumped));
-        };
-        let Some(found) = task.found.take() else {
-            task.found = Some(store.present(batch));
-            return;
-        };
-        let merged = merge(batch, &found);
-        let key = |operation: &Operation| {
-            let wish = batch.iter().find(|wish| wish.key == operation.key).unwrap();
-            with_text(&wish.write.wanted, operation.value.clone())
-        };
-        let operations: Vec<(Operation, KeyChange)> =
-            merged.operations.into_iter().map(|operation| (operation.clone(), key(&operation))).collect();
-        if lost {
-            self.task = None;
-            self.strays.push(operations);
-            return self.answers.push(Err("no answer".to_owned()));
-        }
-        // If the guards do not hold, it is read again.
-        if operations.is_empty() || self.commit(store, &operations) {
-            let Some(task) = &mut self.task else { return };
-            task.dumped.revision = store.revision();
-            task.dumped.conflicts.extend(merged.conflicts);
-            task.left.pop();
-        }
-    }
-
-    /// Carries a transaction out if all its guards hold, and says whether they did.
-    fn commit(&mut self, store: &mut Store, operations: &[(Operation, KeyChange)]) -> bool {
-        let revision = |key: &KeyChange| store.keys.get(&key.name()).map_or(0, |(_, revision)| *revision);
-        if operations.iter().any(|(operation, key)| revision(key) != operation.revision) {
-            return false;
-        }
-        for (operation, change) in operations {
-            let now = store.text(change);
-            assert!(
-                self.read.contains(&(operation.key.clone(), now.clone())),
-                "{change:?} replaces {now:?} unread"
-            );
-        }
-        let changes: Vec<KeyChange> = operations.iter().map(|(_, change)| change.clone()).collect();
-        let before = store.history.len();
-        store.write(changes);
-        self.own.extend(before..store.history.len());
-        true
-    }
-
-    /// What this ELB takes the store to hold of a key.
-    fn state_text(&self, key: &KeyChange) -> Option<String> {
-        let named = Named {
-            domains: DOMAINS.map(str::to_owned).into(),
-            upstreams: [(UPSTREAM.to_owned(), (UPSTREAM.to_owned(), SERVERS.map(str::to_owned).into()))]
-                .into(),
-            ..Named::default()
-        };
-        let writes = self.state.to_write(&named, None);
-        writes.into_iter().find(|write| write.wanted.is_same_key(key)).and_then(|write| write.read)
-    }
-}
+use elb::*;
+use store::*;
 
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    Put { elb: usize, what: usize, dump: bool },
-    Delete { elb: usize, what: usize, dump: bool },
-    DumpAll { elb: usize },
-    Else { what: usize, delete: bool },
-    Hear { elb: usize },
-    Relist { elb: usize },
-    Work { elb: usize, lost: bool },
-    Answer { elb: usize },
-    Stray { elb: usize },
+    Put {
+        elb: usize,
+        what: usize,
+        dump: bool,
+    },
+    /// One server of an upstream that is served: a new number, or away with it.
+    Patch {
+        elb: usize,
+        at: usize,
+        delete: bool,
+        dump: bool,
+    },
+    Delete {
+        elb: usize,
+        what: usize,
+        dump: bool,
+    },
+    DumpAll {
+        elb: usize,
+    },
+    Else {
+        what: usize,
+        delete: bool,
+    },
+    Hear {
+        elb: usize,
+    },
+    Relist {
+        elb: usize,
+    },
+    Work {
+        elb: usize,
+        lost: bool,
+    },
+    Answer {
+        elb: usize,
+    },
+    Stray {
+        elb: usize,
+    },
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
     let elb = || 0..2usize;
     prop_oneof![
         4 => (elb(), 0..4usize, any::<bool>()).prop_map(|(elb, what, dump)| Act::Put { elb, what, dump }),
+        3 => (elb(), 0..3usize, any::<bool>(), any::<bool>())
+            .prop_map(|(elb, at, delete, dump)| Act::Patch { elb, at, delete, dump }),
         1 => (elb(), 0..3usize, any::<bool>()).prop_map(|(elb, what, dump)| Act::Delete { elb, what, dump }),
         1 => elb().prop_map(|elb| Act::DumpAll { elb }),
         4 => (0..5usize, prop::bool::weighted(0.3)).prop_map(|(what, delete)| Act::Else { what, delete }),
@@ -456,6 +140,22 @@ impl World {
                     .collect();
                 let given: Map<String, Value> = [(UPSTREAM.to_owned(), servers.into())].into_iter().collect();
                 self.elbs[elb].edit(&self.store, Edit::PutUpstreams(given), known, dump);
+            }
+            Act::Patch { elb, at, delete, dump } => {
+                let served = self.elbs[elb].state.upstreams();
+                let Some(spec) = served.first() else { return };
+                let others = spec.servers.iter().filter(|spec| spec.name != SERVERS[at]).count();
+                if delete && (others == 0 || others == spec.servers.len()) {
+                    return;
+                }
+                let key = all_keys()[DOMAINS.len() + at].clone();
+                let wanted = (!delete).then_some(number);
+                let said = wanted.map_or(Value::Null, |number| Value::from(spelled(&key, number)));
+                let given: Map<String, Value> =
+                    [(UPSTREAM.to_owned(), Map::from_iter([(SERVERS[at].to_owned(), said)]).into())]
+                        .into_iter()
+                        .collect();
+                self.elbs[elb].edit(&self.store, Edit::PatchUpstreams(given), vec![(key, wanted)], dump);
             }
             Act::Delete { elb, what, dump } if what < DOMAINS.len() => {
                 let key = KeyChange::Rule { domain: DOMAINS[what].into(), text: None };

@@ -1,0 +1,74 @@
+//! The words between the schedule and the prober: what to ask a server, and what was found.
+//!
+//! It owns these shapes, and how what an operator said becomes a question; never when it is asked. Next:
+//! [`schedule`](super::schedule) orders, [`prober`](super::prober) carries out.
+
+use std::time::Duration;
+
+use crate::model::{CheckKind, CheckOptions, Endpoint, Server, ServerId};
+
+/// Which check this is. One that was stopped and one that was begun in its place are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::control) struct Ticket {
+    /// The server.
+    pub(in crate::control) server: ServerId,
+    /// No other check of this schedule has it.
+    pub(in crate::control) number: u64,
+}
+
+/// A check to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::control) struct Order {
+    pub(in crate::control) ticket: Ticket,
+    /// Where to connect to.
+    pub(in crate::control) endpoint: Endpoint,
+    /// What to ask there; nothing where a connection is enough.
+    pub(in crate::control) question: Option<Question>,
+    /// How long it may take in all.
+    pub(in crate::control) within: Duration,
+}
+
+/// A request, and what a good answer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::control) struct Question {
+    /// Path and query.
+    pub(in crate::control) target: Box<str>,
+    /// `Host`.
+    pub(in crate::control) host: Box<str>,
+    /// The lowest and the highest good status.
+    pub(in crate::control) status: (u16, u16),
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::control) struct Finding {
+    /// How long it took.
+    pub(in crate::control) took: Duration,
+    /// What the server said or did, in a few words: `200`, `connection refused`.
+    pub(in crate::control) what: Box<str>,
+    /// That is what was hoped for.
+    pub(in crate::control) ok: bool,
+}
+
+impl Order {
+    /// The check of a server that its upstream's options ask for.
+    pub(super) fn new(ticket: Ticket, server: &Server, options: &CheckOptions) -> Self {
+        let endpoint = match (&server.endpoint, options.port) {
+            (Endpoint::Inet(address), Some(port)) => Endpoint::Inet((address.ip(), port).into()),
+            (own, _) => own.clone(),
+        };
+        let host = || match (&options.host, &endpoint) {
+            (Some(host), _) => host.clone(),
+            // No path is a host.
+            (None, Endpoint::Unix(_)) => "localhost".into(),
+            (None, Endpoint::Inet(_)) => server.spec.name.as_str().into(),
+        };
+        let question = match &options.kind {
+            CheckKind::Tcp => None,
+            CheckKind::Http(target) => {
+                Some(Question { target: target.clone(), host: host(), status: options.status })
+            }
+        };
+        Self { ticket, endpoint, question, within: options.timeout }
+    }
+}

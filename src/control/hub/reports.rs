@@ -1,0 +1,145 @@
+//! What the control loop tells the hub: of the store, of names, of workers, of the state file, and that time has passed.
+//!
+//! It owns what follows from each, never a question of the admin API. Next: [`run`](crate::control::run) tells it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::Hub;
+use crate::control::alarms::Subject;
+use crate::control::checks::order::{Finding, Order, Ticket};
+use crate::control::shortages;
+use crate::control::state_file::{Kept, Saved};
+use crate::control::store::StoreEvent;
+use crate::link::{Gauges, ServerNumbers, ToWorker};
+
+impl Hub {
+    /// The store has something to say.
+    pub(in crate::control) fn store_event(&mut self, event: StoreEvent, now: Instant) {
+        let event = match event {
+            StoreEvent::Dumped(outcome) => {
+                return self.dumps.ended(&mut self.state, self.guard.known(), outcome, now);
+            }
+            other => other,
+        };
+        let is_news = !matches!(event, StoreEvent::Down { .. });
+        self.state.heed(self.dumps.is_awaited());
+        let changed = self.guard.event(&mut self.state, &mut self.alarms, event, now);
+        let (edits, others) = self.guard.take_overridden();
+        self.dumps.gave_way(&edits, &others);
+        if is_news {
+            self.stored(changed, now);
+        }
+    }
+
+    /// A worker says what it has to do with servers.
+    pub(in crate::control) fn told_of_servers(&mut self, worker: usize, servers: Vec<ServerNumbers>) {
+        self.servers.told(worker, servers);
+    }
+
+    /// When a check of a server is due.
+    pub(in crate::control) fn next_check(&self) -> Option<Instant> {
+        self.servers.next_check()
+    }
+
+    /// The next check that is due, to be made now.
+    pub(in crate::control) fn begin_check(&mut self, now: Instant) -> Option<Order> {
+        self.servers.begin_check(now)
+    }
+
+    /// Checks to be given up.
+    pub(in crate::control) fn stopped_checks(&mut self) -> Vec<Ticket> {
+        self.servers.schedule().take_stopped()
+    }
+
+    /// A check has ended.
+    pub(in crate::control) fn checked(&mut self, ticket: Ticket, finding: Finding, now: Instant) {
+        self.servers.checked(ticket, finding, &self.current, now);
+    }
+
+    /// A second has passed.
+    pub(in crate::control) fn tick(&mut self, now: Instant) {
+        if self.guard.tick(&mut self.state, &mut self.alarms, now) {
+            self.stored(true, now);
+        }
+        self.servers.look(&self.current);
+    }
+
+    /// The state file cannot be written, for this reason; or it can.
+    pub(in crate::control) fn state_file(&mut self, fault: Option<String>) {
+        match fault {
+            Some(fault) => self.alarms.raise(Subject::StateFile, fault),
+            None => self.alarms.clear(Subject::StateFile, "the state file is written again"),
+        }
+    }
+
+    /// What a state file kept: it serves until the store is there, and what the store says then is judged against it.
+    /// It was written `age` ago.
+    pub(in crate::control) fn remember(&mut self, saved: Saved, age: Duration, now: Instant) {
+        self.resolver.remember(saved.names.clone());
+        self.guard.remember(&mut self.state, &mut self.alarms, saved.contents, age, now);
+        self.changed(now);
+    }
+
+    /// The store did not answer in time.
+    pub(in crate::control) fn begin_without_store(&mut self, reason: &str) {
+        self.guard.lost(&mut self.alarms, reason);
+    }
+
+    /// What a state file should hold, if it does not yet.
+    pub(in crate::control) fn unsaved(&mut self) -> Option<Kept> {
+        std::mem::take(&mut self.unsaved).then(|| Kept {
+            contents: self.state.last_good(),
+            revision: self.guard.revision(),
+            names: self.resolver.all_addresses(),
+        })
+    }
+
+    /// Waits for the next lookup. Gives the name and its addresses when those changed: they are for [`Hub::learnt`]. May
+    /// be dropped at any await.
+    pub(in crate::control) async fn looked_up(&mut self) -> Option<(String, Vec<SocketAddr>)> {
+        self.resolver.next().await
+    }
+
+    /// Is there no name left that has no address because it was never looked up?
+    pub(in crate::control) fn is_usable(&self) -> bool {
+        self.resolver.is_usable()
+    }
+
+    /// Is there no name left that was never looked up?
+    pub(in crate::control) fn is_resolved(&self) -> bool {
+        self.resolver.is_settled()
+    }
+
+    /// Looks every name up again, or only those whose last lookup failed.
+    pub(in crate::control) fn refresh_names(&mut self, all: bool) {
+        if all { self.resolver.refresh() } else { self.resolver.retry() }
+    }
+
+    /// A worker reports what it serves.
+    pub(in crate::control) fn applied(&mut self, worker: usize, version: u64) {
+        self.workers.applied(worker, version);
+    }
+
+    /// A worker reports what it holds.
+    pub(in crate::control) fn measured(&mut self, worker: usize, gauges: Gauges, now: Instant) {
+        self.workers.measured(worker, gauges, now);
+        shortages::judge(&mut self.alarms, &self.workers.all());
+    }
+
+    /// A worker has ended.
+    pub(in crate::control) fn ended(&mut self, worker: usize, now: Instant) {
+        self.workers.ended(worker, now);
+        self.servers.ended(worker);
+    }
+
+    /// Workers that have not ended.
+    pub(in crate::control) fn running(&self) -> usize {
+        self.workers.running()
+    }
+
+    /// Gives an order to every worker.
+    pub(in crate::control) fn order(&self, order: impl Fn() -> ToWorker) {
+        self.workers.order(order);
+    }
+}
