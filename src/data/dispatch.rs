@@ -6,7 +6,6 @@
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use super::conn::{Active, Conn, Dispatch, PeerText, ServerLink};
 use super::ctx::Ctx;
@@ -16,9 +15,7 @@ use super::shortage;
 use super::transport::Transport;
 use super::turn::Verdict;
 use super::view::{Local, Routed, Routing as Way};
-use crate::exchange::{
-    Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, Terms, advance,
-};
+use crate::exchange::{Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, advance};
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
 use crate::semantics::reserved::{self, Reserved};
@@ -241,12 +238,8 @@ pub(super) fn note_answer(active: &mut Active, ctx: &mut Ctx) {
 /// another one or none.
 #[cold]
 #[inline(never)]
-fn agree(exchange: &mut Exchange, local: &Local, at: usize, id: u64, env: &Env) {
-    let terms = match local.balancer.cookie(at, id) {
-        Some(cookie) => Arc::new(Terms { cookie: Some(cookie.into()), ..Terms::clone(&local.terms) }),
-        None => Arc::clone(&local.terms),
-    };
-    exchange.agree(env, terms);
+fn agree(exchange: &mut Exchange, local: &mut Local, at: usize, id: u64, env: &Env) {
+    exchange.agree(env, local.terms_at(at, id));
 }
 
 /// Whether an untried server is left, and may be asked.

@@ -33,6 +33,8 @@ pub struct Local {
     pub terms: Arc<Terms>,
     /// They are to be told, as that is not what the policy says, or clients are kept at servers.
     pub asks: bool,
+    /// The same with the cookie of each server, made when it is first given to a client.
+    kept: Vec<Option<Arc<Terms>>>,
     /// The second tries that its requests may have.
     pub budget: Budget,
     version: u64,
@@ -293,9 +295,24 @@ impl Local {
             lists: upstream.servers.iter().map(|_| pool.add_list(options.keepalive)).collect(),
             terms: Arc::new(defaults.terms(options)),
             asks: defaults.are_not(options),
+            kept: Vec::new(),
             budget: Budget::new(defaults.allowance(options)),
             version,
             name: Arc::clone(name),
+        }
+    }
+
+    /// What an exchange with the server in that place is told, whose client said the `id` of the server that it is kept at, if it
+    /// did.
+    pub(super) fn terms_at(&mut self, at: usize, id: u64) -> Arc<Terms> {
+        let Some(cookie) = self.balancer.cookie(at, id) else { return Arc::clone(&self.terms) };
+        if self.kept.len() <= at {
+            self.kept.resize(at + 1, None);
+        }
+        let with_cookie = || Arc::new(Terms { cookie: Some(cookie.into()), ..Terms::clone(&self.terms) });
+        match self.kept.get_mut(at) {
+            Some(kept) => Arc::clone(kept.get_or_insert_with(with_cookie)),
+            None => with_cookie(),
         }
     }
 
@@ -304,6 +321,7 @@ impl Local {
         if !Arc::ptr_eq(current, self.balancer.upstream()) {
             self.terms = Arc::new(defaults.terms(&current.options));
             self.asks = defaults.are_not(&current.options);
+            self.kept.clear();
             self.budget.allow(defaults.allowance(&current.options));
             self.carry(current, pool);
         }
