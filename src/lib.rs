@@ -90,7 +90,8 @@
 //! | what is suggested for a word that there is not | `spelling.rs` | |
 //! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
 //! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/methods.rs`, one in `model/options/balancing.rs` |
-//! | an option of an upstream | `model/upstream_options.rs`, `model/options/` for its values | who does what it says |
+//! | an option of an upstream | `model/upstream_options.rs`, `model/options/` for its values | who does what it says: `data/terms.rs` what is told to its exchanges |
+//! | how many second tries there are | `data/budget.rs` | `exchange/retry.rs` for when there is one |
 //! | what a server is chosen by, in a request | `data/balancer/key.rs` | its word in `model/options/balancing.rs` |
 //! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
 //! | what a rule, a peer or a trailer may not do with a field | a row of `semantics/policy.rs` | |
