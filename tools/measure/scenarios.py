@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 DOMAINS = 10_000
+METHODS = ("round_robin", "least_conn", "ewma")
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ ALL = [
     # 8 servers of 4 places answer 3,200 requests/s at 10 ms each; this is 60 % of it.
     Scenario("t1", "the tail: 8 servers of 4 places, one 10 × slower for 5 s of every 10; 1,920 requests/s, whole cycles",
              load=("--rate", 1920), connections=512, servers=8, farm=("--places", 4, "--slow-factor", 10),
-             methods=("round_robin", "least_conn", "ewma"), cycle=10),
+             methods=METHODS, cycle=10),
 ]
 NAMES = [scenario.name for scenario in ALL]
 
