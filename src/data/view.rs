@@ -8,8 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::balancer::{Affinity, Balancer};
+use super::budget::Budget;
 use super::draws;
 use super::pool::Pool;
+use super::terms::Defaults;
+use crate::exchange::Terms;
 use crate::link::ServerNumbers;
 use crate::model::{self, Backend, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
 use crate::reason::Reason;
@@ -26,6 +29,12 @@ pub struct Local {
     pub balancer: Balancer,
     /// The pool's list of idle connections of each server.
     pub lists: Vec<u32>,
+    /// What its exchanges are told.
+    pub terms: Arc<Terms>,
+    /// They are to be told, as that is not what the policy says, or clients are kept at servers.
+    pub asks: bool,
+    /// The second tries that its requests may have.
+    pub budget: Budget,
     version: u64,
     /// Held so that the slot is no other upstream's while this is here: a lease on a server of it may be out.
     name: Arc<UpstreamName>,
@@ -71,6 +80,7 @@ pub struct View {
     /// The version that was swept last; nothing has gone since.
     swept: u64,
     seed: u64,
+    defaults: Defaults,
     /// Of the request that was routed last; that of none as long as no upstream asks.
     affinity: Affinity,
 }
@@ -78,13 +88,14 @@ pub struct View {
 impl View {
     /// A view of `snapshot`. Workers with different seeds begin their rounds at different servers.
     #[must_use]
-    pub fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
+    pub fn new(snapshot: Arc<Snapshot>, seed: u64, defaults: Defaults) -> Self {
         Self {
             snapshot,
             scratch: Scratch::new(),
             locals: Vec::new(),
             swept: 0,
             seed,
+            defaults,
             affinity: Affinity::default(),
         }
     }
@@ -140,15 +151,17 @@ impl View {
 
     #[cold]
     fn renew(&mut self, slot: u32, pool: &mut Pool) -> Option<()> {
-        let Self { snapshot, locals, seed, .. } = self;
+        let Self { snapshot, locals, seed, defaults, .. } = self;
         let (current, name) = (snapshot.upstream(slot)?, snapshot.upstream_name(slot)?);
         let place = slot as usize;
         if locals.len() <= place {
             locals.resize_with(place + 1, || None);
         }
         match locals.get_mut(place)? {
-            Some(local) => local.follow(current, snapshot.version, pool),
-            vacant => *vacant = Some(Box::new(Local::new(current, name, snapshot.version, *seed, pool))),
+            Some(local) => local.follow(current, snapshot.version, defaults, pool),
+            vacant => {
+                *vacant = Some(Box::new(Local::new(current, name, snapshot.version, *seed, defaults, pool)))
+            }
         }
         Some(())
     }
@@ -230,7 +243,7 @@ impl View {
         for (slot, place) in (0..).zip(&mut self.locals) {
             let Some(local) = place else { continue };
             if let Some(current) = self.snapshot.upstream(slot) {
-                local.follow(current, self.snapshot.version, pool);
+                local.follow(current, self.snapshot.version, &self.defaults, pool);
                 continue;
             }
             if local.balancer.leases() > 0 {
@@ -264,15 +277,27 @@ impl Local {
         name: &Arc<UpstreamName>,
         version: u64,
         seed: u64,
+        defaults: &Defaults,
         pool: &mut Pool,
     ) -> Local {
-        let lists = upstream.servers.iter().map(|_| pool.add_list()).collect();
-        Local { balancer: Balancer::new(upstream, seed), lists, version, name: Arc::clone(name) }
+        let options = &upstream.options;
+        Local {
+            balancer: Balancer::new(upstream, seed),
+            lists: upstream.servers.iter().map(|_| pool.add_list(options.keepalive)).collect(),
+            terms: Arc::new(defaults.terms(options)),
+            asks: defaults.are_not(options),
+            budget: Budget::new(defaults.allowance(options)),
+            version,
+            name: Arc::clone(name),
+        }
     }
 
     /// Is what the snapshot of this version says.
-    fn follow(&mut self, current: &Arc<Upstream>, version: u64, pool: &mut Pool) {
+    fn follow(&mut self, current: &Arc<Upstream>, version: u64, defaults: &Defaults, pool: &mut Pool) {
         if !Arc::ptr_eq(current, self.balancer.upstream()) {
+            self.terms = Arc::new(defaults.terms(&current.options));
+            self.asks = defaults.are_not(&current.options);
+            self.budget.allow(defaults.allowance(&current.options));
             self.carry(current, pool);
         }
         self.version = version;
@@ -282,9 +307,13 @@ impl Local {
     fn carry(&mut self, current: &Arc<Upstream>, pool: &mut Pool) {
         let former = self.balancer.upstream().servers.iter().map(|server| server.id);
         let mut former: HashMap<_, _> = former.zip(self.lists.drain(..)).collect();
+        let most = current.options.keepalive;
         for server in &current.servers {
             let kept = former.remove(&server.id);
-            self.lists.push(kept.unwrap_or_else(|| pool.add_list()));
+            if let Some(list) = kept {
+                pool.keep_most(list, most);
+            }
+            self.lists.push(kept.unwrap_or_else(|| pool.add_list(most)));
         }
         former.into_values().for_each(|list| pool.drop_list(list));
         self.balancer.carry(current);
@@ -299,7 +328,7 @@ mod tests {
 
     use super::super::balancer::{Choice, Tried};
     use super::*;
-    use crate::exchange::Sign;
+    use crate::exchange::{Policy, Sign};
     use crate::model::{Edit, State};
     use crate::semantics::Sketch;
 
@@ -312,7 +341,8 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let view = View::new(Arc::new(Snapshot::empty()), 0);
+            let defaults = Defaults::new(&Policy::for_tests(), 20, 1);
+            let view = View::new(Arc::new(Snapshot::empty()), 0, defaults);
             Self { state: State::new(), view, pool: Pool::new(8, Duration::from_secs(1)) }
         }
 

@@ -165,8 +165,15 @@ impl ResponseHalf {
         self.skip_head(heads);
     }
 
-    /// The final head goes to the client. Returns whether the client's connection can go on after it.
-    pub(super) fn commit(&mut self, heads: &mut Heads, client: &Facts, keep: bool) -> bool {
+    /// The final head goes to the client, with a `cookie` that keeps it at its server. Returns whether the client's connection can
+    /// go on after it.
+    pub(super) fn commit(
+        &mut self,
+        heads: &mut Heads,
+        client: &Facts,
+        keep: bool,
+        cookie: Option<&str>,
+    ) -> bool {
         let head = &heads.response;
         (self.status, self.keep_alive) = (head.status, head.keep_alive);
         let (mode, outgoing) = match (head.framing, client.version) {
@@ -184,6 +191,9 @@ impl ResponseHalf {
         heads.out.clear();
         let persistence = Persistence::of(client.version, keep);
         rewrite::response(&mut heads.out, bytes, &heads.response, outgoing, persistence);
+        if let Some(cookie) = cookie {
+            rewrite::add_cookie(&mut heads.out, cookie);
+        }
         self.skip_head(heads);
         self.put(&heads.out);
         keep
