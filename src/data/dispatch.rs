@@ -8,11 +8,10 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::balancer::Lease;
-use super::conn::{Conn, Dispatch, PeerText, ServerLink};
+use super::conn::{Active, Conn, Dispatch, PeerText, ServerLink};
 use super::ctx::Ctx;
 use super::door;
-use super::settle::{LEFT, give_place_back, settle};
+use super::settle::{LEFT, give_place_back_early, settle};
 use super::shortage;
 use super::transport::Transport;
 use super::turn::Verdict;
@@ -33,11 +32,7 @@ pub fn step(conn: &mut Conn, ctx: &mut Ctx, heads: &mut Heads) -> ControlFlow<Ve
     };
     let mut shell =
         Dispatcher { dispatch: &mut active.dispatch, transport, own, address, peer, slot: token.slot, ctx };
-    let driven = advance(&mut active.exchange, heads, &mut shell);
-    if shell.dispatch.lease.as_ref().is_some_and(Lease::waits) {
-        note_answer(&active.exchange, shell.dispatch, shell.ctx);
-    }
-    driven
+    advance(&mut active.exchange, heads, &mut shell)
 }
 
 /// One connection without its exchange, and what its worker lends. All of it is inlined where it is driven, and what is
@@ -72,7 +67,8 @@ impl Shell for Dispatcher<'_> {
         }
         ctx.requests += 1;
         let request = routing.view(address.as_bytes());
-        let Way { domain, rule, routed } = ctx.view.route(&request, ctx.requests);
+        let Way { domain, rule, routed } =
+            ctx.view.route(&request, ctx.requests, || routing.view(address.as_bytes()));
         (dispatch.domain, dispatch.rule) = (domain, rule);
         match routed {
             Routed::Denied { reason } => routing.reply(&ctx.env, &Reply::refusal(reason)),
@@ -230,7 +226,8 @@ impl Dispatcher<'_> {
 /// Tells the balancer that the head of an answer has come, once, where its method looks at how soon servers answer.
 #[cold]
 #[inline(never)]
-fn note_answer(exchange: &Exchange, dispatch: &mut Dispatch, ctx: &mut Ctx) {
+pub(super) fn note_answer(active: &mut Active, ctx: &mut Ctx) {
+    let Active { exchange, dispatch, .. } = active;
     let course = exchange.course();
     if let (Some(sent), Some(answered), Some(lease)) =
         (course.connected, course.answered, &mut dispatch.lease)
@@ -275,7 +272,7 @@ fn drop_server(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
         ctx.pool.close(slot);
     }
     if sign != Sign::Nothing {
-        give_place_back(dispatch, sign, ctx);
+        give_place_back_early(dispatch, sign, ctx);
     }
 }
 

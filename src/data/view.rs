@@ -115,7 +115,14 @@ impl View {
 
     /// Decides where a request goes, the `number`th of this worker, from what the snapshot says and nothing else: it changes
     /// nothing but the room that it searches in, and [`View::affinity`].
-    pub fn route(&mut self, request: &RequestView<'_>, number: u64) -> Routing<'_> {
+    ///
+    /// Where its upstream asks for more of a request than the rules do, it is taken `again`: then it lies in registers where none does.
+    pub fn route<'r>(
+        &mut self,
+        request: &RequestView<'_>,
+        number: u64,
+        again: impl FnOnce() -> RequestView<'r>,
+    ) -> Routing<'_> {
         let draw = draws::nth(self.seed, number);
         let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
         let routed = match decision.verdict {
@@ -123,7 +130,7 @@ impl View {
             Verdict::Forward { backend, path } => {
                 let upstream = backend.slot();
                 if self.snapshot.looks_at_requests() {
-                    self.affinity = affinity(&self.snapshot, upstream, request);
+                    self.affinity = affinity(&self.snapshot, upstream, &again());
                 }
                 Routed::Forward { upstream, backend, path }
             }
@@ -357,7 +364,9 @@ mod tests {
 
         fn route(&mut self, host: &str) -> Option<u32> {
             let sketch = Sketch::new(host, "/");
-            let Routed::Forward { upstream, .. } = self.view.route(&sketch.view(), 0).routed else {
+            let Routed::Forward { upstream, .. } =
+                self.view.route(&sketch.view(), 0, || sketch.view()).routed
+            else {
                 return None;
             };
             self.view.current(upstream, &mut self.pool).map(|_| upstream)

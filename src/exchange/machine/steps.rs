@@ -299,8 +299,7 @@ impl Exchange {
         self.facts.private |= heads.response.binds;
         self.deadline.unlimit();
         self.course.answered = Some(env.now);
-        let cookie = self.terms.as_ref().and_then(|terms| terms.cookie.as_deref());
-        let keep = self.response.commit(heads, &self.facts, keep, cookie);
+        let keep = self.response.commit(heads, &self.facts, keep, &self.terms);
         self.phase = Phase::Relay { keep };
         self.relay(env, keep);
     }
