@@ -70,7 +70,7 @@ def measure(running, scenario, number, options, processes, *, on, threads):
     command = [
         machine.tool("load"), "--target", f"127.0.0.1:{running.port}", "--path", scenario.path,
         "--connections", scenario.connections, "--threads", threads,
-        "--seconds", options.seconds, "--warmup", options.warmup, *scenario.load,
+        "--seconds", scenario.seconds(options.seconds), "--warmup", options.warmup, *scenario.load,
     ]
     process = processes.start(command, on, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     gauge = warm = None

@@ -1,8 +1,10 @@
 """What is asked: each scenario in the words of `tools/load`, and in wrk's where wrk can say it."""
 
+import math
 from dataclasses import dataclass, field
 
 DOMAINS = 10_000
+METHODS = ("round_robin", "least_conn", "ewma")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,21 @@ class Scenario:
     wrk: bool = False
     idle: int = 0
     options: dict = field(default_factory=dict)
+    # Servers that take their time, in the place of the origin that takes none: how many, and arguments of `farm`.
+    servers: int = 0
+    farm: tuple = ()
+    # Methods of balancing, each of which is a target of its own; a peer has those that it knows.
+    methods: tuple = ("round_robin",)
+    # Seconds after which the load repeats itself: it is measured for whole cycles only.
+    cycle: float = 0
+
+    @property
+    def is_counted(self):
+        """Whether what requests cost can be counted exactly: all are alike, and nothing depends on a clock."""
+        return not self.idle and "--rate" not in self.load
+
+    def seconds(self, asked):
+        return self.cycle * max(1, math.ceil(asked / self.cycle)) if self.cycle else asked
 
 
 ALL = [
@@ -39,6 +56,10 @@ ALL = [
     Scenario("r1", "10,000 domains, each request another one", load=("--hosts", DOMAINS), config="domains"),
     Scenario("r2", "r1 with a user agent regex, two path regexes, then the backend", load=("--hosts", DOMAINS),
              config="rules", path="/shop/item/128"),
+    # 8 servers of 4 places answer 3,200 requests/s at 10 ms each; this is 60 % of it.
+    Scenario("t1", "the tail: 8 servers of 4 places, one 10 × slower for 5 s of every 10; 1,920 requests/s, whole cycles",
+             load=("--rate", 1920), connections=512, servers=8, farm=("--places", 4, "--slow-factor", 10),
+             methods=METHODS, cycle=10),
 ]
 NAMES = [scenario.name for scenario in ALL]
 

@@ -41,30 +41,39 @@ def request(scenario):
     return f"GET {scenario.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
 
 
-def start(name, scenario, origin, processes, folder, *, on, workers, binaries, under=()):
-    """Starts a target on these cores, under another program if one is given, and waits until it answers."""
+def methods(name, scenario):
+    """The methods of balancing of a scenario that a target knows."""
+    # The relay knows one server and no methods.
+    known = {"nginx": NGINX_METHODS, "haproxy": HAPROXY_METHODS, "relay": () if scenario.servers else ("round_robin",)}
+    return [method for method in scenario.methods if name not in known or method in known[name]]
+
+
+def start(name, scenario, servers, processes, folder, *, on, workers, binaries, method="round_robin", under=()):
+    """Starts a target before the servers at these ports, on these cores, under another program if one is given, and
+    waits until it answers."""
     port = machine.free_port()
-    folder = Path(folder) / f"{name}-{scenario.name}-{workers}"
+    folder = Path(folder) / f"{name}-{method}-{scenario.name}-{workers}"
     folder.mkdir()
-    command = command_of(name, scenario, origin, port, folder, on, workers, binaries)
+    command = command_of(name, scenario, servers, method, port, folder, on, workers, binaries)
     with open(folder / "output", "wb") as output:
         process = processes.start((*under, *command), on, stdout=output, stderr=subprocess.STDOUT)
     try:
         machine.wait_for(port, request(scenario), process, name, SLOWLY if under else PATIENCE)
     except machine.Trouble as trouble:
         raise machine.Trouble(f"{trouble}\n{(folder / 'output').read_text(errors='replace')}") from trouble
-    return Running(name, port, process, workers)
+    shown = f"{name} {method}" if len(scenario.methods) > 1 else name
+    return Running(shown, port, process, workers)
 
 
-def command_of(name, scenario, origin, port, folder, on, workers, binaries):
+def command_of(name, scenario, servers, method, port, folder, on, workers, binaries):
     if name in binaries:
-        return elb(binaries[name], scenario.config, origin, port, folder, on, workers)
+        return elb(binaries[name], scenario.config, servers, method, port, folder, on, workers)
     if name == "nginx":
-        return nginx(scenario.config, origin, port, folder, workers)
+        return nginx(scenario.config, servers, method, port, folder, workers)
     if name == "haproxy":
-        return haproxy(scenario.config, origin, port, folder, workers)
+        return haproxy(scenario.config, servers, method, port, folder, workers)
     if name == "relay":
-        addresses = ("--listen", f"127.0.0.1:{port}", "--server", f"127.0.0.1:{origin}")
+        addresses = ("--listen", f"127.0.0.1:{port}", "--server", f"127.0.0.1:{servers[0]}")
         return (machine.tool("relay"), *addresses, "--threads", workers, *scenario.relay)
     raise machine.Trouble(f"{name} is no target")
 
@@ -83,9 +92,9 @@ def version(name, binaries):
 # ----------------------------------------------------------------------------------------------------------------- ELB
 
 
-def elb(binary, config, origin, port, folder, on, workers):
+def elb(binary, config, servers, method, port, folder, on, workers):
     store = folder / "store.json"
-    store.write_text(json.dumps(store_of(config, origin)))
+    store.write_text(json.dumps(store_of(config, servers, method)))
     return (
         binary, "--listen", f"127.0.0.1:{port}", "--workers", workers,
         "--cpus", ",".join(str(core) for core in sorted(on)[:workers]),
@@ -93,7 +102,9 @@ def elb(binary, config, origin, port, folder, on, workers):
     )
 
 
-def store_of(config, origin):
+def store_of(config, servers, method):
+    # What is the default need not be said, and an ELB from before options would not know it.
+    options = {} if method == "round_robin" else {"@options": f"method={method}"}
     backend = {"type": "backend", "args": {"servername": "up"}}
     rules = {"init": "up", "rules": {"up": backend}}
     if config == "rules":
@@ -107,7 +118,7 @@ def store_of(config, origin):
         }}
     return {
         "domains": dict.fromkeys(scenarios.domains(config), rules),
-        "upstreams": {"up": {f"127.0.0.1:{origin}": ""}},
+        "upstreams": {"up": {**{f"127.0.0.1:{server}": "" for server in servers}, **options}},
     }
 
 
@@ -142,7 +153,8 @@ http {{
     proxy_max_temp_file_size 0;
     map_hash_max_size 65536;
     upstream up {{
-        server 127.0.0.1:{origin};
+        {method}
+{servers}
         keepalive {idle};
         keepalive_requests {forever};
         keepalive_timeout 600s;
@@ -169,12 +181,16 @@ NGINX_LOCATIONS = {
 }
 
 
-def nginx(config, origin, port, folder, workers):
+NGINX_METHODS = {"round_robin": "", "least_conn": "least_conn;"}
+
+
+def nginx(config, servers, method, port, folder, workers):
     names = folder / "hosts"
     names.write_text("".join(f"{name} up;\n" for name in scenarios.domains(config)))
     (folder / "nginx.conf").write_text(NGINX.format(
         user="user root;" if os.geteuid() == 0 else "", workers=workers, folder=folder, forever=FOREVER,
-        origin=origin, idle=IDLE, map=f"include {names};", port=port, locations=NGINX_LOCATIONS[config]))
+        method=NGINX_METHODS[method], servers="\n".join(f"        server 127.0.0.1:{server};" for server in servers),
+        idle=IDLE, map=f"include {names};", port=port, locations=NGINX_LOCATIONS[config]))
     return machine.find("nginx"), "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"
 
 
@@ -200,7 +216,8 @@ frontend all
     http-request set-header X-Real-IP %[src]
 {rules}
 backend up
-    server origin 127.0.0.1:{origin}
+    balance {method}
+{servers}
 """
 
 HAPROXY_RULES = {
@@ -215,13 +232,18 @@ HAPROXY_RULES = {
 }
 
 
-def haproxy(config, origin, port, folder, workers):
+HAPROXY_METHODS = {"round_robin": "roundrobin", "least_conn": "leastconn"}
+
+
+def haproxy(config, servers, method, port, folder, workers):
     names = folder / "hosts"
     names.write_text("".join(f"{name} up\n" for name in scenarios.domains(config)))
     # Not by format: braces are regexes' own.
     rules = HAPROXY_RULES[config].replace("{names}", str(names))
     # Each connection may need a second one, to the origin.
     connections = min(30_000, machine.open_files() // 2 - 64)
-    text = HAPROXY.format(workers=workers, connections=connections, port=port, origin=origin, rules=rules)
+    named = "\n".join(f"    server s{number} 127.0.0.1:{server}" for number, server in enumerate(servers))
+    text = HAPROXY.format(workers=workers, connections=connections, port=port, method=HAPROXY_METHODS[method],
+                          servers=named, rules=rules)
     (folder / "haproxy.cfg").write_text(text)
     return machine.find("haproxy"), "-f", folder / "haproxy.cfg"

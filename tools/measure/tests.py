@@ -1,8 +1,10 @@
 """The reading and the arithmetic, without a measurement: `python3 -m unittest discover -s tools -p tests.py -t tools`."""
 
+import tempfile
 import unittest
+from pathlib import Path
 
-from measure import profile, table
+from measure import profile, scenarios, table, targets
 from measure.rounds import Sample
 
 
@@ -65,6 +67,38 @@ fn=(2)
         few.costs.update({"start": 9, "request": 20})
         many.costs.update({"start": 9, "request": 120})
         self.assertEqual(many.less(few, 10).costs, {"request": 10})
+
+
+class Balancing(unittest.TestCase):
+    TAIL = scenarios.chosen(["t1"])[0]
+
+    def test_each_has_the_methods_that_it_knows(self):
+        known = {"elb": 3, "before": 3, "nginx": 2, "haproxy": 2, "relay": 0}
+        for name, count in known.items():
+            self.assertEqual(targets.methods(name, self.TAIL), ["round_robin", "least_conn", "ewma"][:count])
+        (plain,) = scenarios.chosen(["s1"])
+        self.assertEqual([targets.methods(name, plain) for name in ("elb", "haproxy", "relay")], [["round_robin"]] * 3)
+
+    def test_all_are_told_of_the_same_servers_and_of_the_method(self):
+        self.assertEqual(targets.store_of("one", [1, 2], "ewma")["upstreams"], {
+            "up": {"127.0.0.1:1": "", "127.0.0.1:2": "", "@options": "method=ewma"}})
+        self.assertEqual(targets.store_of("one", [1], "round_robin")["upstreams"], {"up": {"127.0.0.1:1": ""}})
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            targets.nginx("one", [1, 2], "least_conn", 80, folder, 1)
+            self.assertRegex((folder / "nginx.conf").read_text(),
+                             r"least_conn;\s+server 127.0.0.1:1;\s+server 127.0.0.1:2;\s+keepalive ")
+            targets.haproxy("one", [1, 2], "least_conn", 80, folder, 1)
+            self.assertIn("balance leastconn\n    server s0 127.0.0.1:1\n    server s1 127.0.0.1:2\n",
+                          (folder / "haproxy.cfg").read_text())
+
+    def test_a_load_that_repeats_itself_is_measured_whole(self):
+        self.assertEqual([self.TAIL.seconds(asked) for asked in (0, 4, 10, 10.5, 20)], [10, 10, 10, 20, 20])
+        self.assertEqual(scenarios.chosen(["s1"])[0].seconds(4), 4)
+
+    def test_what_depends_on_a_clock_is_not_counted_by_instructions(self):
+        counted = {one.name for one in scenarios.ALL if one.is_counted}
+        self.assertEqual(set(scenarios.NAMES) - counted, {"s9", "s10", "t1"})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ const PROBE: Duration = Duration::from_secs(1);
 
 /// Requests under way times latency, as in Finagle's *peak EWMA* and Google's *Prequal* (NSDI 2024): the lowest of all
 /// servers, or of a few by chance where there are many. A server that is silent for longer than is usual gets nothing until it
-/// answers, whatever its counts say, for they tell that too late.
+/// answers, whatever its counts say, for they tell that too late; but where most are silent, silence only counts as latency.
 #[derive(Debug, Default)]
 pub(super) struct Ewma;
 
@@ -50,8 +50,10 @@ impl Method for Ewma {
             if let Some(((at, _), _)) = probe {
                 return Some(at);
             }
+            // Where most are silent, what they have in common is, and one that is known to be slow would get all requests.
+            let most = 2 * stalled().count() > few.iter(peers).count();
             let sound = Few::of(peers, draws, |peer| eligible(peer) && !Look::at(peer, now).stalled);
-            if !sound.is_empty() {
+            if !most && !sound.is_empty() {
                 looks = sound.map(peers, |peer| Look::at(peer, now));
                 few = sound;
             }
@@ -73,7 +75,8 @@ struct Look {
     /// Requests under way.
     active: f64,
     weight: f64,
-    /// Nanoseconds to an answer as far as they are believed; 0 when it has not answered yet.
+    /// Nanoseconds to an answer as far as they are believed, and no fewer than it is silent if it has stalled; 0 when it has
+    /// not answered yet.
     latency: f64,
     /// It owes an answer for longer than is usual.
     stalled: bool,
@@ -84,14 +87,17 @@ impl Look {
         let (load, ticks) = (peer.state.load(), peer.state.ticks(now));
         let (latency, answered) = load.latency().unwrap_or_default();
         let patience = latency.saturating_mul(STALLED).max(nanos(NOISE));
+        let silence = load.silence(ticks);
+        let stalled = silence > patience;
         let age = ticks.saturating_sub(answered) as f64 / nanos(FADES) as f64;
         // A server that has just answered is the usual one, and an exponential is dear.
         let fades = if age < 0.01 { 1.0 } else { (-age).exp() };
+        let believed = latency as f64 * fades;
         Self {
             active: f64::from(load.active()),
             weight: peer.weight_at(now) as f64,
-            latency: latency as f64 * fades,
-            stalled: load.silence(ticks) > patience,
+            latency: if stalled && latency > 0 { believed.max(silence as f64) } else { believed },
+            stalled,
         }
     }
 

@@ -1,6 +1,7 @@
-//! What `origin`, `relay` and `load` have in common: arguments, sockets, heads, and a histogram of latencies.
+//! What `origin`, `farm`, `relay` and `load` have in common: arguments, sockets, heads, places of a server, and a
+//! histogram of latencies.
 //!
-//! It owns the mechanics that all three ends of a measurement need, and nothing of what is measured. It works on one
+//! It owns the mechanics that the ends of a measurement need, and nothing of what is measured. It works on one
 //! epoll for each thread, without a runtime, so that the tools cost as little as the kernel lets them. Next: the
 //! programs in `bin/`.
 
@@ -8,3 +9,4 @@ pub mod args;
 pub mod head;
 pub mod histogram;
 pub mod net;
+pub mod service;

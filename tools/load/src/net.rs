@@ -174,6 +174,26 @@ pub fn heard(ticker: &OwnedFd) {
     let _ = rustix::io::read(ticker, &mut [0; 8]);
 }
 
+/// Ends a wait once, when it was [`set`].
+///
+/// # Errors
+/// What the kernel says.
+pub fn alarm() -> io::Result<OwnedFd> {
+    Ok(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?)
+}
+
+/// Lets an alarm ring after so long, and not when it was to ring before.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set(alarm: &OwnedFd, after: Duration) -> io::Result<()> {
+    // Nothing at all would mean never.
+    let after = timespec(after.max(Duration::from_nanos(1)));
+    let once = Itimerspec { it_interval: timespec(Duration::ZERO), it_value: after };
+    timerfd_settime(alarm, TimerfdTimerFlags::empty(), &once)?;
+    Ok(())
+}
+
 fn timespec(duration: Duration) -> Timespec {
     Timespec { tv_sec: duration.as_secs().cast_signed(), tv_nsec: duration.subsec_nanos().into() }
 }
@@ -211,6 +231,24 @@ mod tests {
             poll.wait(Some(Duration::from_secs(20)), |_, ready| {
                 rang = ready.token == TICKER;
                 heard(&ticker);
+                Ok(())
+            })?;
+            assert!(rang);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_alarm_rings_as_often_as_it_is_set() -> io::Result<()> {
+        let alarm = alarm()?;
+        let mut poll = Poll::new()?;
+        poll.add(&alarm, TICKER)?;
+        for after in [0, 1, 0] {
+            set(&alarm, Duration::from_secs(1000))?;
+            set(&alarm, Duration::from_millis(after))?;
+            let mut rang = false;
+            poll.wait(Some(Duration::from_secs(20)), |_, ready| {
+                rang = ready.token == TICKER;
                 Ok(())
             })?;
             assert!(rang);

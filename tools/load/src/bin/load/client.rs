@@ -238,8 +238,9 @@ impl Client {
         self.report.faults[fault as usize] += 1;
         self.watch.count_error();
         self.reopen(poll, number)?;
-        if self.conns[number].asked.take().is_some() {
-            self.ask(number, Instant::now());
+        if let Some(asked) = self.conns[number].asked.take() {
+            // Who asks has waited since the first time.
+            self.ask(number, asked.since);
         }
         Ok(())
     }
