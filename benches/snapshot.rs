@@ -8,7 +8,9 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion};
 use elb::data::pool::Pool;
+use elb::data::terms::Defaults;
 use elb::data::view::{Routed, View};
+use elb::exchange::Policy;
 use elb::model::{Edit, Snapshot, State};
 use elb::semantics::Sketch;
 use serde_json::{Map, Value, json};
@@ -77,8 +79,10 @@ fn upstreams(group: &mut BenchmarkGroup<'_, WallTime>, count: usize) {
 
 /// The worker has used every domain, and so every upstream, before it changes over.
 fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<Snapshot>; 2]) {
-    let (mut view, mut pool) =
-        (View::new(Arc::clone(&snapshots[0]), 0), Pool::new(64, Duration::from_secs(60)));
+    let (mut view, mut pool) = (
+        View::new(Arc::clone(&snapshots[0]), 0, Defaults::new(&Policy::for_tests(), 20, 1)),
+        Pool::new(64, Duration::from_secs(60)),
+    );
     let request = browser();
     for number in 0..snapshots[0].domain_count() {
         ask(&mut view, &mut pool, &request, &samples::host(number));
@@ -114,7 +118,7 @@ fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<
 fn ask(view: &mut View, pool: &mut Pool, request: &Sketch, host: &str) {
     let mut seen = request.view();
     (seen.host, seen.canonical_host) = (host.as_bytes(), host.as_bytes());
-    if let Routed::Forward { upstream, .. } = view.route(&seen, 0).routed {
+    if let Routed::Forward { upstream, .. } = view.route(&seen, 0, || seen).routed {
         view.current(upstream, pool);
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::model::{ServerId, Snapshot, UpstreamName};
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
+use crate::stats::retries::Retries;
 
 /// Messages that may wait for one worker. Control keeps one snapshot in flight, so this is orders plus slack.
 pub const MAILBOX: usize = 8;
@@ -72,6 +73,10 @@ pub struct Gauges {
     pub requests: u64,
     /// Requests that were put to a server although all were aside, as there was no other, since the start.
     pub fail_open: u64,
+    /// Requests that were sent once more since the start, by what had become of them.
+    pub retries: Retries,
+    /// Requests since the start that could have been, had the budget of their upstream allowed it.
+    pub retries_over_budget: u64,
     /// Searches of backtracking patterns that were given up since the start, as they took too long; each is no match.
     pub searches_given_up: u64,
     /// What was refused, cut or closed since the start, by reason.
@@ -94,6 +99,8 @@ impl std::ops::AddAssign for Gauges {
         self.accepted += other.accepted;
         self.requests += other.requests;
         self.fail_open += other.fail_open;
+        self.retries += other.retries;
+        self.retries_over_budget += other.retries_over_budget;
         self.searches_given_up += other.searches_given_up;
         self.refused += other.refused;
     }

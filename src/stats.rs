@@ -6,6 +6,7 @@
 use std::mem;
 
 pub mod reasons;
+pub mod retries;
 pub mod seldom;
 
 /// Costs up to here, in milliseconds, are counted as they are.

@@ -139,6 +139,15 @@ pub struct Active {
     pub starved: bool,
 }
 
+impl Active {
+    /// The balancer is to be told when the head of the answer has come.
+    #[inline]
+    #[must_use]
+    pub fn waits_for_answer(&self) -> bool {
+        self.dispatch.lease.as_ref().is_some_and(Lease::waits)
+    }
+}
+
 /// Where a request was sent, and what it has borrowed for that.
 #[derive(Debug)]
 pub struct Dispatch {

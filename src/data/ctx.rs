@@ -22,6 +22,7 @@ use crate::link::{Adopted, LAST_SECOND};
 use crate::settings::AllowList;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
+use crate::stats::retries::Retries;
 use crate::stats::seldom::Seldom;
 
 /// Finished exchanges that are kept to be used again; one for each connection that is busy at the same time.
@@ -48,6 +49,10 @@ pub struct Ctx {
     pub requests: u64,
     /// What was refused, cut or closed, by reason.
     pub refused: Refused,
+    /// Requests that were sent once more, by what had become of them.
+    pub retries: Retries,
+    /// Those for which there was no budget left.
+    pub retries_over_budget: u64,
     /// Upstreams without a server that has not failed.
     pub outages: Outages,
     /// What every exchange is told.

@@ -6,16 +6,19 @@
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::conn::{Conn, Dispatch, PeerText, ServerLink};
+use super::conn::{Active, Conn, Dispatch, PeerText, ServerLink};
 use super::ctx::Ctx;
 use super::door;
-use super::settle::{LEFT, give_place_back, settle};
+use super::settle::{LEFT, give_place_back_early, settle};
 use super::shortage;
 use super::transport::Transport;
 use super::turn::Verdict;
-use super::view::{Routed, Routing as Way};
-use crate::exchange::{Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, advance};
+use super::view::{Local, Routed, Routing as Way};
+use crate::exchange::{
+    Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, Terms, advance,
+};
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
 use crate::semantics::reserved::{self, Reserved};
@@ -64,7 +67,8 @@ impl Shell for Dispatcher<'_> {
         }
         ctx.requests += 1;
         let request = routing.view(address.as_bytes());
-        let Way { domain, rule, routed } = ctx.view.route(&request, ctx.requests);
+        let Way { domain, rule, routed } =
+            ctx.view.route(&request, ctx.requests, || routing.view(address.as_bytes()));
         (dispatch.domain, dispatch.rule) = (domain, rule);
         match routed {
             Routed::Denied { reason } => routing.reply(&ctx.env, &Reply::refusal(reason)),
@@ -158,6 +162,17 @@ impl Dispatcher<'_> {
         let Some((upstream, local)) = found else {
             return exchange.refused(&ctx.env, NoServer::NoneLeft(Reason::NoUpstream));
         };
+        if dispatch.tried.is_empty() {
+            local.budget.request(ctx.env.now);
+        } else if same {
+            ctx.retries.stale();
+        } else {
+            if !local.budget.spend(ctx.env.now) {
+                ctx.retries_over_budget += 1;
+                return exchange.refused(&ctx.env, NoServer::NoneLeft(Reason::NoServer));
+            }
+            ctx.retries.count(exchange.last_failure());
+        }
         let kept = dispatch.lease.take();
         let again = kept.as_ref().filter(|_| same).and_then(|lease| local.balancer.index_of(lease));
         let at = match (again, kept) {
@@ -182,6 +197,9 @@ impl Dispatcher<'_> {
                 if local.balancer.take_opened() {
                     ctx.outages.opened(upstream);
                 }
+                if local.asks {
+                    agree(exchange, local, at, dispatch.affinity.sticky, &ctx.env);
+                }
                 at
             }
         };
@@ -205,13 +223,44 @@ impl Dispatcher<'_> {
     }
 }
 
-/// Whether an untried server is left.
+/// Tells the balancer that the head of an answer has come, once, where its method looks at how soon servers answer.
+#[cold]
+#[inline(never)]
+pub(super) fn note_answer(active: &mut Active, ctx: &mut Ctx) {
+    let Active { exchange, dispatch, .. } = active;
+    let course = exchange.course();
+    if let (Some(sent), Some(answered), Some(lease)) =
+        (course.connected, course.answered, &mut dispatch.lease)
+        && let Some(local) = dispatch.upstream.and_then(|upstream| ctx.view.local(upstream))
+    {
+        local.balancer.answered(lease, sent, answered);
+    }
+}
+
+/// Tells an exchange what its upstream asks for, and how its client is kept at the server in that place, if it said the `id` of
+/// another one or none.
+#[cold]
+#[inline(never)]
+fn agree(exchange: &mut Exchange, local: &Local, at: usize, id: u64, env: &Env) {
+    let terms = match local.balancer.cookie(at, id) {
+        Some(cookie) => Arc::new(Terms { cookie: Some(cookie.into()), ..Terms::clone(&local.terms) }),
+        None => Arc::clone(&local.terms),
+    };
+    exchange.agree(env, terms);
+}
+
+/// Whether an untried server is left, and may be asked.
 #[cold]
 #[inline(never)]
 fn has_other(dispatch: &Dispatch, ctx: &mut Ctx) -> bool {
     let choice = dispatch.choice(ctx.env.now);
     let local = dispatch.upstream.and_then(|upstream| ctx.view.local(upstream));
-    local.is_some_and(|local| local.balancer.others(&choice))
+    local.is_some_and(|local| {
+        let others = local.balancer.others(&choice);
+        let may = others && local.budget.has_left(ctx.env.now);
+        ctx.retries_over_budget += u64::from(others && !may);
+        may
+    })
 }
 
 /// Closes the server connection. If that says something about the server, its place is given back at once; otherwise it is
@@ -223,7 +272,7 @@ fn drop_server(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
         ctx.pool.close(slot);
     }
     if sign != Sign::Nothing {
-        give_place_back(dispatch, sign, ctx);
+        give_place_back_early(dispatch, sign, ctx);
     }
 }
 

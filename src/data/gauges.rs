@@ -46,6 +46,8 @@ impl Worker {
             requests,
             refused,
             outages,
+            retries,
+            retries_over_budget,
             ..
         } = &self.ctx;
         let short = |what| usize::from(self.places.was_short_of(what, self.ctx.env.now));
@@ -64,6 +66,8 @@ impl Worker {
             accepted: *accepted,
             requests: *requests,
             fail_open: outages.picks,
+            retries: *retries,
+            retries_over_budget: *retries_over_budget,
             searches_given_up: view.searches_given_up(),
             refused: *refused,
         }

@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod balancer;
+pub mod budget;
 pub mod buffers;
 pub mod clients;
 pub mod conn;
@@ -27,6 +28,7 @@ mod settle;
 mod shortage;
 pub mod socket;
 mod spawn;
+pub mod terms;
 pub mod timers;
 pub mod token;
 pub mod transport;

@@ -47,6 +47,8 @@ struct ServerSocket {
 struct List {
     /// Those that nobody uses, the one that was used last at the end.
     idle: VecDeque<u32>,
+    /// The most of them.
+    most: usize,
     demand: Demand,
     /// The server is in no configuration any more; what is lent comes back to be closed.
     gone: bool,
@@ -100,8 +102,18 @@ impl Pool {
     }
 
     /// A new list for the idle connections of one server.
-    pub fn add_list(&mut self) -> u32 {
-        number(self.lists.insert(List::default()))
+    /// It keeps `most` idle connections, or as many as all lists may.
+    pub fn add_list(&mut self, most: Option<u32>) -> u32 {
+        let list = number(self.lists.insert(List::default()));
+        self.keep_most(list, most);
+        list
+    }
+
+    /// A list keeps so many idle connections from now on; those that are too many are closed within a second.
+    pub fn keep_most(&mut self, list: u32, most: Option<u32>) {
+        if let Some(own) = self.lists.get_mut(list as usize) {
+            own.most = most.map_or(self.idle_max, |most| most as usize);
+        }
     }
 
     /// The server is gone from the configuration: its idle connections are closed. The list keeps its number until those come
@@ -131,7 +143,7 @@ impl Pool {
     pub fn trim(&mut self, now: Instant) {
         for (_, list) in &mut self.lists {
             list.demand.pass(now);
-            let spare = list.demand.spare();
+            let spare = list.most.min(list.demand.spare());
             while list.idle.len() > spare
                 && let Some(slot) = list.idle.pop_front()
             {
@@ -239,7 +251,7 @@ impl Pool {
         }
         list.demand.returned();
         server.holder = Holder::Idle;
-        if list.idle.len() >= self.idle_max.min(list.demand.spare()) {
+        if list.idle.len() >= list.most.min(list.demand.spare()) {
             return discard(&mut self.sockets, slot);
         }
         server.since = now;
@@ -356,7 +368,7 @@ mod tests {
         let (earlier, now) = (Instant::now(), Instant::now() + Duration::from_secs(1));
         let mut pool = Pool::new(64, Duration::from_secs(60));
         let mut timers = Timers::new(earlier, 0);
-        let list = pool.add_list();
+        let list = pool.add_list(None);
         let mut slots: Vec<u32> = Vec::new();
         for came in [earlier, earlier, now, now] {
             slots.push(pool.connect(&endpoint, list, 1, poll.registry(), earlier).unwrap());
@@ -391,7 +403,7 @@ mod tests {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let (now, endpoint) = (Instant::now(), Endpoint::Inet(listener.local_addr().unwrap()));
             let mut pool = Pool::new(idle_max, Duration::from_secs(60));
-            let list = pool.add_list();
+            let list = pool.add_list(None);
             let (poll, timers) = (mio::Poll::new().unwrap(), Timers::new(now, 0));
             Self { _listener: listener, endpoint, poll, timers, pool, list, now }
         }
@@ -454,10 +466,10 @@ mod tests {
         scene.pool.drop_list(scene.list);
         scene.pool.check_invariants();
         assert_eq!((scene.pool.open(), scene.pool.idle()), (1, 0));
-        let other = scene.pool.add_list();
+        let other = scene.pool.add_list(None);
         assert_ne!(other, scene.list, "what comes back would be taken for the other's");
         scene.pool.give_back(lent, &mut scene.timers, scene.now);
         scene.pool.check_invariants();
-        assert_eq!((scene.pool.open(), scene.pool.add_list()), (0, scene.list));
+        assert_eq!((scene.pool.open(), scene.pool.add_list(None)), (0, scene.list));
     }
 }

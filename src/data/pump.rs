@@ -93,7 +93,10 @@ pub fn decide(conn: &mut Conn, ctx: &mut Ctx, heads: &mut Heads, turn: &mut Turn
     }
     let driven = dispatch::step(conn, ctx, heads);
     if driven == ControlFlow::Continue(false) {
-        // To pass bytes on takes no step, and is bounded by its bytes.
+        // To pass bytes on takes no step, and is bounded by its bytes. The head of an answer may have come.
+        if let Some(active) = conn.active.as_mut().filter(|active| active.waits_for_answer()) {
+            dispatch::note_answer(active, ctx);
+        }
         return Verdict::GoOn;
     }
     turn.steps = turn.steps.saturating_sub(1);

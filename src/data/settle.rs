@@ -43,8 +43,15 @@ pub(super) fn settle(
     record(exchange, dispatch, ctx);
 }
 
-/// Gives the place in the balancer back, with what is to be said of the server.
-pub(super) fn give_place_back(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
+/// Gives the place in the balancer back before the request is over, with what is to be said of the server.
+#[cold]
+#[inline(never)]
+pub(super) fn give_place_back_early(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
+    give_place_back(dispatch, sign, ctx);
+}
+
+#[inline(always)]
+fn give_place_back(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
     if let Some(lease) = dispatch.lease.take()
         && let Some(local) = dispatch.upstream.and_then(|upstream| ctx.view.local(upstream))
     {

@@ -19,6 +19,7 @@ use super::outages::Outages;
 use super::places::{ADMIN_PLACES, Places};
 use super::pool::Pool;
 use super::rounds::GROUP;
+use super::terms::Defaults;
 use super::timers::Timers;
 use super::view::View;
 use super::worker::{EVENTS, Worker};
@@ -29,6 +30,7 @@ use crate::model::Snapshot;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
+use crate::stats::retries::Retries;
 use crate::stats::seldom::Seldom;
 
 /// Descriptors of the process that are no client's and no server's: stores, admin, logs, listeners.
@@ -93,9 +95,10 @@ pub(super) fn build(
     let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_slots()));
     let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     let env = Env { now, policy: policy(settings), date, draining: false };
+    let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers);
     let mut ctx = Ctx {
         pool: Pool::new(idle_max(settings), settings.server_keepalive_timeout),
-        view: View::new(snapshot, end.index as u64),
+        view: View::new(snapshot, end.index as u64, defaults),
         timers: Timers::new(now, prepared),
         buffers: Buffers::new(settings.max_buffers),
         clients: clients.clone(),
@@ -103,6 +106,8 @@ pub(super) fn build(
         accepted: 0,
         requests: 0,
         refused: Refused::default(),
+        retries: Retries::default(),
+        retries_over_budget: 0,
         outages: Outages::default(),
         env,
         keepalive: settings.keepalive_timeout,
@@ -158,6 +163,7 @@ fn policy(settings: &Settings) -> Policy {
         // A head is read into one window.
         max_head: settings.max_head.min(CLASSES[CLASSES.len() - 1]),
         tries: settings.retries,
+        replay_buffer: settings.replay_buffer,
         max_forwarded: settings.max_forwarded,
         path_as_received: settings.path_as_received,
         host_as_received: settings.host_as_received,

@@ -8,8 +8,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::balancer::{Affinity, Balancer};
+use super::budget::Budget;
 use super::draws;
 use super::pool::Pool;
+use super::terms::Defaults;
+use crate::exchange::Terms;
 use crate::link::ServerNumbers;
 use crate::model::{self, Backend, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
 use crate::reason::Reason;
@@ -26,6 +29,12 @@ pub struct Local {
     pub balancer: Balancer,
     /// The pool's list of idle connections of each server.
     pub lists: Vec<u32>,
+    /// What its exchanges are told.
+    pub terms: Arc<Terms>,
+    /// They are to be told, as that is not what the policy says, or clients are kept at servers.
+    pub asks: bool,
+    /// The second tries that its requests may have.
+    pub budget: Budget,
     version: u64,
     /// Held so that the slot is no other upstream's while this is here: a lease on a server of it may be out.
     name: Arc<UpstreamName>,
@@ -71,6 +80,7 @@ pub struct View {
     /// The version that was swept last; nothing has gone since.
     swept: u64,
     seed: u64,
+    defaults: Defaults,
     /// Of the request that was routed last; that of none as long as no upstream asks.
     affinity: Affinity,
 }
@@ -78,13 +88,14 @@ pub struct View {
 impl View {
     /// A view of `snapshot`. Workers with different seeds begin their rounds at different servers.
     #[must_use]
-    pub fn new(snapshot: Arc<Snapshot>, seed: u64) -> Self {
+    pub fn new(snapshot: Arc<Snapshot>, seed: u64, defaults: Defaults) -> Self {
         Self {
             snapshot,
             scratch: Scratch::new(),
             locals: Vec::new(),
             swept: 0,
             seed,
+            defaults,
             affinity: Affinity::default(),
         }
     }
@@ -104,7 +115,14 @@ impl View {
 
     /// Decides where a request goes, the `number`th of this worker, from what the snapshot says and nothing else: it changes
     /// nothing but the room that it searches in, and [`View::affinity`].
-    pub fn route(&mut self, request: &RequestView<'_>, number: u64) -> Routing<'_> {
+    ///
+    /// Where its upstream asks for more of a request than the rules do, it is taken `again`: then it lies in registers where none does.
+    pub fn route<'r>(
+        &mut self,
+        request: &RequestView<'_>,
+        number: u64,
+        again: impl FnOnce() -> RequestView<'r>,
+    ) -> Routing<'_> {
         let draw = draws::nth(self.seed, number);
         let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
         let routed = match decision.verdict {
@@ -112,7 +130,7 @@ impl View {
             Verdict::Forward { backend, path } => {
                 let upstream = backend.slot();
                 if self.snapshot.looks_at_requests() {
-                    self.affinity = affinity(&self.snapshot, upstream, request);
+                    self.affinity = affinity(&self.snapshot, upstream, &again());
                 }
                 Routed::Forward { upstream, backend, path }
             }
@@ -140,15 +158,17 @@ impl View {
 
     #[cold]
     fn renew(&mut self, slot: u32, pool: &mut Pool) -> Option<()> {
-        let Self { snapshot, locals, seed, .. } = self;
+        let Self { snapshot, locals, seed, defaults, .. } = self;
         let (current, name) = (snapshot.upstream(slot)?, snapshot.upstream_name(slot)?);
         let place = slot as usize;
         if locals.len() <= place {
             locals.resize_with(place + 1, || None);
         }
         match locals.get_mut(place)? {
-            Some(local) => local.follow(current, snapshot.version, pool),
-            vacant => *vacant = Some(Box::new(Local::new(current, name, snapshot.version, *seed, pool))),
+            Some(local) => local.follow(current, snapshot.version, defaults, pool),
+            vacant => {
+                *vacant = Some(Box::new(Local::new(current, name, snapshot.version, *seed, defaults, pool)))
+            }
         }
         Some(())
     }
@@ -230,7 +250,7 @@ impl View {
         for (slot, place) in (0..).zip(&mut self.locals) {
             let Some(local) = place else { continue };
             if let Some(current) = self.snapshot.upstream(slot) {
-                local.follow(current, self.snapshot.version, pool);
+                local.follow(current, self.snapshot.version, &self.defaults, pool);
                 continue;
             }
             if local.balancer.leases() > 0 {
@@ -264,15 +284,27 @@ impl Local {
         name: &Arc<UpstreamName>,
         version: u64,
         seed: u64,
+        defaults: &Defaults,
         pool: &mut Pool,
     ) -> Local {
-        let lists = upstream.servers.iter().map(|_| pool.add_list()).collect();
-        Local { balancer: Balancer::new(upstream, seed), lists, version, name: Arc::clone(name) }
+        let options = &upstream.options;
+        Local {
+            balancer: Balancer::new(upstream, seed),
+            lists: upstream.servers.iter().map(|_| pool.add_list(options.keepalive)).collect(),
+            terms: Arc::new(defaults.terms(options)),
+            asks: defaults.are_not(options),
+            budget: Budget::new(defaults.allowance(options)),
+            version,
+            name: Arc::clone(name),
+        }
     }
 
     /// Is what the snapshot of this version says.
-    fn follow(&mut self, current: &Arc<Upstream>, version: u64, pool: &mut Pool) {
+    fn follow(&mut self, current: &Arc<Upstream>, version: u64, defaults: &Defaults, pool: &mut Pool) {
         if !Arc::ptr_eq(current, self.balancer.upstream()) {
+            self.terms = Arc::new(defaults.terms(&current.options));
+            self.asks = defaults.are_not(&current.options);
+            self.budget.allow(defaults.allowance(&current.options));
             self.carry(current, pool);
         }
         self.version = version;
@@ -282,9 +314,13 @@ impl Local {
     fn carry(&mut self, current: &Arc<Upstream>, pool: &mut Pool) {
         let former = self.balancer.upstream().servers.iter().map(|server| server.id);
         let mut former: HashMap<_, _> = former.zip(self.lists.drain(..)).collect();
+        let most = current.options.keepalive;
         for server in &current.servers {
             let kept = former.remove(&server.id);
-            self.lists.push(kept.unwrap_or_else(|| pool.add_list()));
+            if let Some(list) = kept {
+                pool.keep_most(list, most);
+            }
+            self.lists.push(kept.unwrap_or_else(|| pool.add_list(most)));
         }
         former.into_values().for_each(|list| pool.drop_list(list));
         self.balancer.carry(current);
@@ -299,7 +335,7 @@ mod tests {
 
     use super::super::balancer::{Choice, Tried};
     use super::*;
-    use crate::exchange::Sign;
+    use crate::exchange::{Policy, Sign};
     use crate::model::{Edit, State};
     use crate::semantics::Sketch;
 
@@ -312,7 +348,8 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let view = View::new(Arc::new(Snapshot::empty()), 0);
+            let defaults = Defaults::new(&Policy::for_tests(), 20, 1);
+            let view = View::new(Arc::new(Snapshot::empty()), 0, defaults);
             Self { state: State::new(), view, pool: Pool::new(8, Duration::from_secs(1)) }
         }
 
@@ -327,7 +364,9 @@ mod tests {
 
         fn route(&mut self, host: &str) -> Option<u32> {
             let sketch = Sketch::new(host, "/");
-            let Routed::Forward { upstream, .. } = self.view.route(&sketch.view(), 0).routed else {
+            let Routed::Forward { upstream, .. } =
+                self.view.route(&sketch.view(), 0, || sketch.view()).routed
+            else {
                 return None;
             };
             self.view.current(upstream, &mut self.pool).map(|_| upstream)

@@ -14,6 +14,9 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::course::Course;
 use super::deadline::Deadline;
 use super::facts::Facts;
@@ -23,6 +26,7 @@ use super::request::RequestHalf;
 use super::response::ResponseHalf;
 use super::retry::Attempts;
 use super::sizes::{HEAD, SMALL_WINDOW};
+use super::terms::Terms;
 use super::windows::{self, Need};
 use crate::http1::buf::Buf;
 use crate::http1::scan::Scan;
@@ -44,6 +48,8 @@ pub struct Exchange {
     attempts: Attempts,
     deadline: Deadline,
     course: Course,
+    /// What holds for its attempts, where that is not what the policy says.
+    terms: Option<Arc<Terms>>,
     /// Why ELB answered itself, or cut.
     reason: Option<Reason>,
 }
@@ -63,6 +69,7 @@ impl Exchange {
             attempts: Attempts::default(),
             deadline: Deadline::new(env.now + env.policy.client_header_timeout),
             course: Course::new(env.now, 0),
+            terms: None,
             reason: None,
         }
     }
@@ -74,6 +81,7 @@ impl Exchange {
         self.scan.reset();
         (self.phase, self.orders, self.unseen) = (Phase::Head, Orders::NONE, self.has_unread());
         (self.facts, self.attempts, self.reason) = (Facts::none(), Attempts::default(), None);
+        self.terms = None;
         self.deadline = Deadline::new(env.now + env.policy.client_header_timeout);
         self.course = Course::new(env.now, self.unread().len());
     }
@@ -138,6 +146,12 @@ impl Exchange {
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.attempts.tries
+    }
+
+    /// What had become of the last attempt when another server was asked; nothing when it was a 500 or a 504.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<Reason> {
+        self.attempts.last_failure()
     }
 
     /// Why the request was refused or the exchange cut, told once.
@@ -327,6 +341,17 @@ impl Exchange {
             })
     }
 
+    /// How long a server may be silent.
+    #[inline]
+    fn server_timeout(&self, env: &Env) -> Duration {
+        self.terms.as_ref().map_or(env.policy.server_timeout, |terms| terms.server_timeout)
+    }
+
+    /// How many servers may be tried.
+    fn most_tries(&self, env: &Env) -> u32 {
+        self.terms.as_ref().map_or(env.policy.tries, |terms| terms.tries)
+    }
+
     fn place(&mut self, side: Side) -> &mut Option<Buf> {
         match side {
             Side::Client => &mut self.request.window,
@@ -363,6 +388,6 @@ impl Exchange {
             Phase::Over => {}
         }
         let tries = self.attempts.tries;
-        debug_assert!(tries <= env.policy.tries.max(1), "tried {tries} times");
+        debug_assert!(tries <= env.policy.tries.max(self.most_tries(env)).max(1), "tried {tries} times");
     }
 }

@@ -18,6 +18,7 @@ mod routing;
 mod sift;
 mod sizes;
 mod tail;
+mod terms;
 mod windows;
 
 pub use course::Course;
@@ -27,4 +28,5 @@ pub use machine::Exchange;
 pub use phase::{AfterReply, Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
 pub use routing::Routing;
 pub use sizes::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
+pub use terms::Terms;
 pub use windows::Need;

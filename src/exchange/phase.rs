@@ -173,6 +173,8 @@ pub struct Policy {
     pub max_head: usize,
     /// Servers tried for one request.
     pub tries: u32,
+    /// Bytes of a request, head and body, that are held so that it can be sent once more. What fits the first window is always.
+    pub replay_buffer: usize,
     /// Most entries of `X-Forwarded-For` that a request may come with; 0 for any.
     pub max_forwarded: u32,
     /// The server sees the path as received, with its dots.
@@ -199,6 +201,7 @@ impl Policy {
             max_body: 1000,
             max_head: 8192,
             tries: 3,
+            replay_buffer: 64 * 1024,
             max_forwarded: 32,
             path_as_received: false,
             host_as_received: false,

@@ -7,7 +7,7 @@ use super::heads::{Heads, ParsedRequest};
 use super::outbox::Outbox;
 use super::phase::{Forward, Policy};
 use super::sift::{Keeps, sift};
-use super::sizes::{Bulk, REPLAY};
+use super::sizes::Bulk;
 use super::windows::Need;
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
@@ -33,6 +33,8 @@ pub(super) struct RequestHalf {
     body: Body,
     bulk: Bulk,
     replay: Replay,
+    /// Largest window that is kept for another try.
+    replay_buffer: u32,
     /// The body has been read to its end.
     pub(super) done: bool,
     /// Nothing more goes out: the server does not listen, or has answered.
@@ -50,6 +52,7 @@ impl RequestHalf {
             body: Body::new(Framing::None, 0),
             bulk: Bulk::default(),
             replay: Replay::Held,
+            replay_buffer: 0,
             done: false,
             abandoned: false,
             ended: false,
@@ -108,6 +111,7 @@ impl RequestHalf {
             return Ok(false);
         }
         self.body = Body::new(parsed.head.framing, policy.max_body);
+        self.replay_buffer = u32::try_from(policy.replay_buffer).unwrap_or(u32::MAX);
         self.done = self.body.is_done();
         Ok(true)
     }
@@ -167,7 +171,7 @@ impl RequestHalf {
 
     /// A larger window will be lent for more.
     fn may_grow(&self, window: &Buf) -> bool {
-        self.replay == Replay::Held && window.capacity() < REPLAY
+        self.replay == Replay::Held && window.capacity() < self.replay_buffer as usize
     }
 
     /// All that is in the window has left.

@@ -3,12 +3,15 @@
 //! It owns the response's bytes from the moment they are read until they are sent, never the decision to commit to
 //! them. Next: [`super::machine`] drives it.
 
+use std::sync::Arc;
+
 use super::facts::Facts;
 use super::heads::Heads;
 use super::outbox::Outbox;
 use super::sift::{Keeps, sift};
 use super::sizes::Bulk;
 use super::tail::{End, Tail};
+use super::terms::Terms;
 use super::windows::Need;
 use crate::http1::body::Body;
 use crate::http1::buf::Buf;
@@ -165,8 +168,16 @@ impl ResponseHalf {
         self.skip_head(heads);
     }
 
-    /// The final head goes to the client. Returns whether the client's connection can go on after it.
-    pub(super) fn commit(&mut self, heads: &mut Heads, client: &Facts, keep: bool) -> bool {
+    /// The final head goes to the client, with the cookie of its terms. Returns whether the client's connection can
+    /// go on after it.
+    #[allow(clippy::ref_option)] // An address is passed, and looked at where it is needed: that costs the fewest instructions.
+    pub(super) fn commit(
+        &mut self,
+        heads: &mut Heads,
+        client: &Facts,
+        keep: bool,
+        terms: &Option<Arc<Terms>>,
+    ) -> bool {
         let head = &heads.response;
         (self.status, self.keep_alive) = (head.status, head.keep_alive);
         let (mode, outgoing) = match (head.framing, client.version) {
@@ -184,6 +195,9 @@ impl ResponseHalf {
         heads.out.clear();
         let persistence = Persistence::of(client.version, keep);
         rewrite::response(&mut heads.out, bytes, &heads.response, outgoing, persistence);
+        if let Some(cookie) = terms.as_ref().and_then(|terms| terms.cookie.as_deref()) {
+            rewrite::add_cookie(&mut heads.out, cookie);
+        }
         self.skip_head(heads);
         self.put(&heads.out);
         keep

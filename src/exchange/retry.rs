@@ -99,6 +99,16 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
+    /// A server has answered, and another one is asked all the same.
+    pub(super) fn failed_over(&mut self) {
+        self.last_failure = None;
+    }
+
+    /// What had become of the last attempt when another server was asked; nothing when it was a 500 or a 504.
+    pub(super) fn last_failure(&self) -> Option<Reason> {
+        self.last_failure.map(Failure::reason)
+    }
+
     /// A connection to a server is there.
     #[inline]
     pub(super) fn connected(&mut self, reused: bool) {

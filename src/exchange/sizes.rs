@@ -17,8 +17,6 @@ pub const BULK_WINDOW: usize = 64 * 1024;
 pub(super) const KEPT_HEAD: usize = 4 * 1024;
 /// Room that an exchange has for each head that leaves from the beginning on: what nearly all of them fit in.
 pub(super) const HEAD: usize = 512;
-/// Largest window that is kept for a replay; a request that does not fit is sent once.
-pub(super) const REPLAY: usize = 64 * 1024;
 
 /// Whether a side brings more at once than the first window holds.
 ///

@@ -163,6 +163,17 @@ pub fn response(
     out.extend_from_slice(b"\r\n");
 }
 
+/// Adds a `Set-Cookie` field of this value to a head that was written whole (RFC 6265, section 3: it may come more than once).
+#[cold]
+pub fn add_cookie(out: &mut Vec<u8>, cookie: &str) {
+    if out.ends_with(b"\r\n\r\n") {
+        out.truncate(out.len() - 2);
+        for text in ["Set-Cookie: ", cookie, "\r\n\r\n"] {
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
 /// Appends the head of an interim response (1xx, not 101).
 pub fn interim(out: &mut Vec<u8>, bytes: &[u8], head: &ResponseHead) {
     lines(out, bytes, head);

@@ -268,6 +268,15 @@ pub(super) struct LimitArgs {
     /// Servers tried for one request, the first included
     #[arg(long, env = "ELB_RETRIES", value_name = "N", default_value = "3", value_parser = value_parser!(u32).range(1..=128))]
     pub(super) retries: u32,
+
+    /// Second tries for a hundred requests of an upstream, so that a fleet that is broken is not asked three times as much; 10 a
+    /// second are always allowed, 0 allows none at all
+    #[arg(long, env = "ELB_RETRY_BUDGET", value_name = "PERCENT", default_value = "20", value_parser = value_parser!(u32).range(0..=1000))]
+    pub(super) retry_budget: u32,
+
+    /// Bytes of a request, its head and its body, that are kept so that it can be sent to another server, from 32k to 256k
+    #[arg(long, env = "ELB_REPLAY_BUFFER", value_name = "SIZE", default_value = "64k", value_parser = replay_size)]
+    pub(super) replay_buffer: usize,
 }
 
 /// A name is one segment of an etcd key and the prefix of a statsd line, so it holds nothing that either could misread.
@@ -287,6 +296,15 @@ fn mebibytes(text: &str) -> Result<usize, String> {
         .ok()
         .filter(|bytes| *bytes >= 1 << 20)
         .ok_or_else(|| "must be 1m at least".to_owned())
+}
+
+/// The first window holds the least of them, and the largest one the most.
+fn replay_size(text: &str) -> Result<usize, String> {
+    let bytes = units::size(text)?;
+    match usize::try_from(bytes) {
+        Ok(bytes) if (32 << 10..=256 << 10).contains(&bytes) => Ok(bytes),
+        _ => Err("must be from 32k to 256k".to_owned()),
+    }
 }
 
 fn head_size(text: &str) -> Result<usize, String> {

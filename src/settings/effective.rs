@@ -87,6 +87,10 @@ pub struct Settings {
     pub max_forwarded: u32,
     /// Servers tried for one request, the first included.
     pub retries: u32,
+    /// Second tries for a hundred requests of an upstream.
+    pub retry_budget: u32,
+    /// Bytes of a request that are kept so that it can be sent once more.
+    pub replay_buffer: usize,
     /// What is odd about the surroundings, in words for the log.
     pub warnings: Vec<String>,
 }
@@ -181,6 +185,8 @@ impl Settings {
             max_connections_per_client: args.limits.max_connections_per_client,
             max_forwarded: args.limits.max_forwarded,
             retries: args.limits.retries,
+            retry_budget: args.limits.retry_budget,
+            replay_buffer: args.limits.replay_buffer,
             warnings: Vec::new(),
         })
     }
@@ -361,8 +367,8 @@ impl Settings {
                 Span(self.drain_timeout)
             ),
             format!(
-                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, idle for each server {}",
-                self.retries, idle
+                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, second tries {} %, kept for them {}, idle for each server {}",
+                self.retries, self.retry_budget, self.replay_buffer, idle
             ),
             format!("log level: {}", self.log_level),
         ]

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -35,6 +36,10 @@ impl Gate {
     fn open(&self) {
         *self.open.lock().unwrap() = true;
         self.opens.notify_all();
+    }
+
+    fn close(&self) {
+        *self.open.lock().unwrap() = false;
     }
 
     fn held(&self) -> usize {
@@ -127,4 +132,40 @@ fn a_key_has_the_same_server_in_each_worker_and_keeps_it_when_others_go() {
     elb.admin().put("upstream", &json!({"up": fewer}));
     let after = owners();
     assert!(before.iter().all(|(user, owner)| owner == "c" || after[user] == *owner), "{before:?} {after:?}");
+}
+
+/// Round robin would give it a third of them.
+#[test]
+fn a_server_that_hangs_gets_one_request_and_then_one_a_second_to_see() {
+    let gate = Arc::new(Gate::default());
+    gate.open();
+    let servers = [gate.server(), Server::named("b"), Server::named("c")];
+    let all: Vec<&Server> = servers.iter().collect();
+    let elb = Launch::serving(&site(&all, "", "method=ewma")).start();
+    let is_warm = || {
+        assert_eq!(elb.client().ask(get(SITE, "/")).status(), 200);
+        (gate.held() >= 10).then_some(())
+    };
+    wait::until("it to have its share", is_warm);
+    gate.close();
+    let mut stuck = Vec::new();
+    let mut ask = || {
+        let mut client = elb.client();
+        client.send(get(SITE, "/"));
+        client.hurry(Duration::from_millis(300));
+        match client.try_response() {
+            Ok(answer) => assert_eq!(answer.map(|answer| answer.status()), Some(200)),
+            Err(_) => stuck.push(client),
+        }
+        stuck.len()
+    };
+    wait::until("somebody to be sent to it", || (ask() > 0).then_some(()));
+    let begun = Instant::now();
+    for _ in 0..150 {
+        ask();
+    }
+    // A busy machine makes one more of somebody who would have been answered.
+    let seconds = begun.elapsed().as_secs() as usize;
+    gate.open();
+    assert!(stuck.len() <= 4 + seconds, "{} in {seconds} s", stuck.len());
 }

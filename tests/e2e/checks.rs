@@ -244,18 +244,20 @@ fn a_check_that_is_late_through_our_own_load_is_no_failure_of_the_server() {
         }
         Ok(())
     });
+    // Whatever happens, the server is let go before it is waited for.
+    let go = go;
     let mut document = rules::site(&[&server]);
     document["upstreams"]["up"]["@options"] =
         "check=/healthz check_interval=100ms check_timeout=500ms fall=1".into();
     let elb = Launch::serving(&document).start();
     for _ in 0..3 {
-        is_asked.recv().expect("a check under way");
+        is_asked.recv_timeout(wait::PATIENCE).expect("a check under way");
         elb.signal("STOP");
         std::thread::sleep(Duration::from_millis(800));
         elb.signal("CONT");
         go.send(()).expect("a server that waits");
     }
-    is_asked.recv().expect("one more check");
+    is_asked.recv_timeout(wait::PATIENCE).expect("one more check");
     let row = rows(&elb).remove(0);
     assert_eq!((&row["state"], &row["last_check"]["ok"]), (&json!("up"), &json!(true)), "{row}");
     assert!(row["last_check"]["took_ms"].as_u64().is_some_and(|took| took >= 800), "{row}");

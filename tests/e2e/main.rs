@@ -59,6 +59,7 @@ mod statsd;
 mod timeouts;
 mod together;
 mod upgrade;
+mod upstream_options;
 mod worst;
 mod worst_server;
 mod writers;

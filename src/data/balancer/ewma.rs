@@ -19,8 +19,9 @@ const ALIKE: f64 = 1.5;
 const FADES: Duration = Duration::from_secs(2);
 /// A server that owes an answer for so many times its latency gets no other request: it may have begun to stall.
 const STALLED: u64 = 2;
-/// It owes it for so long at least. Below it, a pause of this machine would look like one of the server.
-const LEAST_SILENCE: Duration = Duration::from_millis(1);
+/// What is shorter than this is all the same, of answers and of silence: a pause of this machine would look like one of the
+/// server.
+const NOISE: Duration = Duration::from_millis(1);
 /// A server that may have stalled gets one request in so much time, of all workers': that it was one slow answer, of which
 /// others need not wait, shows with the next.
 const PROBE: Duration = Duration::from_secs(1);
@@ -82,7 +83,7 @@ impl Look {
     fn at(peer: &Peer, now: Instant) -> Self {
         let (load, ticks) = (peer.state.load(), peer.state.ticks(now));
         let (latency, answered) = load.latency().unwrap_or_default();
-        let patience = latency.saturating_mul(STALLED).max(nanos(LEAST_SILENCE));
+        let patience = latency.saturating_mul(STALLED).max(nanos(NOISE));
         let age = ticks.saturating_sub(answered) as f64 / nanos(FADES) as f64;
         // A server that has just answered is the usual one, and an exponential is dear.
         let fades = if age < 0.01 { 1.0 } else { (-age).exp() };
@@ -97,7 +98,9 @@ impl Look {
     /// The lowest is chosen. `fastest` is the shortest latency among those who are compared.
     fn score(&self, fastest: Option<f64>) -> f64 {
         let slower = match fastest {
-            Some(fastest) if self.latency > 0.0 => (self.latency / (ALIKE * fastest)).max(1.0),
+            Some(fastest) if self.latency > 0.0 => {
+                (self.latency / (ALIKE * fastest.max(nanos(NOISE) as f64))).max(1.0)
+            }
             // One that has not answered yet is asked once, and then it is waited for what it is like.
             Some(_) if self.active > 0.0 => return f64::INFINITY,
             _ => 1.0,

@@ -41,7 +41,8 @@ impl Lease {
 
     /// Does it still wait?
     #[inline]
-    pub(super) fn waits(&self) -> bool {
+    #[must_use]
+    pub fn waits(&self) -> bool {
         self.place & WAITS != 0
     }
 

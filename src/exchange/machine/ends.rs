@@ -18,7 +18,8 @@ impl Exchange {
     /// When the shell must call [`Exchange::expired`] if nothing moves until then. Asked when the exchange rests: whom it
     /// waits for in the middle of a turn does not matter, as no time passes there.
     pub fn deadline(&mut self, env: &Env) -> Instant {
-        self.deadline.follow(self.waiting_for(), self.request.is_owed(), env);
+        let server_timeout = self.server_timeout(env);
+        self.deadline.follow(self.waiting_for(), self.request.is_owed(), server_timeout, env);
         self.deadline.at()
     }
 
@@ -109,7 +110,7 @@ impl Exchange {
     pub fn stalled_since(&self, env: &Env) -> Option<Instant> {
         match self.waiting_for() {
             WaitingFor::Reader => self.deadline.since(env.policy.client_write_timeout),
-            WaitingFor::Taker => self.deadline.since(env.policy.server_timeout),
+            WaitingFor::Taker => self.deadline.since(self.server_timeout(env)),
             _ => None,
         }
     }

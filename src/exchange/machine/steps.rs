@@ -3,12 +3,15 @@
 //! They put what the shell is to do into the queue of orders and never do it themselves. The tables that decide
 //! ([`crate::exchange::retry`], [`crate::exchange::finish`]) are not theirs. Next: [`super::ends`].
 
+use std::sync::Arc;
+
 use super::Exchange;
 use crate::exchange::facts::Facts;
 use crate::exchange::finish::{self, End};
 use crate::exchange::heads::Heads;
 use crate::exchange::phase::{Env, Forward, NoServer, Phase, Side, Sign, Step};
 use crate::exchange::retry::{Attempt, Failure, Retry};
+use crate::exchange::terms::Terms;
 use crate::http1::error::Refusal;
 use crate::http1::framing::Version;
 use crate::http1::reply::Reply;
@@ -88,7 +91,9 @@ impl Exchange {
                 if !same {
                     self.attempts.tries += 1;
                 }
-                self.deadline.set(env.now + env.policy.connect_timeout);
+                let time =
+                    self.terms.as_ref().map_or(env.policy.connect_timeout, |terms| terms.connect_timeout);
+                self.deadline.set(env.now + time);
                 self.phase = Phase::Connect;
                 self.orders.push(Step::Connect { same });
             }
@@ -107,6 +112,13 @@ impl Exchange {
         }
     }
 
+    /// What the upstream asks for whose server is sought, if that is not what the policy says; or how the client is to be kept at
+    /// the server that was chosen. To be told before the answer to [`Step::Connect`].
+    pub fn agree(&mut self, env: &Env, terms: Arc<Terms>) {
+        self.deadline.set(env.now + terms.connect_timeout);
+        self.terms = Some(terms);
+    }
+
     /// The answer to [`Step::Connect`]: a connection is there, from the pool or fresh. One that comes when its time is
     /// over is nobody's: the [`Step::Drop`] that closes it is already due.
     pub fn connected(&mut self, env: &Env, reused: bool) {
@@ -118,7 +130,7 @@ impl Exchange {
         self.request.rewind();
         self.restart_response();
         self.phase = Phase::Await;
-        self.deadline.renew(env);
+        self.deadline.renew();
         // What came with the connection; a refusal is found again by the next step.
         self.unseen = self.request.parse_body().is_err() || self.request.is_cut();
         if std::mem::take(&mut self.facts.expects_continue) && !self.request.done && !self.has_unread() {
@@ -149,7 +161,7 @@ impl Exchange {
             stale: self.attempts.reused && !self.response.begun,
             idempotent: self.facts.is_idempotent,
             replayable: self.request.is_replayable(),
-            tries_left: self.attempts.tries < env.policy.tries,
+            tries_left: self.attempts.tries < self.most_tries(env),
             last: self.attempts.unacceptable,
         }
     }
@@ -271,6 +283,7 @@ impl Exchange {
     pub(in crate::exchange) fn failover(&mut self, env: &Env, heads: &mut Heads, other: bool) {
         if other {
             self.drop_server(Sign::Doubt);
+            self.attempts.failed_over();
             self.seek(env, false);
         } else {
             self.commit(env, heads);
@@ -286,7 +299,7 @@ impl Exchange {
         self.facts.private |= heads.response.binds;
         self.deadline.unlimit();
         self.course.answered = Some(env.now);
-        let keep = self.response.commit(heads, &self.facts, keep);
+        let keep = self.response.commit(heads, &self.facts, keep, &self.terms);
         self.phase = Phase::Relay { keep };
         self.relay(env, keep);
     }

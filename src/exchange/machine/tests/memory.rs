@@ -58,3 +58,17 @@ fn interim_responses_that_nobody_reads_are_told_and_freed_when_read() {
     assert_eq!(reader.exchange.outside(), 0);
     assert!(reader.server(OK).client_saw().ends_with(OK));
 }
+
+#[test]
+fn as_much_of_a_request_is_kept_for_another_try_as_the_operator_says() {
+    const BODY: usize = 100_000;
+    for (replay_buffer, kept) in [(64 * 1024, false), (128 * 1024, true)] {
+        let mut play = Play::new();
+        (play.env.policy.max_body, play.env.policy.replay_buffer) = (BODY as u64, replay_buffer);
+        play.client(&format!("PUT /p HTTP/1.1\r\nHost: h\r\nContent-Length: {BODY}\r\n\r\n"));
+        play.client(&"x".repeat(BODY)).server_saw();
+        play.ends(Side::Server);
+        assert_eq!(play.server_saw().len() > BODY, kept, "{replay_buffer}");
+        assert_eq!(play.client_saw().starts_with("HTTP/1.1 502"), !kept, "{replay_buffer}");
+    }
+}
