@@ -11,7 +11,7 @@ use elb::reason::Reason;
 
 use crate::machine::Condition;
 use crate::request::{Attempt, Link};
-use crate::world::{CONNECT_TIMEOUT, Event, Say, World};
+use crate::world::{CONNECT_TIMEOUT, Event, Say, Worker, World};
 
 /// The size of windows, which grow where that is needed.
 const WINDOW: usize = 4096;
@@ -98,6 +98,7 @@ impl World {
                 ControlFlow::Break(()) => return self.judge(id),
                 ControlFlow::Continue(stepped) => moved |= stepped,
             }
+            self.note_answer(id, &exchange);
             moved |= self.write(id, Side::Server, &mut exchange);
             moved |= self.write(id, Side::Client, &mut exchange);
             if !moved {
@@ -111,6 +112,16 @@ impl World {
             self.at(due, Event::Deadline(id));
         }
         self.requests[id].exchange = Some(exchange);
+    }
+
+    /// Tells the balancer that the head of an answer has come, as `data::dispatch` does.
+    fn note_answer(&mut self, id: usize, exchange: &Exchange) {
+        let (course, request) = (exchange.course(), &mut self.requests[id]);
+        if let (Some(sent), Some(answered), Some(lease)) =
+            (course.connected, course.answered, request.lease.as_mut().filter(|lease| lease.waits()))
+        {
+            self.workers[request.worker].balancer.answered(lease, sent, answered);
+        }
     }
 
     fn read(&mut self, id: usize, side: Side, exchange: &mut Exchange) -> bool {
@@ -256,16 +267,23 @@ impl Desk<'_> {
         let (world, id) = (&mut *self.world, self.id);
         let worker = world.requests[id].worker;
         world.follow(worker);
+        let (now, Worker { budget, made, .. }) = (world.env.now, &mut world.workers[worker]);
+        if world.requests[id].tried.is_empty() {
+            budget.request(now);
+            made.0 += 1;
+        } else if !same {
+            if !budget.spend(now) {
+                world.requests[id].over_budget = true;
+                return Err(NoServer::NoneLeft(Reason::NoServer));
+            }
+            made.1 += 1;
+        }
         let lease = world.requests[id].lease.as_ref().filter(|_| same);
         if let Some(at) = lease.and_then(|lease| world.workers[worker].balancer.index_of(lease)) {
             return Ok(at);
         }
-        if !world.requests[id].tried.is_empty() && !world.may_try_again(worker) {
-            world.requests[id].over_budget = true;
-            return Err(NoServer::NoneLeft(Reason::NoServer));
-        }
         world.give_back(id, Sign::Nothing);
-        let (now, request) = (world.env.now, &mut world.requests[id]);
+        let request = &mut world.requests[id];
         world.counts.second_tries += u64::from(!request.tried.is_empty());
         let choice = Choice { tried: &request.tried, now, affinity: &request.affinity };
         let balancer = &mut world.workers[worker].balancer;
@@ -367,7 +385,7 @@ impl Shell for Desk<'_> {
         if !others {
             world.none_left(self.id);
         }
-        let may = others && world.may_try_again(worker);
+        let may = others && world.workers[worker].budget.has_left(world.env.now);
         world.requests[self.id].over_budget |= others && !may;
         Some(may)
     }

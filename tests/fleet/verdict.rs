@@ -7,7 +7,7 @@ use elb::model::{BalancingMethod, Health};
 
 use crate::machine::Condition;
 use crate::request::{Attempt, KEYS, Request};
-use crate::world::{TRIES, World};
+use crate::world::{PERCENT, TRIES, Worker, World};
 
 /// Milliseconds by which requests may be late by chance.
 const LATE: u64 = 500;
@@ -17,12 +17,6 @@ impl World {
     pub(crate) fn health(&self, at: usize) -> Health {
         let server = &self.upstream.servers[at];
         server.state.health(server.spec.max_fails, server.spec.fail_timeout)
-    }
-
-    /// Whether another second try may be made. There is no budget yet: it is asked here, in every worker for itself.
-    #[allow(clippy::unused_self, reason = "a budget is a worker's")]
-    pub(crate) fn may_try_again(&mut self, _worker: usize) -> bool {
-        true
     }
 
     /// A worker was told this of the server at this place, whose health was `before` that.
@@ -165,6 +159,7 @@ impl World {
     pub(crate) fn rest(&mut self) {
         for (at, worker) in self.workers.iter().enumerate() {
             assert_eq!(worker.balancer.leases(), 0, "worker {at} has lent places for good");
+            self.keeps_budget(worker);
         }
         for (at, server) in self.upstream.servers.iter().enumerate() {
             assert_eq!(server.state.load().active(), 0, "server {at} is busy for good");
@@ -181,18 +176,30 @@ impl World {
         }
     }
 
+    /// Second tries were as many as the budget allows: ten a second of all workers, counted over ten seconds, and so many for a
+    /// hundred requests, which count for two spans of five seconds.
+    fn keeps_budget(&self, worker: &Worker) {
+        let percent = u64::from(self.upstream.options.retry_budget.unwrap_or(PERCENT));
+        let (requests, tries) = worker.made;
+        let floor = 100_u64.div_ceil(self.workers.len() as u64);
+        let spans = self.now / 5_000 + 1;
+        let most = if percent == 0 { 0 } else { spans * floor + 2 * requests * percent / 100 };
+        assert!(tries <= most, "{tries} second tries for {requests} requests, {most} are allowed");
+    }
+
     /// No request need come to this server, though it may: others are first, or faster.
     fn is_idle(&self, at: usize) -> bool {
         self.upstream.servers[at].spec.backup || self.upstream.options.method == BalancingMethod::Ewma
     }
 
-    /// Milliseconds in which each server has had its turn twice in some worker, or ten times where that is by chance.
+    /// Milliseconds in which each server has had its turn twice, or ten times where that is by chance, as it is where each
+    /// worker has a sequence of its own.
     fn turn_of_all(&self) -> u64 {
         let weights: u32 = self.upstream.servers.iter().map(|server| server.spec.weight).sum();
         let turns = match self.upstream.options.method {
             BalancingMethod::Hash => 2 * KEYS as u64,
-            BalancingMethod::LeastConn | BalancingMethod::Random => 5 * u64::from(weights),
-            _ => weights.into(),
+            BalancingMethod::RoundRobin if self.workers.len() == 1 => weights.into(),
+            _ => 5 * u64::from(weights),
         };
         turns * self.gap
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use elb::control::checks::order::{Finding, Ticket};
 use elb::control::checks::schedule::Schedule;
 use elb::data::balancer::Balancer;
+use elb::data::budget::{Allowance, Budget};
 use elb::exchange::{Env, Policy};
 use elb::model::{Edit, State, Upstream};
 use serde_json::{Map, Value, json};
@@ -15,6 +16,8 @@ use crate::chance::Chance;
 use crate::machine::{Condition, Machine};
 use crate::request::{Link, Request};
 
+/// Second tries for a hundred requests, where no option says it.
+pub(crate) const PERCENT: u32 = 20;
 /// Servers that are tried for one request.
 pub(crate) const TRIES: u32 = 3;
 /// Milliseconds that a server may take to be connected, and may be silent.
@@ -65,6 +68,9 @@ pub(crate) enum Say {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) balancer: Balancer,
+    pub(crate) budget: Budget,
+    /// Requests and second tries that it has made.
+    pub(crate) made: (u64, u64),
     /// Idle connections to each server.
     pub(crate) idle: Vec<Vec<Link>>,
 }
@@ -176,7 +182,10 @@ impl World {
             ));
         }
         let workers = chance.pick(&[1, 1, 2, 4, 8]);
-        let mut world = Self::new(chance, machines, &servers, &format!("method={method} {checks}"), workers);
+        // The last is more than anybody needs.
+        let budget = chance.pick(&["", "", "retry_budget=0%", "retry_budget=5%", "retry_budget=1000%"]);
+        let mut world =
+            Self::new(chance, machines, &servers, &format!("method={method} {checks} {budget}"), workers);
         world.is_mild = frail < TRIES as usize && frail < count && !cuts;
         world.fill();
         world
@@ -193,7 +202,11 @@ impl World {
         let start = Instant::now();
         let mut state = State::new();
         let upstream = put(&mut state, servers, options);
+        let percent = upstream.options.retry_budget.unwrap_or(PERCENT);
+        let allowance = Allowance::new(percent, workers);
         let worker = |_| Worker {
+            budget: Budget::new(allowance),
+            made: (0, 0),
             balancer: Balancer::new(&upstream, chance.below(1000) as u64),
             idle: machines.iter().map(|_| Vec::new()).collect(),
         };
