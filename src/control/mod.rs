@@ -3,7 +3,7 @@
 mod admin;
 mod ahead;
 mod alarms;
-mod checks;
+pub mod checks;
 mod dns;
 mod dumps;
 mod handle;

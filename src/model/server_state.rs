@@ -189,9 +189,9 @@ impl ServerState {
         self.counts.fetch_and(FAILING, Ordering::AcqRel);
     }
 
-    /// It counts as new: an operator has dealt with it. `returns` says that it got nothing before and gets something now.
+    /// It counts as new: an operator has dealt with it. `returns` says that it got nothing before and gets something now. That it
+    /// has answered well stays true: otherwise one broken URL, asked for after a change of weights, would put it aside.
     pub(crate) fn begin_anew(&self, returns: bool) {
-        self.answered.store(0, Ordering::Release);
         self.load.forget();
         if returns || self.failures() > 0 {
             self.turned.store(0, Ordering::Release);
@@ -326,8 +326,10 @@ mod tests {
         assert!(state.let_through(TIMEOUT, at(18)));
         state.recover(2, at(19));
         assert_eq!((state.health(2, TIMEOUT), state.up_for(at(20))), (Health::Up, Duration::from_secs(1)));
-        // New parameters are no return, unless it was aside or got nothing.
+        // New parameters are no return, unless it was aside or got nothing, and what it has answered stays answered.
+        state.tell_answer(at(20));
         state.begin_anew(false);
+        assert!(state.has_answered(at(21), TIMEOUT, at(21)));
         assert_eq!(state.up_for(at(21)), Duration::from_secs(2));
         state.begin_anew(true);
         assert_eq!((state.up_for(at(22)), state.up_for(at(23))), (Duration::ZERO, Duration::from_secs(1)));

@@ -7,8 +7,8 @@
 //!   snapshot ──► schedule ──► order ──► prober ──► probe ──► finding ──► schedule ──► tally ──► ServerState
 //! ```
 
-pub(super) mod order;
+pub mod order;
 mod probe;
 pub(super) mod prober;
-pub(super) mod schedule;
+pub mod schedule;
 mod tally;

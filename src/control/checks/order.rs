@@ -9,45 +9,46 @@ use crate::model::{CheckKind, CheckOptions, Endpoint, Server, ServerId};
 
 /// Which check this is. One that was stopped and one that was begun in its place are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::control) struct Ticket {
+pub struct Ticket {
     /// The server.
-    pub(in crate::control) server: ServerId,
+    pub server: ServerId,
     /// No other check of this schedule has it.
-    pub(in crate::control) number: u64,
+    pub number: u64,
 }
 
 /// A check to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::control) struct Order {
-    pub(in crate::control) ticket: Ticket,
+pub struct Order {
+    /// Which one it is.
+    pub ticket: Ticket,
     /// Where to connect to.
-    pub(in crate::control) endpoint: Endpoint,
+    pub endpoint: Endpoint,
     /// What to ask there; nothing where a connection is enough.
-    pub(in crate::control) question: Option<Question>,
+    pub question: Option<Question>,
     /// How long it may take in all.
-    pub(in crate::control) within: Duration,
+    pub within: Duration,
 }
 
 /// A request, and what a good answer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::control) struct Question {
+pub struct Question {
     /// Path and query.
-    pub(in crate::control) target: Box<str>,
+    pub target: Box<str>,
     /// `Host`.
-    pub(in crate::control) host: Box<str>,
+    pub host: Box<str>,
     /// The lowest and the highest good status.
-    pub(in crate::control) status: (u16, u16),
+    pub status: (u16, u16),
 }
 
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::control) struct Finding {
+pub struct Finding {
     /// How long it took.
-    pub(in crate::control) took: Duration,
+    pub took: Duration,
     /// What the server said or did, in a few words: `200`, `connection refused`.
-    pub(in crate::control) what: Box<str>,
+    pub what: Box<str>,
     /// That is what was hoped for.
-    pub(in crate::control) ok: bool,
+    pub ok: bool,
 }
 
 impl Order {

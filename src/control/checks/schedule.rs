@@ -23,7 +23,7 @@ const CHANCE: u32 = 20;
 
 /// All checks.
 #[derive(Debug)]
-pub(in crate::control) struct Schedule {
+pub struct Schedule {
     seed: u64,
     checked: BTreeMap<ServerId, Checked>,
     /// Those that no check is under way of, in the order in which they are due.
@@ -58,15 +58,16 @@ enum Next {
 
 /// A check that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::control) struct LastCheck {
+pub struct LastCheck {
     /// When it ended.
-    pub(in crate::control) at: Instant,
-    pub(in crate::control) finding: Finding,
+    pub at: Instant,
+    /// What it found.
+    pub finding: Finding,
 }
 
 impl Schedule {
     /// One that checks nobody. The seed decides the chance in it.
-    pub(in crate::control) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
             seed,
             checked: BTreeMap::new(),
@@ -78,7 +79,7 @@ impl Schedule {
     }
 
     /// The upstream in a slot is defined like this from now on. A server that stays keeps what is known of it.
-    pub(in crate::control) fn define(&mut self, slot: u32, upstream: &Upstream, now: Instant) {
+    pub fn define(&mut self, slot: u32, upstream: &Upstream, now: Instant) {
         for server in &upstream.servers {
             match &upstream.options.check {
                 Some(options) if !server.spec.down => self.keep(slot, server, options, now),
@@ -103,7 +104,7 @@ impl Schedule {
     }
 
     /// The server is not checked any more, so that nothing is known against it.
-    pub(in crate::control) fn remove(&mut self, id: ServerId, now: Instant) {
+    pub fn remove(&mut self, id: ServerId, now: Instant) {
         if let Some(known) = self.forget(id)
             && known.tally.is_failing()
         {
@@ -124,17 +125,17 @@ impl Schedule {
     }
 
     /// Checks that are to be given up, since this was asked.
-    pub(in crate::control) fn take_stopped(&mut self) -> Vec<Ticket> {
+    pub fn take_stopped(&mut self) -> Vec<Ticket> {
         std::mem::take(&mut self.stopped)
     }
 
     /// When a check may begin that may not yet.
-    pub(in crate::control) fn next(&self) -> Option<Instant> {
+    pub fn next(&self) -> Option<Instant> {
         self.due.first().filter(|_| self.running < AT_ONCE).map(|(at, _)| *at)
     }
 
     /// Begins a check, if one is due and there is a place for it.
-    pub(in crate::control) fn begin(&mut self, now: Instant) -> Option<Order> {
+    pub fn begin(&mut self, now: Instant) -> Option<Order> {
         let (at, id) = *self.due.first()?;
         if at > now || self.running >= AT_ONCE {
             return None;
@@ -150,7 +151,7 @@ impl Schedule {
 
     /// A check has ended. When that turned the server, which is up or failing from now on, it says in which slot its upstream
     /// is.
-    pub(in crate::control) fn end(&mut self, ticket: Ticket, finding: Finding, now: Instant) -> Option<u32> {
+    pub fn end(&mut self, ticket: Ticket, finding: Finding, now: Instant) -> Option<u32> {
         let draw = self.draw(ticket.server);
         let known = self.checked.get_mut(&ticket.server)?;
         let Next::Running { ticket: running, begun } = known.next else { return None };
@@ -175,7 +176,7 @@ impl Schedule {
     }
 
     /// What the last check of a server found; nothing for one that was not checked yet, or is not.
-    pub(in crate::control) fn last(&self, id: ServerId) -> Option<&LastCheck> {
+    pub fn last(&self, id: ServerId) -> Option<&LastCheck> {
         self.checked.get(&id)?.last.as_ref()
     }
 

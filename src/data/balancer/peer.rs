@@ -63,10 +63,11 @@ impl Peer {
 
     /// Becomes the server that was `known` under the definition before; says whether its terms are the same.
     pub(super) fn carry(&mut self, known: &Self) -> bool {
-        self.conns = known.conns;
+        // A good answer is true whatever the terms are. Whether others know of it depends on how long it counts.
+        (self.conns, self.answered) = (known.conns, known.answered);
         let same = self.spec == known.spec;
         if same {
-            (self.answered, self.told) = (known.answered, known.told);
+            self.told = known.told;
         }
         same
     }

@@ -54,6 +54,20 @@ fn a_server_that_answers_others_well_is_not_put_aside_for_what_was_asked() {
 }
 
 #[test]
+fn other_parameters_do_not_undo_a_good_answer() {
+    let mut scene = Scene::new(&weighted(&[1, 1]));
+    scene.exchange_of('a', Sign::Good, 0);
+    let mut servers = scene.balancer.upstream().servers.clone();
+    servers[0].spec = server('a', |spec| spec.weight = 2).spec;
+    scene.balancer.carry(&upstream(servers));
+    scene.exchange_of('a', Sign::Doubt, 0);
+    assert!(!scene.is_aside('a'), "it was what was asked, as it was before");
+    scene.pass(10.1);
+    scene.exchange_of('a', Sign::Doubt, 0);
+    assert!(scene.is_aside('a'));
+}
+
+#[test]
 fn a_good_answer_takes_doubts_back_but_no_faults() {
     let mut scene = Scene::new(&weighted(&[1, 1, 1]));
     let mut under_way = Vec::new();
