@@ -292,11 +292,15 @@ fn try_resume(exchange: &mut Exchange, dispatch: &mut Dispatch, slot: u32, ctx: 
     let Some(local) = current else { return false };
     // A list is one server's of one upstream, as long as a connection of it is out.
     let list = ctx.pool.list_of(slot).filter(|_| ctx.pool.may_rest(slot));
-    let at = local.lists.iter().position(|own| Some(*own) == list);
-    let Some(lease) = at.and_then(|at| local.balancer.claim(at, ctx.env.now)) else { return false };
+    let Some(at) = local.lists.iter().position(|own| Some(*own) == list) else { return false };
+    let Some(lease) = local.balancer.claim(at, ctx.env.now) else { return false };
     dispatch.tried.add(&lease);
     dispatch.lease = Some(lease);
     dispatch.link = ServerLink::Up { slot, own: true };
+    local.budget.request(ctx.env.now);
+    if local.asks {
+        agree(exchange, local, at, dispatch.affinity.sticky, &ctx.env);
+    }
     exchange.connected(&ctx.env, true);
     true
 }

@@ -50,6 +50,22 @@ fn a_server_may_be_silent_for_as_long_as_its_upstream_says() {
 }
 
 #[test]
+fn it_holds_on_a_connection_that_is_the_clients_own_too() {
+    let server = Server::start(|talk| {
+        talk.request()?;
+        talk.send(ok("once").as_bytes())?;
+        talk.request()?;
+        talk.request().map(drop)
+    });
+    let elb = elb(&[&server], "server_timeout=200ms retries=1");
+    let mut client = elb.client();
+    let request = format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nAuthorization: NTLM abc\r\n\r\n");
+    assert_eq!(client.ask(&request).text(), "once");
+    assert_eq!(reason(&client.ask(&request)), "server-timeout");
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
 fn as_many_servers_are_tried_as_the_upstream_says() {
     let servers = [(); 5].map(|()| mute());
     let servers: Vec<&Server> = servers.iter().collect();

@@ -1,7 +1,7 @@
 //! Servers by chance, each as likely as it has weight.
 //!
-//! It owns the drawing, never what becomes of those who were drawn. Next: [`super::random`] takes one, [`super::least_conn`] and [`super::ewma`] compare
-//! a few.
+//! It owns the drawing, never what becomes of those who were drawn. Next: [`super::random`] takes one,
+//! [`super::least_conn`] and [`super::ewma`] compare a few.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use super::peer::Peer;
 use crate::data::draws::Draws;
 
 /// So many servers are compared at most: each is a cache line that other workers write. With two, *the power of two choices*,
-/// a slow server among eight is still drawn beside one that is busy for a moment: in the simulation of `tests/tail.rs` the
+/// a slow server among eight is still drawn beside one that is busy for a moment: in the simulation of `balancer/tests/tail.rs` the
 /// 99th percentile of `least_conn` is 56 ms with two and 16 ms with eight, and the 99.9th of `ewma` 93 ms and 19 ms.
 pub(super) const COMPARED: usize = 8;
 
