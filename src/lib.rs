@@ -17,7 +17,7 @@
 //!   bytes and heads              │           rules, upstreams, snapshots
 //!              ├────────────────┼──────────────────────┤
 //!          semantics/        reason.rs               spelling.rs    ground: what HTTP means; why something is refused;
-//!                                                                   what was meant
+//!                                                units.rs       what was meant; times and sizes as text
 //! ```
 //!
 //! *Pure* means: no socket, no clock, no thread, no channel, no log, no random number. `now` is an argument. So the
@@ -29,6 +29,7 @@
 //!   one, and [`semantics::RequestView`] is a request as everybody looks at it.
 //! * [`reason`]: why something is refused, cut or closed; its word and its status.
 //! * [`spelling`]: the word that was probably meant by one that there is not.
+//! * [`units`]: times and sizes as people write them.
 //! * [`settings`]: flags and variables to one validated value.
 //! * [`model`]: what the operator said. [`model::State`] is the editable truth, [`model::Snapshot`] the immutable copy
 //!   that workers read, [`model::route`] the one function that decides where a request goes.
@@ -145,3 +146,4 @@ pub mod semantics;
 pub mod settings;
 pub mod spelling;
 pub mod stats;
+pub mod units;

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::balancer::{Affinity, Choice, Lease, Tried};
+use super::balancer::{Affinity, Choice, Doubts, Lease, Tried};
 use super::buffers::Buffers;
 use super::clients::Client;
 use super::prelude::{Ends, Prelude};
@@ -159,6 +159,8 @@ pub struct Dispatch {
     pub upstream: Option<u32>,
     /// Servers tried for this request.
     pub tried: Tried,
+    /// What is held against them until the request is over.
+    pub doubts: Doubts,
     /// Where it belongs among the servers of its upstream, if some upstream asks for that.
     pub affinity: Affinity,
     /// The domain that it was routed by, for statistics.
@@ -187,6 +189,7 @@ impl Dispatch {
             lease: None,
             upstream: None,
             tried: Tried::default(),
+            doubts: Doubts::default(),
             affinity: Affinity::default(),
             domain: None,
             routed: now,

@@ -40,6 +40,9 @@ pub(super) fn settle(
         }
     }
     give_place_back(dispatch, fate.sign, ctx);
+    if !dispatch.doubts.is_empty() {
+        conclude(dispatch, fate.sign, ctx);
+    }
     record(exchange, dispatch, ctx);
 }
 
@@ -48,6 +51,9 @@ pub(super) fn settle(
 #[inline(never)]
 pub(super) fn give_place_back_early(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
     give_place_back(dispatch, sign, ctx);
+    if sign == Sign::Good {
+        conclude(dispatch, sign, ctx);
+    }
 }
 
 #[inline(always)]
@@ -55,7 +61,21 @@ fn give_place_back(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
     if let Some(lease) = dispatch.lease.take()
         && let Some(local) = dispatch.upstream.and_then(|upstream| ctx.view.local(upstream))
     {
+        if sign == Sign::Doubt {
+            dispatch.doubts.hold(&dispatch.tried, &lease);
+        }
         local.balancer.done(lease, sign, dispatch.routed, ctx.env.now);
+    }
+}
+
+/// What was held against the servers that were tried counts from now on, or does not: `sign` is that of the last one.
+#[cold]
+#[inline(never)]
+fn conclude(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
+    let doubts = std::mem::take(&mut dispatch.doubts);
+    if let Some(local) = dispatch.upstream.and_then(|upstream| ctx.view.local(upstream)) {
+        let bettered = sign == Sign::Good;
+        local.balancer.conclude(&dispatch.tried, doubts, bettered, dispatch.routed, ctx.env.now);
     }
 }
 

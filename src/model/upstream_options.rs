@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::options::balancing::{self, BalancingMethod, HashBalance, HashKey};
 use super::options::checks::{CheckOptions, CheckReader};
-use super::options::values::{Given, Span};
+use super::options::values::Given;
+use crate::units::Span;
 
 /// The name under which the options stand among an upstream's servers, in what is put and as a key of a store. A server
 /// cannot have it: no part of its name may begin with `@`.

@@ -10,7 +10,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use ipnet::IpNet;
 
-use super::{addresses, units};
+use super::addresses;
+use crate::units;
 
 /// A dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
 #[derive(Debug, Parser)]

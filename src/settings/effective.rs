@@ -13,7 +13,7 @@ use super::args::{HostHeader, PathForm, RunArgs};
 use super::fault::Fault;
 use super::secret::Secret;
 use super::surroundings::Surroundings;
-use super::units::{Size, Span};
+use crate::units::{Size, Span};
 
 /// Everything the operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]

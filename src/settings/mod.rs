@@ -11,7 +11,6 @@ mod fault;
 mod invocation;
 mod secret;
 mod surroundings;
-mod units;
 mod unknown;
 
 pub use allow::AllowList;

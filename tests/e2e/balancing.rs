@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{Client, get};
 use crate::support::elb::Launch;
+use crate::support::load::Load;
 use crate::support::rules::{self, SITE, upstream};
 use crate::support::server::{Server, ok};
 use crate::support::wait;
@@ -168,4 +169,32 @@ fn a_server_that_hangs_gets_one_request_and_then_one_a_second_to_see() {
     let seconds = begun.elapsed().as_secs() as usize;
     gate.open();
     assert!(stuck.len() <= 4 + seconds, "{} in {seconds} s", stuck.len());
+}
+
+/// A change of weights is none of addresses: connections that are there serve on.
+#[test]
+fn a_hundred_changes_of_weights_make_no_new_connections_to_servers() {
+    const CLIENTS: usize = 8;
+    for options in ["", "method=least_conn", "method=ewma", "method=hash key=path"] {
+        let servers = ["a", "b", "c"].map(Server::named);
+        let all: Vec<&Server> = servers.iter().collect();
+        let elb = Launch::serving(&site(&all, "", options)).workers(1).start();
+        let load = Load::start(elb.address(), CLIENTS, |client, turn| {
+            let answer = client.ask(get(SITE, &format!("/{turn}")));
+            if answer.status() == 200 { Ok(()) } else { Err(answer.text()) }
+        });
+        load.carry_on(500);
+        for change in 0..100 {
+            let mut up = upstream(&all, "");
+            up[all[change % 3].address().to_string()] = json!(format!("weight={}", 2 + change % 7));
+            up["@options"] = json!(options);
+            elb.admin().put("upstream", &json!({"up": up}));
+            load.carry_on(20);
+        }
+        load.finish();
+        for server in servers {
+            let connections = server.connections();
+            assert!(connections <= CLIENTS, "{connections} connections with {options:?}");
+        }
+    }
 }

@@ -47,7 +47,8 @@ pub(crate) struct Machine {
     pub(crate) last_blame: u64,
     /// The last time that a request ended there and nothing was to be said about the server.
     pub(crate) last_vain: u64,
-    /// It was put aside although it was well: it had answered nobody for long when it was asked for what is broken.
+    /// It was put aside although it was well: it had answered nobody for long when it was asked for what is broken, and no other
+    /// server could be.
     pub(crate) is_wronged: bool,
     /// The last time that a request went there.
     pub(crate) picked: u64,

@@ -1,6 +1,6 @@
 //! A client's request, what became of each attempt, and what the client got.
 
-use elb::data::balancer::{Affinity, Lease, Tried};
+use elb::data::balancer::{Affinity, Doubts, Lease, Tried};
 use elb::exchange::{Exchange, Sign};
 
 use crate::chance::Chance;
@@ -34,6 +34,7 @@ pub(crate) struct Request {
     pub(crate) affinity: Affinity,
     pub(crate) lease: Option<Lease>,
     pub(crate) tried: Tried,
+    pub(crate) doubts: Doubts,
     pub(crate) link: Option<Link>,
     pub(crate) attempts: Vec<Attempt>,
     /// Another server was not asked, as there had been too many second tries.
@@ -145,6 +146,7 @@ impl Request {
             affinity: Affinity::default(),
             lease: None,
             tried: Tried::new(),
+            doubts: Doubts::default(),
             link: None,
             attempts: Vec::new(),
             over_budget: false,

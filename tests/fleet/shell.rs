@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use elb::data::balancer::{Affinity, Choice, Tried};
 use elb::exchange::{Env, Exchange, Fate, Forward, Heads, Need, NoServer, Routing, Shell, Side, Sign, drive};
 use elb::http1::buf::Buf;
+use elb::model::Health;
 use elb::reason::Reason;
 
 use crate::machine::Condition;
@@ -242,10 +243,32 @@ impl World {
         let at = self.workers[worker].balancer.index_of(&lease);
         let before = at.map(|at| self.health(at));
         let (since, now) = (self.instant(since), self.env.now);
+        if sign == Sign::Doubt {
+            let request = &mut self.requests[id];
+            request.doubts.hold(&request.tried, &lease);
+        }
         self.workers[worker].balancer.done(lease, sign, since, now);
         if let (Some(at), Some(before)) = (at, before) {
             self.said(id, at, sign, before);
         }
+        if sign == Sign::Good {
+            self.conclude(id, true);
+        }
+    }
+
+    /// What was held against the servers that a request has tried counts, or does not, as `data::settle` says it.
+    fn conclude(&mut self, id: usize, bettered: bool) {
+        let request = &mut self.requests[id];
+        if request.doubts.is_empty() {
+            return;
+        }
+        let before: Vec<Health> = (0..self.machines.len()).map(|at| self.health(at)).collect();
+        let request = &mut self.requests[id];
+        let (worker, since) = (request.worker, request.routed);
+        let (tried, doubts) = (request.tried.clone(), std::mem::take(&mut request.doubts));
+        let (since, now) = (self.instant(since), self.env.now);
+        self.workers[worker].balancer.conclude(&tried, doubts, bettered, since, now);
+        self.concluded(id, &before);
     }
 
     /// The worker follows the definition of the upstream, as `data::view` does.
@@ -407,11 +430,13 @@ impl Shell for Desk<'_> {
         let id = self.id;
         self.world.let_go(id, fate.sign, fate.keep_server);
         self.world.give_back(id, fate.sign);
+        self.world.conclude(id, fate.sign == Sign::Good);
         ControlFlow::Break(())
     }
 
     fn close(&mut self, _: &mut Exchange, _: bool, sign: Sign) {
         self.world.let_go(self.id, sign, false);
         self.world.give_back(self.id, sign);
+        self.world.conclude(self.id, sign == Sign::Good);
     }
 }

@@ -28,10 +28,7 @@ impl World {
         let is_aside = |health| matches!(health, Health::Aside { .. });
         let falls = !is_aside(before) && is_aside(self.health(at));
         assert_eq!(attempt.machine, at, "of another server");
-        // Others may know of a good answer a sixteenth of `fail_timeout` later than of the one before.
-        let patience = self.fail_timeout(at) * 15 / 16;
-        let was_good = |good: u64| now - good <= patience || good > request.routed;
-        let answers = machine.last_good.is_some_and(was_good);
+        assert!(!falls || sign == Sign::Fault, "{sign:?} puts server {at} aside");
         match sign {
             Sign::Good => assert!(matches!(attempt.answer, Some(Condition::Well)), "good: {attempt:?}"),
             Sign::Nothing => {}
@@ -40,18 +37,46 @@ impl World {
                 assert!(!is_well || request.broken.is_some(), "a doubt of server {at}, which was well")
             }
         }
-        assert!(!falls || !is_well || !answers, "server {at} is aside because of one URL");
         let machine = &mut self.machines[at];
         match sign {
             Sign::Good => machine.last_good = Some(now),
             Sign::Fault | Sign::Doubt => machine.last_blame = now,
             Sign::Nothing => machine.last_vain = now,
         }
-        machine.is_wronged |= falls && is_well;
         self.counts.asides += u64::from(falls);
-        self.counts.doubted += u64::from(falls && is_well);
         if falls {
             self.note(|_| format!("server {at} is put aside by r{id}: {sign:?}"));
+        }
+    }
+
+    /// A worker has decided which doubts of a request count, when its servers were `before` that.
+    pub(crate) fn concluded(&mut self, id: usize, before: &[Health]) {
+        let now = self.now;
+        for (at, before) in before.iter().enumerate() {
+            let request = &self.requests[id];
+            let Some(attempt) = request.attempts.iter().rev().find(|attempt| attempt.machine == at) else {
+                continue;
+            };
+            let is_aside = |health: Health| matches!(health, Health::Aside { .. });
+            let falls = !is_aside(*before) && is_aside(self.health(at));
+            let is_well = self.machines[at].is_well_from(attempt.from, attempt.until.min(now));
+            // Others may know of a good answer a sixteenth of `fail_timeout` later than of the one before.
+            let patience = self.fail_timeout(at) * 15 / 16;
+            let was_good = |good: u64| now - good <= patience || good > request.routed;
+            let answers = self.machines[at].last_good.is_some_and(was_good);
+            let is_only = request.tried.len() == 1;
+            assert!(
+                !falls || !is_well || (is_only && !answers),
+                "server {at} is aside because of one URL, r{id}"
+            );
+            let machine = &mut self.machines[at];
+            (machine.last_blame, machine.last_vain) = (now, now);
+            machine.is_wronged |= falls && is_well;
+            self.counts.asides += u64::from(falls);
+            self.counts.doubted += u64::from(falls && is_well);
+            if falls {
+                self.note(|_| format!("server {at} is put aside by r{id}, with which others did better"));
+            }
         }
     }
 

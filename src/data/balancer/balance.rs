@@ -1,8 +1,8 @@
 //! Who can be used, and who is left when nobody can.
 //!
 //! It owns one worker's account of one upstream's servers; it never connects, resolves or reads a clock. Next:
-//! [`crate::model::Upstream`], which it reads, [`super::round_robin`] and [`super::general`], which choose, and [`crate::data::view`], which keeps one of these for each
-//! upstream in use.
+//! [`crate::model::Upstream`], which it reads, [`super::round_robin`] and [`super::general`], which choose, and
+//! [`crate::data::view`], which keeps one of these for each upstream in use.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::choice::{Affinity, Choice};
 use super::general::{General, Picked};
-use super::lease::{Lease, Tried};
+use super::lease::{Doubts, Lease, Tried};
 use super::method::Method;
 use super::peer::Peer;
 use super::round_robin::RoundRobin;
@@ -27,10 +27,12 @@ use crate::model::Upstream;
 /// - `backup` servers are used when no other can be, `down` ones never, drained ones only by clients that are kept there.
 /// - A server whose checks fail is not used, as one that is aside.
 /// - A server that is its upstream's only one, but for those that are down or drained, is never put aside.
-/// - Silence, 500 and 504 ([`Sign::Doubt`]) are failures of a server that answers nobody else: they do not count if it gave
+/// - Silence, 500 and 504 ([`Sign::Doubt`]) are failures of a server that answers nobody else, and whose request another
+///   server answers well: they do not count if the others that were asked the same did no better, or if the server gave
 ///   somebody a good answer within the last `fail_timeout`, or since the request that failed came; and a good answer
 ///   that it gives later takes back those that counted. Then it was what was asked, not the server. A server that falls
-///   ill is so found out a `fail_timeout` after its last good answer at the latest.
+///   ill is so found out a `fail_timeout` after its last good answer at the latest. Where no other was asked, as it is with
+///   a POST, one opinion has to do.
 /// - What ends without saying anything about the server ([`Sign::Nothing`]) changes nothing; if it was let through to see
 ///   whether failures are over, the next one is.
 /// - When no server can be used and some are aside (all failed, or those that did not are busy), none is aside: all that
@@ -200,6 +202,8 @@ impl Balancer {
 
     /// The exchange, which began no earlier than `since`, is over with this server, or has left it; `sign` is what that
     /// says about the server. A lease on a server that the upstream no longer has changes no server.
+    ///
+    /// A [doubt](Sign::Doubt) is not counted here: it is [held](Doubts::hold) until [`conclude`](Self::conclude).
     pub fn done(&mut self, lease: Lease, sign: Sign, since: Instant, now: Instant) {
         // What nearly every exchange is, without a call, so that nothing is saved for one.
         if sign == Sign::Good
@@ -215,6 +219,19 @@ impl Balancer {
         self.settle(lease, sign, since, now);
     }
 
+    /// Says what became of a request with doubts, which began no earlier than `since`. They count if it was `bettered`, by
+    /// another server that answered it well, or if none was asked; if others did no better, it is likely the request that is ill.
+    pub fn conclude(&mut self, tried: &Tried, doubts: Doubts, bettered: bool, since: Instant, now: Instant) {
+        let counts = bettered || tried.len() == 1;
+        for id in doubts.of(tried) {
+            let Some(index) = self.peers.iter().position(|peer| peer.id == id) else { continue };
+            let counts = counts && !self.alone;
+            if self.peers.get_mut(index).is_some_and(|peer| peer.resolve(counts, since, now)) {
+                self.failed(index);
+            }
+        }
+    }
+
     #[inline(never)]
     fn settle(&mut self, mut lease: Lease, sign: Sign, since: Instant, now: Instant) {
         debug_assert!(self.leases > 0, "a lease is given back to whom it came from");
@@ -225,7 +242,7 @@ impl Balancer {
             General::leave(peer, &mut lease, sign, since, now);
         }
         let sign = if self.alone && sign != Sign::Good { Sign::Nothing } else { sign };
-        if peer.end(sign, since, now) {
+        if peer.end(sign, now) {
             self.failed(index);
         } else if self.open && sign == Sign::Good && peer.is_sound() {
             self.open = false;

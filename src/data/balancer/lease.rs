@@ -52,11 +52,14 @@ impl Lease {
     }
 }
 
+/// Servers that are kept in place.
+const KEPT: usize = 4;
+
 /// The servers that one exchange has tried. They are named, not numbered by place, so it stays right when the upstream
 /// changes meanwhile. Four are kept in place, which is more than are tried unless `--retries` says so.
 #[derive(Debug, Default, Clone)]
 pub struct Tried {
-    first: [Option<ServerId>; 4],
+    first: [Option<ServerId>; KEPT],
     /// Grown one by one, which is seldom done; a boxed slice is a word less in each request under way than a vector.
     more: Box<[ServerId]>,
 }
@@ -105,7 +108,7 @@ impl Tried {
 
     /// Forgets them all, for the next exchange.
     pub fn clear(&mut self) {
-        self.first = [None; 4];
+        self.first = [None; KEPT];
         if !self.more.is_empty() {
             self.more = Box::default();
         }
@@ -119,5 +122,34 @@ impl Tried {
     #[cold]
     fn look_for(&self, id: ServerId) -> bool {
         self.first.contains(&Some(id)) || self.more.contains(&id)
+    }
+}
+
+/// Those of the tried servers that are in [doubt](crate::exchange::Sign::Doubt), until another server has answered the same request.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[must_use = "what is held is to be given to `conclude`"]
+pub struct Doubts(
+    /// A bit for each of those that [`Tried`] keeps in place; of others nothing is held.
+    u8,
+);
+
+impl Doubts {
+    /// Holds one about the server of a lease, which was tried.
+    pub fn hold(&mut self, tried: &Tried, lease: &Lease) {
+        if let Some(at) = tried.first.iter().position(|id| *id == Some(lease.id)) {
+            self.0 |= 1 << at;
+        }
+    }
+
+    /// Is none held?
+    #[inline]
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The servers that they are about.
+    pub(super) fn of(self, tried: &Tried) -> impl Iterator<Item = ServerId> {
+        tried.first.iter().enumerate().filter(move |(at, _)| self.0 & 1 << at != 0).filter_map(|(_, id)| *id)
     }
 }

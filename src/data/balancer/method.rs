@@ -1,7 +1,7 @@
 //! What a balancing method is.
 //!
-//! It owns the interface, never who can be used: `balance` says that, and asks a method for one of them. Next: [`super::methods`] for
-//! those that there are.
+//! It owns the interface, never who can be used: `balance` says that, and asks a method for one of them.
+//! Next: [`super::methods`] for those that there are.
 
 use super::choice::Choice;
 use super::peer::Peer;

@@ -34,4 +34,4 @@ mod tests;
 
 pub use balance::Balancer;
 pub use choice::{Affinity, Choice};
-pub use lease::{Lease, Tried};
+pub use lease::{Doubts, Lease, Tried};

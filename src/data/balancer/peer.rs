@@ -215,8 +215,8 @@ impl Peer {
         true
     }
 
-    /// An exchange that began no earlier than `since` has ended, or left the server; says whether that counts as a failure.
-    pub(super) fn end(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
+    /// An exchange has ended, or left the server; says whether that counts as a failure.
+    pub(super) fn end(&mut self, sign: Sign, now: Instant) -> bool {
         debug_assert!(self.conns > 0, "a lease is given back once");
         self.conns = self.conns.saturating_sub(1);
         match sign {
@@ -230,9 +230,35 @@ impl Peer {
                 }
                 false
             }
+            // What follows from a doubt is seen later.
+            Sign::Doubt => false,
             Sign::Nothing if self.is_sound() => false,
-            sign => self.suffer(sign, since, now),
+            Sign::Nothing => {
+                self.state.leave_open();
+                false
+            }
+            Sign::Fault => {
+                self.state.fail(false, self.max_fails, now);
+                true
+            }
         }
+    }
+
+    /// A doubt about it counts, or does not, of an exchange that began no earlier than `since`; says whether it was a failure.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn resolve(&mut self, counts: bool, since: Instant, now: Instant) -> bool {
+        let answers = |at: Instant| at >= since || now.saturating_duration_since(at) <= self.fail_timeout;
+        let has_answered =
+            self.answered.is_some_and(answers) || self.state.has_answered(since, self.fail_timeout, now);
+        if counts && !has_answered {
+            self.state.fail(true, self.max_fails, now);
+            return true;
+        }
+        if !counts && !self.is_sound() {
+            self.state.leave_open();
+        }
+        false
     }
 
     #[cold]
@@ -246,27 +272,5 @@ impl Peer {
     fn tell(&mut self, now: Instant) {
         self.state.tell_answer(now);
         self.told = now.checked_add(self.fail_timeout / TELL);
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn suffer(&mut self, sign: Sign, since: Instant, now: Instant) -> bool {
-        let answers = |at: Instant| at >= since || now.saturating_duration_since(at) <= self.fail_timeout;
-        match sign {
-            Sign::Good | Sign::Nothing => {
-                self.state.leave_open();
-                false
-            }
-            Sign::Doubt
-                if self.answered.is_some_and(answers)
-                    || self.state.has_answered(since, self.fail_timeout, now) =>
-            {
-                false
-            }
-            Sign::Doubt | Sign::Fault => {
-                self.state.fail(sign == Sign::Doubt, self.max_fails, now);
-                true
-            }
-        }
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::balance::Balancer;
 use super::choice::{Affinity, Choice};
-use super::lease::{Lease, Tried};
+use super::lease::{Doubts, Lease, Tried};
 use crate::exchange::Sign;
 use crate::model::{Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream, UpstreamOptions};
 
@@ -105,7 +105,19 @@ impl Scene {
     }
 
     fn done(&mut self, lease: Lease, sign: Sign) {
-        self.balancer.done(lease, sign, self.now, self.now);
+        self.done_since(lease, sign, self.now);
+    }
+
+    /// It began at `since`, and no other server was asked.
+    fn done_since(&mut self, lease: Lease, sign: Sign, since: Instant) {
+        let mut tried = Tried::new();
+        tried.add(&lease);
+        let mut doubts = Doubts::default();
+        if sign == Sign::Doubt {
+            doubts.hold(&tried, &lease);
+        }
+        self.balancer.done(lease, sign, since, self.now);
+        self.balancer.conclude(&tried, doubts, sign == Sign::Good, since, self.now);
     }
 
     fn sequence(&mut self, length: usize) -> String {

@@ -5,8 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::values::{Given, Span, digits};
+use super::values::{Given, digits};
 use crate::semantics::host::HostPort;
+use crate::units::Span;
 
 /// Shortest time between two checks of a server: more often would be load, and tells no more.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);

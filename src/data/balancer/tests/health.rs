@@ -9,7 +9,7 @@ impl Scene {
         loop {
             let (picked, lease) = self.take().unwrap();
             if picked == name {
-                return self.balancer.done(lease, sign, since, self.now);
+                return self.done_since(lease, sign, since);
             }
             self.done(lease, Sign::Nothing);
         }
@@ -51,6 +51,58 @@ fn a_server_that_answers_others_well_is_not_put_aside_for_what_was_asked() {
     assert!(!scene.is_aside('a'), "the answer came while this request was under way");
     scene.exchange_of('a', Sign::Doubt, 1);
     assert!(scene.is_aside('a'), "and a server that falls ill is found out");
+}
+
+/// An exchange that asks these servers one after the other, and gets these answers.
+fn ask_all(scene: &mut Scene, answers: &[(char, Sign)]) {
+    let (mut tried, mut doubts) = (Tried::new(), Doubts::default());
+    for (name, sign) in answers {
+        let mut passed = tried.clone();
+        let lease = loop {
+            let (picked, lease) = scene.take_other(&passed).expect("an untried server");
+            if picked == *name {
+                break lease;
+            }
+            passed.add(&lease);
+            scene.done(lease, Sign::Nothing);
+        };
+        tried.add(&lease);
+        if *sign == Sign::Doubt {
+            doubts.hold(&tried, &lease);
+        }
+        scene.balancer.done(lease, *sign, scene.now, scene.now);
+    }
+    let bettered = answers.iter().any(|(_, sign)| *sign == Sign::Good);
+    scene.balancer.conclude(&tried, doubts, bettered, scene.now, scene.now);
+}
+
+#[test]
+fn a_doubt_counts_if_another_server_answers_the_same_request_well() {
+    for (answers, aside) in [
+        (&[('a', Sign::Doubt), ('b', Sign::Good)][..], "a"),
+        (&[('a', Sign::Doubt), ('c', Sign::Doubt), ('b', Sign::Good)], "ac"),
+        (&[('a', Sign::Doubt), ('b', Sign::Doubt)], ""),
+        (&[('a', Sign::Doubt), ('b', Sign::Doubt), ('c', Sign::Doubt)], ""),
+        (&[('a', Sign::Doubt), ('b', Sign::Nothing)], ""),
+        (&[('a', Sign::Doubt), ('b', Sign::Fault)], "b"),
+        (&[('a', Sign::Doubt)], "a"),
+    ] {
+        let mut scene = Scene::new(&weighted(&[1, 1, 1]));
+        ask_all(&mut scene, answers);
+        let found: String = ['a', 'b', 'c'].into_iter().filter(|name| scene.is_aside(*name)).collect();
+        assert_eq!(found, aside, "{answers:?}");
+    }
+}
+
+#[test]
+fn a_broken_request_that_is_let_through_lets_the_next_one_see() {
+    let mut scene = Scene::new(&weighted(&[1, 1, 1]));
+    scene.fail('a');
+    scene.pass(10.1);
+    ask_all(&mut scene, &[('a', Sign::Doubt), ('b', Sign::Doubt)]);
+    assert!(!scene.is_aside('a') && !scene.is_aside('b'), "nothing was said of either");
+    scene.exchange_of('a', Sign::Good, 0);
+    assert_eq!(scene.balancer.peers[0].state.failures(), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Durations and sizes as people write them: `500ms`, `30s`, `64k`.
 //!
-//! It owns both directions of that text, never which setting may take which value. Next: [`args`](super::args) uses the
-//! readers, [`effective`](super::effective) the writers.
+//! It owns both directions of that text, never which setting may take which value. Next: [`crate::settings`] and the options of
+//! upstreams in [`crate::model`], which use them.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Reads `500ms`, `30s`, `2m`, `1h`, or a bare number of seconds. Zero is refused: no wait is over before it began.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_zero(text)? {
         Duration::ZERO => Err("must be more than zero".to_owned()),
         duration => Ok(duration),
@@ -18,7 +18,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// As [`duration`], for the few waits that zero turns off.
-pub(super) fn duration_or_zero(text: &str) -> Result<Duration, String> {
+pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let millis: u64 = match unit {
         "ms" => 1,
@@ -39,7 +39,7 @@ fn bad_duration() -> String {
 }
 
 /// Reads `64k`, `50m`, `1g` (powers of 1024, either case), or a bare number of bytes.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let shift = match unit {
         "" => 0,
@@ -63,7 +63,7 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 /// Writes a duration in the largest unit that holds it whole.
-pub(super) struct Span(pub(super) Duration);
+pub struct Span(pub Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +78,7 @@ impl fmt::Display for Span {
 }
 
 /// Writes a size in the largest unit that holds it whole.
-pub(super) struct Size(pub(super) u64);
+pub struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
