@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use crate::model::{Health, Server, ServerId, Upstream};
+use crate::model::{Blame, Health, Server, ServerId, Upstream};
 
 /// Lines in a second: when a whole network goes, one more line says how many servers there were beside these.
 const LINES: usize = 32;
@@ -155,11 +155,12 @@ impl Turn<'_> {
     }
 }
 
-/// How often it failed, in words.
+/// How often it failed, and how the last time, in words.
 pub(super) fn failures(server: &Server) -> String {
+    let last = server.state.blame().map(Blame::word).unwrap_or_default();
     match server.state.failures() {
-        1 => "1 failure".to_owned(),
-        several => format!("{several} failures"),
+        1 => format!("1 failure ({last})"),
+        several => format!("{several} failures, the last {last}"),
     }
 }
 
@@ -205,7 +206,10 @@ mod tests {
             upstream.servers.iter().map(|server| Condition::of(server, &upstream).word()).collect()
         };
         assert_eq!(words(), ["up", "draining", "down", "up"]);
-        upstream.servers.iter().for_each(|server| server.state.fail(false, server.spec.max_fails, now));
+        upstream
+            .servers
+            .iter()
+            .for_each(|server| server.state.fail(Blame::ErrorStatus, false, server.spec.max_fails, now));
         assert_eq!(words(), ["aside", "aside", "down", "up"]);
         upstream.servers.iter().for_each(|server| server.state.set_check(false, now));
         assert_eq!(words(), ["failing", "failing", "down", "failing"]);
@@ -228,11 +232,10 @@ mod tests {
         let words =
             r#"upstream "Up": server 10.0.0.1:80 fails its checks (status 503); 2 of 3 servers can be used"#;
         assert_eq!((told(0).as_deref(), told(0)), (Some(words), None));
-        state(1).fail(false, 2, now);
+        state(1).fail(Blame::ErrorStatus, false, 2, now);
         assert_eq!(told(1), None, "one is not enough");
-        state(1).fail(false, 2, now);
-        let words =
-            r#"upstream "Up": server 10.0.0.2:81 is put aside after 2 failures; 1 of 3 servers can be used"#;
+        state(1).fail(Blame::ErrorStatus, false, 2, now);
+        let words = r#"upstream "Up": server 10.0.0.2:81 is put aside after 2 failures, the last error-status; 1 of 3 servers can be used"#;
         assert_eq!(told(1).as_deref(), Some(words));
         state(0).set_check(true, now);
         let words = r#"upstream "Up": server 10.0.0.1:80 is back; 2 of 3 servers can be used"#;
@@ -254,7 +257,10 @@ mod tests {
     #[test]
     fn the_only_one_is_never_aside() {
         let upstream = upstream(&[("10.0.0.1", ""), ("10.0.0.2", "down"), ("10.0.0.3", "drain")]);
-        upstream.servers.iter().for_each(|server| server.state.fail(false, 1, Instant::now()));
+        upstream
+            .servers
+            .iter()
+            .for_each(|server| server.state.fail(Blame::ErrorStatus, false, 1, Instant::now()));
         let words: Vec<_> =
             upstream.servers.iter().map(|server| Condition::of(server, &upstream).word()).collect();
         assert_eq!(words, ["up", "down", "aside"]);

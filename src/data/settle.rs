@@ -61,8 +61,8 @@ fn give_place_back(dispatch: &mut Dispatch, sign: Sign, ctx: &mut Ctx) {
     if let Some(lease) = dispatch.lease.take()
         && let Some(local) = dispatch.upstream.and_then(|upstream| ctx.view.local(upstream))
     {
-        if sign == Sign::Doubt {
-            dispatch.doubts.hold(&dispatch.tried, &lease);
+        if let Sign::Doubt(doubt) = sign {
+            dispatch.doubts.hold(doubt, &dispatch.tried, &lease);
         }
         local.balancer.done(lease, sign, dispatch.routed, ctx.env.now);
     }

@@ -25,7 +25,7 @@ pub use course::Course;
 pub use drive::{Shell, advance, drive};
 pub use heads::Heads;
 pub use machine::Exchange;
-pub use phase::{AfterReply, Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
+pub use phase::{AfterReply, Doubt, Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
 pub use routing::Routing;
 pub use sizes::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
 pub use terms::Terms;

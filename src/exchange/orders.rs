@@ -54,8 +54,9 @@ impl Orders {
 mod tests {
     use super::*;
     use crate::exchange::phase::Sign;
+    use crate::reason::Reason;
 
-    const DROP: Step = Step::Drop { sign: Sign::Fault };
+    const DROP: Step = Step::Drop { sign: Sign::Fault(Reason::ConnectFailed) };
     const CLOSE: Step = Step::Close { reset: false, sign: Sign::Nothing };
 
     fn taken(mut orders: Orders) -> Vec<Step> {

@@ -73,9 +73,18 @@ pub enum Sign {
     /// It answers: a whole response came that no other server could better, or a switch of protocols.
     Good,
     /// Silence, 500 or 504: either the server is ill or what was asked of it is.
-    Doubt,
-    /// It cannot be connected to, or ended a fresh connection without an answer.
-    Fault,
+    Doubt(Doubt),
+    /// It cannot be connected to, or ended a fresh connection without an answer, for this reason.
+    Fault(Reason),
+}
+
+/// What a server is doubted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// It was silent for too long.
+    Silence,
+    /// It answered 500 or 504.
+    ErrorStatus,
 }
 
 /// What the shell must do next.

@@ -4,7 +4,7 @@
 //! (`proxy_next_upstream error timeout invalid_header http_500 http_504`) with the first ELB's three tries. Next:
 //! [`super::machine`] asks and acts.
 
-use super::phase::Sign;
+use super::phase::{Doubt, Sign};
 use crate::reason::Reason;
 
 /// What happened to an attempt.
@@ -41,10 +41,10 @@ impl Failure {
     #[must_use]
     pub(super) fn sign(self, reused: bool) -> Sign {
         match self {
-            Self::Connect { .. } => Sign::Fault,
-            Self::Closed if !reused => Sign::Fault,
+            Self::Connect { .. } => Sign::Fault(self.reason()),
+            Self::Closed if !reused => Sign::Fault(self.reason()),
             Self::Closed | Self::Unacceptable(_) => Sign::Nothing,
-            Self::Silence => Sign::Doubt,
+            Self::Silence => Sign::Doubt(Doubt::Silence),
         }
     }
 }

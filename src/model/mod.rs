@@ -83,7 +83,7 @@ pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
 pub use server_id::{ServerId, ServerIds};
 pub use server_load::ServerLoad;
-pub use server_state::{Health, ServerState};
+pub use server_state::{Blame, Health, ServerState};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};

@@ -9,11 +9,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::server_load::ServerLoad;
+use crate::reason::Reason;
 
 /// In `counts`: checks found that it fails.
 const FAILING: u64 = 1 << 63;
 /// In `counts`: how many of the failures are doubts, above the failures.
-const DOUBTS: u64 = 0x7fff_ffff;
+const DOUBTS: u64 = 0x007f_ffff;
+/// In `counts`, above the doubts: what the last failure was, as a [`Blame`].
+const BLAME: u32 = 32 + 23;
+
+/// What a failure was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// There was no answer, for this reason.
+    Failed(Reason),
+    /// The answer was a 500 or a 504.
+    ErrorStatus,
+}
+
+impl Blame {
+    /// One kebab-case word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed(reason) => reason.word(),
+            Self::ErrorStatus => "error-status",
+        }
+    }
+
+    /// Never 0.
+    fn code(self) -> u64 {
+        match self {
+            Self::Failed(reason) => reason as u64 + 1,
+            Self::ErrorStatus => 0xff,
+        }
+    }
+
+    fn of(code: u64) -> Option<Self> {
+        match code {
+            0xff => Some(Self::ErrorStatus),
+            code => Reason::ALL.get(usize::try_from(code.checked_sub(1)?).ok()?).copied().map(Self::Failed),
+        }
+    }
+}
+
+const _: () = assert!(Reason::ALL.len() < 0xff, "each has a code, and none that of `ErrorStatus`");
 
 /// Failures and good answers of one server, as all workers have seen them.
 ///
@@ -23,8 +63,8 @@ const DOUBTS: u64 = 0x7fff_ffff;
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct ServerState {
-    /// Failures in the lower half; above them, how many of them are doubts, and whether checks fail. Written after the times
-    /// that belong to it.
+    /// Failures in the lower half; above them, how many of them are doubts, what the last was, and whether checks fail. Written
+    /// after the times that belong to it.
     counts: AtomicU64,
     /// The last failure. Times are nanoseconds since `start`, counted from 1; 0 is never.
     failed: AtomicU64,
@@ -67,6 +107,11 @@ impl ServerState {
         failures(self.counts.load(Ordering::Acquire))
     }
 
+    /// What the last of these failures was.
+    pub fn blame(&self) -> Option<Blame> {
+        Blame::of(blame_code(self.counts.load(Ordering::Acquire)))
+    }
+
     /// Has `fail_timeout` passed since the last failure, and since the last exchange that was let through to see?
     pub fn has_rested(&self, fail_timeout: Duration, now: Instant) -> bool {
         let checked = self.checked.load(Ordering::Acquire);
@@ -91,12 +136,13 @@ impl ServerState {
     }
 
     /// A failure; a doubt is one that may have been the fault of what was asked. `max_fails` of them put it aside.
-    pub fn fail(&self, doubt: bool, max_fails: u32, now: Instant) {
+    pub fn fail(&self, blame: Blame, doubt: bool, max_fails: u32, now: Instant) {
         let now = self.ticks(now);
         self.failed.fetch_max(now, Ordering::AcqRel);
         self.checked.fetch_max(now, Ordering::AcqRel);
-        let before = self
-            .update(|failures, doubts| (failures.saturating_add(1), doubts.saturating_add(u32::from(doubt))));
+        let before = self.update(Some(blame), |failures, doubts| {
+            (failures.saturating_add(1), doubts.saturating_add(u32::from(doubt)))
+        });
         if before.checked_add(1) == Some(max_fails) {
             self.turned.fetch_max(now, Ordering::AcqRel);
         }
@@ -109,7 +155,7 @@ impl ServerState {
             (if was_let_through { 0 } else { failures.saturating_sub(doubts) }, 0)
         };
         let is_aside = |failures: u32| max_fails != 0 && failures >= max_fails;
-        let before = self.update(left);
+        let before = self.update(None, left);
         if is_aside(before) && !is_aside(self.failures()) {
             self.turned.fetch_max(self.ticks(now), Ordering::AcqRel);
         }
@@ -199,11 +245,16 @@ impl ServerState {
         self.forgive();
     }
 
-    /// Changes failures and doubts; what the failures were.
-    fn update(&self, change: impl Fn(u32, u32) -> (u32, u32)) -> u32 {
+    /// Changes failures and doubts, and says what the last was, if there is another one; how many failures there were.
+    fn update(&self, blame: Option<Blame>, change: impl Fn(u32, u32) -> (u32, u32)) -> u32 {
         let changed = self.counts.fetch_update(Ordering::AcqRel, Ordering::Acquire, |counts| {
             let (failures, doubts) = change(failures(counts), (counts >> 32 & DOUBTS) as u32);
-            Some(counts & FAILING | u64::from(failures) | (u64::from(doubts) & DOUBTS) << 32)
+            let blame = match failures {
+                0 => 0,
+                _ => blame.map_or(blame_code(counts), Blame::code),
+            };
+            let doubts = u64::from(doubts).min(DOUBTS);
+            Some(counts & FAILING | blame << BLAME | doubts << 32 | u64::from(failures))
         });
         failures(changed.unwrap_or_else(|counts| counts))
     }
@@ -228,6 +279,10 @@ fn failures(counts: u64) -> u32 {
     counts as u32
 }
 
+fn blame_code(counts: u64) -> u64 {
+    (counts & !FAILING) >> BLAME
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Barrier;
@@ -235,13 +290,21 @@ mod tests {
 
     use super::*;
 
+    const REFUSED: Blame = Blame::Failed(Reason::ConnectFailed);
     const TIMEOUT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn every_blame_has_a_code_of_its_own() {
+        let all = Reason::ALL.map(Blame::Failed).into_iter().chain([Blame::ErrorStatus]);
+        all.for_each(|blame| assert_eq!(Blame::of(blame.code()), Some(blame)));
+        assert_eq!(Blame::of(0), None);
+    }
 
     #[test]
     fn many_workers_let_one_exchange_through_at_a_time() {
         let (state, start) = (ServerState::default(), Instant::now());
         let (barrier, through) = (Barrier::new(4), AtomicUsize::new(0));
-        state.fail(false, 1, start);
+        state.fail(REFUSED, false, 1, start);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -262,7 +325,7 @@ mod tests {
         std::thread::scope(|scope| {
             for worker in 0..4 {
                 let state = &state;
-                scope.spawn(move || (0..1000).for_each(|_| state.fail(worker % 2 == 0, 1, start)));
+                scope.spawn(move || (0..1000).for_each(|_| state.fail(REFUSED, worker % 2 == 0, 1, start)));
             }
         });
         assert_eq!(state.failures(), 4000);
@@ -278,8 +341,8 @@ mod tests {
         let (state, late) = (ServerState::default(), Instant::now() + TIMEOUT);
         let early = late - Duration::from_millis(1);
         assert!(state.has_rested(TIMEOUT, early) && !state.has_answered(early, TIMEOUT, late));
-        state.fail(false, 1, late);
-        state.fail(false, 1, early);
+        state.fail(REFUSED, false, 1, late);
+        state.fail(REFUSED, false, 1, early);
         assert!(!state.has_rested(Duration::ZERO, early) && !state.has_rested(Duration::ZERO, late));
         state.tell_answer(early);
         assert!(state.has_answered(late, TIMEOUT, late));
@@ -292,13 +355,18 @@ mod tests {
         let health = || state.health(2, TIMEOUT);
         assert_eq!((health(), state.changed_at()), (Health::Up, None));
         state.set_check(false, start);
-        state.fail(true, 2, start);
-        state.fail(false, 2, start);
+        state.fail(REFUSED, true, 2, start);
+        state.fail(REFUSED, false, 2, start);
         assert_eq!((health(), state.failures(), state.is_sound()), (Health::Failing, 2, false));
+        assert_eq!(state.blame(), Some(REFUSED));
+        state.fail(Blame::ErrorStatus, true, 2, start);
+        state.recover(2, start);
+        assert_eq!((state.failures(), state.blame()), (1, Some(Blame::ErrorStatus)), "what the last one was");
+        state.fail(REFUSED, false, 2, start);
         state.set_check(false, start + TIMEOUT);
         assert_eq!(state.changed_at(), Some(start), "what is said again is not new");
         state.forgive();
-        assert_eq!((health(), state.failures()), (Health::Failing, 0));
+        assert_eq!((health(), state.failures(), state.blame()), (Health::Failing, 0, None));
         state.set_check(true, start + TIMEOUT);
         assert_eq!(
             (health(), state.is_sound(), state.changed_at()),
@@ -314,13 +382,13 @@ mod tests {
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         assert_eq!(state.up_for(start), Duration::ZERO);
         assert_eq!(state.up_for(at(5)), Duration::from_secs(5));
-        state.fail(false, 2, at(6));
+        state.fail(REFUSED, false, 2, at(6));
         assert_eq!(
             (state.health(2, TIMEOUT), state.changed_at()),
             (Health::Up, Some(start)),
             "one is not enough"
         );
-        state.fail(false, 2, at(7));
+        state.fail(REFUSED, false, 2, at(7));
         assert_eq!(state.health(2, TIMEOUT), Health::Aside { until: at(17) });
         assert_eq!((state.health(0, TIMEOUT), state.changed_at()), (Health::Up, Some(at(7))));
         assert!(state.let_through(TIMEOUT, at(18)));

@@ -345,7 +345,7 @@ mod tests {
             let found = target.upstream.servers.iter().find(|server| server.spec.name == "10.0.0.9:1");
             Arc::clone(&found.unwrap().state)
         };
-        state(&targets).fail(false, 1, std::time::Instant::now());
+        state(&targets).fail(crate::model::Blame::ErrorStatus, false, 1, std::time::Instant::now());
         targets.learn("h:1", vec![address(2), address(3)]);
         assert!(!state(&targets).is_sound(), "it is the same one");
         targets.set(&up, spec(&["h:1"]));

@@ -64,8 +64,9 @@ fn a_server_that_is_put_aside_is_told_of_once_and_so_is_its_return() {
     let elb = Launch::serving(&document).start();
     let place = b.stop();
     let ask = || elb.client().ask(get(SITE, "/")).status();
-    let gone =
-        format!(r#"upstream "up": server {name} is put aside after 1 failure; 1 of 2 servers can be used"#);
+    let gone = format!(
+        r#"upstream "up": server {name} is put aside after 1 failure (connect-failed); 1 of 2 servers can be used"#
+    );
     wait::until("a word of it", || {
         assert_eq!(ask(), 200, "the other one answers");
         elb.log().contains(&gone).then_some(())
@@ -73,7 +74,7 @@ fn a_server_that_is_put_aside_is_told_of_once_and_so_is_its_return() {
     let shown = of(&rows(&elb, ""), &name);
     assert_eq!(
         (&shown["state"], &shown["reason"], &shown["failures"]),
-        (&json!("aside"), &json!("1 failure"), &json!(1))
+        (&json!("aside"), &json!("1 failure (connect-failed)"), &json!(1))
     );
     assert!(shown["since"].is_string() && shown["until"].is_string(), "{shown}");
 

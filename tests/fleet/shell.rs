@@ -243,9 +243,9 @@ impl World {
         let at = self.workers[worker].balancer.index_of(&lease);
         let before = at.map(|at| self.health(at));
         let (since, now) = (self.instant(since), self.env.now);
-        if sign == Sign::Doubt {
+        if let Sign::Doubt(doubt) = sign {
             let request = &mut self.requests[id];
-            request.doubts.hold(&request.tried, &lease);
+            request.doubts.hold(doubt, &request.tried, &lease);
         }
         self.workers[worker].balancer.done(lease, sign, since, now);
         if let (Some(at), Some(before)) = (at, before) {

@@ -28,19 +28,19 @@ impl World {
         let is_aside = |health| matches!(health, Health::Aside { .. });
         let falls = !is_aside(before) && is_aside(self.health(at));
         assert_eq!(attempt.machine, at, "of another server");
-        assert!(!falls || sign == Sign::Fault, "{sign:?} puts server {at} aside");
+        assert!(!falls || matches!(sign, Sign::Fault(_)), "{sign:?} puts server {at} aside");
         match sign {
             Sign::Good => assert!(matches!(attempt.answer, Some(Condition::Well)), "good: {attempt:?}"),
             Sign::Nothing => {}
-            Sign::Fault => assert!(!is_well, "a fault of server {at}, which was well"),
-            Sign::Doubt => {
+            Sign::Fault(_) => assert!(!is_well, "a fault of server {at}, which was well"),
+            Sign::Doubt(_) => {
                 assert!(!is_well || request.broken.is_some(), "a doubt of server {at}, which was well")
             }
         }
         let machine = &mut self.machines[at];
         match sign {
             Sign::Good => machine.last_good = Some(now),
-            Sign::Fault | Sign::Doubt => machine.last_blame = now,
+            Sign::Fault(_) | Sign::Doubt(_) => machine.last_blame = now,
             Sign::Nothing => machine.last_vain = now,
         }
         self.counts.asides += u64::from(falls);

@@ -224,11 +224,11 @@ impl World {
             Sign::Good => {
                 assert!(response.is_some_and(|response| response.sound), "it has not answered well")
             }
-            Sign::Doubt => {
+            Sign::Doubt(_) => {
                 let status = response.map_or(0, |response| response.status);
                 assert!(self.late || matches!(status, 500 | 504), "a doubt about {status} in time");
             }
-            Sign::Fault => {
+            Sign::Fault(_) => {
                 let silent = self.fresh && (server.ended || server.reset);
                 assert!(self.unconnected || self.connecting.is_some() || silent, "a fault that is none");
             }
@@ -390,5 +390,5 @@ impl Shell for World {
 
 /// Whether this may put a server aside.
 fn blames(sign: Sign) -> bool {
-    matches!(sign, Sign::Doubt | Sign::Fault)
+    matches!(sign, Sign::Doubt(_) | Sign::Fault(_))
 }

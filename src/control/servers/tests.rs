@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::{Edit, State};
+use crate::model::{Blame, Edit, State};
 
 struct Stage {
     state: State,
@@ -120,10 +120,13 @@ fn a_server_shows_why_it_gets_no_requests_and_since_when() {
     }
     stage.check(true);
     stage.check(true);
-    two.state.fail(false, 2, stage.now);
-    two.state.fail(false, 2, stage.now);
+    two.state.fail(Blame::ErrorStatus, false, 2, stage.now);
+    two.state.fail(Blame::ErrorStatus, false, 2, stage.now);
     let shown = stage.shown().remove(1);
-    assert_eq!((shown.state, shown.reason.as_deref(), shown.failures), ("aside", Some("2 failures"), 2));
+    assert_eq!(
+        (shown.state, shown.reason.as_deref(), shown.failures),
+        ("aside", Some("2 failures, the last error-status"), 2)
+    );
     assert_eq!((shown.since, shown.until), (Some(stage.now), Some(stage.now + Duration::from_secs(30))));
     assert_eq!(stage.shown()[0].state, "up");
     // Nobody checks it any more.

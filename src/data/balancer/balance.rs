@@ -223,10 +223,10 @@ impl Balancer {
     /// another server that answered it well, or if none was asked; if others did no better, it is likely the request that is ill.
     pub fn conclude(&mut self, tried: &Tried, doubts: Doubts, bettered: bool, since: Instant, now: Instant) {
         let counts = bettered || tried.len() == 1;
-        for id in doubts.of(tried) {
+        for (id, doubt) in doubts.of(tried) {
             let Some(index) = self.peers.iter().position(|peer| peer.id == id) else { continue };
             let counts = counts && !self.alone;
-            if self.peers.get_mut(index).is_some_and(|peer| peer.resolve(counts, since, now)) {
+            if self.peers.get_mut(index).is_some_and(|peer| peer.resolve(doubt, counts, since, now)) {
                 self.failed(index);
             }
         }

@@ -3,6 +3,7 @@
 //! It owns these shapes, never a server: both know servers by their identity, and so outlive every change of the
 //! upstream. Next: [`super::balance`] gives leases and takes them back.
 
+use crate::exchange::Doubt;
 use crate::model::ServerId;
 
 /// A server that was picked, and owes its [`Balancer::done`](super::Balancer::done).
@@ -128,16 +129,20 @@ impl Tried {
 /// Those of the tried servers that are in [doubt](crate::exchange::Sign::Doubt), until another server has answered the same request.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 #[must_use = "what is held is to be given to `conclude`"]
-pub struct Doubts(
+pub struct Doubts {
     /// A bit for each of those that [`Tried`] keeps in place; of others nothing is held.
-    u8,
-);
+    silent: u8,
+    /// The same for those that answered an error.
+    erred: u8,
+}
 
 impl Doubts {
     /// Holds one about the server of a lease, which was tried.
-    pub fn hold(&mut self, tried: &Tried, lease: &Lease) {
-        if let Some(at) = tried.first.iter().position(|id| *id == Some(lease.id)) {
-            self.0 |= 1 << at;
+    pub fn hold(&mut self, doubt: Doubt, tried: &Tried, lease: &Lease) {
+        let Some(at) = tried.first.iter().position(|id| *id == Some(lease.id)) else { return };
+        match doubt {
+            Doubt::Silence => self.silent |= 1 << at,
+            Doubt::ErrorStatus => self.erred |= 1 << at,
         }
     }
 
@@ -145,11 +150,15 @@ impl Doubts {
     #[inline]
     #[must_use]
     pub fn is_empty(self) -> bool {
-        self.0 == 0
+        self.silent | self.erred == 0
     }
 
     /// The servers that they are about.
-    pub(super) fn of(self, tried: &Tried) -> impl Iterator<Item = ServerId> {
-        tried.first.iter().enumerate().filter(move |(at, _)| self.0 & 1 << at != 0).filter_map(|(_, id)| *id)
+    pub(super) fn of(self, tried: &Tried) -> impl Iterator<Item = (ServerId, Doubt)> {
+        tried.first.iter().enumerate().filter_map(move |(at, id)| match 1 << at {
+            bit if self.erred & bit != 0 => Some(((*id)?, Doubt::ErrorStatus)),
+            bit if self.silent & bit != 0 => Some(((*id)?, Doubt::Silence)),
+            _ => None,
+        })
     }
 }

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::exchange::Sign;
-use crate::model::{Server, ServerId, ServerSpec, ServerState};
+use crate::exchange::{Doubt, Sign};
+use crate::model::{Blame, Server, ServerId, ServerSpec, ServerState};
+use crate::reason::Reason;
 
 /// The part of `fail_timeout` after which a worker tells the others of a good answer again. The window in which they take a
 /// doubt for what was asked is shorter by that.
@@ -231,14 +232,14 @@ impl Peer {
                 false
             }
             // What follows from a doubt is seen later.
-            Sign::Doubt => false,
+            Sign::Doubt(_) => false,
             Sign::Nothing if self.is_sound() => false,
             Sign::Nothing => {
                 self.state.leave_open();
                 false
             }
-            Sign::Fault => {
-                self.state.fail(false, self.max_fails, now);
+            Sign::Fault(reason) => {
+                self.state.fail(Blame::Failed(reason), false, self.max_fails, now);
                 true
             }
         }
@@ -247,12 +248,16 @@ impl Peer {
     /// A doubt about it counts, or does not, of an exchange that began no earlier than `since`; says whether it was a failure.
     #[cold]
     #[inline(never)]
-    pub(super) fn resolve(&mut self, counts: bool, since: Instant, now: Instant) -> bool {
+    pub(super) fn resolve(&mut self, doubt: Doubt, counts: bool, since: Instant, now: Instant) -> bool {
         let answers = |at: Instant| at >= since || now.saturating_duration_since(at) <= self.fail_timeout;
         let has_answered =
             self.answered.is_some_and(answers) || self.state.has_answered(since, self.fail_timeout, now);
         if counts && !has_answered {
-            self.state.fail(true, self.max_fails, now);
+            let blame = match doubt {
+                Doubt::Silence => Blame::Failed(Reason::ServerTimeout),
+                Doubt::ErrorStatus => Blame::ErrorStatus,
+            };
+            self.state.fail(blame, true, self.max_fails, now);
             return true;
         }
         if !counts && !self.is_sound() {

@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use super::balance::Balancer;
 use super::choice::{Affinity, Choice};
 use super::lease::{Doubts, Lease, Tried};
-use crate::exchange::Sign;
-use crate::model::{Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream, UpstreamOptions};
+use crate::exchange::{Doubt, Sign};
+use crate::model::{Blame, Endpoint, Server, ServerId, ServerIds, ServerSpec, Upstream, UpstreamOptions};
+use crate::reason::Reason;
 
 mod health;
 mod methods;
@@ -62,6 +63,9 @@ pub(super) fn weighted(weights: &[u32]) -> Arc<Upstream> {
 }
 
 /// A balancer, a clock that is set by hand, and servers called by their letters.
+const DOUBT: Sign = Sign::Doubt(Doubt::Silence);
+const FAULT: Sign = Sign::Fault(Reason::ConnectFailed);
+
 struct Scene {
     balancer: Balancer,
     now: Instant,
@@ -95,7 +99,7 @@ impl Scene {
     /// A whole exchange: the letter of its server, or `-`.
     fn exchange(&mut self, failed: bool) -> char {
         let Some((name, lease)) = self.take() else { return '-' };
-        self.done(lease, if failed { Sign::Fault } else { Sign::Good });
+        self.done(lease, if failed { FAULT } else { Sign::Good });
         name
     }
 
@@ -113,8 +117,8 @@ impl Scene {
         let mut tried = Tried::new();
         tried.add(&lease);
         let mut doubts = Doubts::default();
-        if sign == Sign::Doubt {
-            doubts.hold(&tried, &lease);
+        if let Sign::Doubt(doubt) = sign {
+            doubts.hold(doubt, &tried, &lease);
         }
         self.balancer.done(lease, sign, since, self.now);
         self.balancer.conclude(&tried, doubts, sign == Sign::Good, since, self.now);
@@ -128,7 +132,7 @@ impl Scene {
     fn fail(&mut self, name: char) {
         loop {
             let (picked, lease) = self.take().unwrap();
-            self.done(lease, if picked == name { Sign::Fault } else { Sign::Good });
+            self.done(lease, if picked == name { FAULT } else { Sign::Good });
             if picked == name {
                 return;
             }
@@ -234,7 +238,7 @@ fn one_exchange_is_let_through_to_see() {
             _ => scene.done(lease, Sign::Good),
         }
     }
-    scene.done(probe.take().unwrap(), Sign::Fault);
+    scene.done(probe.take().unwrap(), FAULT);
     assert_eq!(scene.sequence(3), "bbb", "it failed again");
     scene.pass(11.0);
     assert!(scene.sequence(4).contains('a'), "it is let through and succeeds");
@@ -330,7 +334,7 @@ fn max_conns_is_a_bound_on_exchanges_at_once() {
     let mut scene = Scene::new(&upstream(vec![narrow()]));
     let (first, second) = (scene.take().unwrap().1, scene.take().unwrap().1);
     assert_eq!(scene.take(), None, "an only server has its bound");
-    scene.done(first, Sign::Fault);
+    scene.done(first, FAULT);
     assert!(scene.take().is_some());
     scene.done(second, Sign::Good);
 }
@@ -350,7 +354,7 @@ fn a_new_definition_keeps_what_is_under_way_and_failures() {
     let seen = scene.sequence(12);
     assert!(!seen.contains('a'), "still aside: {seen}");
     assert!(['b', 'c', 'd'].iter().all(|name| seen.matches(*name).count() >= 3), "{seen}");
-    scene.done(lease, Sign::Fault);
+    scene.done(lease, FAULT);
     assert_eq!(scene.conns(0), 0);
     assert!(!scene.sequence(6).contains('c'), "the failure is its own, wherever it stands now");
 }
@@ -365,7 +369,7 @@ fn leases_outlive_their_server() {
     tried.add(&kept);
     let b = scene.balancer.upstream().servers[1].clone();
     scene.balancer.carry(&upstream(vec![server('c', |_| ()), b]));
-    scene.done(gone, Sign::Fault);
+    scene.done(gone, FAULT);
     assert_eq!((scene.conns(0), scene.conns(1)), (0, 1), "c is not a");
     assert_eq!(scene.take_other(&tried).unwrap().0, 'c', "b was tried, c was not");
     scene.done(kept, Sign::Good);
@@ -480,7 +484,7 @@ proptest! {
                 }
                 Event::Done(which, failed) if !leases.is_empty() => {
                     let (index, lease) = leases.swap_remove(which.index(leases.len()));
-                    scene.done(lease, if failed { Sign::Fault } else { Sign::Good });
+                    scene.done(lease, if failed { FAULT } else { Sign::Good });
                     naive_done(&mut naive[index], failed, clock);
                 }
                 Event::Done(..) => {}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Exchange;
 use crate::exchange::deadline::WaitingFor;
-use crate::exchange::phase::{AfterReply, Env, Fate, Phase, Side, Sign, Step};
+use crate::exchange::phase::{AfterReply, Doubt, Env, Fate, Phase, Side, Sign, Step};
 use crate::exchange::retry::Failure;
 use crate::http1::reply::Reply;
 use crate::http1::rewrite::Persistence;
@@ -75,7 +75,7 @@ impl Exchange {
             Phase::Relay { .. } if self.request.is_owed() => {
                 self.cut(Sign::Nothing, Reason::ClientBodyTimeout);
             }
-            Phase::Relay { .. } => self.cut(Sign::Doubt, Reason::ServerTimeout),
+            Phase::Relay { .. } => self.cut(Sign::Doubt(Doubt::Silence), Reason::ServerTimeout),
             Phase::Tunnel { .. } => {
                 self.set_reason(Reason::TunnelTimeout);
                 self.close(Sign::Good);

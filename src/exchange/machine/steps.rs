@@ -9,7 +9,7 @@ use super::Exchange;
 use crate::exchange::facts::Facts;
 use crate::exchange::finish::{self, End};
 use crate::exchange::heads::Heads;
-use crate::exchange::phase::{Env, Forward, NoServer, Phase, Side, Sign, Step};
+use crate::exchange::phase::{Doubt, Env, Forward, NoServer, Phase, Side, Sign, Step};
 use crate::exchange::retry::{Attempt, Failure, Retry};
 use crate::exchange::terms::Terms;
 use crate::http1::error::Refusal;
@@ -282,7 +282,7 @@ impl Exchange {
     /// The answer to [`Step::Failover`]: whether an untried server is left.
     pub(in crate::exchange) fn failover(&mut self, env: &Env, heads: &mut Heads, other: bool) {
         if other {
-            self.drop_server(Sign::Doubt);
+            self.drop_server(Sign::Doubt(Doubt::ErrorStatus));
             self.attempts.failed_over();
             self.seek(env, false);
         } else {

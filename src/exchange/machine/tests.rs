@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::exchange::heads::Heads;
-use crate::exchange::phase::{Fate, Forward, NoServer, Policy, Step};
+use crate::exchange::phase::{Doubt, Fate, Forward, NoServer, Policy, Step};
 use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, Routing, Shell, drive};
 use crate::http1::reply::Reply;
 
@@ -350,7 +350,10 @@ fn failures_go_to_the_next_server_and_then_to_the_client() {
     let text = play.client_saw();
     assert!(text.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{text}");
     assert!(text.contains("\r\nX-ELB-Reason: server-timeout\r\n"), "{text}");
-    assert_eq!(play.signs(), [Sign::Fault, Sign::Nothing, Sign::Doubt]);
+    assert_eq!(
+        play.signs(),
+        [Sign::Fault(Reason::ConnectFailed), Sign::Nothing, Sign::Doubt(Doubt::Silence)]
+    );
     assert_eq!(play.last(), KEEP_CLIENT);
 }
 
@@ -480,7 +483,7 @@ fn each_phase_has_its_deadline() {
     assert!(slow_body.client_saw().contains("X-ELB-Reason: client-body-timeout"));
     let mut silent_server = Play::new();
     silent_server.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").time_passes();
-    assert_eq!(silent_server.last(), Step::Close { reset: false, sign: Sign::Doubt });
+    assert_eq!(silent_server.last(), Step::Close { reset: false, sign: Sign::Doubt(Doubt::Silence) });
     let mut nothing = Play::new();
     nothing.time_passes();
     assert_eq!(nothing.last(), Step::Close { reset: false, sign: Sign::Nothing });

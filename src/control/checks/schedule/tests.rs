@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::model::{Edit, State};
+use crate::model::{Blame, Edit, State};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -163,7 +163,7 @@ fn what_is_found_turns_the_server_and_is_kept_through_all_changes() {
 fn a_server_that_is_taken_up_again_need_not_wait_for_what_requests_say() {
     let mut stage = Stage::new(many(1, "check=tcp rise=2 fall=1"));
     let state = stage.servers()[0].state.clone();
-    state.fail(false, 1, stage.now);
+    state.fail(Blame::ErrorStatus, false, 1, stage.now);
     let good = stage.begin();
     stage.end(&good, true);
     assert_eq!(state.failures(), 1, "good checks alone say nothing of what requests meet");

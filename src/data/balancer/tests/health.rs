@@ -26,12 +26,12 @@ impl Scene {
 fn doubts_count_while_a_server_answers_nobody_well() {
     let servers = ('a'..='c').map(|name| server(name, |spec| spec.max_fails = 2));
     let mut scene = Scene::new(&upstream(servers.collect()));
-    scene.exchange_of('a', Sign::Doubt, 0);
+    scene.exchange_of('a', DOUBT, 0);
     assert!(!scene.is_aside('a'));
-    scene.exchange_of('a', Sign::Doubt, 0);
+    scene.exchange_of('a', DOUBT, 0);
     assert!(scene.is_aside('a'), "max_fails of them, as nginx has it");
     scene.pass(10.1);
-    scene.exchange_of('a', Sign::Doubt, 0);
+    scene.exchange_of('a', DOUBT, 0);
     assert!(scene.is_aside('a'), "it was let through, and nothing has changed");
 }
 
@@ -40,16 +40,16 @@ fn a_server_that_answers_others_well_is_not_put_aside_for_what_was_asked() {
     let mut scene = Scene::new(&weighted(&[1, 1]));
     scene.exchange_of('a', Sign::Good, 0);
     for _ in 0..100 {
-        scene.exchange_of('a', Sign::Doubt, 0);
+        scene.exchange_of('a', DOUBT, 0);
     }
     assert!(!scene.is_aside('a'));
     scene.pass(10.0);
-    scene.exchange_of('a', Sign::Doubt, 0);
+    scene.exchange_of('a', DOUBT, 0);
     assert!(!scene.is_aside('a'), "up to the timeout");
     scene.pass(0.1);
-    scene.exchange_of('a', Sign::Doubt, 11);
+    scene.exchange_of('a', DOUBT, 11);
     assert!(!scene.is_aside('a'), "the answer came while this request was under way");
-    scene.exchange_of('a', Sign::Doubt, 1);
+    scene.exchange_of('a', DOUBT, 1);
     assert!(scene.is_aside('a'), "and a server that falls ill is found out");
 }
 
@@ -67,8 +67,8 @@ fn ask_all(scene: &mut Scene, answers: &[(char, Sign)]) {
             scene.done(lease, Sign::Nothing);
         };
         tried.add(&lease);
-        if *sign == Sign::Doubt {
-            doubts.hold(&tried, &lease);
+        if let Sign::Doubt(doubt) = *sign {
+            doubts.hold(doubt, &tried, &lease);
         }
         scene.balancer.done(lease, *sign, scene.now, scene.now);
     }
@@ -79,13 +79,13 @@ fn ask_all(scene: &mut Scene, answers: &[(char, Sign)]) {
 #[test]
 fn a_doubt_counts_if_another_server_answers_the_same_request_well() {
     for (answers, aside) in [
-        (&[('a', Sign::Doubt), ('b', Sign::Good)][..], "a"),
-        (&[('a', Sign::Doubt), ('c', Sign::Doubt), ('b', Sign::Good)], "ac"),
-        (&[('a', Sign::Doubt), ('b', Sign::Doubt)], ""),
-        (&[('a', Sign::Doubt), ('b', Sign::Doubt), ('c', Sign::Doubt)], ""),
-        (&[('a', Sign::Doubt), ('b', Sign::Nothing)], ""),
-        (&[('a', Sign::Doubt), ('b', Sign::Fault)], "b"),
-        (&[('a', Sign::Doubt)], "a"),
+        (&[('a', DOUBT), ('b', Sign::Good)][..], "a"),
+        (&[('a', DOUBT), ('c', DOUBT), ('b', Sign::Good)], "ac"),
+        (&[('a', DOUBT), ('b', DOUBT)], ""),
+        (&[('a', DOUBT), ('b', DOUBT), ('c', DOUBT)], ""),
+        (&[('a', DOUBT), ('b', Sign::Nothing)], ""),
+        (&[('a', DOUBT), ('b', FAULT)], "b"),
+        (&[('a', DOUBT)], "a"),
     ] {
         let mut scene = Scene::new(&weighted(&[1, 1, 1]));
         ask_all(&mut scene, answers);
@@ -99,7 +99,7 @@ fn a_broken_request_that_is_let_through_lets_the_next_one_see() {
     let mut scene = Scene::new(&weighted(&[1, 1, 1]));
     scene.fail('a');
     scene.pass(10.1);
-    ask_all(&mut scene, &[('a', Sign::Doubt), ('b', Sign::Doubt)]);
+    ask_all(&mut scene, &[('a', DOUBT), ('b', DOUBT)]);
     assert!(!scene.is_aside('a') && !scene.is_aside('b'), "nothing was said of either");
     scene.exchange_of('a', Sign::Good, 0);
     assert_eq!(scene.balancer.peers[0].state.failures(), 0);
@@ -112,10 +112,10 @@ fn other_parameters_do_not_undo_a_good_answer() {
     let mut servers = scene.balancer.upstream().servers.clone();
     servers[0].spec = server('a', |spec| spec.weight = 2).spec;
     scene.balancer.carry(&upstream(servers));
-    scene.exchange_of('a', Sign::Doubt, 0);
+    scene.exchange_of('a', DOUBT, 0);
     assert!(!scene.is_aside('a'), "it was what was asked, as it was before");
     scene.pass(10.1);
-    scene.exchange_of('a', Sign::Doubt, 0);
+    scene.exchange_of('a', DOUBT, 0);
     assert!(scene.is_aside('a'));
 }
 
@@ -130,11 +130,11 @@ fn a_good_answer_takes_doubts_back_but_no_faults() {
             _ => scene.done(lease, Sign::Nothing),
         }
     }
-    scene.exchange_of('a', Sign::Doubt, 0);
+    scene.exchange_of('a', DOUBT, 0);
     assert!(scene.is_aside('a'));
     scene.done(under_way.pop().unwrap(), Sign::Good);
     assert!(!scene.is_aside('a'), "that is another request's, which was under way meanwhile");
-    scene.exchange_of('a', Sign::Fault, 0);
+    scene.exchange_of('a', FAULT, 0);
     assert!(scene.is_aside('a'), "no connection is no connection");
     scene.done(under_way.pop().unwrap(), Sign::Good);
     assert!(scene.is_aside('a'));
@@ -147,7 +147,7 @@ fn what_says_nothing_changes_nothing_and_lets_the_next_one_see() {
         scene.exchange_of('a', Sign::Nothing, 0);
     }
     assert!(!scene.is_aside('a'));
-    scene.exchange_of('a', Sign::Fault, 0);
+    scene.exchange_of('a', FAULT, 0);
     scene.pass(10.1);
     scene.exchange_of('a', Sign::Nothing, 0);
     assert!(!scene.is_aside('a'), "the next one may see");
@@ -170,7 +170,7 @@ fn when_everybody_is_aside_nobody_is() {
         assert!(scene.balancer.take_opened() && !scene.balancer.take_opened());
         tried.add(&lease);
         asked.push(name);
-        scene.done(lease, Sign::Fault);
+        scene.done(lease, FAULT);
     }
     asked.sort_unstable();
     assert_eq!(asked, ['a', 'b', 'x'], "backups too, those that are down not, nobody twice");
@@ -202,7 +202,7 @@ fn somebody_who_can_be_used_and_was_tried_is_a_reason() {
     let (name, lease) = scene.take().unwrap();
     let mut tried = Tried::new();
     tried.add(&lease);
-    scene.done(lease, Sign::Fault);
+    scene.done(lease, FAULT);
     assert_eq!((name, scene.take_other(&tried)), ('a', None), "b is aside, and the upstream is not out");
 }
 
@@ -238,7 +238,7 @@ fn neither_a_backup_nor_a_second_address_leaves_a_client_without_a_server() {
             let mut scene = Scene::new(&Arc::new(definition));
             for _ in 0..20 {
                 let (_, lease) = scene.take().expect("a server");
-                scene.done(lease, Sign::Fault);
+                scene.done(lease, FAULT);
             }
             assert!(scene.balancer.is_open(), "{options}");
         }

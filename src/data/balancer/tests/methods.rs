@@ -96,7 +96,7 @@ fn a_server_that_goes_takes_its_own_keys_along_and_no_others() {
 fn keys_of_a_server_that_is_aside_come_back_to_it() {
     let mut scene = Scene::new(&with_options(&[1; 5], "method=hash key=client"));
     let before = owners(&mut scene.balancer, 1_000, scene.now);
-    scene.balancer.upstream().servers[2].state.fail(false, 1, scene.now);
+    scene.balancer.upstream().servers[2].state.fail(Blame::ErrorStatus, false, 1, scene.now);
     let meanwhile = owners(&mut scene.balancer, 1_000, scene.now);
     assert!(before.iter().zip(&meanwhile).all(|(before, now)| (before == now) == (*before != 'c')));
     scene.balancer.upstream().servers[2].state.forgive();

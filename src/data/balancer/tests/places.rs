@@ -85,7 +85,7 @@ fn a_dead_server_is_asked_by_one_request_of_all_workers() {
                 let over = *ends <= tick as f64 / 10.0;
                 if over {
                     let scene: &mut Scene = &mut workers[*worker];
-                    scene.done(lease.take().unwrap(), Sign::Fault);
+                    scene.done(lease.take().unwrap(), FAULT);
                 }
                 !over
             });
@@ -155,7 +155,7 @@ fn clients_are_kept_at_their_server_while_it_can_be_used() {
     scene.balancer.carry(&Arc::new(definition.clone()));
     assert_eq!((kept(&mut scene, ids[1]), scene.balancer.cookie(1, 0)), ('b', Some(&*cookies[1])));
     assert!((0..6).all(|_| kept(&mut scene, 0) != 'b'));
-    definition.servers[1].state.fail(false, 1, scene.now);
+    definition.servers[1].state.fail(Blame::ErrorStatus, false, 1, scene.now);
     assert!((0..6).all(|_| kept(&mut scene, ids[1]) != 'b'));
     definition.servers[1].state.forgive();
     assert_eq!(kept(&mut scene, ids[1]), 'b');
@@ -203,7 +203,7 @@ fn a_server_that_comes_starts_slowly() {
         assert_share(&mut scene, 1_500);
         // It was aside and is taken up again.
         let b = Arc::clone(&scene.balancer.upstream().servers[1].state);
-        b.fail(false, 1, scene.now);
+        b.fail(Blame::ErrorStatus, false, 1, scene.now);
         assert_share(&mut scene, 0);
         scene.pass(10.1);
         assert!(b.let_through(Duration::from_secs(10), scene.now));

@@ -43,7 +43,7 @@ fn a_good_answer_to_one_worker_dispels_the_doubts_of_another() {
     assert_eq!(name, 'a');
     let (name, slow) = one.take().unwrap();
     assert_eq!(name, 'a');
-    one.done(slow, Sign::Doubt);
+    one.done(slow, DOUBT);
     assert_eq!(one.sequence(2), "bb");
     other.done(under_way, Sign::Good);
     assert!(one.sequence(4).contains('a'));
@@ -53,13 +53,13 @@ fn a_good_answer_to_one_worker_dispels_the_doubts_of_another() {
     pass([&mut one, &mut other], 9.0);
     for _ in 0..4 {
         let (_, lease) = one.take().unwrap();
-        one.done(lease, Sign::Doubt);
+        one.done(lease, DOUBT);
     }
     assert!(one.sequence(4).contains('a') && other.sequence(4).contains('a'));
     pass([&mut one, &mut other], 10.1);
     for _ in 0..2 {
         let (_, lease) = other.take().unwrap();
-        other.done(lease, Sign::Doubt);
+        other.done(lease, DOUBT);
     }
     let (_, lease) = one.take().unwrap();
     one.done(lease, Sign::Nothing);

@@ -19,7 +19,8 @@ fn a_connection_that_comes_after_its_deadline_is_nobodys() {
         }
         play.hold = false;
         play.turn();
-        assert_eq!(play.log[2..], [Step::Drop { sign: Sign::Fault }, Step::Connect { same: false }]);
+        let reason = Reason::ConnectTimeout;
+        assert_eq!(play.log[2..], [Step::Drop { sign: Sign::Fault(reason) }, Step::Connect { same: false }]);
         assert_eq!(play.server_saw(), SEEN);
         assert_eq!(play.server(OK).client_saw(), OK);
     }

@@ -73,17 +73,17 @@ fn a_pooled_connection_that_died_blames_nobody() {
 fn silence_and_500_are_doubts_and_an_end_without_an_answer_is_a_fault() {
     let mut error = Play::new();
     error.client(GET).server("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").server(OK);
-    assert_eq!((error.signs(), error.last()), (vec![Sign::Doubt], KEEP_BOTH));
+    assert_eq!((error.signs(), error.last()), (vec![Sign::Doubt(Doubt::ErrorStatus)], KEEP_BOTH));
     let mut silence = Play::new();
     silence.client(GET).time_passes().server(OK);
-    assert_eq!((silence.signs(), silence.last()), (vec![Sign::Doubt], KEEP_BOTH));
+    assert_eq!((silence.signs(), silence.last()), (vec![Sign::Doubt(Doubt::Silence)], KEEP_BOTH));
     for request in [GET, POST] {
         let mut end = Play::new();
         end.client(request).ends(Side::Server);
-        assert_eq!(end.signs(), [Sign::Fault]);
+        assert_eq!(end.signs(), [Sign::Fault(Reason::ServerClosed)]);
         let mut reset = Play::new();
         reset.client(request).exchange.failed(Side::Server);
-        assert_eq!(reset.turn().signs(), [Sign::Fault]);
+        assert_eq!(reset.turn().signs(), [Sign::Fault(Reason::ServerClosed)]);
     }
 }
 

@@ -154,8 +154,8 @@ fn word(step: Step) -> String {
     let blame = |sign: Sign| match sign {
         Sign::Nothing => "",
         Sign::Good => "+",
-        Sign::Doubt => "?",
-        Sign::Fault => "!",
+        Sign::Doubt(_) => "?",
+        Sign::Fault(_) => "!",
     };
     match step {
         Step::Wait => "wait".to_owned(),
