@@ -352,7 +352,7 @@ fn failures_go_to_the_next_server_and_then_to_the_client() {
     assert!(text.contains("\r\nX-ELB-Reason: server-timeout\r\n"), "{text}");
     assert_eq!(
         play.signs(),
-        [Sign::Fault(Reason::ConnectFailed), Sign::Nothing, Sign::Doubt(Doubt::Silence)]
+        [Sign::Fault(Reason::ServerClosed), Sign::Nothing, Sign::Doubt(Doubt::Silence)]
     );
     assert_eq!(play.last(), KEEP_CLIENT);
 }
