@@ -86,6 +86,7 @@
 //! |---|---|---|
 //! | a rule type | `model/rule/<type>.rs` | one line in `model/rule/kind.rs` and its `mod`; a test asks for its row in the manual and its place in the corpus |
 //! | what ends a walk through rules | `model/rule/<type>.rs` | one line in `model/rule/kind.rs`; `model/route.rs` says what follows |
+//! | how often is too often, and for how many keys it is counted | `model/rates.rs` | `model/rule/limit.rs` says what is counted |
 //! | how rules are linked and walked | `model/graph.rs` | `model/recorder.rs` for who watches |
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | what is suggested for a word that there is not | `spelling.rs` | |
@@ -93,7 +94,7 @@
 //! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/methods.rs`, one in `model/options/balancing.rs` |
 //! | an option of an upstream | `model/upstream_options.rs`, `model/options/` for its values | who does what it says: `data/terms.rs` what is told to its exchanges |
 //! | how many second tries there are | `data/budget.rs` | `exchange/retry.rs` for when there is one |
-//! | what a server is chosen by, in a request | `data/balancer/key.rs` | its word in `model/options/balancing.rs` |
+//! | what a server is chosen by, in a request | `model/options/balancing.rs` | `data/balancer/key.rs` hashes it, as `model/rates.rs` does for limits |
 //! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
 //! | what a rule, a peer or a trailer may not do with a field | a row of `semantics/policy.rs` | |
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |

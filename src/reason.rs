@@ -106,6 +106,8 @@ reasons! {
     NoDomain "no-domain" Client 404;
     /// A filter had no rule to go on with.
     RuleDenied "rule-denied" Client 403;
+    /// A `limit` had no rule to go on with, and as many requests had come as it lets pass. Its status may be set.
+    RateLimited "rate-limited" Client 429;
     /// The group that a rule makes the path of is none that should be sent.
     BadRewrite "bad-rewrite" Client 400;
     /// The path leads to what is ELB's own, and is no call of the admin API there.
@@ -223,7 +225,7 @@ mod tests {
         for reason in Reason::ALL.into_iter().filter(|reason| !cannot.contains(reason)) {
             let Some(status) = reason.status() else { continue };
             let expected: &[u16] = match reason.whose() {
-                Whose::Client => &[400, 403, 404, 405, 408, 413, 414, 417, 431],
+                Whose::Client => &[400, 403, 404, 405, 408, 413, 414, 417, 429, 431],
                 Whose::Server => &[502, 504],
                 Whose::Elb => &[502, 503],
             };

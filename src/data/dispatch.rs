@@ -65,10 +65,11 @@ impl Shell for Dispatcher<'_> {
         ctx.requests += 1;
         let request = routing.view(address.as_bytes());
         let Way { domain, rule, routed } =
-            ctx.view.route(&request, ctx.requests, || routing.view(address.as_bytes()));
+            ctx.view.route(&request, (ctx.requests, ctx.env.now), || routing.view(address.as_bytes()));
         (dispatch.domain, dispatch.rule) = (domain, rule);
         match routed {
             Routed::Denied { reason } => routing.reply(&ctx.env, &Reply::refusal(reason)),
+            Routed::Limited { status, wait } => door::limited(routing, status, wait, &ctx.env),
             // A rewrite leads to what is ELB's own no more than a client's spelling does.
             Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
                 routing.reply(&ctx.env, &Reply::refusal(Reason::ReservedPath));

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::balancer::{Affinity, Balancer};
 use super::budget::Budget;
@@ -60,6 +61,13 @@ pub enum Routed<'v> {
     Denied {
         /// For this reason.
         reason: Reason,
+    },
+    /// Nowhere: it came too soon after others.
+    Limited {
+        /// The status of the answer.
+        status: u16,
+        /// After that time there would be room for it.
+        wait: Duration,
     },
     /// To an upstream.
     Forward {
@@ -122,13 +130,15 @@ impl View {
     pub fn route<'r>(
         &mut self,
         request: &RequestView<'_>,
-        number: u64,
+        (number, now): (u64, Instant),
         again: impl FnOnce() -> RequestView<'r>,
     ) -> Routing<'_> {
         let draw = draws::nth(self.seed, number);
+        self.scratch.at(now);
         let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
         let routed = match decision.verdict {
             Verdict::Denied { reason } => Routed::Denied { reason },
+            Verdict::Limited { status, wait } => Routed::Limited { status, wait },
             Verdict::Forward { backend, path } => {
                 let upstream = backend.slot();
                 if self.snapshot.looks_at_requests() {
@@ -383,7 +393,7 @@ mod tests {
         fn route(&mut self, host: &str) -> Option<u32> {
             let sketch = Sketch::new(host, "/");
             let Routed::Forward { upstream, .. } =
-                self.view.route(&sketch.view(), 0, || sketch.view()).routed
+                self.view.route(&sketch.view(), (0, Instant::now()), || sketch.view()).routed
             else {
                 return None;
             };

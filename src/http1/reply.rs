@@ -47,7 +47,12 @@ impl<'a> Reply<'a> {
     /// status has no reply; it is a fault of ours, a 500, if one is made all the same.
     #[must_use]
     pub fn refusal(reason: Reason) -> Self {
-        let status = reason.status().unwrap_or(500);
+        Self::refusal_as(reason, reason.status().unwrap_or(500))
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn refusal_as(reason: Reason, status: u16) -> Self {
         let line = known(status).unwrap_or_default();
         let text: Pieces<'_> = [line.as_bytes(), b": ", reason.word().as_bytes(), b"\n"];
         let fields = match status {
@@ -124,6 +129,7 @@ fn known(status: u16) -> Option<&'static str> {
         413 => "413 Content Too Large",
         414 => "414 URI Too Long",
         417 => "417 Expectation Failed",
+        429 => "429 Too Many Requests",
         431 => "431 Request Header Fields Too Large",
         500 => "500 Internal Server Error",
         501 => "501 Not Implemented",

@@ -160,6 +160,14 @@ impl Graph {
         self.names.get(begin..end(at)).unwrap_or_default()
     }
 
+    /// A rule that is asked, by its number.
+    pub(crate) fn rule(&self, number: u16) -> Option<&Rule> {
+        match &self.nodes.get(usize::from(number))?.task {
+            Task::Ask(rule) => Some(rule),
+            Task::End(_) => None,
+        }
+    }
+
     /// The ends with the names of their rules.
     pub(crate) fn named_ends(&self) -> impl Iterator<Item = (&str, u16)> {
         (0..).zip(&self.nodes).filter_map(|(number, node)| match node.task {

@@ -15,7 +15,7 @@
 //!                   │
 //!                server_id, server_state, server_load                 which server is which, and what is known of it
 //!                                       │
-//!              route ──► ruleset ──► graph ──► rule, scratch            what becomes of a request
+//!              route ──► ruleset ──► graph ──► rule, scratch, rates     what becomes of a request
 //!                                        │
 //!                          pattern ──► dialect, backtrack               what a pattern means, and its engines
 //! ```
@@ -44,6 +44,7 @@ mod parts;
 mod patch;
 mod pattern;
 mod prepare;
+mod rates;
 mod recorder;
 mod route;
 mod rule;

@@ -3,10 +3,11 @@
 //! It owns the sharing of both, never a rule. Parts are a handle: its clones are one. Next: `rule::args` takes from it
 //! while a rule is read, `library` holds it beside whole rule sets.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::intern::{Interner, PRUNE_FROM};
 use super::pattern::{Account, Compiled, Pattern, compile};
+use super::rates::Rates;
 use super::upstream_name::{UpstreamName, UpstreamNames};
 
 /// Every pattern and name that is in use.
@@ -17,6 +18,7 @@ pub(crate) struct Parts(Arc<Inner>);
 struct Inner {
     interners: Mutex<Interners>,
     account: Arc<Account>,
+    rates: OnceLock<Arc<Rates>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +40,11 @@ impl Parts {
 
     /// None yet. Compiled patterns may take so many bytes together.
     pub(crate) fn new(patterns: usize) -> Parts {
-        Parts(Arc::new(Inner { interners: Mutex::default(), account: Arc::new(Account::new(patterns)) }))
+        Parts(Arc::new(Inner {
+            interners: Mutex::default(),
+            account: Arc::new(Account::new(patterns)),
+            rates: OnceLock::new(),
+        }))
     }
 
     /// Locks for one lookup. Nothing that takes long is done under the lock, so a thread that compiles thousands of patterns
@@ -51,6 +57,11 @@ impl Parts {
     /// The name of an upstream, given in lower case.
     pub(crate) fn name(&self, key: &str) -> Arc<UpstreamName> {
         self.with(|interners| interners.names.get(key))
+    }
+
+    /// Where all limits count; made for the first of them.
+    pub(crate) fn rates(&self) -> Arc<Rates> {
+        Arc::clone(self.0.rates.get_or_init(Arc::default))
     }
 
     /// The pattern of that text, compiled or found. `grouped`: where its first group lies will be asked.

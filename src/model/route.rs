@@ -4,6 +4,8 @@
 //! its own. It is pure, ends after at most [`super::graph::RULES`] rules, and allocates nothing once its scratch has
 //! grown. Next: [`hosts`](super::hosts) and [`ruleset`](super::ruleset) for the two lookups.
 
+use std::time::Duration;
+
 use super::encode::encode;
 use super::recorder::Recorder;
 use super::rule::{Backend, Terminal};
@@ -32,6 +34,13 @@ pub enum Verdict<'s> {
         /// Why: no domain, a rule says so, or an impossible new path.
         reason: Reason,
     },
+    /// It came too soon after others; ELB answers.
+    Limited {
+        /// With this status.
+        status: u16,
+        /// After that time there would be room for it.
+        wait: Duration,
+    },
     /// It goes to an upstream.
     Forward {
         /// The upstream's name and what is said to the server besides.
@@ -54,12 +63,16 @@ pub fn route<'s, R: Recorder>(
         let verdict = Verdict::Denied { reason: Reason::NoDomain };
         return Decision { domain: None, rule: None, verdict };
     };
+    scratch.rating.domain = domain;
     if R::WATCHES {
         recorder.domain(snapshot.domain_name(domain));
     }
     let (rule, end) = rules.walk(request, draw, scratch, recorder);
     let verdict = match end {
-        None => Verdict::Denied { reason: Reason::RuleDenied },
+        None => match rules.refusal(rule) {
+            None => Verdict::Denied { reason: Reason::RuleDenied },
+            Some(status) => Verdict::Limited { status, wait: scratch.rating.wait },
+        },
         Some(Terminal::Backend(backend)) => match scratch.encode_path(encode) {
             None => Verdict::Forward { backend, path: None },
             Some(Some(path)) => Verdict::Forward { backend, path: Some(path) },
@@ -117,6 +130,7 @@ mod tests {
                 decision.domain.zip(decision.rule).map(|(domain, rule)| snapshot.rule_name(domain, rule));
             let came = match decision.verdict {
                 Verdict::Denied { reason } => reason.to_string(),
+                Verdict::Limited { status, wait } => format!("{status} {wait:?}"),
                 Verdict::Forward { backend, path } => {
                     format!("{} {:?}", backend.servername(), path.map(String::from_utf8_lossy))
                 }
@@ -133,6 +147,36 @@ mod tests {
         assert_eq!(ask("h.test", "/blog/\u{1}"), "0 b bad-rewrite");
         assert_eq!(ask("h.test", "/blog../secret"), "0 b bad-rewrite");
         assert_eq!(ask("h.test", "/blog/a"), r#"0 b Up Some("/a")"#, "nothing is left of the request before");
+    }
+
+    #[test]
+    fn a_limit_without_a_rule_to_go_on_with_refuses_and_says_for_how_long() {
+        let rules = |args: Value| {
+            let backend = json!({"type": "backend", "args": {"servername": "up"}});
+            json!({"init": "a", "rules": {"a": {"type": "limit", "args": args}, "b": backend, "c": backend}})
+        };
+        let snapshot = snapshot(json!({
+            "a.test": rules(json!({"rate": "1r/s", "succ": "b", "status": 503})),
+            "b.test": rules(json!({"rate": "1r/s", "succ": "b", "fail": "c"})),
+        }));
+        let (mut scratch, now) = (Scratch::new(), std::time::Instant::now());
+        let mut ask = |host: &str, looks: bool| {
+            if looks {
+                scratch.look_at(now)
+            } else {
+                scratch.at(now)
+            }
+            let decision = route(&snapshot, &Sketch::new(host, "/").view(), 0, &mut scratch, &mut Silent);
+            let rule =
+                decision.rule.zip(decision.domain).map(|(rule, domain)| snapshot.rule_name(domain, rule));
+            match decision.verdict {
+                Verdict::Limited { status, wait } => format!("{status} {wait:?}"),
+                _ => rule.unwrap_or("-").to_owned(),
+            }
+        };
+        assert_eq!([ask("a.test", true), ask("a.test", true), ask("a.test", false)], ["b", "b", "b"]);
+        assert_eq!([ask("a.test", true), ask("a.test", false)], ["503 1s", "503 1s"]);
+        assert_eq!([ask("b.test", false), ask("b.test", false), ask("b.test", false)], ["b", "c", "c"]);
     }
 
     #[test]

@@ -112,6 +112,12 @@ impl RuleSet {
         self.graph.name(number)
     }
 
+    /// What a request is answered with that ended at this rule, by its number, because none follows there.
+    #[cold]
+    pub(crate) fn refusal(&self, rule: u16) -> Option<u16> {
+        self.graph.rule(rule)?.refusal()
+    }
+
     /// Walks from the first rule to a terminal. Gives the number of the last rule, and the terminal: `None` when that rule had
     /// no link for its answer.
     pub(crate) fn walk<R: Recorder>(

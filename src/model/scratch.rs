@@ -3,7 +3,10 @@
 //! It owns the lower-cased user agent, the rewritten path and the worker's copies of the patterns, never anything that
 //! outlives the decision but capacity. Next: [`route`](mod@super::route) clears it, the rules fill it.
 
+use std::time::Instant;
+
 use super::engines::Engines;
+use super::rates::Rating;
 use crate::semantics::RequestView;
 
 /// Worker-local memory of [`super::route()`]; one for each worker, used for one request after the other.
@@ -18,6 +21,8 @@ pub struct Scratch {
     encoded: Vec<u8>,
     /// The host in lower case, with its port.
     pub(crate) host: Vec<u8>,
+    /// What limits ask.
+    pub(crate) rating: Rating,
 }
 
 impl Scratch {
@@ -34,6 +39,17 @@ impl Scratch {
     /// Gives back the memory that patterns took which are in no snapshot any more.
     pub fn sweep(&mut self) {
         self.engines.sweep();
+    }
+
+    /// The next request is routed at this time, so that limits count it. Those that are routed without it are not counted.
+    #[inline]
+    pub fn at(&mut self, now: Instant) {
+        self.rating.at(Some(now), false);
+    }
+
+    /// The next request is only asked about at this time: limits answer, and count nothing.
+    pub fn look_at(&mut self, now: Instant) {
+        self.rating.at(Some(now), true);
     }
 
     /// Forgets the request before.

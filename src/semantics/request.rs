@@ -82,9 +82,26 @@ impl<'a> RequestView<'a> {
         self.head.user_agent(self.bytes)
     }
 
+    /// The value of the first cookie of that name (RFC 6265, section 4.2.1), as it stands there.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&'a [u8]> {
+        let pairs = self.field(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+        pairs.map(<[u8]>::trim_ascii).find_map(|pair| value_of(pair, name))
+    }
+
+    /// The value of the first word of that name in the query, as it stands there: what is escaped stays so.
+    #[must_use]
+    pub fn query_word(&self, name: &str) -> Option<&'a [u8]> {
+        self.query()?.split(|byte| *byte == b'&').find_map(|pair| value_of(pair, name))
+    }
+
     /// The address of the client; `None` where its text is none.
     #[must_use]
     pub fn client_address(&self) -> Option<IpAddr> {
         std::str::from_utf8(self.client).ok()?.parse().ok()
     }
+}
+
+fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }

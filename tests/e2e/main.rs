@@ -34,6 +34,7 @@ mod hop_by_hop;
 mod interim;
 mod keepalive;
 mod leaks;
+mod limit;
 mod limits;
 mod live;
 mod log;

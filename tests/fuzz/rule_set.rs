@@ -62,6 +62,7 @@ fn routes(snapshot: &Snapshot, given: &Value) {
                 Verdict::Denied { reason } => {
                     assert!(matches!(reason, Reason::RuleDenied | Reason::BadRewrite), "{reason}");
                 }
+                Verdict::Limited { status, .. } => assert!((400..600).contains(&status), "{status}"),
                 Verdict::Forward { backend, path } => {
                     assert!(snapshot.upstream(backend.slot()).is_none_or(|upstream| upstream.implicit));
                     assert!(path.is_none_or(is_sendable), "{path:?}");

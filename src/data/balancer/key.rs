@@ -16,44 +16,15 @@ impl Affinity {
     #[must_use]
     pub fn of(options: &UpstreamOptions, request: &RequestView<'_>) -> Self {
         let key = options.key.as_ref().map_or(0, |key| hash_of(key, request));
-        let cookie = options.sticky.as_deref().and_then(|name| cookie(request, name));
+        let cookie = options.sticky.as_deref().and_then(|name| request.cookie(name));
         Self { key, sticky: cookie.map_or(0, sticky::read) }
     }
 }
 
-/// What is not there is as one that is empty: all such requests go to one server.
 fn hash_of(key: &HashKey, request: &RequestView<'_>) -> u64 {
     let mut hasher = SipHasher24::new();
-    match key {
-        HashKey::Client => hasher.write(request.client),
-        HashKey::Host => hasher.write(request.canonical_host),
-        HashKey::Path => hasher.write(request.path),
-        HashKey::Header(name) => {
-            for value in request.field(name.as_bytes()) {
-                hasher.write(value);
-                // Two values are not one that is as long as both.
-                hasher.write_u8(0);
-            }
-        }
-        HashKey::Cookie(name) => hasher.write(cookie(request, name).unwrap_or_default()),
-        HashKey::Query(name) => hasher.write(word(request, name).unwrap_or_default()),
-    }
+    key.feed(request, &mut hasher);
     hasher.finish()
-}
-
-/// The value of the first cookie of that name (RFC 6265, section 4.2.1), as it stands there.
-fn cookie<'a>(request: &RequestView<'a>, name: &str) -> Option<&'a [u8]> {
-    let pairs = request.field(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    pairs.map(<[u8]>::trim_ascii).find_map(|pair| value_of(pair, name))
-}
-
-/// The value of the first word of that name in the query, as it stands there: what is escaped stays so.
-fn word<'a>(request: &RequestView<'a>, name: &str) -> Option<&'a [u8]> {
-    request.query()?.split(|byte| *byte == b'&').find_map(|pair| value_of(pair, name))
-}
-
-fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
 }
 
 #[cfg(test)]

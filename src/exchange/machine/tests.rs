@@ -350,10 +350,7 @@ fn failures_go_to_the_next_server_and_then_to_the_client() {
     let text = play.client_saw();
     assert!(text.starts_with("HTTP/1.1 504 Gateway Timeout\r\n"), "{text}");
     assert!(text.contains("\r\nX-ELB-Reason: server-timeout\r\n"), "{text}");
-    assert_eq!(
-        play.signs(),
-        [Sign::Fault(Reason::ServerClosed), Sign::Nothing, Sign::Doubt(Doubt::Silence)]
-    );
+    assert_eq!(play.signs(), [Sign::Fault(Reason::ServerClosed), Sign::Nothing, Sign::Doubt(Doubt::Silence)]);
     assert_eq!(play.last(), KEEP_CLIENT);
 }
 

@@ -4,8 +4,10 @@
 //! the key of a request is found.
 
 use std::fmt;
+use std::hash::Hasher;
 
 use super::values::{Given, digits};
+use crate::semantics::RequestView;
 
 /// The table of methods: how it is called in the source, and in the text.
 macro_rules! methods {
@@ -77,6 +79,26 @@ impl HashKey {
             Some(("cookie", name)) => given.token(name).map(Self::Cookie),
             Some(("query", name)) => given.query_name(name).map(Self::Query),
             _ => Err(given.unknown("key", given.value, Self::WORDS)),
+        }
+    }
+}
+
+impl HashKey {
+    /// Gives what a request has of it to a hash. What is not there is as one that is empty.
+    pub fn feed(&self, request: &RequestView<'_>, hasher: &mut impl Hasher) {
+        match self {
+            Self::Client => hasher.write(request.client),
+            Self::Host => hasher.write(request.canonical_host),
+            Self::Path => hasher.write(request.path),
+            Self::Header(name) => {
+                for value in request.field(name.as_bytes()) {
+                    hasher.write(value);
+                    // Two values are not one that is as long as both.
+                    hasher.write_u8(0);
+                }
+            }
+            Self::Cookie(name) => hasher.write(request.cookie(name).unwrap_or_default()),
+            Self::Query(name) => hasher.write(request.query_word(name).unwrap_or_default()),
         }
     }
 }

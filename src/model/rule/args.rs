@@ -154,6 +154,15 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// A whole number in these bounds, or `otherwise` where there is none.
+    pub(crate) fn number(&mut self, name: &str, least: u64, most: u64, otherwise: u64) -> Option<u64> {
+        let Some(given) = self.given.get(name) else { return Some(otherwise) };
+        match given.as_u64().filter(|number| (least..=most).contains(number)) {
+            Some(number) => Some(number),
+            None => self.fault(name, format!("must be a whole number from {least} to {most}")),
+        }
+    }
+
     /// A pattern that must be there, compiled. `grouped`: where its first group lies will be asked.
     pub(crate) fn pattern(&mut self, name: &str, grouped: bool) -> Option<Pattern> {
         let text = self.text(name)?;

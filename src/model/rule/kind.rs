@@ -59,8 +59,20 @@ rule_types! {
     asked:
     "ua" => ua::Ua: "On the user agent.";
     "path" => path::Path: "On the path.";
+    "limit" => limit::Limit: "On how often requests come.";
     ends:
     "backend" => backend::Backend: "The request goes to an upstream.";
+}
+
+impl Rule {
+    /// What a request is answered with where the rule says no and none follows; `None`: as every filter has it.
+    #[cold]
+    pub(crate) fn refusal(&self) -> Option<u16> {
+        match self {
+            Rule::Limit(limit) => Some(limit.status()),
+            _ => None,
+        }
+    }
 }
 
 impl Terminal {

@@ -4,6 +4,7 @@ mod args;
 mod backend;
 mod contract;
 mod kind;
+mod limit;
 mod path;
 mod ua;
 

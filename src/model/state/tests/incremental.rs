@@ -78,7 +78,7 @@ fn picture(snapshot: &Snapshot) -> Vec<String> {
                 });
                 format!("{host}: {domain:?} {} {servers:?}", backend.servername())
             }
-            denied @ Verdict::Denied { .. } => format!("{host}: {denied:?}"),
+            denied => format!("{host}: {denied:?}"),
         }
     };
     ["a", "b", "A", "B", "c"].iter().map(ask).collect()
