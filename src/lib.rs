@@ -11,6 +11,7 @@
 //!            data/                                control/           floor 3: the planes; strangers to each other
 //!   one pinned thread a core, mio          one thread, tokio
 //!              │           └───────► link.rs ◄───────┘ │             floor 2: snapshots and channels, the only bridge
+//!     explain/, policy.rs               │              │                      why a request goes where it goes
 //!          exchange/                    │              │                      exchange/: one proxied request, pure
 //!              │                        │              │
 //!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
@@ -38,10 +39,12 @@
 //!   what it means, [`http1::body`] finds the end of a body, [`http1::rewrite`] writes what leaves.
 //! * [`exchange`]: one request and its response as a machine: events in, [`exchange::Step`]s out. [`exchange::drive`] takes its
 //!   steps, and an [`exchange::Shell`] does what they ask for.
+//! * [`policy`]: what settings come to for an exchange. [`explain`]: what would become of a request, asked of the same functions, and a
+//!   rule set drawn.
 //! * [`link`]: what the planes say to each other.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
-//! * [`command`]: `elb`, `elb demo`, `elb check`.
+//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`.
 //!
 //! # The life of a request
 //!
@@ -88,6 +91,8 @@
 //! | what ends a walk through rules | `model/rule/<type>.rs` | one line in `model/rule/kind.rs`; `model/route.rs` says what follows |
 //! | how often is too often, and for how many keys it is counted | `model/rates.rs` | `model/rule/limit.rs` says what is counted |
 //! | how rules are linked and walked | `model/graph.rs` | `model/recorder.rs` for who watches |
+//! | what an explanation says | `explain/way.rs`, `explain/servers.rs` | `explain/tree.rs` draws it |
+//! | a form in which rules are drawn | `explain/graph/words.rs` | its word in `settings/commands.rs` |
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | what is suggested for a word that there is not | `spelling.rs` | |
 //! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
@@ -138,10 +143,12 @@ pub mod command;
 pub mod control;
 pub mod data;
 pub mod exchange;
+pub mod explain;
 pub mod http1;
 pub mod link;
 pub mod manual;
 pub mod model;
+pub mod policy;
 pub mod reason;
 pub mod semantics;
 pub mod settings;

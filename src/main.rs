@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         Ok(Invocation::Run(settings)) => command::run(*settings),
         Ok(Invocation::Demo(args)) => command::demo(&args),
         Ok(Invocation::Check(args)) => command::check(&args),
+        Ok(Invocation::Explain(args)) => command::explain(&args),
+        Ok(Invocation::Graph(args)) => command::graph(&args),
         Err(fault) => command::refuse(&fault),
     }
 }

@@ -1,10 +1,15 @@
 //! What `elb` does when it is called: one file a command.
 //!
 //! Commands start the two planes and talk to people on a terminal; they hold no logic of either plane. [`run`](fn@run) serves,
-//! [`demo`](fn@demo) serves two sample servers, [`check`](fn@check) reads a file of rules and says what is wrong with it.
+//! [`demo`](fn@demo) serves two sample servers, [`check`](fn@check) reads a file of rules and says what is wrong with it,
+//! [`explain`](fn@explain) says why a request goes where it goes, [`graph`](fn@graph) draws a rule set.
 
+mod api;
 mod check;
 mod demo;
+mod document;
+mod explain;
+mod graph;
 mod log;
 mod refuse;
 mod run;
@@ -13,5 +18,7 @@ mod serve;
 
 pub use check::check;
 pub use demo::demo;
+pub use explain::explain;
+pub use graph::graph;
 pub use refuse::refuse;
 pub use run::run;

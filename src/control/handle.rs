@@ -69,6 +69,22 @@ impl HubHandle {
         answer.await.map_err(|_| Gone)
     }
 
+    /// What is read already.
+    pub(super) fn library(&self) -> &Library {
+        &self.library
+    }
+
+    /// Has something worked out that may take long, where nobody waits for the thread.
+    ///
+    /// # Errors
+    /// That the process is ending.
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Gone> {
+        self.reader.read(work).await
+    }
+
     /// Reads and checks a change before the hub sees it; a large one where nobody waits for the thread, and so is any that
     /// brings patterns, for a few bytes of them can take milliseconds to compile.
     ///

@@ -5,68 +5,12 @@
 //! [`servers`](super::servers) looks, `model::ServerState` knows.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
-
 use tracing::{info, warn};
 
-use crate::model::{Blame, Health, Server, ServerId, Upstream};
+use crate::model::{Blame, Condition, Server, ServerId, Upstream};
 
 /// Lines in a second: when a whole network goes, one more line says how many servers there were beside these.
 const LINES: usize = 32;
-
-/// What is shown of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition {
-    /// Requests go to it.
-    Up,
-    /// It failed too often, and gets no requests until then.
-    Aside { until: Instant },
-    /// Its checks fail.
-    Failing,
-    /// It is to get no new requests, and finishes what it has.
-    Draining,
-    /// It is to get none.
-    Down,
-}
-
-impl Condition {
-    /// That of a server of this upstream.
-    pub(super) fn of(server: &Server, upstream: &Upstream) -> Self {
-        let spec = &server.spec;
-        if spec.down {
-            return Self::Down;
-        }
-        match server.state.health(spec.max_fails, spec.fail_timeout) {
-            Health::Failing => Self::Failing,
-            // The only one is never put aside, however often it fails.
-            Health::Aside { until } if !is_alone(server, upstream) => Self::Aside { until },
-            _ if spec.drain => Self::Draining,
-            _ => Self::Up,
-        }
-    }
-
-    /// The word for it.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Aside { .. } => "aside",
-            Self::Failing => "failing",
-            Self::Draining => "draining",
-            Self::Down => "down",
-        }
-    }
-
-    /// It is gone by itself: nobody said so.
-    fn is_gone(self) -> bool {
-        matches!(self, Self::Aside { .. } | Self::Failing)
-    }
-}
-
-/// It is the only one that new requests may go to.
-fn is_alone(server: &Server, upstream: &Upstream) -> bool {
-    let mut others = upstream.servers.iter().filter(|other| other.id != server.id);
-    !server.spec.drain && !others.any(|other| !other.spec.down && !other.spec.drain)
-}
 
 /// Whom it was told of that they are gone.
 #[derive(Debug, Default)]
@@ -177,7 +121,7 @@ fn name(server: &Server) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::Instant;
 
     use serde_json::json;
 
@@ -191,31 +135,6 @@ mod tests {
         let given = json!({"Up": serde_json::Value::Object(given.collect())});
         state.edit(Edit::PutUpstreams(given.as_object().unwrap().clone())).unwrap();
         Upstream::clone(state.snapshot(1).upstreams().next().unwrap())
-    }
-
-    #[test]
-    fn a_server_has_one_word_and_what_an_operator_said_comes_first() {
-        let upstream = upstream(&[
-            ("10.0.0.1", ""),
-            ("10.0.0.2", "drain"),
-            ("10.0.0.3", "down"),
-            ("10.0.0.4", "max_fails=0"),
-        ]);
-        let now = Instant::now();
-        let words = || -> Vec<&str> {
-            upstream.servers.iter().map(|server| Condition::of(server, &upstream).word()).collect()
-        };
-        assert_eq!(words(), ["up", "draining", "down", "up"]);
-        upstream
-            .servers
-            .iter()
-            .for_each(|server| server.state.fail(Blame::ErrorStatus, false, server.spec.max_fails, now));
-        assert_eq!(words(), ["aside", "aside", "down", "up"]);
-        upstream.servers.iter().for_each(|server| server.state.set_check(false, now));
-        assert_eq!(words(), ["failing", "failing", "down", "failing"]);
-        let until = now + Duration::from_secs(10);
-        upstream.servers[0].state.set_check(true, now);
-        assert_eq!(Condition::of(&upstream.servers[0], &upstream), Condition::Aside { until });
     }
 
     #[test]
@@ -252,17 +171,5 @@ mod tests {
         assert_eq!((journal.turned, journal.gone.len()), (LINES + 5, LINES + 5));
         journal.look(std::iter::once(&upstream), |_| None);
         assert_eq!(journal.turned, 0, "nothing is new");
-    }
-
-    #[test]
-    fn the_only_one_is_never_aside() {
-        let upstream = upstream(&[("10.0.0.1", ""), ("10.0.0.2", "down"), ("10.0.0.3", "drain")]);
-        upstream
-            .servers
-            .iter()
-            .for_each(|server| server.state.fail(Blame::ErrorStatus, false, 1, Instant::now()));
-        let words: Vec<_> =
-            upstream.servers.iter().map(|server| Condition::of(server, &upstream).word()).collect();
-        assert_eq!(words, ["up", "down", "aside"]);
     }
 }

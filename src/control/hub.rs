@@ -128,6 +128,11 @@ impl Hub {
         self.behind.get_or_insert(now);
     }
 
+    /// The newest snapshot: what workers serve, or are about to.
+    pub(super) fn serves(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.current)
+    }
+
     /// What the store holds, or what of it is served, is different.
     fn stored(&mut self, changed: bool, now: Instant) {
         self.unsaved = true;

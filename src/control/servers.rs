@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use super::checks::order::{Finding, Order, Ticket};
 use super::checks::schedule::{LastCheck, Schedule};
-use super::health::{Condition, Journal, failures};
+use super::health::{Journal, failures};
 use crate::link::ServerNumbers;
-use crate::model::{Server, ServerId, Snapshot, Upstream, UpstreamSpec};
+use crate::model::{Condition, Server, ServerId, Snapshot, Upstream, UpstreamSpec};
 
 /// All of them.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ use super::signals::{self, Order};
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
+use crate::explain::Explainer;
 use crate::link::{ControlEnd, Cut};
 use crate::model::{Library, Snapshot};
 use crate::settings::{Settings, StoreKind};
@@ -120,7 +121,7 @@ async fn begin(
     let events = read_ahead(events, hub.library(), reader.clone());
     let (handle, questions) = HubHandle::new(&hub, reader);
     let access = Access::new(&settings.admin, machine().as_deref());
-    let mut admin = AdminServer::new(handle, access);
+    let mut admin = AdminServer::new(handle, access, Explainer::new(settings));
     if let Some(listener) = listener {
         let address = listener.local_addr();
         admin.listen(listener).map_err(|error| {

@@ -25,6 +25,7 @@ use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::signals::Order;
 use super::store::{Dumped, StoreCommand, StoreEvent};
+use crate::explain::Explainer;
 use crate::link::{Cut, Gauges, Report, ToWorker, WorkerEnd, bridge};
 use crate::model::{Contents, Edit, KeyChange, KeyWrite, Library, Snapshot};
 use crate::settings::{AdminSettings, AllowList};
@@ -142,7 +143,7 @@ impl Rig {
         let control = Control {
             resolve_interval: Duration::from_secs(30),
             hub,
-            admin: AdminServer::new(handle.clone(), access()),
+            admin: AdminServer::new(handle.clone(), access(), Explainer::usual().unwrap()),
             questions,
             events: read_ahead(events, library, reader),
             reports: end.reports,
@@ -158,7 +159,7 @@ impl Rig {
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {
-            api: api(handle.clone(), Arc::new(access())),
+            api: api(handle.clone(), Arc::new(access()), Explainer::usual().unwrap()),
             hub: handle,
             store,
             commands,

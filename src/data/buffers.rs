@@ -3,12 +3,12 @@
 //! It owns windows that nobody uses and the count of those that are lent, and of what is held beside them; it never looks
 //! into one. Next: [`super::conn`] borrows, [`super::relief`] takes back.
 
-use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
+use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, LARGEST_WINDOW, SMALL_WINDOW};
 use crate::http1::buf::Buf;
 
 /// The sizes: what the beginning of a head is kept in, what every exchange begins with, what bulk bodies get and what is
 /// kept for a replay, and what large heads get.
-pub const CLASSES: [usize; 4] = [SMALL_WINDOW, FIRST_WINDOW, BULK_WINDOW, 256 * 1024];
+pub const CLASSES: [usize; 4] = [SMALL_WINDOW, FIRST_WINDOW, BULK_WINDOW, LARGEST_WINDOW];
 /// Of these, what every exchange begins with.
 const FIRST: usize = 1;
 /// The share of the stock that only exchanges under way may use up: one that holds a window and waits for its second

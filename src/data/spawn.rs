@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use slab::Slab;
 
-use super::buffers::{Buffers, CLASSES};
+use super::buffers::Buffers;
 use super::clients::Clients;
 use super::cores;
 use super::ctx::{Ctx, SPARE_EXCHANGES};
@@ -23,10 +23,10 @@ use super::terms::Defaults;
 use super::timers::Timers;
 use super::view::View;
 use super::worker::{EVENTS, Worker};
-use crate::exchange::{Env, Heads, Policy};
-use crate::http1::limits;
+use crate::exchange::{Env, Heads};
 use crate::link::WorkerEnd;
 use crate::model::Snapshot;
+use crate::policy;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
@@ -94,7 +94,7 @@ pub(super) fn build(
     let prepared = places.all().min(PREPARED);
     let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_slots()));
     let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
-    let env = Env { now, policy: policy(settings), date, draining: false };
+    let env = Env { now, policy: policy::of(settings), date, draining: false };
     let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers);
     let mut ctx = Ctx {
         pool: Pool::new(idle_max(settings), settings.server_keepalive_timeout),
@@ -146,28 +146,6 @@ pub(super) fn build(
         relieved: None,
         unsent: None,
     })
-}
-
-fn policy(settings: &Settings) -> Policy {
-    Policy {
-        client_header_timeout: settings.client_header_timeout,
-        client_body_timeout: settings.client_body_timeout,
-        client_write_timeout: settings.client_write_timeout,
-        connect_timeout: settings.connect_timeout,
-        server_timeout: settings.server_timeout,
-        tunnel_timeout: settings.tunnel_timeout,
-        half_close_timeout: settings.half_close_timeout,
-        linger_timeout: limits::LINGER_TIMEOUT,
-        linger_time: limits::LINGER_TIME,
-        max_body: settings.max_body,
-        // A head is read into one window.
-        max_head: settings.max_head.min(CLASSES[CLASSES.len() - 1]),
-        tries: settings.retries,
-        replay_buffer: settings.replay_buffer,
-        max_forwarded: settings.max_forwarded,
-        path_as_received: settings.path_as_received,
-        host_as_received: settings.host_as_received,
-    }
 }
 
 fn idle_max(settings: &Settings) -> usize {

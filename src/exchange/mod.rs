@@ -27,6 +27,6 @@ pub use heads::Heads;
 pub use machine::Exchange;
 pub use phase::{AfterReply, Doubt, Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
 pub use routing::Routing;
-pub use sizes::{BULK_WINDOW, FIRST_WINDOW, SMALL_WINDOW};
+pub use sizes::{BULK_WINDOW, FIRST_WINDOW, LARGEST_WINDOW, SMALL_WINDOW};
 pub use terms::Terms;
 pub use windows::Need;

@@ -13,6 +13,9 @@ pub const FIRST_WINDOW: usize = 32 * 1024;
 /// peer once: 64 KiB cost a tenth less than 32, and 128, 256 and 1,024 more than either.
 pub const BULK_WINDOW: usize = 64 * 1024;
 
+/// The largest window that is lent: the longest head must fit.
+pub const LARGEST_WINDOW: usize = 256 * 1024;
+
 /// Room for a head that leaves which an exchange keeps when it has no use for it; what is above that is freed.
 pub(super) const KEPT_HEAD: usize = 4 * 1024;
 /// Room that an exchange has for each head that leaves from the beginning on: what nearly all of them fit in.

@@ -4,7 +4,7 @@
 //! ends are numbers here, so that sets that differ only in these share one graph. Next: [`ruleset`](super::ruleset)
 //! reads the rules, and holds their ends.
 
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Step};
 use super::rule::{Link, Rule, RuleRead, Terminal};
 use super::scratch::Scratch;
 use crate::semantics::RequestView;
@@ -122,18 +122,21 @@ impl Graph {
             let Some(node) = self.nodes.get(usize::from(last)) else { return Way { last, end: None } };
             let rule = match &node.task {
                 Task::Ask(rule) => rule,
-                Task::End(end) => {
-                    if R::WATCHES {
-                        recorder.end(self.name(last));
-                    }
-                    return Way { last, end: Some(*end) };
-                }
+                Task::End(end) => return Way { last, end: Some(*end) },
             };
+            let look = if R::WATCHES { Some(rule.look(request, scratch)) } else { None };
             let successor = rule.answer(request, draw, scratch);
             let next = self.successor(node, successor);
-            if R::WATCHES {
-                let name = (next != NOWHERE).then(|| self.name(next));
-                recorder.step(self.name(last), successor, name);
+            if let Some(look) = look {
+                recorder.step(Step {
+                    rule: self.name(last),
+                    kind: rule.kind(),
+                    look,
+                    successor,
+                    branch: rule.branch(successor),
+                    next: (next != NOWHERE).then(|| self.name(next)),
+                    path: scratch.path(request).0,
+                });
             }
             if next == NOWHERE {
                 return Way { last, end: None };

@@ -23,6 +23,7 @@
 mod backtrack;
 mod change;
 mod check;
+mod condition;
 mod contents;
 mod dialect;
 mod domains;
@@ -69,6 +70,7 @@ mod writes;
 
 pub use change::{Doubtful, Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutcome};
 pub use check::{check, check_all};
+pub use condition::Condition;
 pub use contents::{Contents, KeyChange, KeyWrite, Servers};
 pub use fault::Fault;
 pub use foresee::Foreseen;
@@ -77,7 +79,7 @@ pub use library::Library;
 pub use options::balancing::{BalancingMethod, HashBalance, HashKey};
 pub use options::checks::{CheckKind, CheckOptions};
 pub use pattern::Pattern;
-pub use recorder::{Recorder, Silent};
+pub use recorder::{Look, Lookup, Recorder, Silent, Step};
 pub use route::{Decision, Verdict, route};
 pub use rule::{Backend, Terminal};
 pub use scratch::Scratch;

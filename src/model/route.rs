@@ -65,7 +65,7 @@ pub fn route<'s, R: Recorder>(
     };
     scratch.rating.domain = domain;
     if R::WATCHES {
-        recorder.domain(snapshot.domain_name(domain));
+        recorder.domain(snapshot.domain_name(domain), snapshot.lookup(domain, request));
     }
     let (rule, end) = rules.walk(request, draw, scratch, recorder);
     let verdict = match end {
@@ -85,7 +85,7 @@ pub fn route<'s, R: Recorder>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::recorder::Silent;
+    use crate::model::recorder::{Look, Lookup, Silent, Step};
     use crate::model::{Edit, State};
     use crate::semantics::Sketch;
     use serde_json::{Value, json};
@@ -108,14 +108,15 @@ mod tests {
     struct Notes(Vec<String>);
 
     impl Recorder for Notes {
-        fn domain(&mut self, name: &str) {
-            self.0.push(name.to_owned());
+        fn domain(&mut self, name: &str, found: Lookup) {
+            self.0.push(format!("{name} {}", found.word()));
         }
-        fn step(&mut self, rule: &str, successor: usize, next: Option<&str>) {
-            self.0.push(format!("{rule}={successor} {next:?}"));
+        fn step(&mut self, Step { rule, kind, look, branch, next, path, .. }: Step<'_>) {
+            let (Look { what, value, test }, path) = (look, String::from_utf8_lossy(path));
+            self.0.push(format!("{rule} {kind} {what} {value:?} {test} {branch} {next:?} {path}"));
         }
-        fn end(&mut self, rule: &str) {
-            self.0.push(rule.to_owned());
+        fn end(&mut self, rule: &str, kind: &'static str) {
+            self.0.push(format!("{rule} {kind}"));
         }
     }
 
@@ -184,9 +185,11 @@ mod tests {
         let snapshot = snapshot(json!({"H.test": blog("^/blog(.*)$")}));
         let mut notes = Notes::default();
         route(&snapshot, &Sketch::new("h.test", "/blog/a").view(), 0, &mut Scratch::new(), &mut notes);
-        assert_eq!(notes.0, ["H.test", "a=1 Some(\"b\")", "b"]);
+        let step = r#"a path path Some("/blog/a") ^/blog(.*)$ succ Some("b") /a"#;
+        assert_eq!(notes.0, ["H.test normal form", step, "b backend"]);
         let mut notes = Notes::default();
         route(&snapshot, &Sketch::new("h.test", "/").view(), 0, &mut Scratch::new(), &mut notes);
-        assert_eq!(notes.0, ["H.test", "a=0 None"]);
+        let step = r#"a path path Some("/") ^/blog(.*)$ fail None /"#;
+        assert_eq!(notes.0, ["H.test normal form", step]);
     }
 }

@@ -128,7 +128,13 @@ impl RuleSet {
         recorder: &mut R,
     ) -> (u16, Option<&Terminal>) {
         let Way { last, end } = self.graph.walk(request, draw, scratch, recorder);
-        (last, end.and_then(|end| self.ends.get(usize::from(end))))
+        let end = end.and_then(|end| self.ends.get(usize::from(end)));
+        if R::WATCHES
+            && let Some(end) = end
+        {
+            recorder.end(self.rule_name(last), end.kind());
+        }
+        (last, end)
     }
 
     #[cfg(test)]

@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::hosts::Hosts;
+use super::recorder::Lookup;
 use super::ruleset::RuleSet;
 use super::targets::Targets;
 use super::upstream::{Upstream, UpstreamSpec};
@@ -98,6 +99,16 @@ impl Snapshot {
     /// none.
     pub fn rule_name(&self, domain: u32, rule: u16) -> &str {
         self.hosts.rules_of(domain).map_or("", |rules| rules.rule_name(rule))
+    }
+
+    /// By which look-up the domain in a slot is that of a request.
+    pub(crate) fn lookup(&self, slot: u32, request: &RequestView<'_>) -> Lookup {
+        match self.domain_name(slot) {
+            "*" => Lookup::Rest,
+            name if name.starts_with("*.") => Lookup::Suffix,
+            name if name.as_bytes() == request.host => Lookup::AsReceived,
+            _ => Lookup::Normal,
+        }
     }
 
     /// The slot and the rules of a request's domain. `lowered` is room for a host that is not written as its name is.

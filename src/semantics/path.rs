@@ -18,8 +18,8 @@ pub enum PathFault {
     Ambiguous,
 }
 
-/// Whether a path is what it looks like: nothing is encoded, no slash follows another, and no segment begins with a dot. It
-/// then goes out, and is seen by rules, byte for byte.
+/// Whether a path is what it looks like: nothing is encoded, no slash follows another, and no segment begins with a dot, a
+/// semicolon or a backslash. It then goes out, and is seen by rules, byte for byte.
 #[inline]
 #[must_use]
 pub fn is_plain(path: &[u8]) -> bool {
@@ -27,7 +27,7 @@ pub fn is_plain(path: &[u8]) -> bool {
     let next = path.get(1..).unwrap_or_default();
     let separates = |byte: u8| (byte == b'/') | (byte == b'\\');
     let unusual = path.iter().zip(next).fold(false, |any, (&a, &b)| {
-        any | (b == b'%') | (separates(a) & (b == b'.')) | ((a == b'/') & (b == b'/'))
+        any | (b == b'%') | (separates(a) & ((b == b'.') | (b == b';'))) | ((a == b'/') & separates(b))
     });
     !unusual && path.starts_with(b"/")
 }
@@ -93,8 +93,8 @@ fn drop_last(path: &mut Vec<u8>, end: usize) -> Result<usize, PathFault> {
 ///
 /// # Errors
 /// [`PathFault::Malformed`] as for [`normalize`]; [`PathFault::Ambiguous`] for what servers resolve in different ways: dots that
-/// an escaped slash or a backslash sets apart, or a parameter (`..;`), a `..` behind a segment that holds an escaped slash
-/// or a backslash, and control bytes, which end the path for some.
+/// an escaped slash or a backslash sets apart, or a parameter (`..;`), parameters of nothing (`/;x/`), a backslash that begins a
+/// segment, a `..` behind a segment that holds an escaped slash or a backslash, and control bytes, which end the path for some.
 pub fn resolve<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], PathFault> {
     let Some(segments) = path.strip_prefix(b"/") else {
         return if path.is_empty() { Ok(path) } else { Err(PathFault::Malformed) };
@@ -153,8 +153,10 @@ impl Segment {
         while let Some(byte) = bytes.next()? {
             let only_dots = matches!(dots, Some(1 | 2));
             match byte {
+                // Without its parameters the part would be nothing, or dots; a slash may be all that a backslash stands for.
+                b';' if matches!(dots, Some(0..=2)) => return Err(PathFault::Ambiguous),
+                b'\\' if dots == Some(0) => return Err(PathFault::Ambiguous),
                 b'/' | b'\\' => (dots, divided, dotted) = (Some(0), true, dotted | only_dots),
-                b';' if only_dots => return Err(PathFault::Ambiguous),
                 b'.' => dots = dots.map(|dots| (dots + 1_u8).min(3)),
                 _ if byte.is_ascii_control() => return Err(PathFault::Ambiguous),
                 _ => dots = None,

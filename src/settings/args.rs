@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use ipnet::IpNet;
 
 use super::addresses;
+use super::commands::{CheckArgs, ExplainArgs, GraphArgs};
 use crate::units;
 
 /// A dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
@@ -34,6 +35,10 @@ pub(super) enum Action {
     Demo(DemoArgs),
     /// Check a file of rules and upstreams, and name every fault in it
     Check(CheckArgs),
+    /// Say what would become of a request, and why
+    Explain(ExplainArgs),
+    /// Draw the rules of a domain
+    Graph(GraphArgs),
 }
 
 /// `elb demo`.
@@ -42,14 +47,6 @@ pub struct DemoArgs {
     /// Where the proxy listens [default: 127.0.0.1:8080, or a free port when that is taken]
     #[arg(long, value_name = "ADDR", value_parser = addresses::listen)]
     pub listen: Option<SocketAddr>,
-}
-
-/// `elb check`.
-#[derive(Debug, Clone, Args)]
-pub struct CheckArgs {
-    /// A JSON file of the form {"domains": {...}, "upstreams": {...}}, or - for standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
 }
 
 /// How the `Host` header reaches servers.

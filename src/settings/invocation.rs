@@ -9,7 +9,8 @@ use std::ffi::{OsStr, OsString};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Action, CheckArgs, CommandLine, DemoArgs};
+use super::args::{Action, CommandLine, DemoArgs};
+use super::commands::{CheckArgs, ExplainArgs, GraphArgs};
 use super::effective::Settings;
 use super::fault::Fault;
 use super::surroundings::Surroundings;
@@ -28,6 +29,10 @@ pub enum Invocation {
     Demo(DemoArgs),
     /// Check a file of rules and upstreams.
     Check(CheckArgs),
+    /// Say what would become of a request.
+    Explain(ExplainArgs),
+    /// Draw the rules of a domain.
+    Graph(GraphArgs),
 }
 
 impl Settings {
@@ -45,7 +50,7 @@ impl Settings {
         };
         match parse(std::iter::once(&"elb").chain(flags), &around)? {
             Invocation::Run(settings) => Ok(*settings),
-            Invocation::Demo(_) | Invocation::Check(_) => Err(Fault::usage("flags expected, not a command")),
+            _ => Err(Fault::usage("flags expected, not a command")),
         }
     }
 }
@@ -66,6 +71,8 @@ where
     match command_line.action.take() {
         Some(Action::Demo(args)) => Ok(Invocation::Demo(args)),
         Some(Action::Check(args)) => Ok(Invocation::Check(args)),
+        Some(Action::Explain(args)) => Ok(Invocation::Explain(args)),
+        Some(Action::Graph(args)) => Ok(Invocation::Graph(args)),
         None => {
             // Variables join as the flags they stand for, so both are read by the same rules.
             let found = from_variables(&command, &variables, &given, around)?;

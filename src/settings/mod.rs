@@ -6,6 +6,7 @@
 mod addresses;
 mod allow;
 mod args;
+mod commands;
 mod effective;
 mod fault;
 mod invocation;
@@ -14,7 +15,8 @@ mod surroundings;
 mod unknown;
 
 pub use allow::AllowList;
-pub use args::{CheckArgs, DemoArgs};
+pub use args::DemoArgs;
+pub use commands::{CheckArgs, ExplainArgs, GraphArgs, GraphFormat};
 pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
 pub use fault::Fault;
 pub use invocation::{Invocation, parse};

@@ -29,6 +29,7 @@ mod drain;
 mod exact_bodies;
 mod exact_requests;
 mod exact_responses;
+mod explain;
 mod faults;
 mod hop_by_hop;
 mod interim;

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use elb::model::{self, Edit, Recorder, Scratch, Snapshot, State, Verdict};
+use elb::model::{self, Edit, Recorder, Scratch, Snapshot, State, Step, Verdict};
 use elb::reason::Reason;
 use elb::semantics::Sketch;
 use serde_json::{Map, Value, json};
@@ -97,12 +97,12 @@ impl Steps {
 }
 
 impl Recorder for Steps {
-    fn step(&mut self, rule: &str, _successor: usize, next: Option<&str>) {
-        self.came_to(rule);
-        self.next = next.map(str::to_owned);
+    fn step(&mut self, step: Step<'_>) {
+        self.came_to(step.rule);
+        self.next = step.next.map(str::to_owned);
     }
 
-    fn end(&mut self, rule: &str) {
+    fn end(&mut self, rule: &str, _kind: &'static str) {
         self.came_to(rule);
     }
 }

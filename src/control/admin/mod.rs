@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod domain;
 mod dump;
+mod explain;
 mod names;
 mod prefixed;
 mod query;

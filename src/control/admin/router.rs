@@ -7,12 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, put};
+use axum::routing::{MethodRouter, get, post, put};
+use axum::{Extension, Router};
 
 use super::access::{Access, Refusal};
 use super::answer::{Answer, Failure, warn};
@@ -20,8 +20,9 @@ use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
 };
-use super::{domain, dump, rejected, resync, servers, upstream, workers};
+use super::{domain, dump, explain, rejected, resync, servers, upstream, workers};
 use crate::control::handle::HubHandle;
+use crate::explain::Explainer;
 
 /// Who sent a request; `serve` puts it into the request's extensions.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +32,7 @@ pub(in crate::control) struct Peer(pub(in crate::control) IpAddr);
 pub(in crate::control) type Api = Router;
 
 /// Builds the API around the hub. It looks at the path as it came: another spelling of an endpoint is none.
-pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>) -> Api {
+pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>, explainer: Explainer) -> Api {
     Router::new()
         .route(
             "/__erulb__/domain",
@@ -45,12 +46,14 @@ pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>) -> Api {
                 get(upstream::get).put(upstream::put).patch(upstream::patch).delete(upstream::delete),
             ),
         )
+        .route("/__erulb__/explain", only("POST", &[], post(explain::post)))
         .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))
         .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
         .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .fallback(unknown)
+        .layer(Extension(explainer))
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
         .layer(middleware::from_fn_with_state(access, guard))
         .with_state(hub)
@@ -72,7 +75,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, servers, dump, rejected, resync and workers are known",
+        "no such endpoint: domain, upstream, servers, explain, dump, rejected, resync and workers are known",
     )
 }
 

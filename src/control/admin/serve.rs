@@ -29,6 +29,7 @@ use super::room::{Permit, Room};
 use super::router::{Api, Peer, api};
 use super::watched::{Stage, Watched, WatchedBody};
 use crate::control::handle::HubHandle;
+use crate::explain::Explainer;
 use crate::link::{Adopted, LAST_SECOND};
 
 /// From the first byte of a head to its last.
@@ -81,9 +82,9 @@ enum Why {
 
 impl AdminServer {
     /// A server that answers with this hub's configuration.
-    pub(in crate::control) fn new(hub: HubHandle, access: Access) -> Self {
+    pub(in crate::control) fn new(hub: HubHandle, access: Access, explainer: Explainer) -> Self {
         let access = Arc::new(access);
-        let api = api(hub, Arc::clone(&access));
+        let api = api(hub, Arc::clone(&access), explainer);
         let handler = Handler { api, head_timeout: HEAD, patience: PATIENCE };
         Self { handler, room: Arc::default(), access, listener: None }
     }

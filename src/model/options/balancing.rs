@@ -103,6 +103,23 @@ impl HashKey {
     }
 }
 
+impl HashKey {
+    /// What a request has of it, for people; of a field all values.
+    pub fn value(&self, request: &RequestView<'_>) -> Option<Vec<u8>> {
+        match self {
+            Self::Client => Some(request.client.to_vec()),
+            Self::Host => Some(request.canonical_host.to_vec()),
+            Self::Path => Some(request.path.to_vec()),
+            Self::Header(name) => {
+                let values: Vec<&[u8]> = request.field(name.as_bytes()).collect();
+                (!values.is_empty()).then(|| values.join(&b", "[..]))
+            }
+            Self::Cookie(name) => request.cookie(name).map(<[u8]>::to_vec),
+            Self::Query(name) => request.query_word(name).map(<[u8]>::to_vec),
+        }
+    }
+}
+
 impl fmt::Display for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

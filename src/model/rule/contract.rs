@@ -4,6 +4,7 @@
 //! begin with.
 
 use super::args::{Args, Arguments};
+use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 
@@ -22,4 +23,12 @@ pub(crate) trait Ask: Kind {
     /// it read them. `draw` is the request's chance, so that one that chooses at random needs no other, and a run is a
     /// seed.
     fn answer(&self, request: &RequestView<'_>, draw: u64, scratch: &mut Scratch) -> usize;
+
+    /// What it looks at in this request, for whoever wants to know why; asked before it answers.
+    fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look;
+
+    /// The argument that names that successor.
+    fn branch(&self, successor: usize) -> String {
+        (if successor == 0 { "fail" } else { "succ" }).to_owned()
+    }
 }

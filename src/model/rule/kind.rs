@@ -7,6 +7,7 @@
 use super::args::{Args, Arguments, listed};
 use super::backend::Backend;
 use super::contract::{Ask, Kind};
+use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 
@@ -49,6 +50,38 @@ macro_rules! rule_types {
             pub(crate) fn answer(&self, request: &RequestView<'_>, draw: u64, scratch: &mut Scratch) -> usize {
                 match self {
                     $(Rule::$Type(rule) => rule.answer(request, draw, scratch),)*
+                }
+            }
+
+            /// What it looks at, see [`Ask::look`].
+            #[cold]
+            pub(crate) fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
+                match self {
+                    $(Rule::$Type(rule) => rule.look(request, scratch),)*
+                }
+            }
+
+            /// The argument that names a successor, see [`Ask::branch`].
+            #[cold]
+            pub(crate) fn branch(&self, successor: usize) -> String {
+                match self {
+                    $(Rule::$Type(rule) => rule.branch(successor),)*
+                }
+            }
+
+            /// The name of its type.
+            pub(crate) fn kind(&self) -> &'static str {
+                match self {
+                    $(Rule::$Type(_) => $word,)*
+                }
+            }
+        }
+
+        impl Terminal {
+            /// The name of its type.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Terminal::$End(_) => $end_word,)*
                 }
             }
         }

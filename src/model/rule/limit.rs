@@ -5,6 +5,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use super::contract::{Ask, Kind};
 use crate::model::options::balancing::HashKey;
 use crate::model::options::values::Given;
 use crate::model::rates::{Rate, Rates};
+use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 
@@ -89,6 +91,12 @@ impl Ask for Limit {
                 0
             }
         }
+    }
+
+    fn look(&self, request: &RequestView<'_>, _scratch: &mut Scratch) -> Look {
+        let Bound { key, rate, .. } = &*self.0;
+        let test = format!("one each {:?}, {} at once", Duration::from_nanos(rate.interval), rate.burst);
+        Look::new(key.to_string(), key.value(request).as_deref(), test)
     }
 }
 

@@ -7,6 +7,7 @@
 use super::args::{Args, Arguments};
 use super::contract::{Ask, Kind};
 use crate::model::pattern::Pattern;
+use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 
@@ -50,6 +51,14 @@ impl Ask for Path {
                 None => false,
             },
         })
+    }
+
+    fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
+        let test = match self {
+            Path::Prefix(prefix) => String::from_utf8_lossy(prefix).into_owned(),
+            Path::Regex(pattern) | Path::Rewrite(pattern) => pattern.text().to_owned(),
+        };
+        Look::new("path", Some(scratch.path(request).0), test)
     }
 }
 

@@ -7,6 +7,7 @@
 use super::args::{Args, Arguments};
 use super::contract::{Ask, Kind};
 use crate::model::pattern::Pattern;
+use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 
@@ -39,6 +40,11 @@ impl Ask for Ua {
         let Some(agent) = request.user_agent() else { return 0 };
         let (agent, engines) = scratch.agent(agent);
         usize::from(engines.is_match(&self.pattern, agent))
+    }
+
+    fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
+        let agent = request.user_agent().map(|agent| scratch.agent(agent).0);
+        Look::new("user agent", agent, self.pattern.text())
     }
 }
 

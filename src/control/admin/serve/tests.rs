@@ -10,13 +10,14 @@ use super::{AdminServer, LAST_SECOND, Stage, gets_on, is_datable};
 use crate::control::admin::Access;
 use crate::control::admin::room::PLACES;
 use crate::control::tests::{Rig, SOON, local};
+use crate::explain::Explainer;
 use crate::link::Adopted;
 use crate::settings::AllowList;
 
 const GET: &[u8] = b"GET /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn admin(rig: &Rig) -> AdminServer {
-    AdminServer::new(rig.hub.clone(), Access::new(&local(), None))
+    AdminServer::new(rig.hub.clone(), Access::new(&local(), None), Explainer::usual().unwrap())
 }
 
 /// A client, and its connection as a worker hands it over after it read `bytes`.
@@ -188,7 +189,8 @@ async fn strangers_at_the_listener_are_told_so_and_get_no_place() {
     let rig = Rig::obedient();
     let mut nobody = local();
     nobody.allow = AllowList::default();
-    let mut admin = AdminServer::new(rig.hub.clone(), Access::new(&nobody, None));
+    let mut admin =
+        AdminServer::new(rig.hub.clone(), Access::new(&nobody, None), Explainer::usual().unwrap());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     admin.listen(listener).unwrap();

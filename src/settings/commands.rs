@@ -1,0 +1,72 @@
+//! What commands other than serving are given: their arguments, help texts and defaults.
+//!
+//! It owns these, never what a command does. Next: [`args`](super::args) has the list of commands.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Where the admin API is, unless it is said otherwise: on the data port, as it is without `--admin-listen`.
+const API: &str = "127.0.0.1:8080";
+
+/// `elb check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// A JSON file of the form {"domains": {...}, "upstreams": {...}}, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `elb explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// What is asked for, like http://blog.test/hello?page=2
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// The method of the request
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET")]
+    pub method: String,
+    /// A field of the request, like 'User-Agent: curl'; repeat it for several
+    #[arg(short = 'H', long, value_name = "FIELD")]
+    pub header: Vec<String>,
+    /// The address that the request comes from [default: 192.0.2.1]
+    #[arg(long, value_name = "IP")]
+    pub from: Option<IpAddr>,
+    /// Ask a file of the form that `elb check` takes, or - for standard input, in the place of an ELB
+    #[arg(long, value_name = "FILE", conflicts_with = "api")]
+    pub file: Option<PathBuf>,
+    /// Where the admin API of the ELB is that is asked; the variable ELB_ADMIN_TOKEN has its token
+    #[arg(long, value_name = "ADDR", default_value = API)]
+    pub api: String,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `elb graph`.
+#[derive(Debug, Clone, Args)]
+pub struct GraphArgs {
+    /// The domain whose rules are drawn, as it was put
+    #[arg(value_name = "DOMAIN")]
+    pub domain: String,
+    /// Draw from a file of the form that `elb check` takes, or - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "api")]
+    pub file: Option<PathBuf>,
+    /// Where the admin API of the ELB is that has them; the variable ELB_ADMIN_TOKEN has its token
+    #[arg(long, value_name = "ADDR", default_value = API)]
+    pub api: String,
+    /// What is printed: a tree, Graphviz's DOT, Mermaid, or a picture
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "text")]
+    pub format: GraphFormat,
+}
+
+/// How a rule set is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // Each is its own name.
+pub enum GraphFormat {
+    Text,
+    Dot,
+    Mermaid,
+    Svg,
+}
