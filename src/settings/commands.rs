@@ -21,7 +21,7 @@ pub struct CheckArgs {
 /// `elb explain`.
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
-    /// What is asked for, like http://blog.test/hello?page=2
+    /// What is asked for, like blog.test/hello?page=2
     #[arg(value_name = "URL")]
     pub url: String,
     /// The method of the request
