@@ -87,6 +87,7 @@
 //!
 //! | change | file | and |
 //! |---|---|---|
+//! | how a text is compared with a pattern, a prefix | `model/rule/matcher.rs` | |
 //! | a rule type | `model/rule/<type>.rs` | one line in `model/rule/kind.rs` and its `mod`; a test asks for its row in the manual and its place in the corpus |
 //! | what ends a walk through rules | `model/rule/<type>.rs` | one line in `model/rule/kind.rs`; `model/route.rs` says what follows |
 //! | how often is too often, and for how many keys it is counted | `model/rates.rs` | `model/rule/limit.rs` says what is counted |

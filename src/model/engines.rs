@@ -25,6 +25,9 @@ pub(crate) const STEPS: u32 = 256 * 1024;
 /// things match; so a longer one is not searched at all, which counts as given up.
 pub(crate) const SEEN: usize = 4 * 1024;
 
+/// Groups that can be asked for: `$1` to `$9`, each at its number.
+const GROUPS: usize = 10;
+
 /// One worker's search memory.
 #[derive(Debug, Default)]
 pub(crate) struct Engines {
@@ -35,6 +38,16 @@ pub(crate) struct Engines {
     steps: u32,
     /// Searches given up, which count as no match.
     pub(crate) given_up: u64,
+    groups: Groups,
+    /// The groups are those of a match of the request at hand.
+    captured: bool,
+}
+
+/// The groups of the last match that was asked for them, with a copy of what they are groups of.
+#[derive(Debug, Default)]
+struct Groups {
+    text: Vec<u8>,
+    spans: [Option<(usize, usize)>; GROUPS],
 }
 
 #[derive(Debug)]
@@ -49,6 +62,42 @@ impl Engines {
     #[inline]
     pub(crate) fn begin(&mut self) {
         self.steps = STEPS;
+        self.captured = false;
+    }
+
+    /// A group, from 1 on, of the last match that was [captured](Self::capture). Nothing if it took no part.
+    pub(crate) fn group(&self, number: usize) -> Option<&[u8]> {
+        let (begin, end) = (*self.groups.spans.get(number)?).filter(|_| self.captured)?;
+        self.groups.text.get(begin..end)
+    }
+
+    /// As [`Self::is_match`], and keeps the groups of a match until the next. The pattern was compiled for that.
+    pub(crate) fn capture(&mut self, pattern: &Pattern, text: &[u8]) -> bool {
+        let mut spans = [None; GROUPS];
+        match pattern.engine() {
+            Engine::Linear(regex) => {
+                let mut slots: [Option<NonMaxUsize>; 2 * GROUPS] = [None; 2 * GROUPS];
+                let cache = &mut self.local(pattern, regex).cache;
+                if regex.search_slots_with(cache, &Input::new(text), &mut slots).is_none() {
+                    return false;
+                }
+                for (span, pair) in spans.iter_mut().zip(slots.chunks_exact(2)).skip(1) {
+                    *span = pair[0].zip(pair[1]).map(|(begin, end)| (begin.get(), end.get()));
+                }
+            }
+            Engine::Backtracking(program) => {
+                if !self.try_match(program, text) {
+                    return false;
+                }
+                for (number, span) in (0..).zip(&mut spans).skip(1) {
+                    *span = self.memory.group(program, number).map(|span| (span.start, span.end));
+                }
+            }
+        }
+        self.groups.text.clear();
+        self.groups.text.extend_from_slice(text);
+        (self.groups.spans, self.captured) = (spans, true);
+        true
     }
 
     /// Whether the pattern matches anywhere in `text`.
@@ -146,6 +195,23 @@ mod tests {
         assert_eq!(engines.first_group(&pattern("a|(b)"), b"a"), Some(None));
         assert!(engines.is_match(&pattern("^.é.$"), b"\xff\xc3\xa9\x01"), "one dot, one byte");
         assert!(engines.is_match(&pattern("^[é]$"), "é".as_bytes()));
+    }
+
+    #[test]
+    fn groups_of_the_last_match_are_kept_until_the_next() {
+        let mut engines = engines();
+        assert_eq!(engines.group(1), None);
+        for text in [r"^/(\w+)/(\d+)?(.*)$", r"^/(\w+)/(?!x)(\d+)?(.*)$"] {
+            assert!(engines.capture(&pattern(text), b"/ab/12cd"), "{text}");
+            let groups: Vec<_> = (0..5).map(|number| engines.group(number)).collect();
+            assert_eq!(groups, [None, Some(&b"ab"[..]), Some(b"12"), Some(b"cd"), None], "{text}");
+            assert!(engines.capture(&pattern(text), b"/ab/cd"), "{text}");
+            assert_eq!((engines.group(2), engines.group(3)), (None, Some(&b"cd"[..])), "{text}");
+            assert!(!engines.capture(&pattern(text), b"x"), "{text}");
+            assert_eq!(engines.group(1), Some(&b"ab"[..]), "{text}");
+        }
+        engines.begin();
+        assert_eq!(engines.group(1), None);
     }
 
     #[test]

@@ -165,7 +165,9 @@ fn drafts<'v>(given: &'v Value, parts: &Parts, report: &mut Report) -> Option<(u
         }
     };
     let numbers: HashMap<&str, usize> = rules.keys().map(String::as_str).zip(0..).collect();
-    let drafts = rules.iter().map(|(name, rule)| draft(name, rule, &numbers, parts, report)).collect();
+    let captures = rules.values().any(asks_for_groups);
+    let drafts = rules.iter().map(|(name, rule)| draft(name, rule, &numbers, captures, parts, report));
+    let drafts = drafts.collect();
     let init = match object.get("init") {
         None => {
             report.fault("", "has no init");
@@ -186,11 +188,18 @@ fn drafts<'v>(given: &'v Value, parts: &Parts, report: &mut Report) -> Option<(u
     Some((init?, drafts))
 }
 
+/// Whether a rule makes something of groups: `"to": "/x/$1"`.
+fn asks_for_groups(rule: &Value) -> bool {
+    let to = rule.get("args").and_then(|args| args.get("to")).and_then(Value::as_str).unwrap_or_default();
+    to.as_bytes().windows(2).any(|two| two[0] == b'$' && (b'1'..=b'9').contains(&two[1]))
+}
+
 /// Reads one rule and its links.
 fn draft<'v>(
     name: &'v str,
     rule: &Value,
     numbers: &HashMap<&str, usize>,
+    captures: bool,
     parts: &Parts,
     report: &mut Report,
 ) -> Draft<'v> {
@@ -214,7 +223,7 @@ fn draft<'v>(
         report.fault(at, "has no args, which must be an object");
         return draft;
     };
-    let mut args = RuleArgs::new(given, format!("{at}/args"), numbers, parts, report);
+    let mut args = RuleArgs::new(given, format!("{at}/args"), numbers, parts, report).capturing(captures);
     draft.rule = kind.read(&mut args);
     draft.links = args.into_links();
     draft

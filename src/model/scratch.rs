@@ -9,6 +9,9 @@ use super::engines::Engines;
 use super::rates::Rating;
 use crate::semantics::RequestView;
 
+/// Longest path, in bytes, that rules may make: as long as the longest head that is taken unless it is said otherwise.
+pub(crate) const LONGEST_PATH: usize = 64 * 1024;
+
 /// Worker-local memory of [`super::route()`]; one for each worker, used for one request after the other.
 #[derive(Debug, Default)]
 pub struct Scratch {
@@ -18,6 +21,7 @@ pub struct Scratch {
     path: Vec<u8>,
     path_is_set: bool,
     spare: Vec<u8>,
+    value: Vec<u8>,
     encoded: Vec<u8>,
     /// The host in lower case, with its port.
     pub(crate) host: Vec<u8>,
@@ -83,7 +87,8 @@ impl Scratch {
         if !self.path_is_set {
             return None;
         }
-        Some(encode(&self.path, &mut self.encoded).then_some(self.encoded.as_slice()))
+        let fits = self.path.len() <= LONGEST_PATH;
+        Some((fits && encode(&self.path, &mut self.encoded)).then_some(self.encoded.as_slice()))
     }
 
     /// The path if a rule has rewritten it.
@@ -94,15 +99,36 @@ impl Scratch {
 
     /// Makes `part` of the current path the whole of it, behind one slash.
     pub(crate) fn rewrite(&mut self, request: &RequestView<'_>, part: std::ops::Range<usize>) {
+        self.make_path(request, |current, _, path| {
+            path.extend_from_slice(current.get(part).unwrap_or_default());
+        });
+    }
+
+    /// Replaces the current path by what `make` makes of it, behind one slash; [`Engines::group`] has what matched last.
+    pub(crate) fn make_path(
+        &mut self,
+        request: &RequestView<'_>,
+        make: impl FnOnce(&[u8], &Engines, &mut Vec<u8>),
+    ) {
         let current = if self.path_is_set { self.path.as_slice() } else { request.path };
-        let part = current.get(part).unwrap_or_default();
         self.spare.clear();
-        if part.first() != Some(&b'/') {
-            self.spare.push(b'/');
+        make(current, &self.engines, &mut self.spare);
+        if self.spare.first() != Some(&b'/') {
+            self.spare.insert(0, b'/');
         }
-        self.spare.extend_from_slice(part);
         std::mem::swap(&mut self.path, &mut self.spare);
         self.path_is_set = true;
+    }
+
+    /// A group, from 1 on, of the last pattern that has matched, in a rule set that uses groups.
+    #[allow(dead_code)] // The rule that redirects asks for it.
+    pub(crate) fn group(&self, number: usize) -> Option<&[u8]> {
+        self.engines.group(number)
+    }
+
+    /// Room for a value that is not written as it is meant, with the engines to match it.
+    pub(crate) fn value(&mut self) -> (&mut Vec<u8>, &mut Engines) {
+        (&mut self.value, &mut self.engines)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod field;
 pub mod host;
 pub mod path;
 pub mod policy;
+pub mod query;
 pub mod request;
 pub mod reserved;
 pub mod sketch;

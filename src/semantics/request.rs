@@ -85,8 +85,13 @@ impl<'a> RequestView<'a> {
     /// The value of the first cookie of that name (RFC 6265, section 4.2.1), as it stands there.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&'a [u8]> {
+        self.cookies(name).next()
+    }
+
+    /// The values of all cookies of that name, of all fields.
+    pub fn cookies<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let pairs = self.field(b"cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-        pairs.map(<[u8]>::trim_ascii).find_map(|pair| value_of(pair, name))
+        pairs.map(<[u8]>::trim_ascii).filter_map(move |pair| value_of(pair, name))
     }
 
     /// The value of the first word of that name in the query, as it stands there: what is escaped stays so.

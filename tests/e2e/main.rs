@@ -48,6 +48,7 @@ mod patterns;
 mod ports;
 mod private;
 mod proxy;
+mod questions;
 mod refusals;
 mod resources;
 mod restart;

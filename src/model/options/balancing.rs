@@ -50,7 +50,7 @@ methods! {
 }
 
 /// What requests that go to the same server have in common.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HashKey {
     /// The client's address.
     Client,
@@ -104,6 +104,16 @@ impl HashKey {
 }
 
 impl HashKey {
+    /// Whether a request has it.
+    pub fn is_there(&self, request: &RequestView<'_>) -> bool {
+        match self {
+            Self::Client | Self::Host | Self::Path => true,
+            Self::Header(name) => request.field(name.as_bytes()).next().is_some(),
+            Self::Cookie(name) => request.cookie(name).is_some(),
+            Self::Query(name) => request.query_word(name).is_some(),
+        }
+    }
+
     /// What a request has of it, for people; of a field all values.
     pub fn value(&self, request: &RequestView<'_>) -> Option<Vec<u8>> {
         match self {

@@ -44,6 +44,8 @@ pub(crate) struct Args<'a> {
     pub(crate) parts: &'a Parts,
     /// Where faults go.
     pub(crate) report: &'a mut Report,
+    /// Some rule of the set asks for groups of the pattern that matched last.
+    pub(crate) captures: bool,
     links: Vec<Link>,
 }
 
@@ -70,7 +72,12 @@ impl<'a> Args<'a> {
         parts: &'a Parts,
         report: &'a mut Report,
     ) -> Args<'a> {
-        Args { given, at, rules, parts, report, links: Vec::new() }
+        Args { given, at, rules, parts, report, captures: false, links: Vec::new() }
+    }
+
+    /// The same, where groups of patterns are asked for, or not.
+    pub(crate) fn capturing(self, captures: bool) -> Args<'a> {
+        Args { captures, ..self }
     }
 
     /// The links that were read, in that order.
@@ -151,6 +158,39 @@ impl<'a> Args<'a> {
             None => Some(false),
             Some(Value::Bool(flag)) => Some(*flag),
             Some(_) => self.fault(name, "must be true or false"),
+        }
+    }
+
+    /// A list that must be there, with at least one item and at most so many.
+    pub(crate) fn list(&mut self, name: &str, most: usize) -> Option<&'a [Value]> {
+        match self.given.get(name) {
+            Some(Value::Array(items)) if (1..=most).contains(&items.len()) => Some(items),
+            Some(_) => self.fault(name, format!("must be a list of 1 to {most}")),
+            None => {
+                self.report.fault(self.at.clone(), format!("has no {name}"));
+                None
+            }
+        }
+    }
+
+    /// Notes a fault in one item of a list.
+    pub(crate) fn fault_at(&mut self, name: &str, item: usize, message: impl Into<String>) {
+        self.report.fault(format!("{}{}/{item}", self.at, step(name)), message);
+    }
+
+    /// Notes what is to be known of one item of a list.
+    pub(crate) fn warn_at(&mut self, name: &str, item: usize, message: impl Into<String>) {
+        self.report.warn(format!("{}{}/{item}", self.at, step(name)), message);
+    }
+
+    /// Warns of a capital in a pattern that is compared with a text in lower case.
+    pub(crate) fn warn_of_capital(&mut self, pattern: &Pattern, what: &str) {
+        if let Some((letter, place)) = pattern.capital() {
+            let message = format!(
+                "{what} is put into lower case before it is compared, so the capital {letter} (at byte {place}) matches \
+                 nothing: write it small, or (?i) before it"
+            );
+            self.warn("pattern", message);
         }
     }
 

@@ -92,6 +92,14 @@ rule_types! {
     asked:
     "ua" => ua::Ua: "On the user agent.";
     "path" => path::Path: "On the path.";
+    "header" => header::Header: "On a field.";
+    "method" => method::Method: "On the method.";
+    "query" => query::Query: "On a word of the query.";
+    "cookie" => cookie::Cookie: "On a cookie.";
+    "client" => client::Client: "On the address of the client.";
+    "host" => host::Host: "On the host.";
+    "split" => split::Split: "On chance, or on who it is.";
+    "rewrite" => rewrite::Rewrite: "Another path.";
     "limit" => limit::Limit: "On how often requests come.";
     ends:
     "backend" => backend::Backend: "The request goes to an upstream.";

@@ -2,10 +2,20 @@
 
 mod args;
 mod backend;
+mod client;
 mod contract;
+mod cookie;
+mod header;
+mod host;
 mod kind;
 mod limit;
+mod matcher;
+mod method;
+mod named;
 mod path;
+mod query;
+mod rewrite;
+mod split;
 mod ua;
 
 pub(crate) use args::{Args as RuleArgs, Link};

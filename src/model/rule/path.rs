@@ -6,6 +6,7 @@
 
 use super::args::{Args, Arguments};
 use super::contract::{Ask, Kind};
+use super::matcher::{Form, Matcher};
 use crate::model::pattern::Pattern;
 use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
@@ -14,25 +15,25 @@ use crate::semantics::RequestView;
 /// A test of the path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Path {
-    /// The path begins with these bytes: `/path1` also takes `/path12`, and nothing takes all.
-    Prefix(Box<[u8]>),
-    /// The pattern matches somewhere.
-    Regex(Pattern),
+    /// The path is meant: `/path1` as a prefix also takes `/path12`, and nothing takes all.
+    Test(Matcher),
     /// The pattern matches somewhere, and then its first group becomes the path.
     Rewrite(Pattern),
+    /// The same, and its groups are kept.
+    RewriteAndCapture(Pattern),
 }
 
 impl Kind for Path {
-    const ARGUMENTS: Arguments = Arguments::only(&["pattern", "succ", "fail", "regex", "rewrite"]);
+    const ARGUMENTS: Arguments = Arguments::only(&["pattern", "succ", "fail", "match", "regex", "rewrite"]);
 
     fn read(args: &mut Args<'_>) -> Option<Path> {
         args.branches();
-        let (regex, rewrite) = (args.flag("regex"), args.flag("rewrite"));
-        Some(match (regex?, rewrite?) {
-            // A prefix is never rewritten, whatever `rewrite` says: so it was in the first ELB.
-            (false, _) => Path::Prefix(args.text("pattern")?.into_bytes().into()),
-            (true, false) => Path::Regex(args.pattern("pattern", false)?),
-            (true, true) => Path::Rewrite(args.pattern("pattern", true)?),
+        let (form, rewrite) = (Form::read(args, Form::Prefix), args.flag("rewrite"));
+        Some(match (form?, rewrite?) {
+            (Form::Regex, true) if args.captures => Path::RewriteAndCapture(args.pattern("pattern", true)?),
+            (Form::Regex, true) => Path::Rewrite(args.pattern("pattern", true)?),
+            // What is no pattern is never rewritten, whatever `rewrite` says: so it was in the first ELB.
+            (form, _) => Path::Test(Matcher::of(args, form)?),
         })
     }
 }
@@ -40,23 +41,27 @@ impl Kind for Path {
 impl Ask for Path {
     fn answer(&self, request: &RequestView<'_>, _draw: u64, scratch: &mut Scratch) -> usize {
         let (path, engines) = scratch.path(request);
-        usize::from(match self {
-            Path::Prefix(prefix) => path.starts_with(prefix),
-            Path::Regex(pattern) => engines.is_match(pattern, path),
-            Path::Rewrite(pattern) => match engines.first_group(pattern, path) {
-                Some(group) => {
-                    scratch.rewrite(request, group.unwrap_or(0..0));
-                    true
-                }
-                None => false,
-            },
-        })
+        let group = match self {
+            Path::Test(matcher) => return usize::from(matcher.takes(path, engines)),
+            Path::Rewrite(pattern) => engines.first_group(pattern, path),
+            Path::RewriteAndCapture(pattern) => {
+                engines.capture(pattern, path);
+                engines.first_group(pattern, path)
+            }
+        };
+        match group {
+            Some(group) => {
+                scratch.rewrite(request, group.unwrap_or(0..0));
+                1
+            }
+            None => 0,
+        }
     }
 
     fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
         let test = match self {
-            Path::Prefix(prefix) => String::from_utf8_lossy(prefix).into_owned(),
-            Path::Regex(pattern) | Path::Rewrite(pattern) => pattern.text().to_owned(),
+            Path::Test(matcher) => matcher.told(),
+            Path::Rewrite(pattern) | Path::RewriteAndCapture(pattern) => pattern.text().to_owned(),
         };
         Look::new("path", Some(scratch.path(request).0), test)
     }

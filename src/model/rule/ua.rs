@@ -23,13 +23,7 @@ impl Kind for Ua {
     fn read(args: &mut Args<'_>) -> Option<Ua> {
         args.branches();
         let pattern = args.pattern("pattern", false)?;
-        if let Some((letter, place)) = pattern.capital() {
-            let message = format!(
-                "the user agent is put into lower case before it is compared, so the capital {letter} (at byte {place}) \
-                 matches nothing: write it small, or (?i) before it"
-            );
-            args.warn("pattern", message);
-        }
+        args.warn_of_capital(&pattern, "the user agent");
         Some(Ua { pattern })
     }
 }
