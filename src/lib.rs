@@ -140,6 +140,7 @@
 // A file's last line leads to where one reads on, which may be a private room.
 #![allow(rustdoc::private_intra_doc_links)]
 
+pub mod answer;
 pub mod command;
 pub mod control;
 pub mod data;

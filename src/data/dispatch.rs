@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::conn::{Active, Conn, Dispatch, PeerText, ServerLink};
 use super::ctx::Ctx;
@@ -15,9 +16,14 @@ use super::shortage;
 use super::transport::Transport;
 use super::turn::Verdict;
 use super::view::{Local, Routed, Routing as Way};
-use crate::exchange::{Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, advance};
+use super::way;
+use crate::answer::answer;
+use crate::exchange::{
+    self, Env, Exchange, Fate, Forward, Heads, NoServer, Routing, Shell, Side, Sign, Terms, advance,
+};
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
+use crate::semantics::ResponseEdits;
 use crate::semantics::reserved::{self, Reserved};
 
 /// Lets the exchange of a connection take a step, and says whether there was any, or that it is over: [`Verdict::Rest`] when the
@@ -64,12 +70,17 @@ impl Shell for Dispatcher<'_> {
         }
         ctx.requests += 1;
         let request = routing.view(address.as_bytes());
+        let when = (ctx.requests, ctx.env.now);
+        let mut told = None;
         let Way { domain, rule, routed } =
-            ctx.view.route(&request, (ctx.requests, ctx.env.now), || routing.view(address.as_bytes()));
+            if routing.asks_for_way() && way::may_know(&request, *self.peer, ctx) {
+                let version = ctx.view.snapshot().version;
+                ctx.view.route_told(&request, when, told.insert(way::Told::new(version)))
+            } else {
+                ctx.view.route(&request, when, || routing.view(address.as_bytes()))
+            };
         (dispatch.domain, dispatch.rule) = (domain, rule);
         match routed {
-            Routed::Denied { reason } => routing.reply(&ctx.env, &Reply::refusal(reason)),
-            Routed::Limited { status, wait } => door::limited(routing, status, wait, &ctx.env),
             // A rewrite leads to what is ELB's own no more than a client's spelling does.
             Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
                 routing.reply(&ctx.env, &Reply::refusal(Reason::ReservedPath));
@@ -78,8 +89,16 @@ impl Shell for Dispatcher<'_> {
                 dispatch.upstream = Some(upstream);
                 let host = backend.host().map(str::as_bytes);
                 let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
+                let routing = match backend.edits() {
+                    None if told.is_none() => routing,
+                    edits => with_terms(routing, edits, told, &ctx.env),
+                };
                 routing.forward(&ctx.env, &forward);
                 dispatch.affinity = ctx.view.affinity();
+            }
+            Routed::Answered(verdict) => {
+                let line = told.map(|told| told.line()).unwrap_or_default();
+                answer(&verdict, routing, &ctx.env, &line);
             }
         }
         ControlFlow::Continue(())
@@ -195,7 +214,7 @@ impl Dispatcher<'_> {
                 if local.balancer.take_opened() {
                     ctx.outages.opened(upstream);
                 }
-                if local.asks {
+                if local.asks || exchange.terms().is_some() {
                     agree(exchange, local, at, dispatch.affinity.sticky, &ctx.env);
                 }
                 at
@@ -240,7 +259,30 @@ pub(super) fn note_answer(active: &mut Active, ctx: &mut Ctx) {
 #[cold]
 #[inline(never)]
 fn agree(exchange: &mut Exchange, local: &mut Local, at: usize, id: u64, env: &Env) {
-    exchange.agree(env, local.terms_at(at, id));
+    let terms = local.terms_at(at, id);
+    let terms = match exchange.terms().and_then(|terms| terms.way.as_ref()) {
+        None => terms,
+        Some(way) => {
+            let server = way::server(local, at, exchange.tries());
+            let way = exchange::Way { rules: way.rules.clone(), server };
+            Arc::new(Terms { way: Some(Box::new(way)), ..Terms::clone(&terms) })
+        }
+    };
+    exchange.agree(env, terms);
+}
+
+/// Says what a rule changes in the answer, and that its client is told of the way.
+#[cold]
+#[inline(never)]
+fn with_terms<'a>(
+    mut routing: Routing<'a>,
+    edits: Option<&Arc<ResponseEdits>>,
+    told: Option<way::Told>,
+    env: &Env,
+) -> Routing<'a> {
+    let way = told.map(|told| Box::new(told.way()));
+    routing.agree(env, Terms { edits: edits.cloned(), way, ..Terms::of(&env.policy) });
+    routing
 }
 
 /// Whether an untried server is left, and may be asked.
@@ -299,7 +341,7 @@ fn try_resume(exchange: &mut Exchange, dispatch: &mut Dispatch, slot: u32, ctx: 
     dispatch.lease = Some(lease);
     dispatch.link = ServerLink::Up { slot, own: true };
     local.budget.request(ctx.env.now);
-    if local.asks {
+    if local.asks || exchange.terms().is_some() {
         agree(exchange, local, at, dispatch.affinity.sticky, &ctx.env);
     }
     exchange.connected(&ctx.env, true);

@@ -6,14 +6,12 @@
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use super::conn::PeerText;
 use super::ctx::Ctx;
 use super::turn::Verdict;
-use crate::exchange::{Env, Routing};
+use crate::exchange::Routing;
 use crate::http1::reply::Reply;
-use crate::http1::rewrite::decimal;
 use crate::link::ADOPTIONS;
 use crate::reason::Reason;
 use crate::semantics::reserved::Reserved;
@@ -59,15 +57,6 @@ pub(super) fn answer(
     };
     routing.reply(env, &Reply::error(reason, error));
     ControlFlow::Continue(())
-}
-
-/// Answers a request that a limit refuses, and says when there is room for it.
-#[cold]
-pub(super) fn limited(routing: Routing<'_>, status: u16, wait: Duration, env: &Env) {
-    let mut seconds = Vec::new();
-    decimal(&mut seconds, wait.as_secs().saturating_add(1));
-    let fields = [("Retry-After", [&seconds[..], b"", b"", b""])];
-    routing.reply(env, &Reply { fields: &fields, ..Reply::refusal_as(Reason::RateLimited, status) });
 }
 
 /// Whether a request gets one of the places that are left.

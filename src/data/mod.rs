@@ -35,6 +35,7 @@ pub mod transport;
 pub mod turn;
 pub mod view;
 mod watch;
+mod way;
 pub mod worker;
 
 #[cfg(test)]

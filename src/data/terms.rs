@@ -18,13 +18,7 @@ impl Defaults {
     /// Those of a policy; second tries for a hundred requests, all `workers` together.
     #[must_use]
     pub fn new(policy: &Policy, retry_budget: u32, workers: usize) -> Self {
-        let terms = Terms {
-            connect_timeout: policy.connect_timeout,
-            server_timeout: policy.server_timeout,
-            tries: policy.tries,
-            cookie: None,
-        };
-        Self { terms, retry_budget, workers }
+        Self { terms: Terms::of(policy), retry_budget, workers }
     }
 
     /// What the exchanges of an upstream with these options are told.
@@ -33,7 +27,7 @@ impl Defaults {
             connect_timeout: options.connect_timeout.unwrap_or(self.terms.connect_timeout),
             server_timeout: options.server_timeout.unwrap_or(self.terms.server_timeout),
             tries: options.retries.unwrap_or(self.terms.tries),
-            cookie: None,
+            ..self.terms.clone()
         }
     }
 

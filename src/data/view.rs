@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::balancer::{Affinity, Balancer};
 use super::budget::Budget;
@@ -15,8 +15,7 @@ use super::pool::Pool;
 use super::terms::Defaults;
 use crate::exchange::Terms;
 use crate::link::ServerNumbers;
-use crate::model::{self, Backend, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
-use crate::reason::Reason;
+use crate::model::{self, Backend, Recorder, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
 use crate::semantics::RequestView;
 
 /// Upstreams in use that are brought up to date with each snapshot: that takes a few microseconds. More are within a second, or
@@ -57,18 +56,8 @@ pub struct Routing<'v> {
 /// Where a request goes.
 #[derive(Debug)]
 pub enum Routed<'v> {
-    /// Nowhere: ELB answers.
-    Denied {
-        /// For this reason.
-        reason: Reason,
-    },
-    /// Nowhere: it came too soon after others.
-    Limited {
-        /// The status of the answer.
-        status: u16,
-        /// After that time there would be room for it.
-        wait: Duration,
-    },
+    /// Nowhere: ELB answers, as this verdict says.
+    Answered(Verdict<'v>),
     /// To an upstream.
     Forward {
         /// The slot of the upstream that the rule names, which need not be there.
@@ -137,8 +126,6 @@ impl View {
         self.scratch.at(now);
         let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, &mut Silent);
         let routed = match decision.verdict {
-            Verdict::Denied { reason } => Routed::Denied { reason },
-            Verdict::Limited { status, wait } => Routed::Limited { status, wait },
             Verdict::Forward { backend, path } => {
                 let upstream = backend.slot();
                 if self.snapshot.looks_at_requests() {
@@ -146,6 +133,30 @@ impl View {
                 }
                 Routed::Forward { upstream, backend, path }
             }
+            verdict => Routed::Answered(verdict),
+        };
+        Routing { domain: decision.domain, rule: decision.rule, routed }
+    }
+
+    /// The same for a request whose way is asked for: `recorder` is told of it.
+    #[cold]
+    #[inline(never)]
+    pub fn route_told<R: Recorder>(
+        &mut self,
+        request: &RequestView<'_>,
+        (number, now): (u64, Instant),
+        recorder: &mut R,
+    ) -> Routing<'_> {
+        let draw = draws::nth(self.seed, number);
+        self.scratch.at(now);
+        let decision = model::route(&self.snapshot, request, draw, &mut self.scratch, recorder);
+        let routed = match decision.verdict {
+            Verdict::Forward { backend, path } => {
+                let upstream = backend.slot();
+                self.affinity = affinity(&self.snapshot, upstream, request);
+                Routed::Forward { upstream, backend, path }
+            }
+            verdict => Routed::Answered(verdict),
         };
         Routing { domain: decision.domain, rule: decision.rule, routed }
     }
@@ -357,7 +368,7 @@ impl Local {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use serde_json::{Value, json};
 
@@ -378,7 +389,7 @@ mod tests {
         fn new() -> Self {
             let defaults = Defaults::new(&Policy::for_tests(), 20, 1);
             let view = View::new(Arc::new(Snapshot::empty()), 0, defaults);
-            Self { state: State::new(), view, pool: Pool::new(8, Duration::from_secs(1)) }
+            Self { state: State::new(), view, pool: Pool::new(8, std::time::Duration::from_secs(1)) }
         }
 
         fn change(&mut self, edits: impl IntoIterator<Item = Edit>) {

@@ -233,6 +233,12 @@ impl ParsedRequest {
         reserved::judge(self.head.target.of(bytes), text(bytes, self.path, &self.path_copy))
     }
 
+    /// Whether it says `X-ELB-Explain`.
+    #[inline(always)]
+    pub(super) fn asks_for_way(&self) -> bool {
+        self.head.asks_for_way
+    }
+
     /// Whether the body is there as well.
     pub(super) fn is_whole(&self, bytes: &[u8]) -> bool {
         match self.head.framing {

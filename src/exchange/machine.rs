@@ -341,6 +341,12 @@ impl Exchange {
             })
     }
 
+    /// What was agreed on for this request.
+    #[must_use]
+    pub fn terms(&self) -> Option<&Terms> {
+        self.terms.as_deref()
+    }
+
     /// How long a server may be silent.
     #[inline]
     fn server_timeout(&self, env: &Env) -> Duration {

@@ -28,5 +28,5 @@ pub use machine::Exchange;
 pub use phase::{AfterReply, Doubt, Env, Fate, Forward, NoServer, Phase, Policy, Side, Sign, Step};
 pub use routing::Routing;
 pub use sizes::{BULK_WINDOW, FIRST_WINDOW, LARGEST_WINDOW, SMALL_WINDOW};
-pub use terms::Terms;
+pub use terms::{Terms, Way};
 pub use windows::Need;

@@ -195,8 +195,8 @@ impl ResponseHalf {
         heads.out.clear();
         let persistence = Persistence::of(client.version, keep);
         rewrite::response(&mut heads.out, bytes, &heads.response, outgoing, persistence);
-        if let Some(cookie) = terms.as_ref().and_then(|terms| terms.cookie.as_deref()) {
-            rewrite::add_cookie(&mut heads.out, cookie);
+        if let Some(terms) = terms.as_ref().filter(|terms| terms.touch_answers()) {
+            change(&mut heads.out, terms);
         }
         self.skip_head(heads);
         self.put(&heads.out);
@@ -333,4 +333,18 @@ fn closed_up(
     }
     scan.reset();
     heads.search_response(window.unparsed(), scan, head_request)
+}
+/// Changes a head as its terms say: first what a rule says of the server's fields, then ELB's own.
+#[cold]
+#[inline(never)]
+fn change(head: &mut Vec<u8>, terms: &Terms) {
+    if let Some(edits) = &terms.edits {
+        rewrite::edit(head, edits);
+    }
+    if let Some(cookie) = &terms.cookie {
+        rewrite::add_field(head, "Set-Cookie", cookie);
+    }
+    if let Some(way) = &terms.way {
+        rewrite::add_field(head, "X-ELB-Way", &[&*way.rules, &*way.server].concat());
+    }
 }

@@ -3,9 +3,12 @@
 //! It lends the request's head for as long as the question is open: nobody can look at it before or after. It owns neither.
 //! Next: [`super::drive()`] asks it.
 
+use std::sync::Arc;
+
 use super::heads::Heads;
 use super::machine::Exchange;
 use super::phase::{Env, Forward};
+use super::terms::Terms;
 use crate::http1::reply::Reply;
 use crate::semantics::RequestView;
 use crate::semantics::reserved::Reserved;
@@ -48,6 +51,18 @@ impl<'a> Routing<'a> {
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         self.exchange.unread()
+    }
+
+    /// The client asks for the way of its request: `X-ELB-Explain: 1`. Whether it may know is for who answers.
+    #[must_use]
+    #[inline(always)]
+    pub fn asks_for_way(&self) -> bool {
+        self.heads.request.asks_for_way()
+    }
+
+    /// These terms hold for the request, beside what its upstream asks for.
+    pub fn agree(&mut self, env: &Env, terms: Terms) {
+        self.exchange.agree(env, Arc::new(terms));
     }
 
     /// It goes nowhere, and this is the reply.

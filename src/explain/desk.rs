@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::asked::Asked;
 use super::servers;
 use super::way::Way;
+use crate::answer::answer;
 use crate::exchange::{
     Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Policy, Routing, Shell, Side, Sign, drive,
 };
@@ -137,10 +138,6 @@ impl Shell for Desk<'_> {
         let view = routing.view(client);
         let decision = model::route(self.snapshot, &view, self.draw, &mut self.scratch, &mut self.way);
         match decision.verdict {
-            Verdict::Denied { reason } => routing.reply(&self.env, &Reply::refusal(reason)),
-            Verdict::Limited { status, .. } => {
-                routing.reply(&self.env, &Reply::refusal_as(Reason::RateLimited, status));
-            }
             Verdict::Forward { path: Some(path), .. } if reserved::is_under(path) => {
                 routing.reply(&self.env, &Reply::refusal(Reason::ReservedPath));
             }
@@ -150,6 +147,7 @@ impl Shell for Desk<'_> {
                 let forward = Forward { peer: client, path, host, extra: backend.headers() };
                 routing.forward(&self.env, &forward);
             }
+            verdict => answer(&verdict, routing, &self.env, ""),
         }
         ControlFlow::Continue(())
     }

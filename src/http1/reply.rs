@@ -27,6 +27,8 @@ pub struct Reply<'a> {
     pub status: u16,
     /// Fields besides those that every reply has.
     pub fields: &'a [Field<'a>],
+    /// More of these as they leave, each a line with its end; who gives them has checked them.
+    pub lines: [&'a [u8]; 2],
     /// What it says; without one its length is 0.
     pub body: Option<Body<'a>>,
     /// Why the request was refused, if it was.
@@ -43,6 +45,12 @@ pub struct Body<'a> {
 }
 
 impl<'a> Reply<'a> {
+    /// One that says nothing but its status.
+    #[must_use]
+    pub fn plain(status: u16) -> Self {
+        Self { status, fields: &[], lines: [b""; 2], body: None, reason: None }
+    }
+
     /// The request is refused for this reason, in a line for people: `404 Not Found: no-domain`. A reason that has no
     /// status has no reply; it is a fault of ours, a 500, if one is made all the same.
     #[must_use]
@@ -60,7 +68,8 @@ impl<'a> Reply<'a> {
             503 => RETRY_AFTER,
             _ => &[],
         };
-        Self { status, fields, body: Some(Body { kind: "text/plain", text }), reason: Some(reason) }
+        let body = Some(Body { kind: "text/plain", text });
+        Self { status, fields, lines: [b""; 2], body, reason: Some(reason) }
     }
 
     /// The same with a JSON object that holds an `error`, as the admin API words its refusals. The pieces of the sentence
@@ -89,15 +98,19 @@ impl<'a> Reply<'a> {
         if let Some(Body { kind, .. }) = self.body {
             field(out, "Content-Type", &[kind.as_bytes()]);
         }
-        out.extend_from_slice(b"Content-Length: ");
-        decimal(out, text.iter().map(|piece| piece.len() as u64).sum());
-        out.extend_from_slice(b"\r\n");
+        // RFC 9110, section 8.6: the one has no content, and the other would tell the length of what it is not.
+        if !matches!(self.status, 204 | 304) {
+            out.extend_from_slice(b"Content-Length: ");
+            decimal(out, text.iter().map(|piece| piece.len() as u64).sum());
+            out.extend_from_slice(b"\r\n");
+        }
         if let Some(reason) = self.reason {
             field(out, "X-ELB-Reason", &[reason.word().as_bytes()]);
         }
         for (name, value) in self.fields {
             field(out, name, value);
         }
+        self.lines.iter().for_each(|lines| out.extend_from_slice(lines));
         out.extend_from_slice(persistence.field());
         out.extend_from_slice(b"\r\n");
         if !bodiless {
@@ -121,16 +134,27 @@ fn field(out: &mut Vec<u8>, name: &str, value: &[&[u8]]) {
 /// without a phrase.
 fn known(status: u16) -> Option<&'static str> {
     Some(match status {
+        200 => "200 OK",
+        204 => "204 No Content",
+        301 => "301 Moved Permanently",
+        302 => "302 Found",
+        303 => "303 See Other",
+        304 => "304 Not Modified",
+        307 => "307 Temporary Redirect",
+        308 => "308 Permanent Redirect",
         400 => "400 Bad Request",
+        401 => "401 Unauthorized",
         403 => "403 Forbidden",
         404 => "404 Not Found",
         405 => "405 Method Not Allowed",
         408 => "408 Request Timeout",
+        410 => "410 Gone",
         413 => "413 Content Too Large",
         414 => "414 URI Too Long",
         417 => "417 Expectation Failed",
         429 => "429 Too Many Requests",
         431 => "431 Request Header Fields Too Large",
+        451 => "451 Unavailable For Legal Reasons",
         500 => "500 Internal Server Error",
         501 => "501 Not Implemented",
         502 => "502 Bad Gateway",
@@ -201,11 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_has_no_content_tells_no_length() {
+        for status in [204, 304] {
+            let (head, body) =
+                written(&Reply { lines: [b"ETag: \"x\"\r\n", b"A: b\r\n"], ..Reply::plain(status) }, false);
+            assert!(!head.contains("Content-Length") && body.is_empty(), "{head}");
+            assert!(head.ends_with("\r\nETag: \"x\"\r\nA: b\r\nConnection: close"), "{head}");
+        }
+    }
+
+    #[test]
     fn a_reply_need_be_no_refusal() {
         let to: Pieces<'_> = [b"https://", b"h.test", b"/a", b"?b"];
-        let reply = Reply { status: 308, fields: &[("Location", to)], body: None, reason: None };
+        let reply = Reply { fields: &[("Location", to)], ..Reply::plain(399) };
         let (head, body) = written(&reply, false);
-        assert!(head.starts_with("HTTP/1.1 308 \r\nDate: "), "{head}");
+        assert!(head.starts_with("HTTP/1.1 399 \r\nDate: "), "{head}");
         let rest = "\r\nContent-Length: 0\r\nLocation: https://h.test/a?b\r\nConnection: close";
         assert!(head.ends_with(rest) && body.is_empty(), "{head}");
     }

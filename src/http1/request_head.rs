@@ -38,6 +38,8 @@ pub struct RequestHead {
     pub upgrade: Option<Span>,
     /// It can take trailers (`TE: trailers`).
     pub takes_trailers: bool,
+    /// It asks for the way of its request (`X-ELB-Explain`).
+    pub asks_for_way: bool,
     /// Values of its `X-Forwarded-For` fields, in order.
     pub forwarded_for: Vec<Span>,
     /// Stretches of whole lines that pass on. `Trailer` is not among them, for trailers do not go to servers.
@@ -58,6 +60,7 @@ impl Default for RequestHead {
             binds: false,
             upgrade: None,
             takes_trailers: false,
+            asks_for_way: false,
             forwarded_for: Vec::new(),
             runs: Vec::new(),
         }
@@ -141,6 +144,7 @@ impl RequestHead {
         self.forwarded_for.clear();
         (self.user_agent, self.upgrade) = (None, None);
         (self.expects_continue, self.takes_trailers, self.binds) = (false, false, false);
+        self.asks_for_way = false;
         let (mut lines, mut said) = (Lines::new(bytes, line.end), Said::new(line.end));
         loop {
             match lines.next() {
@@ -175,6 +179,10 @@ impl RequestHead {
             }
             Name::Credentials => {
                 self.binds |= fields::binds(value);
+                return Ok(());
+            }
+            Name::Explain => {
+                self.asks_for_way = value == b"1";
                 return Ok(());
             }
             Name::Host if said.host.is_some() => return Err(Refusal::TwoHosts),

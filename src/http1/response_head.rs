@@ -153,6 +153,7 @@ fn passes(name: Name, status: u16) -> bool {
         Name::Upgrade => status == UPGRADE_REQUIRED,
         Name::ContentLength => !is_lengthless(status),
         Name::Other
+        | Name::Explain
         | Name::Host
         | Name::UserAgent
         | Name::Authorization

@@ -7,6 +7,7 @@ use super::fields::Span;
 use super::framing::{Framing, Version};
 use super::request_head::RequestHead;
 use super::response_head::ResponseHead;
+use crate::semantics::ResponseEdits;
 use crate::semantics::field::{Name, alike, name};
 
 /// Extra request fields of a rule: a name and its values; no values remove the client's field.
@@ -163,15 +164,35 @@ pub fn response(
     out.extend_from_slice(b"\r\n");
 }
 
-/// Adds a `Set-Cookie` field of this value to a head that was written whole (RFC 6265, section 3: it may come more than once).
+/// Adds a field to a head that was written whole. Its value is ELB's own, or was checked: it begins no new line.
 #[cold]
-pub fn add_cookie(out: &mut Vec<u8>, cookie: &str) {
+pub fn add_field(out: &mut Vec<u8>, name: &str, value: &str) {
+    debug_assert!(!value.bytes().any(|byte| matches!(byte, b'\r' | b'\n')), "{value:?} breaks the head");
     if out.ends_with(b"\r\n\r\n") {
         out.truncate(out.len() - 2);
-        for text in ["Set-Cookie: ", cookie, "\r\n\r\n"] {
-            out.extend_from_slice(text.as_bytes());
+        put(out, &[name.as_bytes(), b": ", value.as_bytes(), b"\r\n\r\n"]);
+    }
+}
+
+/// Drops and adds fields of a final response that was written whole, as a rule says. None of them frames it.
+#[cold]
+pub fn edit(out: &mut Vec<u8>, edits: &ResponseEdits) {
+    if !edits.dropped.is_empty() {
+        let fields = memchr::memchr(b'\n', out).map_or(out.len(), |end| end + 1);
+        let rest = out.split_off(fields);
+        for line in rest.split_inclusive(|byte| *byte == b'\n') {
+            if !edits.dropped.iter().any(|name| is_named(line, name.as_bytes())) {
+                out.extend_from_slice(line);
+            }
         }
     }
+    edits.added.iter().for_each(|(name, value)| add_field(out, name, value));
+}
+
+/// Whether a line is the field of that name, in any case.
+fn is_named(line: &[u8], name: &[u8]) -> bool {
+    line.get(name.len()) == Some(&b':')
+        && line.get(..name.len()).is_some_and(|own| own.eq_ignore_ascii_case(name))
 }
 
 /// Appends the head of an interim response (1xx, not 101).

@@ -81,7 +81,7 @@ pub use options::checks::{CheckKind, CheckOptions};
 pub use pattern::Pattern;
 pub use recorder::{Look, Lookup, Recorder, Silent, Step};
 pub use route::{Decision, Verdict, route};
-pub use rule::{Backend, Terminal};
+pub use rule::{Backend, Redirect, Respond, Terminal};
 pub use scratch::Scratch;
 pub use server::{ServerSpec, ServerTarget};
 pub use server_id::{ServerId, ServerIds};

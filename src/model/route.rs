@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::encode::encode;
 use super::recorder::Recorder;
-use super::rule::{Backend, Terminal};
+use super::rule::{Backend, Respond, Terminal};
 use super::scratch::Scratch;
 use super::snapshot::Snapshot;
 use crate::reason::Reason;
@@ -34,12 +34,28 @@ pub enum Verdict<'s> {
         /// Why: no domain, a rule says so, or an impossible new path.
         reason: Reason,
     },
-    /// It came too soon after others; ELB answers.
-    Limited {
+    /// It goes no further, as a rule says: it is denied, or came too soon after others. ELB answers.
+    Refused {
+        /// Why.
+        reason: Reason,
         /// With this status.
         status: u16,
         /// After that time there would be room for it.
-        wait: Duration,
+        wait: Option<Duration>,
+    },
+    /// ELB answers with a page of the rules.
+    Respond {
+        /// The page.
+        page: &'s Respond,
+        /// The client has it already.
+        is_known: bool,
+    },
+    /// ELB sends the client elsewhere.
+    Redirect {
+        /// The status.
+        code: u16,
+        /// Where to: the value of `Location`.
+        to: &'s [u8],
     },
     /// It goes to an upstream.
     Forward {
@@ -71,15 +87,38 @@ pub fn route<'s, R: Recorder>(
     let verdict = match end {
         None => match rules.refusal(rule) {
             None => Verdict::Denied { reason: Reason::RuleDenied },
-            Some(status) => Verdict::Limited { status, wait: scratch.rating.wait },
+            Some(status) => {
+                let wait = Some(scratch.rating.wait);
+                Verdict::Refused { reason: Reason::RateLimited, status, wait }
+            }
         },
         Some(Terminal::Backend(backend)) => match scratch.encode_path(encode) {
             None => Verdict::Forward { backend, path: None },
             Some(Some(path)) => Verdict::Forward { backend, path: Some(path) },
             Some(None) => Verdict::Denied { reason: Reason::BadRewrite },
         },
+        Some(end) => answered(end, request, scratch),
     };
     Decision { domain: Some(domain), rule: Some(rule), verdict }
+}
+
+/// What ELB answers where a walk ends at one of its own answers.
+#[cold]
+#[inline(never)]
+fn answered<'s>(end: &'s Terminal, request: &RequestView<'_>, scratch: &'s mut Scratch) -> Verdict<'s> {
+    match end {
+        Terminal::Deny(deny) => {
+            Verdict::Refused { reason: Reason::RuleDenied, status: deny.status(), wait: None }
+        }
+        Terminal::Respond(page) => Verdict::Respond { page, is_known: page.is_known(request) },
+        Terminal::Redirect(redirect) => {
+            match scratch.locate(|scratch, out| redirect.write(request, scratch, out)) {
+                Some(to) => Verdict::Redirect { code: redirect.code(), to },
+                None => Verdict::Denied { reason: Reason::BadRewrite },
+            }
+        }
+        Terminal::Backend(_) => Verdict::Denied { reason: Reason::RuleDenied },
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +170,9 @@ mod tests {
                 decision.domain.zip(decision.rule).map(|(domain, rule)| snapshot.rule_name(domain, rule));
             let came = match decision.verdict {
                 Verdict::Denied { reason } => reason.to_string(),
-                Verdict::Limited { status, wait } => format!("{status} {wait:?}"),
+                Verdict::Refused { status, wait, .. } => format!("{status} {wait:?}"),
+                Verdict::Respond { page, is_known } => format!("{} {is_known}", page.status()),
+                Verdict::Redirect { code, to } => format!("{code} {}", String::from_utf8_lossy(to)),
                 Verdict::Forward { backend, path } => {
                     format!("{} {:?}", backend.servername(), path.map(String::from_utf8_lossy))
                 }
@@ -171,13 +212,39 @@ mod tests {
             let rule =
                 decision.rule.zip(decision.domain).map(|(rule, domain)| snapshot.rule_name(domain, rule));
             match decision.verdict {
-                Verdict::Limited { status, wait } => format!("{status} {wait:?}"),
+                Verdict::Refused { status, wait: Some(wait), .. } => format!("{status} {wait:?}"),
                 _ => rule.unwrap_or("-").to_owned(),
             }
         };
         assert_eq!([ask("a.test", true), ask("a.test", true), ask("a.test", false)], ["b", "b", "b"]);
         assert_eq!([ask("a.test", true), ask("a.test", false)], ["503 1s", "503 1s"]);
         assert_eq!([ask("b.test", false), ask("b.test", false), ask("b.test", false)], ["b", "c", "c"]);
+    }
+
+    #[test]
+    fn a_walk_may_end_at_an_answer_of_elb() {
+        let end = |kind: &str, args: Value| json!({"type": kind, "args": args});
+        let path = |pattern: &str, succ: &str, fail: &str| json!({"type": "path", "args": {"pattern": pattern, "regex": true, "succ": succ, "fail": fail}});
+        let snapshot = snapshot(json!({"a.test": {"init": "a", "rules": {
+            "a": path("^/old/(.*)$", "go", "b"), "b": path("^/page", "page", "no"),
+            "go": end("redirect", json!({"to": "https://$host/new/$1$query", "code": 301})),
+            "page": end("respond", json!({"body": "hello"})),
+            "no": end("deny", json!({"status": 451}))}}}));
+        let mut scratch = Scratch::new();
+        let mut ask = |sketch: Sketch| match route(&snapshot, &sketch.view(), 0, &mut scratch, &mut Silent)
+            .verdict
+        {
+            Verdict::Redirect { code, to } => format!("{code} {}", String::from_utf8_lossy(to)),
+            Verdict::Respond { page, is_known } => format!("{} {is_known} {}", page.status(), page.body()),
+            Verdict::Refused { reason, status, wait } => format!("{status} {reason} {wait:?}"),
+            other => format!("{other:?}"),
+        };
+        let sketch = |path: &str| Sketch::new("a.test:80", path);
+        assert_eq!(ask(sketch("/old/x y").query("q")), "301 https://a.test/new/x%20y?q");
+        assert_eq!(ask(sketch("/old/../x")), "Denied { reason: BadRewrite }");
+        assert_eq!(ask(sketch("/page")), "200 false hello");
+        assert_eq!(ask(sketch("/page").field("If-None-Match", "*")), "200 true hello");
+        assert_eq!(ask(sketch("/x")), "451 rule-denied None");
     }
 
     #[test]

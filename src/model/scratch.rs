@@ -23,6 +23,7 @@ pub struct Scratch {
     spare: Vec<u8>,
     value: Vec<u8>,
     encoded: Vec<u8>,
+    location: Vec<u8>,
     /// The host in lower case, with its port.
     pub(crate) host: Vec<u8>,
     /// What limits ask.
@@ -120,8 +121,15 @@ impl Scratch {
         self.path_is_set = true;
     }
 
+    /// Where a redirect sends the client, as `write` writes it; `None` when that may not be said.
+    pub(crate) fn locate(&mut self, write: impl FnOnce(&mut Scratch, &mut Vec<u8>) -> bool) -> Option<&[u8]> {
+        let mut out = std::mem::take(&mut self.location);
+        let sound = write(self, &mut out);
+        self.location = out;
+        sound.then_some(self.location.as_slice())
+    }
+
     /// A group, from 1 on, of the last pattern that has matched, in a rule set that uses groups.
-    #[allow(dead_code)] // The rule that redirects asks for it.
     pub(crate) fn group(&self, number: usize) -> Option<&[u8]> {
         self.engines.group(number)
     }

@@ -33,6 +33,8 @@ pub enum Name {
     /// `WWW-Authenticate`, `Proxy-Authenticate`, `Proxy-Authorization`: as `Authorization` they pass, and may bind a connection
     /// (`http1::fields::binds`).
     Credentials,
+    /// `X-ELB-Explain`: the client asks for the way of its request.
+    Explain,
     /// A field of this hop that never passes: `Keep-Alive`, `Proxy-Connection`, `HTTP2-Settings`, and `Close`, which
     /// `Connection: close` names.
     Hop,
@@ -65,7 +67,7 @@ static BEGIN: [u32; 20] = {
         (9, b"x"),
         (10, b"uck"),
         (11, b"r"),
-        (13, b"a"),
+        (13, b"ax"),
         (14, b"ch"),
         (15, b"x"),
         (16, b"pw"),
@@ -100,6 +102,7 @@ fn known(name: &[u8]) -> Name {
         10 if ends == CONNECTION => Name::Connection,
         10 if is(b"keep-alive") => Name::Hop,
         13 if is(b"authorization") => Name::Authorization,
+        13 if is(b"x-elb-explain") => Name::Explain,
         14 if ends == CONTENT_LENGTH => Name::ContentLength,
         14 if is(b"http2-settings") => Name::Hop,
         15 if ends == FORWARDED_FOR => Name::ForwardedFor,
@@ -185,6 +188,7 @@ mod tests {
             ("user-agent", Name::UserAgent),
             ("connection", Name::Connection),
             ("authorization", Name::Authorization),
+            ("x-elb-explain", Name::Explain),
             ("keep-alive", Name::Hop),
             ("remote-host", Name::Ours),
             ("content-length", Name::ContentLength),
@@ -205,8 +209,9 @@ mod tests {
                 for byte in (0..=255_u8).filter(|byte| !byte.eq_ignore_ascii_case(&right)) {
                     let mut other = known.as_bytes().to_vec();
                     other[at] = byte;
-                    let confusing =
-                        right == b'-' && byte == b'_' && !matches!(means, Name::Hop | Name::Credentials);
+                    let confusing = right == b'-'
+                        && byte == b'_'
+                        && !matches!(means, Name::Hop | Name::Credentials | Name::Explain);
                     let expected = if confusing { Name::Ours } else { Name::Other };
                     assert_eq!(name(&other), expected, "{}", other.escape_ascii());
                 }

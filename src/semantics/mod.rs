@@ -3,6 +3,7 @@
 //! Everybody may ask here: parsers what a byte or a name is, rules what a request holds, the data plane what is ELB's
 //! own. It knows no version of HTTP, no message as bytes, and imports nothing.
 
+pub mod edits;
 pub mod field;
 pub mod host;
 pub mod path;
@@ -13,5 +14,6 @@ pub mod reserved;
 pub mod sketch;
 pub mod syntax;
 
+pub use edits::ResponseEdits;
 pub use request::{Head, RequestView};
 pub use sketch::Sketch;

@@ -74,6 +74,13 @@ pub fn is_ours(name: &[u8]) -> bool {
     says(name, OURS)
 }
 
+/// Whether a field of an answer is ELB's own business: what is so in a request, when the answer was made, and why.
+#[must_use]
+pub fn is_ours_in_answers(name: &[u8]) -> bool {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    is_ours(name) || is(b"date") || name.get(..6).is_some_and(|begin| begin.eq_ignore_ascii_case(b"x-elb-"))
+}
+
 /// Whether a field passes even where a peer names it in `Connection`.
 #[must_use]
 pub fn is_kept(name: &[u8]) -> bool {

@@ -26,6 +26,7 @@ mod demo;
 mod door;
 mod download;
 mod drain;
+mod ends;
 mod exact_bodies;
 mod exact_requests;
 mod exact_responses;

@@ -62,7 +62,21 @@ fn routes(snapshot: &Snapshot, given: &Value) {
                 Verdict::Denied { reason } => {
                     assert!(matches!(reason, Reason::RuleDenied | Reason::BadRewrite), "{reason}");
                 }
-                Verdict::Limited { status, .. } => assert!((400..600).contains(&status), "{status}"),
+                Verdict::Refused { status, .. } => assert!((400..600).contains(&status), "{status}"),
+                Verdict::Respond { page, .. } => {
+                    assert!((200..600).contains(&page.status()), "{}", page.status());
+                    assert!(
+                        page.lines().split_terminator("\r\n").all(|line| !line.contains(['\r', '\n', '\0']))
+                    );
+                }
+                Verdict::Redirect { code, to } => {
+                    assert!(
+                        (301..=308).contains(&code) && to.iter().all(u8::is_ascii_graphic),
+                        "{}",
+                        to.escape_ascii()
+                    );
+                    assert!(!to.starts_with(b"//") && !to.contains(&b'\\'), "{}", to.escape_ascii());
+                }
                 Verdict::Forward { backend, path } => {
                     assert!(snapshot.upstream(backend.slot()).is_none_or(|upstream| upstream.implicit));
                     assert!(path.is_none_or(is_sendable), "{path:?}");

@@ -116,7 +116,14 @@ impl Exchange {
     /// the server that was chosen. To be told before the answer to [`Step::Connect`].
     pub fn agree(&mut self, env: &Env, terms: Arc<Terms>) {
         self.deadline.set(env.now + terms.connect_timeout);
-        self.terms = Some(terms);
+        self.terms = Some(match self.terms.take() {
+            Some(before) if before.edits.is_some() || before.way.is_some() => {
+                let mut terms = Terms::clone(&terms);
+                terms.keep(&before);
+                Arc::new(terms)
+            }
+            _ => terms,
+        });
     }
 
     /// The answer to [`Step::Connect`]: a connection is there, from the pool or fresh. One that comes when its time is

@@ -10,15 +10,14 @@ use serde_json::Value;
 
 use super::args::{Args, Arguments};
 use super::contract::Kind;
+use super::fields;
 use crate::model::host;
 use crate::model::upstream_name::UpstreamName;
-use crate::semantics::policy;
 use crate::semantics::syntax::is_token;
+use crate::semantics::{ResponseEdits, policy};
 
-/// Most values that one rule adds or removes: a head of ours must fit where the client's did.
-const HEADERS: usize = 64;
-/// Most bytes of their names and values together.
-const HEADER_BYTES: usize = 8 * 1024;
+/// The argument that says what is changed in answers.
+const EDITS: &str = "response_headers";
 
 /// Where a request goes, and what is said to the server besides. Most say nothing, and are small.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +34,7 @@ struct More {
     spelling: Option<Box<str>>,
     headers: Vec<(String, Vec<String>)>,
     host: Option<String>,
+    edits: Option<Arc<ResponseEdits>>,
 }
 
 impl Backend {
@@ -62,6 +62,12 @@ impl Backend {
         self.more.as_ref().map_or(&[], |more| &more.headers)
     }
 
+    /// What is changed in answers on their way back.
+    #[inline]
+    pub fn edits(&self) -> Option<&Arc<ResponseEdits>> {
+        self.more.as_ref()?.edits.as_ref()
+    }
+
     /// The `Host` that the server sees, in lower case and without port; `None`: as for every request.
     #[inline]
     pub fn host(&self) -> Option<&str> {
@@ -71,14 +77,15 @@ impl Backend {
 
 impl Kind for Backend {
     /// All others are headers.
-    const ARGUMENTS: Arguments = Arguments { named: &["servername", "host"], others: true };
+    const ARGUMENTS: Arguments = Arguments { named: &["servername", "host", EDITS], others: true };
 
     fn read(args: &mut Args<'_>) -> Option<Backend> {
         let servername = servername(args);
         let mut headers: Vec<(String, Vec<String>)> = Vec::new();
         let (mut host, mut sound) = (None, true);
-        let given = args.given;
-        for (name, value) in given.iter().filter(|(name, value)| *name != "servername" && !value.is_null()) {
+        let (given, edits) = (args.given, response_edits(args));
+        let is_header = |name: &str| name != "servername" && (name != EDITS || matches!(edits, Some(None)));
+        for (name, value) in given.iter().filter(|(name, value)| is_header(name) && !value.is_null()) {
             let read = if name.eq_ignore_ascii_case("host") {
                 host_seen(value).map(|seen| host = Some(seen))
             } else {
@@ -95,18 +102,22 @@ impl Kind for Backend {
         let values = || headers.iter().flat_map(|(_, values)| values);
         let bytes = headers.iter().map(|(name, values)| name.len() * values.len().max(1)).sum::<usize>()
             + values().map(String::len).sum::<usize>();
-        if headers.len() + values().count() > HEADERS || bytes > HEADER_BYTES {
+        if headers.len() + values().count() > fields::HEADERS || bytes > fields::HEADER_BYTES {
             args.report.fault(
                 args.at.clone(),
-                format!("has more than {HEADERS} headers or {HEADER_BYTES} bytes of them"),
+                format!(
+                    "has more than {} headers or {} bytes of them",
+                    fields::HEADERS,
+                    fields::HEADER_BYTES
+                ),
             );
             sound = false;
         }
-        let servername = servername?;
+        let (servername, edits) = (servername?, edits?.map(Arc::new));
         let key = servername.to_ascii_lowercase();
         let name = args.parts.name(&key);
         headers.shrink_to_fit();
-        let more = More { spelling: (key != servername).then(|| servername.into()), headers, host };
+        let more = More { spelling: (key != servername).then(|| servername.into()), headers, host, edits };
         let more = (more != More::default()).then(|| Box::new(more));
         sound.then(|| Backend { slot: name.slot(), name, more })
     }
@@ -148,34 +159,64 @@ fn header(name: &str, value: &Value) -> Result<Vec<String>, String> {
     if policy::is_ours(name.as_bytes()) {
         return Err("is ELB's own business and cannot be set".to_owned());
     }
-    match value {
-        Value::String(text) if text.is_empty() => Ok(Vec::new()),
-        Value::Object(object) if object.is_empty() => Ok(Vec::new()),
-        Value::Array(items) => items.iter().filter(|item| !item.is_null()).map(one).collect(),
-        other => Ok(vec![one(other)?]),
-    }
+    fields::values(value)
 }
 
-fn one(value: &Value) -> Result<String, String> {
-    match value {
-        Value::String(text) => Ok(harmless(text)),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(flag) => Ok(flag.to_string()),
-        _ => Err("must be a string, a number, true, false, or a list of them".to_owned()),
-    }
-}
-
-/// The text with control characters percent-encoded, as the first ELB sent them: no value can begin a new line.
-fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_ascii_control() && character != '\t' {
-            out.push_str(&format!("%{:02X}", u32::from(character)));
-        } else {
-            out.push(character);
+/// What is changed in answers, if that is what the argument of this name says: an object with `set`, `add` or `remove`. A header
+/// that has the name keeps it.
+fn response_edits(args: &mut Args<'_>) -> Option<Option<ResponseEdits>> {
+    let members = match args.given.get(EDITS) {
+        Some(Value::Object(members)) if !members.is_empty() => members,
+        _ => return Some(None),
+    };
+    let (mut dropped, mut added, mut sound) = (Vec::new(), Vec::new(), true);
+    for (what, given) in members {
+        let pointer = format!("/{EDITS}/{what}");
+        match what.as_str() {
+            "set" | "add" => match fields::of_response(args, &pointer, given) {
+                Some(fields) => {
+                    if what == "set" {
+                        dropped.extend(
+                            given
+                                .as_object()
+                                .into_iter()
+                                .flat_map(|given| given.keys().map(|name| name.as_str().into())),
+                        );
+                    }
+                    added.extend(fields);
+                }
+                None => sound = false,
+            },
+            "remove" => {
+                let names =
+                    given.as_array().map(|names| names.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+                let Some(Some(names)) = names else {
+                    args.report.fault(format!("{}{pointer}", args.at), "must be a list of header names");
+                    sound = false;
+                    continue;
+                };
+                for (at, name) in names.into_iter().enumerate() {
+                    match fields::response_name(name) {
+                        Ok(()) => dropped.push(name.into()),
+                        Err(message) => {
+                            sound = false;
+                            args.report.fault(format!("{}{pointer}/{at}", args.at), message);
+                        }
+                    }
+                }
+            }
+            _ => {
+                sound = false;
+                args.report.fault(format!("{}{pointer}", args.at), "must be set, add or remove");
+            }
         }
     }
-    out
+    if dropped.len() > fields::HEADERS {
+        args.report
+            .fault(format!("{}/{EDITS}", args.at), format!("has more than {} headers", fields::HEADERS));
+        sound = false;
+    }
+    sound.then(|| Some(ResponseEdits { dropped: dropped.into(), added: added.into() }))
 }
 
 #[cfg(test)]

@@ -102,6 +102,9 @@ rule_types! {
     "rewrite" => rewrite::Rewrite: "Another path.";
     "limit" => limit::Limit: "On how often requests come.";
     ends:
+    "redirect" => redirect::Redirect: "The client is sent elsewhere.";
+    "respond" => respond::Respond: "ELB answers with a page.";
+    "deny" => deny::Deny: "ELB refuses.";
     "backend" => backend::Backend: "The request goes to an upstream.";
 }
 
@@ -121,6 +124,7 @@ impl Terminal {
     pub(crate) fn backend(&self) -> Option<&Backend> {
         match self {
             Terminal::Backend(backend) => Some(backend),
+            Terminal::Redirect(_) | Terminal::Respond(_) | Terminal::Deny(_) => None,
         }
     }
 }
@@ -187,6 +191,18 @@ pub(super) mod testing {
         match rule {
             Some(rule) if report.faults.is_empty() => Ok(rule),
             _ => Err(report.faults),
+        }
+    }
+
+    /// The same in a set that asks for groups.
+    pub(crate) fn ask_capturing(kind: &str, args: Value, request: &Sketch, scratch: &mut Scratch) -> usize {
+        let mut report = Report::default();
+        let (parts, numbers) = (Parts::new(1 << 24), HashMap::new());
+        let given = args.as_object().expect("an object");
+        let args = Args::new(given, "/args".to_owned(), &numbers, &parts, &mut report);
+        match RuleType::named(kind).expect("a type").read(&mut args.capturing(true)).expect("a rule") {
+            RuleRead::Ask(rule) => rule.answer(&request.view(), 0, scratch),
+            RuleRead::End(end) => panic!("{end:?}"),
         }
     }
 

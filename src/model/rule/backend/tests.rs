@@ -106,6 +106,6 @@ fn headers_that_would_break_the_message_are_refused() {
     assert!(read(json!({"servername": "u", "": "1"})).is_err());
     assert!(read(json!({"servername": "u", "x": {"a": 1}})).is_err());
     assert!(read(json!({"servername": "u", "x": [["a"]]})).is_err());
-    assert!(read(json!({"servername": "u", "x": vec!["a"; HEADERS]})).is_err());
-    assert!(read(json!({"servername": "u", "x": "a".repeat(HEADER_BYTES)})).is_err());
+    assert!(read(json!({"servername": "u", "x": vec!["a"; fields::HEADERS]})).is_err());
+    assert!(read(json!({"servername": "u", "x": "a".repeat(fields::HEADER_BYTES)})).is_err());
 }
