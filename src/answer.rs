@@ -15,6 +15,14 @@ use crate::reason::Reason;
 #[cold]
 #[inline(never)]
 pub fn answer(verdict: &Verdict<'_>, routing: Routing<'_>, env: &Env, way: &str) {
+    give(verdict, |reply| {
+        let [own, _] = reply.lines;
+        routing.reply(env, &Reply { lines: [own, way.as_bytes()], ..*reply });
+    });
+}
+
+/// Gives the reply that a verdict comes to which sends a request nowhere.
+pub fn give<T>(verdict: &Verdict<'_>, to: impl FnOnce(&Reply<'_>) -> T) -> T {
     let mut seconds = Vec::new();
     let location;
     let again;
@@ -23,7 +31,8 @@ pub fn answer(verdict: &Verdict<'_>, routing: Routing<'_>, env: &Env, way: &str)
         Verdict::Refused { reason, status, wait } => {
             let reply = Reply::refusal_as(reason, status);
             match wait {
-                None => reply,
+                // What a refusal says that follows from its status is meant for those that ELB makes for itself.
+                None => Reply { fields: &[], ..reply },
                 Some(wait) => {
                     decimal(
                         &mut seconds,
@@ -49,6 +58,5 @@ pub fn answer(verdict: &Verdict<'_>, routing: Routing<'_>, env: &Env, way: &str)
         // It is no answer: whoever asks has not looked.
         Verdict::Forward { .. } => Reply::refusal(Reason::NoUpstream),
     };
-    let [own, _] = reply.lines;
-    routing.reply(env, &Reply { lines: [own, way.as_bytes()], ..reply });
+    to(&reply)
 }

@@ -23,7 +23,6 @@ use crate::exchange::{
 };
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
-use crate::semantics::ResponseEdits;
 use crate::semantics::reserved::{self, Reserved};
 
 /// Lets the exchange of a connection take a step, and says whether there was any, or that it is over: [`Verdict::Rest`] when the
@@ -60,7 +59,7 @@ impl Shell for Dispatcher<'_> {
 
     /// Asks the rules where a request of the client with this address goes.
     #[inline(always)]
-    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<Verdict> {
+    fn route(&mut self, mut routing: Routing<'_>) -> ControlFlow<Verdict> {
         let Self { dispatch, ctx, address, .. } = self;
         dispatch.tried.clear();
         dispatch.routed = ctx.env.now;
@@ -71,14 +70,12 @@ impl Shell for Dispatcher<'_> {
         ctx.requests += 1;
         let request = routing.view(address.as_bytes());
         let when = (ctx.requests, ctx.env.now);
-        let mut told = None;
+        if routing.asks_for_way() && way::may_know(&request, *self.peer, ctx) {
+            route_told(routing, dispatch, address, ctx);
+            return ControlFlow::Continue(());
+        }
         let Way { domain, rule, routed } =
-            if routing.asks_for_way() && way::may_know(&request, *self.peer, ctx) {
-                let version = ctx.view.snapshot().version;
-                ctx.view.route_told(&request, when, told.insert(way::Told::new(version)))
-            } else {
-                ctx.view.route(&request, when, || routing.view(address.as_bytes()))
-            };
+            ctx.view.route(&request, when, || routing.view(address.as_bytes()));
         (dispatch.domain, dispatch.rule) = (domain, rule);
         match routed {
             // A rewrite leads to what is ELB's own no more than a client's spelling does.
@@ -89,17 +86,13 @@ impl Shell for Dispatcher<'_> {
                 dispatch.upstream = Some(upstream);
                 let host = backend.host().map(str::as_bytes);
                 let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
-                let routing = match backend.edits() {
-                    None if told.is_none() => routing,
-                    edits => with_terms(routing, edits, told, &ctx.env),
-                };
+                if let Some(edits) = backend.edits() {
+                    routing.change_answer(&ctx.env, edits);
+                }
                 routing.forward(&ctx.env, &forward);
                 dispatch.affinity = ctx.view.affinity();
             }
-            Routed::Answered(verdict) => {
-                let line = told.map(|told| told.line()).unwrap_or_default();
-                answer(&verdict, routing, &ctx.env, &line);
-            }
+            Routed::Answered(verdict) => answer(&verdict, routing, &ctx.env, ""),
         }
         ControlFlow::Continue(())
     }
@@ -271,18 +264,31 @@ fn agree(exchange: &mut Exchange, local: &mut Local, at: usize, id: u64, env: &E
     exchange.agree(env, terms);
 }
 
-/// Says what a rule changes in the answer, and that its client is told of the way.
+/// Asks the rules where a request goes whose client is told of its way.
 #[cold]
 #[inline(never)]
-fn with_terms<'a>(
-    mut routing: Routing<'a>,
-    edits: Option<&Arc<ResponseEdits>>,
-    told: Option<way::Told>,
-    env: &Env,
-) -> Routing<'a> {
-    let way = told.map(|told| Box::new(told.way()));
-    routing.agree(env, Terms { edits: edits.cloned(), way, ..Terms::of(&env.policy) });
-    routing
+fn route_told(mut routing: Routing<'_>, dispatch: &mut Dispatch, address: &PeerText, ctx: &mut Ctx) {
+    let mut told = way::Told::new(ctx.view.snapshot().version);
+    let Ctx { view, env, requests, .. } = ctx;
+    let request = routing.view(address.as_bytes());
+    let Way { domain, rule, routed } = view.route_told(&request, (*requests, env.now), &mut told);
+    (dispatch.domain, dispatch.rule) = (domain, rule);
+    match routed {
+        Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
+            let reply = Reply::refusal(Reason::ReservedPath);
+            routing.reply(env, &Reply { lines: [told.line().as_bytes(), b""], ..reply });
+        }
+        Routed::Forward { upstream, backend, path } => {
+            dispatch.upstream = Some(upstream);
+            let host = backend.host().map(str::as_bytes);
+            let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
+            let way = Some(Box::new(told.way()));
+            routing.agree(env, Terms { edits: backend.edits().cloned(), way, ..Terms::of(&env.policy) });
+            routing.forward_seldom(env, &forward);
+            dispatch.affinity = view.affinity();
+        }
+        Routed::Answered(verdict) => answer(&verdict, routing, env, &told.line()),
+    }
 }
 
 /// Whether an untried server is left, and may be asked.

@@ -116,20 +116,41 @@ impl ParsedRequest {
         let begins = scan.is_fresh() && bytes.first().is_some_and(|byte| is_token(*byte));
         self.end = match begins.then(|| self.head.parse_at_once(bytes, policy.max_head)).flatten() {
             Some(found) => found.end,
-            None => {
-                if let Some(refusal) = foreign::refusal(bytes) {
-                    return Err(refusal);
-                }
-                let found = scan.find(bytes, policy.max_head);
-                // A bad first line is what is wrong, whatever came behind it in the same read.
-                if let Some(line) = scan.first_line(bytes) {
-                    check_request_line(line)?;
-                }
-                let Some(found) = found? else { return Ok(false) };
-                self.head.parse(bytes, found)?;
-                found.end
-            }
+            None => match self.search(bytes, scan, policy)? {
+                Some(end) => end,
+                None => return Ok(false),
+            },
         };
+        self.accept(bytes, policy)
+    }
+
+    /// The same for a head that nobody sent: it has code of its own, so that [`find`](Self::find) has one caller.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn find_seldom(&mut self, bytes: &[u8], policy: &Policy) -> Result<bool, Refusal> {
+        let Some(end) = self.search(bytes, &mut Scan::default(), policy)? else { return Ok(false) };
+        self.end = end;
+        self.accept(bytes, policy)
+    }
+
+    /// Where a head ends that has not come at once, or breaks a rule.
+    fn search(&mut self, bytes: &[u8], scan: &mut Scan, policy: &Policy) -> Result<Option<usize>, Refusal> {
+        if let Some(refusal) = foreign::refusal(bytes) {
+            return Err(refusal);
+        }
+        let found = scan.find(bytes, policy.max_head);
+        // A bad first line is what is wrong, whatever came behind it in the same read.
+        if let Some(line) = scan.first_line(bytes) {
+            check_request_line(line)?;
+        }
+        let Some(found) = found? else { return Ok(None) };
+        self.head.parse(bytes, found)?;
+        Ok(Some(found.end))
+    }
+
+    /// Whether a head that was read is understood, and within what the policy allows.
+    #[inline(always)]
+    fn accept(&mut self, bytes: &[u8], policy: &Policy) -> Result<bool, Refusal> {
         self.understand(bytes, policy.path_as_received)?;
         // What goes to ELB itself is bounded by who takes it there.
         if let Framing::Length(length) = self.head.framing
@@ -156,6 +177,7 @@ impl ParsedRequest {
     }
 
     /// Takes the target and the host apart.
+    #[inline(always)]
     fn understand(&mut self, bytes: &[u8], path_as_received: bool) -> Result<(), Refusal> {
         let target = target::parse(self.head.method.of(bytes), self.head.target.of(bytes))?;
         // The `*` that goes out need not be one that came in.
@@ -304,6 +326,7 @@ fn text<'a>(bytes: &'a [u8], text: Text, copy: &'a [u8]) -> &'a [u8] {
 type Canonical<E> = for<'a> fn(&'a [u8], &'a mut Vec<u8>) -> Result<&'a [u8], E>;
 
 /// Brings `part` into its canonical form: the bytes of the head themselves when they have it already, else a copy.
+#[inline(always)]
 fn settle<E>(bytes: &[u8], part: &[u8], copy: &mut Vec<u8>, canonical: Canonical<E>) -> Result<Text, E> {
     copy.clear();
     let text = canonical(part, copy)?;

@@ -117,6 +117,7 @@ impl RequestHalf {
     }
 
     /// Writes the head that goes out and takes the client's out of the window.
+    #[inline(always)]
     pub(super) fn commit(&mut self, heads: &mut Heads, forward: &Forward<'_>, host_as_received: bool) {
         let Heads { request: parsed, out: joined, .. } = heads;
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);

@@ -10,8 +10,8 @@ use super::machine::Exchange;
 use super::phase::{Env, Forward};
 use super::terms::Terms;
 use crate::http1::reply::Reply;
-use crate::semantics::RequestView;
 use crate::semantics::reserved::Reserved;
+use crate::semantics::{RequestView, ResponseEdits};
 
 /// A request whose head is understood, and which waits to be told where it goes.
 #[derive(Debug)]
@@ -60,6 +60,12 @@ impl<'a> Routing<'a> {
         self.heads.request.asks_for_way()
     }
 
+    /// This is changed in the answer of the server that it goes to.
+    #[inline(always)]
+    pub fn change_answer(&mut self, env: &Env, edits: &Arc<ResponseEdits>) {
+        change_answer(self.exchange, env, edits);
+    }
+
     /// These terms hold for the request, beside what its upstream asks for.
     pub fn agree(&mut self, env: &Env, terms: Terms) {
         self.exchange.agree(env, Arc::new(terms));
@@ -71,9 +77,23 @@ impl<'a> Routing<'a> {
         self.exchange.reply(env, self.heads, reply);
     }
 
+    /// It goes there, as few requests do: it has code of its own, so that [`forward`](Self::forward) has one caller.
+    #[inline(never)]
+    pub fn forward_seldom(self, env: &Env, forward: &Forward<'_>) {
+        self.exchange.forward(env, self.heads, forward);
+    }
+
     /// It goes there.
     #[inline(always)]
     pub fn forward(self, env: &Env, forward: &Forward<'_>) {
         self.exchange.forward(env, self.heads, forward);
     }
+}
+
+/// It is given the exchange itself: a question that is lent is written to memory, which is dear where nothing is changed.
+#[cold]
+#[inline(never)]
+fn change_answer(exchange: &mut Exchange, env: &Env, edits: &Arc<ResponseEdits>) {
+    let terms = Terms { edits: Some(Arc::clone(edits)), ..Terms::of(&env.policy) };
+    exchange.agree(env, Arc::new(terms));
 }

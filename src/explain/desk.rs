@@ -1,9 +1,8 @@
-//! Lets an exchange read a request that nobody sent, and writes down what becomes of it.
+//! Reads a request that nobody sent, and writes down what becomes of it.
 //!
 //! It owns no rule and no answer: it asks the functions that workers ask, and stops where they would connect. Next:
-//! [`way`](super::way) for the rules, [`servers`](super::servers) for who could answer, `data::dispatch` for the shell of a worker.
+//! [`way`](super::way) for the rules, [`servers`](super::servers) for who could answer, [`Preview`] for the heads.
 
-use std::ops::ControlFlow;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -11,11 +10,8 @@ use serde_json::{Value, json};
 use super::asked::Asked;
 use super::servers;
 use super::way::Way;
-use crate::answer::answer;
-use crate::exchange::{
-    Env, Exchange, FIRST_WINDOW, Fate, Forward, Heads, Policy, Routing, Shell, Side, Sign, drive,
-};
-use crate::http1::buf::Buf;
+use crate::answer::give;
+use crate::exchange::{Forward, Policy, Preview};
 use crate::http1::reply::Reply;
 use crate::model::{self, Scratch, Snapshot, Verdict};
 use crate::policy;
@@ -49,127 +45,83 @@ impl Explainer {
     /// sent: `to_server`, or `answer` where ELB answers itself. `draw` is its chance, any number. Nothing is counted.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot, asked: &Asked, now: Instant, draw: u64) -> Value {
-        let wire = asked.wire();
-        let mut desk = Desk {
-            snapshot,
-            env: Env { now, policy: self.policy.clone(), date: DATE, draining: false },
-            client: asked.client.to_string(),
-            draw,
-            scratch: Scratch::new(),
-            way: Way::default(),
-            is_ours: false,
-            upstream: None,
+        let (wire, client) = (asked.wire(), asked.client.to_string());
+        let mut way = Way::default();
+        let outcome = match Preview::read(&wire, &self.policy) {
+            Err(reason) => Outcome::Answered(Preview::refused(reason, &DATE)),
+            Ok(preview) => self.routed(snapshot, &preview, &client, (now, draw), &mut way),
         };
-        let mut exchange = Exchange::new(&desk.env);
-        drop(exchange.lend(Side::Client, Buf::new(wire.len().max(FIRST_WINDOW))));
-        if let Some(room) = exchange.room(Side::Client).get_mut(..wire.len()) {
-            room.copy_from_slice(&wire);
-            exchange.filled(Side::Client, wire.len());
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let (mut upstream, mut to_server, mut answer, mut is_ours) = (Value::Null, None, None, false);
+        match outcome {
+            Outcome::Ours => is_ours = true,
+            Outcome::Answered(bytes) => answer = Some(shown(&text(bytes))),
+            Outcome::Forwarded { slot, head } => {
+                let named = snapshot.upstream(slot).zip(snapshot.upstream_name(slot));
+                upstream = named.map_or(Value::Null, |(upstream, name)| servers::shown(upstream, name));
+                to_server = Some(text(head));
+            }
         }
-        let driven = drive(&mut exchange, &mut Heads::new(), &mut desk);
-        debug_assert!(driven.is_continue() || desk.is_ours, "a step that only a peer can bring about");
-        desk.shown(asked, &exchange)
-    }
-}
-
-/// Where the request is looked at.
-struct Desk<'s> {
-    snapshot: &'s Snapshot,
-    env: Env,
-    client: String,
-    draw: u64,
-    scratch: Scratch,
-    way: Way,
-    /// Its path is the admin API's.
-    is_ours: bool,
-    /// Where it would go, as a slot of the snapshot.
-    upstream: Option<u32>,
-}
-
-impl Desk<'_> {
-    fn shown(mut self, asked: &Asked, exchange: &Exchange) -> Value {
-        let text = |side| {
-            let bytes = exchange.out(side).concat();
-            (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let answer = text(Side::Client).map(|head| {
-            let reason = head.lines().find_map(|line| line.strip_prefix("X-ELB-Reason: "));
-            json!({"status": exchange.status(), "reason": reason, "text": head})
-        });
-        let upstream = self.upstream.map(|slot| {
-            let named = self.snapshot.upstream(slot).zip(self.snapshot.upstream_name(slot));
-            named.map_or(Value::Null, |(upstream, name)| servers::shown(upstream, name))
-        });
         json!({
-            "request": {"method": asked.method, "host": asked.host, "path": asked.path, "client": self.client},
-            "version": self.snapshot.version,
-            "is_admin_api": self.is_ours,
-            "domain": self.way.domain_shown(),
-            "rules": self.way.take_steps(),
-            "end": self.way.end_shown(),
+            "request": {"method": asked.method, "host": asked.host, "path": asked.path, "client": client},
+            "version": snapshot.version,
+            "is_admin_api": is_ours,
+            "domain": way.domain_shown(),
+            "rules": way.take_steps(),
+            "end": way.end_shown(),
             "upstream": upstream,
-            "to_server": text(Side::Server),
+            "to_server": to_server,
             "answer": answer,
         })
     }
-}
 
-impl Shell for Desk<'_> {
-    type End = ();
-
-    fn env(&self) -> &Env {
-        &self.env
-    }
-
-    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
-        match routing.reserved() {
+    /// Where a request goes that is understood.
+    fn routed(
+        &self,
+        snapshot: &Snapshot,
+        preview: &Preview<'_>,
+        client: &str,
+        (now, draw): (Instant, u64),
+        way: &mut Way,
+    ) -> Outcome {
+        let refused = |reason| Outcome::Answered(preview.answered(&Reply::refusal(reason), &DATE));
+        match preview.reserved() {
             Reserved::No => {}
-            Reserved::Exact => {
-                self.is_ours = true;
-                return ControlFlow::Break(());
-            }
-            Reserved::Misspelt => {
-                routing.reply(&self.env, &Reply::refusal(Reason::ReservedPath));
-                return ControlFlow::Continue(());
-            }
+            Reserved::Exact => return Outcome::Ours,
+            Reserved::Misspelt => return refused(Reason::ReservedPath),
         }
-        let client = self.client.as_bytes();
-        self.scratch.look_at(self.env.now);
-        let view = routing.view(client);
-        let decision = model::route(self.snapshot, &view, self.draw, &mut self.scratch, &mut self.way);
-        match decision.verdict {
+        let mut scratch = Scratch::new();
+        scratch.look_at(now);
+        let view = preview.view(client.as_bytes());
+        match model::route(snapshot, &view, draw, &mut scratch, way).verdict {
             Verdict::Forward { path: Some(path), .. } if reserved::is_under(path) => {
-                routing.reply(&self.env, &Reply::refusal(Reason::ReservedPath));
+                refused(Reason::ReservedPath)
             }
             Verdict::Forward { backend, path } => {
-                self.upstream = Some(backend.slot());
                 let host = backend.host().map(str::as_bytes);
-                let forward = Forward { peer: client, path, host, extra: backend.headers() };
-                routing.forward(&self.env, &forward);
+                let forward = Forward { peer: client.as_bytes(), path, host, extra: backend.headers() };
+                Outcome::Forwarded { slot: backend.slot(), head: preview.forwarded(&forward, &self.policy) }
             }
-            verdict => answer(&verdict, routing, &self.env, ""),
+            verdict => Outcome::Answered(give(&verdict, |reply| preview.answered(reply, &DATE))),
         }
-        ControlFlow::Continue(())
     }
+}
 
-    /// A server is there at once, so that the head is written that it would be sent.
-    fn connect(&mut self, exchange: &mut Exchange, _same: bool) {
-        exchange.connected(&self.env, false);
-    }
+/// What becomes of a request.
+enum Outcome {
+    /// The admin API answers.
+    Ours,
+    /// ELB answers with these bytes.
+    Answered(Vec<u8>),
+    /// A server of the upstream in this slot gets this head.
+    Forwarded { slot: u32, head: Vec<u8> },
+}
 
-    fn has_other(&mut self) -> Option<bool> {
-        None
-    }
-
-    fn drop_server(&mut self, _sign: Sign) {}
-
-    fn shutdown(&mut self, _side: Side) {}
-
-    fn finished(&mut self, _exchange: &mut Exchange, _fate: Fate) -> ControlFlow<()> {
-        ControlFlow::Break(())
-    }
-
-    fn close(&mut self, _exchange: &mut Exchange, _reset: bool, _sign: Sign) {}
+/// An answer of ELB.
+fn shown(text: &str) -> Value {
+    let status = text.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
+    let reason = text.lines().find_map(|line| line.strip_prefix("X-ELB-Reason: "));
+    json!({"status": status, "reason": reason, "text": text})
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl<'a> Reply<'a> {
     /// The same with another status.
     #[must_use]
     pub fn refusal_as(reason: Reason, status: u16) -> Self {
-        let line = known(status).unwrap_or_default();
+        let line = known(status).unwrap_or("refused");
         let text: Pieces<'_> = [line.as_bytes(), b": ", reason.word().as_bytes(), b"\n"];
         let fields = match status {
             405 => ALLOW,

@@ -60,6 +60,7 @@ impl Persistence {
 }
 
 /// Appends the head that the server gets. `bytes` are those that `head` was parsed from.
+#[inline(always)]
 pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServer<'_>) {
     let [before, path, query] = to.target;
     let method = head.method.of(bytes);

@@ -34,6 +34,7 @@ pub struct Target<'a> {
 /// # Errors
 /// [`Refusal::Connect`] and [`Refusal::Trace`] for these methods, whatever the target; [`Refusal::Host`] for an
 /// authority that is empty, malformed or holds userinfo; [`Refusal::Target`] for everything else.
+#[inline(always)]
 pub fn parse<'a>(method: &[u8], target: &'a [u8]) -> Result<Target<'a>, Refusal> {
     match method {
         b"CONNECT" => return Err(Refusal::Connect),

@@ -113,6 +113,7 @@ fn lowers(name: &[u8], lower: &[u8]) -> bool {
 impl Hosts {
     /// The slot and the rules of a request's domain. `lowered` is room for the host in lower case; only hosts that are
     /// no name need it.
+    #[inline(always)]
     pub(crate) fn find(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
         let slot = self.find_slot(request, lowered)?;
         Some((slot, self.rules_of(slot)?))
@@ -124,7 +125,7 @@ impl Hosts {
         self.entry(slot)?.rules.as_deref()
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_slot(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<u32> {
         if let Some(slot) = self.named(request.host) {
             return Some(slot);

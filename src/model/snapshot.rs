@@ -112,6 +112,7 @@ impl Snapshot {
     }
 
     /// The slot and the rules of a request's domain. `lowered` is room for a host that is not written as its name is.
+    #[inline(always)]
     pub(crate) fn domain(&self, request: &RequestView<'_>, lowered: &mut Vec<u8>) -> Option<(u32, &RuleSet)> {
         self.hosts.find(request, lowered)
     }

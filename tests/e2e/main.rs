@@ -15,6 +15,7 @@
 mod support;
 
 mod admin;
+mod agreement;
 mod alarms;
 mod balancing;
 mod blame;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::args::{Args, Arguments};
 use super::contract::Kind;
 use super::fields;
+use crate::model::fault::step;
 use crate::model::host;
 use crate::model::upstream_name::UpstreamName;
 use crate::semantics::syntax::is_token;
@@ -171,7 +172,7 @@ fn response_edits(args: &mut Args<'_>) -> Option<Option<ResponseEdits>> {
     };
     let (mut dropped, mut added, mut sound) = (Vec::new(), Vec::new(), true);
     for (what, given) in members {
-        let pointer = format!("/{EDITS}/{what}");
+        let pointer = format!("/{EDITS}{}", step(what));
         match what.as_str() {
             "set" | "add" => match fields::of_response(args, &pointer, given) {
                 Some(fields) => {

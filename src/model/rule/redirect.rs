@@ -8,6 +8,7 @@ use super::contract::Kind;
 use crate::model::encode::encode;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
+use crate::semantics::host::HostPort;
 
 /// Longest `to`.
 const TEXT: usize = 2048;
@@ -53,18 +54,20 @@ impl Redirect {
                     out.extend_from_slice(text.as_bytes());
                     true
                 }
+                // A request of HTTP/1.0 need not name a host, and then the path would stand in its place.
                 Piece::Host => {
                     out.extend_from_slice(request.canonical_host);
-                    true
+                    !request.canonical_host.is_empty()
                 }
                 Piece::Path => encode(scratch.path(request).0, &mut room),
+                // Words of a query stay words, in a query of their own or behind others.
                 Piece::Query => {
-                    query(request.query(), &mut room);
+                    query(request.query(), out);
                     true
                 }
                 Piece::Group(number) => encode(scratch.group(*number).unwrap_or_default(), &mut room),
             };
-            out.append(&mut room);
+            append(&mut room, out);
             if !sound || out.len() > LOCATION {
                 return false;
             }
@@ -75,6 +78,17 @@ impl Redirect {
             out.drain(..slashes.saturating_sub(1));
         }
         true
+    }
+}
+
+/// Adds what a piece has come to. Behind a `?` a path is a value, in which what separates words is escaped.
+fn append(piece: &mut Vec<u8>, out: &mut Vec<u8>) {
+    let is_value = out.contains(&b'?');
+    for byte in piece.drain(..) {
+        match byte {
+            b'&' | b';' | b'=' | b'+' if is_value => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            byte => out.push(byte),
+        }
     }
 }
 
@@ -170,8 +184,7 @@ fn is_local(pieces: &[Piece]) -> Result<bool, String> {
         return Ok(true);
     }
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or(CURE)?;
-    let is_host =
-        |host: &str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    let is_host = |host: &str| HostPort::parse(host.as_bytes()).is_ok();
     let ends = |text: &str| text.starts_with(['/', '?', '#']);
     // What follows the host, if that is in the first text.
     let end = rest.find(['/', '?', '#']);
@@ -229,6 +242,7 @@ mod tests {
             ("https://$host:8443/", "https://a.test:8443/"),
             ("$path", "/x%20y/%C3%A9"),
             ("/login?from=$path", "/login?from=/x%20y/%C3%A9"),
+            ("/login$query&more=1", "/login?a=b%20c&d=%3C&more=1"),
             ("/a$$b", "/a$b"),
         ] {
             assert_eq!(sent(to, &sketch).as_deref(), Some(location), "{to}");
@@ -294,6 +308,22 @@ mod tests {
                 "{path}"
             );
         }
+    }
+
+    #[test]
+    fn a_path_in_a_query_is_one_value() {
+        let sketch = Sketch::new("a", "/a&admin=1;b=+2");
+        assert_eq!(
+            sent("/signin?from=$path&x=1", &sketch).as_deref(),
+            Some("/signin?from=/a%26admin%3D1%3Bb%3D%2B2&x=1")
+        );
+        assert_eq!(sent("$path", &sketch).as_deref(), Some("/a&admin=1;b=+2"));
+    }
+
+    #[test]
+    fn without_a_host_nobody_is_sent_to_what_stands_in_its_place() {
+        assert_eq!(sent("https://$host$path", &Sketch::new("", "/evil.test/x")), None);
+        assert_eq!(sent("$path", &Sketch::new("", "/evil.test/x")).as_deref(), Some("/evil.test/x"));
     }
 
     #[test]

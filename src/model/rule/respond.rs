@@ -18,7 +18,7 @@ const BODY: usize = 64 * 1024;
 /// What a body is, unless it is said.
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// Statuses whose answers have no body (RFC 9110, section 6.4.1).
-const BODILESS: [u16; 3] = [204, 205, 304];
+const BODILESS: [u16; 2] = [204, 205];
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,10 +97,21 @@ impl Kind for Respond {
             args.given.get("headers").and_then(|given| given.as_object()?.keys().find(|name| is_kinds(name)))
         {
             let place = format!("/headers{}", crate::model::fault::step(known));
-            args.report.fault(format!("{}{place}", args.at), "is what content_type says");
+            let why = if known.eq_ignore_ascii_case("etag") {
+                "follows from the page"
+            } else {
+                "is what content_type says"
+            };
+            args.report.fault(format!("{}{place}", args.at), why);
             return None;
         }
         let (status, body, kind, fields) = (status? as u16, body?, kind?, fields?);
+        if matches!(status, 206 | 304) {
+            return args.fault(
+                "status",
+                "is an answer to a question that only some clients ask; a page with status 200 gives it",
+            );
+        }
         if BODILESS.contains(&status) && !body.is_empty() {
             return args.fault("body", format!("is none that an answer with status {status} can have"));
         }
@@ -200,6 +211,8 @@ mod tests {
     #[test]
     fn faults_are_told_at_their_place() {
         for (args, fault) in [
+            (json!({"status": 304}), "/args/status: is an answer to a question"),
+            (json!({"headers": {"ETag": "x"}}), "/args/headers/ETag: follows from the page"),
             (json!({"status": 100}), "/args/status: must be a whole number from 200 to 599"),
             (
                 json!({"status": 204, "body": "x"}),
