@@ -47,7 +47,10 @@ impl Shell for Always<'_> {
     }
 
     fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
-        routing.forward(self.0, &Forward { peer: b"192.0.2.1", path: None, host: None, extra: &[] });
+        routing.forward(
+            self.0,
+            &Forward { client: b"192.0.2.1", peer: b"192.0.2.1", path: None, host: None, extra: &[] },
+        );
         ControlFlow::Continue(())
     }
 

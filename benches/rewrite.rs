@@ -25,7 +25,13 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         if let Err(refusal) = head.parse(bytes, found(bytes)) {
             panic!("a sample is refused: {refusal:?}");
         }
-        let to = ToServer { peer: b"192.0.2.1", host: b"bench.test", target: [b"/128", b"", b""], extra };
+        let to = ToServer {
+            client: b"192.0.2.1",
+            peer: b"192.0.2.1",
+            host: b"bench.test",
+            target: [b"/128", b"", b""],
+            extra,
+        };
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

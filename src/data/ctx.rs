@@ -65,6 +65,8 @@ pub struct Ctx {
     pub adoptions: Option<mpsc::Sender<Adopted>>,
     /// Who may use it.
     pub admin_allow: AllowList,
+    /// Proxies that are believed whom they speak for.
+    pub trusted_proxies: AllowList,
     /// When the log last told of somebody who may not.
     pub strangers: Seldom,
     /// Connections that wait for a window, in the order in which they began to.

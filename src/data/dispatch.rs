@@ -23,7 +23,10 @@ use crate::exchange::{
 };
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
+use crate::semantics::RequestView;
+use crate::semantics::forwarded::client_of;
 use crate::semantics::reserved::{self, Reserved};
+use crate::settings::AllowList;
 
 /// Lets the exchange of a connection take a step, and says whether there was any, or that it is over: [`Verdict::Rest`] when the
 /// connection goes on without a request.
@@ -68,14 +71,18 @@ impl Shell for Dispatcher<'_> {
             reserved => return door::answer(routing, *self.peer, reserved, ctx),
         }
         ctx.requests += 1;
-        let request = routing.view(address.as_bytes());
+        let named = match ctx.trusted_proxies.is_empty() {
+            true => None,
+            false => named_client(&routing.view(b""), *self.peer, &ctx.trusted_proxies),
+        };
+        let client = named.as_ref().map_or(address.as_bytes(), PeerText::as_bytes);
+        let request = routing.view(client);
         let when = (ctx.requests, ctx.env.now);
         if routing.asks_for_way() && way::may_know(&request, *self.peer, ctx) {
-            route_told(routing, dispatch, address, ctx);
+            route_told(routing, dispatch, [client, address.as_bytes()], ctx);
             return ControlFlow::Continue(());
         }
-        let Way { domain, rule, routed } =
-            ctx.view.route(&request, when, || routing.view(address.as_bytes()));
+        let Way { domain, rule, routed } = ctx.view.route(&request, when, || routing.view(client));
         (dispatch.domain, dispatch.rule) = (domain, rule);
         match routed {
             // A rewrite leads to what is ELB's own no more than a client's spelling does.
@@ -85,7 +92,8 @@ impl Shell for Dispatcher<'_> {
             Routed::Forward { upstream, backend, path } => {
                 dispatch.upstream = Some(upstream);
                 let host = backend.host().map(str::as_bytes);
-                let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
+                let forward =
+                    Forward { client, peer: address.as_bytes(), path, host, extra: backend.headers() };
                 if let Some(edits) = backend.edits() {
                     routing.change_answer(&ctx.env, edits);
                 }
@@ -264,13 +272,24 @@ fn agree(exchange: &mut Exchange, local: &mut Local, at: usize, id: u64, env: &E
     exchange.agree(env, terms);
 }
 
+/// The client that a proxy speaks for, if this peer is one that is trusted, and says.
+#[cold]
+#[inline(never)]
+fn named_client(request: &RequestView<'_>, peer: IpAddr, trusted: &AllowList) -> Option<PeerText> {
+    let values: Vec<&[u8]> = request.field(b"x-forwarded-for").collect();
+    if values.is_empty() || !trusted.holds(peer) {
+        return None;
+    }
+    Some(PeerText::new(client_of(peer, values, |address| trusted.holds(address))))
+}
+
 /// Asks the rules where a request goes whose client is told of its way.
 #[cold]
 #[inline(never)]
-fn route_told(mut routing: Routing<'_>, dispatch: &mut Dispatch, address: &PeerText, ctx: &mut Ctx) {
+fn route_told(mut routing: Routing<'_>, dispatch: &mut Dispatch, [client, peer]: [&[u8]; 2], ctx: &mut Ctx) {
     let mut told = way::Told::new(ctx.view.snapshot().version);
     let Ctx { view, env, requests, .. } = ctx;
-    let request = routing.view(address.as_bytes());
+    let request = routing.view(client);
     let Way { domain, rule, routed } = view.route_told(&request, (*requests, env.now), &mut told);
     (dispatch.domain, dispatch.rule) = (domain, rule);
     match routed {
@@ -281,7 +300,7 @@ fn route_told(mut routing: Routing<'_>, dispatch: &mut Dispatch, address: &PeerT
         Routed::Forward { upstream, backend, path } => {
             dispatch.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
-            let forward = Forward { peer: address.as_bytes(), path, host, extra: backend.headers() };
+            let forward = Forward { client, peer, path, host, extra: backend.headers() };
             let way = Some(Box::new(told.way()));
             routing.agree(env, Terms { edits: backend.edits().cloned(), way, ..Terms::of(&env.policy) });
             routing.forward_seldom(env, &forward);

@@ -114,6 +114,7 @@ pub(super) fn build(
         registry: end.poll.registry().try_clone()?,
         adoptions: end.adoptions,
         admin_allow: settings.admin.allow.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
         strangers: Seldom::default(),
         starved: VecDeque::new(),
         // All of them may come due in one turn.

@@ -288,6 +288,7 @@ impl ParsedRequest {
         let normal = text(bytes, self.host, &self.host_copy);
         let own = if host_as_received { self.authority.of(bytes) } else { normal };
         let to = ToServer {
+            client: forward.client,
             peer: forward.peer,
             host: forward.host.unwrap_or(own),
             target: [path[0], path[1], query],

@@ -145,7 +145,10 @@ pub enum NoServer {
 /// Where a request goes, as far as its bytes are concerned.
 #[derive(Debug, Clone, Copy)]
 pub struct Forward<'a> {
-    /// The client's address, as text.
+    /// The client's address, as text: what servers are told in `X-Real-IP`.
+    pub client: &'a [u8],
+    /// The address of who brought the request, which `X-Forwarded-For` ends with: the client's own, unless it came through a
+    /// proxy that is trusted.
     pub peer: &'a [u8],
     /// The path that replaces the client's, encoded, without query.
     pub path: Option<&'a [u8]>,

@@ -16,8 +16,9 @@ use crate::http1::reply::Reply;
 use crate::model::{self, Scratch, Snapshot, Verdict};
 use crate::policy;
 use crate::reason::Reason;
+use crate::semantics::forwarded::client_of;
 use crate::semantics::reserved::{self, Reserved};
-use crate::settings::Settings;
+use crate::settings::{AllowList, Settings};
 
 /// The date of answers that nobody gets.
 const DATE: [u8; 29] = *b"Thu, 01 Jan 1970 00:00:00 GMT";
@@ -26,13 +27,14 @@ const DATE: [u8; 29] = *b"Thu, 01 Jan 1970 00:00:00 GMT";
 #[derive(Debug, Clone)]
 pub struct Explainer {
     policy: Policy,
+    trusted_proxies: AllowList,
 }
 
 impl Explainer {
     /// One for these settings.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        Self { policy: policy::of(settings) }
+        Self { policy: policy::of(settings), trusted_proxies: settings.trusted_proxies.clone() }
     }
 
     /// One for the settings that ELB has without flags and variables.
@@ -45,11 +47,15 @@ impl Explainer {
     /// sent: `to_server`, or `answer` where ELB answers itself. `draw` is its chance, any number. Nothing is counted.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot, asked: &Asked, now: Instant, draw: u64) -> Value {
-        let (wire, client) = (asked.wire(), asked.client.to_string());
+        let (wire, peer) = (asked.wire(), asked.client.to_string());
+        let mut client = peer.clone();
         let mut way = Way::default();
         let outcome = match Preview::read(&wire, &self.policy) {
             Err(reason) => Outcome::Answered(Preview::refused(reason, &DATE)),
-            Ok(preview) => self.routed(snapshot, &preview, &client, (now, draw), &mut way),
+            Ok(preview) => {
+                client = self.client(&preview, asked);
+                self.routed(snapshot, &preview, [&client, &peer], (now, draw), &mut way)
+            }
         };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let (mut upstream, mut to_server, mut answer, mut is_ours) = (Value::Null, None, None, false);
@@ -75,12 +81,19 @@ impl Explainer {
         })
     }
 
+    /// Whose the request is, as rules see it.
+    fn client(&self, preview: &Preview<'_>, asked: &Asked) -> String {
+        let view = preview.view(b"");
+        let values: Vec<&[u8]> = view.field(b"x-forwarded-for").collect();
+        client_of(asked.client, values, |address| self.trusted_proxies.holds(address)).to_string()
+    }
+
     /// Where a request goes that is understood.
     fn routed(
         &self,
         snapshot: &Snapshot,
         preview: &Preview<'_>,
-        client: &str,
+        [client, peer]: [&str; 2],
         (now, draw): (Instant, u64),
         way: &mut Way,
     ) -> Outcome {
@@ -99,7 +112,13 @@ impl Explainer {
             }
             Verdict::Forward { backend, path } => {
                 let host = backend.host().map(str::as_bytes);
-                let forward = Forward { peer: client.as_bytes(), path, host, extra: backend.headers() };
+                let forward = Forward {
+                    client: client.as_bytes(),
+                    peer: peer.as_bytes(),
+                    path,
+                    host,
+                    extra: backend.headers(),
+                };
                 Outcome::Forwarded { slot: backend.slot(), head: preview.forwarded(&forward, &self.policy) }
             }
             verdict => Outcome::Answered(give(&verdict, |reply| preview.answered(reply, &DATE))),

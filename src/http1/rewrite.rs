@@ -16,7 +16,9 @@ pub type ExtraFields = [(String, Vec<String>)];
 /// What a request head needs beside the client's own bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct ToServer<'a> {
-    /// The client's address, as text.
+    /// The client's address.
+    pub client: &'a [u8],
+    /// The address of who brought the request, as text.
     pub peer: &'a [u8],
     /// The `Host` that the server sees; empty for none, which only HTTP/1.0 can ask for.
     pub host: &'a [u8],
@@ -70,9 +72,9 @@ pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServe
     } else {
         put(out, &[method, b" ", before, path, query, b" HTTP/1.1\r\nHost: ", to.host]);
     }
-    put(out, &[b"\r\nX-Real-IP: ", to.peer, b"\r\nX-Forwarded-For: "]);
+    put(out, &[b"\r\nX-Real-IP: ", to.client, b"\r\nX-Forwarded-For: "]);
     forwarded_for(out, bytes, head, to);
-    put(out, &[b"\r\nREMOTE-HOST: ", to.peer, b"\r\n"]);
+    put(out, &[b"\r\nREMOTE-HOST: ", to.client, b"\r\n"]);
     if to.extra.is_empty() {
         runs(out, bytes, &head.runs);
     } else {
@@ -294,7 +296,13 @@ mod tests {
         let found = Scan::default().find(bytes, 1 << 16).unwrap().unwrap();
         let mut head = RequestHead::default();
         head.parse(bytes, found).unwrap();
-        let to = ToServer { peer: b"192.0.2.1", host: b"h", target: [b"/p", b"?", b"q"], extra };
+        let to = ToServer {
+            client: b"192.0.2.1",
+            peer: b"192.0.2.1",
+            host: b"h",
+            target: [b"/p", b"?", b"q"],
+            extra,
+        };
         let mut out = Vec::new();
         request(&mut out, bytes, &head, &to);
         String::from_utf8(out).unwrap()

@@ -188,8 +188,11 @@ fn drafts<'v>(given: &'v Value, parts: &Parts, report: &mut Report) -> Option<(u
     Some((init?, drafts))
 }
 
-/// Whether a rule makes something of groups: `"to": "/x/$1"`.
+/// Whether a rule makes something of the groups of another: a redirect with `"to": "/x/$1"`.
 fn asks_for_groups(rule: &Value) -> bool {
+    if rule.get("type").and_then(Value::as_str) != Some("redirect") {
+        return false;
+    }
     let to = rule.get("args").and_then(|args| args.get("to")).and_then(Value::as_str).unwrap_or_default();
     to.as_bytes().windows(2).any(|two| two[0] == b'$' && (b'1'..=b'9').contains(&two[1]))
 }

@@ -5,6 +5,7 @@
 
 pub mod edits;
 pub mod field;
+pub mod forwarded;
 pub mod host;
 pub mod path;
 pub mod policy;

@@ -27,7 +27,8 @@ pub fn is_plain(path: &[u8]) -> bool {
     let next = path.get(1..).unwrap_or_default();
     let separates = |byte: u8| (byte == b'/') | (byte == b'\\');
     let unusual = path.iter().zip(next).fold(false, |any, (&a, &b)| {
-        any | (b == b'%') | (separates(a) & ((b == b'.') | (b == b';'))) | ((a == b'/') & separates(b))
+        // `.` and `/` differ in the last bit.
+        any | (b == b'%') | (separates(a) & ((b | 1 == b'/') | (b == b';') | (b == b'\\')))
     });
     !unusual && path.starts_with(b"/")
 }

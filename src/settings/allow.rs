@@ -1,4 +1,4 @@
-//! The networks that may use the admin API.
+//! Lists of networks: of those that may use the admin API, and of proxies that are trusted.
 //!
 //! It owns the question whether an address is in one of them, never where the address comes from or what a refusal
 //! looks like. Both planes ask it: workers refuse strangers before control hears of them. Next: `data::door`,
@@ -19,6 +19,19 @@ impl AllowList {
     #[must_use]
     pub fn new(networks: &[IpNet]) -> Self {
         Self(networks.into())
+    }
+
+    /// Is nobody in them?
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The networks, or that there is none.
+    #[must_use]
+    pub fn told(&self) -> String {
+        if self.is_empty() { "none".to_owned() } else { self.to_string() }
     }
 
     /// Is this peer in one of the networks?

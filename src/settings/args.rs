@@ -142,6 +142,11 @@ pub(super) struct RunArgs {
     #[arg(value_parser = addresses::network)]
     pub(super) admin_allow: Vec<IpNet>,
 
+    /// Networks of proxies that are believed whom they speak for in X-Forwarded-For; separate them with commas [default: none]
+    #[arg(long, env = "ELB_TRUSTED_PROXIES", value_name = "CIDRS", value_delimiter = ',')]
+    #[arg(value_parser = addresses::network)]
+    pub(super) trusted_proxies: Vec<IpNet>,
+
     /// Name of this machine by which the admin API may be asked without a token, beside addresses, localhost and what the
     /// machine calls itself; repeat it, or separate with commas, for several [default: none]
     #[arg(long, env = "ELB_ADMIN_HOST", value_name = "NAME", value_delimiter = ',', value_parser = addresses::host_name)]

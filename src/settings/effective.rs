@@ -44,6 +44,8 @@ pub struct Settings {
     pub names: NameSettings,
     /// Servers see the `Host` header untouched, instead of in lower case and without the port.
     pub host_as_received: bool,
+    /// Proxies that are believed whom they speak for.
+    pub trusted_proxies: AllowList,
     /// Servers see the path untouched, instead of with its dot segments resolved.
     pub path_as_received: bool,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
@@ -159,6 +161,7 @@ impl Settings {
                 token: admin_token(args, around)?,
                 hosts: args.admin_host.clone(),
             },
+            trusted_proxies: AllowList::new(&args.trusted_proxies),
             names: NameSettings {
                 resolvers: args.resolver.clone(),
                 interval: args.timeouts.resolve_interval,
@@ -343,6 +346,7 @@ impl Settings {
             format!("name: {}", self.name),
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
+            format!("trusted proxies: {}", self.trusted_proxies.told()),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
             format!("names of servers: {}", self.names.describe()),
             format!(

@@ -61,6 +61,7 @@ const ROWS: &[Row] = &[
     }),
     ("--admin-listen", "ELB_ADMIN_LISTEN", "127.0.0.1:82", |s| s.admin.listen.unwrap().to_string()),
     ("--admin-allow", "ELB_ADMIN_ALLOW", "10.0.0.0/8", |s| s.admin.allow.to_string()),
+    ("--trusted-proxies", "ELB_TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8", |s| s.trusted_proxies.to_string()),
     ("--admin-host", "ELB_ADMIN_HOST", "elb.test,other.test", |s| s.admin.hosts.join(",")),
     ("--host-header", "ELB_HOST_HEADER", "as-received", |s| {
         if s.host_as_received { "as-received" } else { "normalized" }.to_owned()

@@ -33,6 +33,7 @@ mod exact_requests;
 mod exact_responses;
 mod explain;
 mod faults;
+mod forwarded;
 mod hop_by_hop;
 mod interim;
 mod keepalive;

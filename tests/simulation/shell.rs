@@ -260,7 +260,10 @@ impl Shell for World {
         }
         let rule = [(RULED.0.to_owned(), vec![RULED.1.to_owned()])];
         let extra = if self.ruled { &rule[..] } else { &[] };
-        routing.forward(&self.env, &Forward { peer: PEER.as_bytes(), path: None, host: None, extra });
+        routing.forward(
+            &self.env,
+            &Forward { client: PEER.as_bytes(), peer: PEER.as_bytes(), path: None, host: None, extra },
+        );
         ControlFlow::Continue(())
     }
 

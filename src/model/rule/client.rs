@@ -3,6 +3,8 @@
 //! It owns that question. Who the client is, behind proxies that are trusted, is decided before. Next:
 //! [`kind`](super::kind) has the list that it is on.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::args::{Args, Arguments};
@@ -13,6 +15,9 @@ use crate::semantics::RequestView;
 
 /// Most networks of one rule: they are looked through one by one.
 const NETWORKS: usize = 256;
+
+/// Bits before an IPv4 address in the form of IPv6 (RFC 4291, section 2.5.5.2).
+const MAPPED: u8 = 96;
 
 /// A test of the client's address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,8 +40,18 @@ impl Kind for Client {
     }
 }
 
+/// A network of IPv4 addresses in the form of IPv6 is one of IPv4, as addresses are.
 fn read(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))?;
+    match network {
+        IpNet::V6(mapped) => {
+            match (mapped.addr().to_ipv4_mapped(), mapped.prefix_len().checked_sub(MAPPED)) {
+                (Some(address), Some(length)) => IpNet::new(address.into(), length).ok(),
+                _ => Some(network),
+            }
+        }
+        IpNet::V4(_) => Some(network),
+    }
 }
 
 impl Ask for Client {
@@ -71,6 +86,15 @@ mod tests {
         }
         for address in ["11.0.0.1", "2001:db9::1", "192.0.2.8", "::1", "unix"] {
             assert!(!takes(address), "{address}");
+        }
+        let mapped = json!({"cidrs": ["::ffff:10.0.0.0/104", "::ffff:192.0.2.7"]});
+        for (address, found) in [("10.1.2.3", 1), ("192.0.2.7", 1), ("::ffff:10.0.0.1", 1), ("11.0.0.1", 0)] {
+            let sketch = Sketch::new("h", "/").client(address);
+            assert_eq!(
+                testing::ask("client", mapped.clone(), &sketch, &mut Scratch::new()),
+                found,
+                "{address}"
+            );
         }
         let bad = testing::read("client", json!({"cidrs": ["10.0.0.0/8", "10.0.0.0/33", 1]})).unwrap_err();
         let places: Vec<_> = bad.iter().map(|fault| fault.pointer.as_str()).collect();

@@ -87,7 +87,7 @@ impl Matcher {
     }
 
     /// Whether this text is meant.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn takes(&self, text: &[u8], engines: &mut Engines) -> bool {
         match self {
             Matcher::Prefix(prefix) => text.starts_with(prefix),

@@ -39,6 +39,7 @@ impl Kind for Path {
 }
 
 impl Ask for Path {
+    #[inline(always)]
     fn answer(&self, request: &RequestView<'_>, _draw: u64, scratch: &mut Scratch) -> usize {
         let (path, engines) = scratch.path(request);
         let group = match self {

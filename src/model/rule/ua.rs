@@ -15,6 +15,8 @@ use crate::semantics::RequestView;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Ua {
     pattern: Pattern,
+    /// Its groups are kept.
+    captures: bool,
 }
 
 impl Kind for Ua {
@@ -22,18 +24,23 @@ impl Kind for Ua {
 
     fn read(args: &mut Args<'_>) -> Option<Ua> {
         args.branches();
-        let pattern = args.pattern("pattern", false)?;
+        let captures = args.captures;
+        let pattern = args.pattern("pattern", captures)?;
         args.warn_of_capital(&pattern, "the user agent");
-        Some(Ua { pattern })
+        Some(Ua { pattern, captures })
     }
 }
 
 impl Ask for Ua {
     /// A request without a user agent never matches, not even the empty pattern.
+    #[inline(always)]
     fn answer(&self, request: &RequestView<'_>, _draw: u64, scratch: &mut Scratch) -> usize {
         let Some(agent) = request.user_agent() else { return 0 };
         let (agent, engines) = scratch.agent(agent);
-        usize::from(engines.is_match(&self.pattern, agent))
+        usize::from(match self.captures {
+            false => engines.is_match(&self.pattern, agent),
+            true => engines.capture(&self.pattern, agent),
+        })
     }
 
     fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
@@ -58,6 +65,15 @@ mod tests {
         assert!(!matches("HTTPie", Some(b"HTTPie/0.9.9")));
         assert!(matches("(?i)HTTPie", Some(b"HTTPie/0.9.9")));
         assert!(matches(r"\xff$", Some(b"x\xff")), "bytes, not characters");
+    }
+
+    #[test]
+    fn its_groups_are_those_that_a_redirect_has() {
+        let mut scratch = Scratch::new();
+        let sketch = request(b"/", Some(b"curl/8.1"));
+        let args = json!({"pattern": r"^curl/(\d+)"});
+        assert_eq!(testing::ask_capturing("ua", args, &sketch, &mut scratch), 1);
+        assert_eq!(scratch.group(1), Some(&b"8"[..]));
     }
 
     #[test]
