@@ -27,7 +27,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         }
         let to = ToServer {
             client: b"192.0.2.1",
-            peer: b"192.0.2.1",
+            peer: None,
             host: b"bench.test",
             target: [b"/128", b"", b""],
             extra,

@@ -26,7 +26,6 @@ use crate::reason::Reason;
 use crate::semantics::RequestView;
 use crate::semantics::forwarded::client_of;
 use crate::semantics::reserved::{self, Reserved};
-use crate::settings::AllowList;
 
 /// Lets the exchange of a connection take a step, and says whether there was any, or that it is over: [`Verdict::Rest`] when the
 /// connection goes on without a request.
@@ -71,17 +70,15 @@ impl Shell for Dispatcher<'_> {
             reserved => return door::answer(routing, *self.peer, reserved, ctx),
         }
         ctx.requests += 1;
-        let named = match ctx.trusted_proxies.is_empty() {
-            true => None,
-            false => named_client(&routing.view(b""), *self.peer, &ctx.trusted_proxies),
-        };
-        let client = named.as_ref().map_or(address.as_bytes(), PeerText::as_bytes);
+        let client = address.as_bytes();
         let request = routing.view(client);
-        let when = (ctx.requests, ctx.env.now);
-        if routing.asks_for_way() && way::may_know(&request, *self.peer, ctx) {
-            route_told(routing, dispatch, [client, address.as_bytes()], ctx);
+        if (routing.asks_for_way() || !ctx.trusted_proxies.is_empty())
+            && let Some(aside) = Aside::of(&request, *self.peer, ctx)
+        {
+            route_aside(routing, dispatch, client, aside, ctx);
             return ControlFlow::Continue(());
         }
+        let when = (ctx.requests, ctx.env.now);
         let Way { domain, rule, routed } = ctx.view.route(&request, when, || routing.view(client));
         (dispatch.domain, dispatch.rule) = (domain, rule);
         match routed {
@@ -92,8 +89,7 @@ impl Shell for Dispatcher<'_> {
             Routed::Forward { upstream, backend, path } => {
                 dispatch.upstream = Some(upstream);
                 let host = backend.host().map(str::as_bytes);
-                let forward =
-                    Forward { client, peer: address.as_bytes(), path, host, extra: backend.headers() };
+                let forward = Forward { client, peer: None, path, host, extra: backend.headers() };
                 if let Some(edits) = backend.edits() {
                     routing.change_answer(&ctx.env, edits);
                 }
@@ -272,41 +268,60 @@ fn agree(exchange: &mut Exchange, local: &mut Local, at: usize, id: u64, env: &E
     exchange.agree(env, terms);
 }
 
-/// The client that a proxy speaks for, if this peer is one that is trusted, and says.
-#[cold]
-#[inline(never)]
-fn named_client(request: &RequestView<'_>, peer: IpAddr, trusted: &AllowList) -> Option<PeerText> {
-    let values: Vec<&[u8]> = request.field(b"x-forwarded-for").collect();
-    if values.is_empty() || !trusted.holds(peer) {
-        return None;
-    }
-    Some(PeerText::new(client_of(peer, values, |address| trusted.holds(address))))
+/// What is seldom so of a request, and decides how it is routed.
+struct Aside {
+    /// The client that a proxy speaks for, which is trusted.
+    client: Option<PeerText>,
+    /// The client may know its way, and asks for it.
+    told: Option<way::Told>,
 }
 
-/// Asks the rules where a request goes whose client is told of its way.
+impl Aside {
+    #[cold]
+    #[inline(never)]
+    fn of(request: &RequestView<'_>, peer: IpAddr, ctx: &Ctx) -> Option<Self> {
+        let values: Vec<&[u8]> = request.field(b"x-forwarded-for").collect();
+        let trusted = &ctx.trusted_proxies;
+        let speaks_for = !values.is_empty() && trusted.holds(peer);
+        let client = speaks_for.then(|| client_of(peer, values, |address| trusted.holds(address)));
+        let asks = request.field(b"x-elb-explain").any(|value| value == b"1");
+        let told = asks && way::may_know(request, peer, ctx);
+        let told = told.then(|| way::Told::new(ctx.view.snapshot().version));
+        (client.is_some() || told.is_some()).then(|| Self { client: client.map(PeerText::new), told })
+    }
+}
+
+/// Asks the rules where a request goes of which something is seldom so. `peer` is who brought it.
 #[cold]
 #[inline(never)]
-fn route_told(mut routing: Routing<'_>, dispatch: &mut Dispatch, [client, peer]: [&[u8]; 2], ctx: &mut Ctx) {
-    let mut told = way::Told::new(ctx.view.snapshot().version);
+fn route_aside(mut routing: Routing<'_>, dispatch: &mut Dispatch, peer: &[u8], aside: Aside, ctx: &mut Ctx) {
     let Ctx { view, env, requests, .. } = ctx;
-    let request = routing.view(client);
-    let Way { domain, rule, routed } = view.route_told(&request, (*requests, env.now), &mut told);
+    let Aside { client, mut told } = aside;
+    let client = client.as_ref().map_or(peer, PeerText::as_bytes);
+    let (request, when) = (routing.view(client), (*requests, env.now));
+    let Way { domain, rule, routed } = match &mut told {
+        Some(told) => view.route_told(&request, when, told),
+        None => view.route_told(&request, when, &mut way::Unheard),
+    };
     (dispatch.domain, dispatch.rule) = (domain, rule);
+    let line = told.as_ref().map(way::Told::line).unwrap_or_default();
     match routed {
         Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
             let reply = Reply::refusal(Reason::ReservedPath);
-            routing.reply(env, &Reply { lines: [told.line().as_bytes(), b""], ..reply });
+            routing.reply(env, &Reply { lines: [line.as_bytes(), b""], ..reply });
         }
         Routed::Forward { upstream, backend, path } => {
             dispatch.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
-            let forward = Forward { client, peer, path, host, extra: backend.headers() };
-            let way = Some(Box::new(told.way()));
-            routing.agree(env, Terms { edits: backend.edits().cloned(), way, ..Terms::of(&env.policy) });
+            let forward = Forward { client, peer: Some(peer), path, host, extra: backend.headers() };
+            let (edits, way) = (backend.edits().cloned(), told.map(|told| Box::new(told.way())));
+            if edits.is_some() || way.is_some() {
+                routing.agree(env, Terms { edits, way, ..Terms::of(&env.policy) });
+            }
             routing.forward_seldom(env, &forward);
             dispatch.affinity = view.affinity();
         }
-        Routed::Answered(verdict) => answer(&verdict, routing, env, &told.line()),
+        Routed::Answered(verdict) => answer(&verdict, routing, env, &line),
     }
 }
 

@@ -21,6 +21,15 @@ pub(super) fn may_know(request: &RequestView<'_>, peer: IpAddr, ctx: &Ctx) -> bo
     ctx.admin_allow.holds(peer) && !PROXIES.iter().any(|name| request.field(name).next().is_some())
 }
 
+/// Hears nothing, as [`Silent`](crate::model::Silent). It is one of its own, so that the function that routes nearly all requests
+/// has one caller, and is part of it.
+#[derive(Debug)]
+pub(super) struct Unheard;
+
+impl Recorder for Unheard {
+    const WATCHES: bool = false;
+}
+
 /// Domain and rules, as they are asked.
 #[derive(Debug)]
 pub(super) struct Told {

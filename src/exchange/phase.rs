@@ -147,9 +147,9 @@ pub enum NoServer {
 pub struct Forward<'a> {
     /// The client's address, as text: what servers are told in `X-Real-IP`.
     pub client: &'a [u8],
-    /// The address of who brought the request, which `X-Forwarded-For` ends with: the client's own, unless it came through a
-    /// proxy that is trusted.
-    pub peer: &'a [u8],
+    /// The address of who brought the request, which `X-Forwarded-For` ends with, if it came through a proxy that is trusted;
+    /// otherwise that is the client's.
+    pub peer: Option<&'a [u8]>,
     /// The path that replaces the client's, encoded, without query.
     pub path: Option<&'a [u8]>,
     /// The `Host` that replaces the client's.

@@ -1,7 +1,7 @@
 //! Reads a request that nobody sent, and writes down what becomes of it.
 //!
 //! It owns no rule and no answer: it asks the functions that workers ask, and stops where they would connect. Next:
-//! [`way`](super::way) for the rules, [`servers`](super::servers) for who could answer, [`Preview`] for the heads.
+//! [`way`](super::way) for the rules, [`servers`] for who could answer, [`Preview`] for the heads.
 
 use std::time::Instant;
 
@@ -114,7 +114,7 @@ impl Explainer {
                 let host = backend.host().map(str::as_bytes);
                 let forward = Forward {
                     client: client.as_bytes(),
-                    peer: peer.as_bytes(),
+                    peer: Some(peer.as_bytes()),
                     path,
                     host,
                     extra: backend.headers(),

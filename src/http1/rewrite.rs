@@ -18,8 +18,8 @@ pub type ExtraFields = [(String, Vec<String>)];
 pub struct ToServer<'a> {
     /// The client's address.
     pub client: &'a [u8],
-    /// The address of who brought the request, as text.
-    pub peer: &'a [u8],
+    /// The address of who brought the request, where that is not the client.
+    pub peer: Option<&'a [u8]>,
     /// The `Host` that the server sees; empty for none, which only HTTP/1.0 can ask for.
     pub host: &'a [u8],
     /// The target that the server sees, in parts that are joined: path, `?`, query.
@@ -105,7 +105,7 @@ fn forwarded_for(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToSer
             .filter(|value| !value.is_empty())
             .for_each(|value| put(out, &[value, b", "])),
     }
-    out.extend_from_slice(to.peer);
+    out.extend_from_slice(to.peer.unwrap_or(to.client));
 }
 
 /// Copies the lines but for those that are dropped.
@@ -296,13 +296,8 @@ mod tests {
         let found = Scan::default().find(bytes, 1 << 16).unwrap().unwrap();
         let mut head = RequestHead::default();
         head.parse(bytes, found).unwrap();
-        let to = ToServer {
-            client: b"192.0.2.1",
-            peer: b"192.0.2.1",
-            host: b"h",
-            target: [b"/p", b"?", b"q"],
-            extra,
-        };
+        let to =
+            ToServer { client: b"192.0.2.1", peer: None, host: b"h", target: [b"/p", b"?", b"q"], extra };
         let mut out = Vec::new();
         request(&mut out, bytes, &head, &to);
         String::from_utf8(out).unwrap()

@@ -53,7 +53,7 @@ fn read(bytes: &[u8], piece: usize) -> Result<Option<Found>, Refusal> {
 
 /// The head that goes out reads back as the same request, and going out once more changes only who forwarded it.
 fn means_the_same(bytes: &[u8], head: &RequestHead) {
-    let to = ToServer { client: PEER, peer: PEER, host: b"h", target: [b"/p", b"?", b"q"], extra: &[] };
+    let to = ToServer { client: PEER, peer: None, host: b"h", target: [b"/p", b"?", b"q"], extra: &[] };
     let mut out = Vec::new();
     rewrite::request(&mut out, bytes, head, &to);
     let found = match Scan::default().find(&out, 2 * MAX_HEAD) {

@@ -17,6 +17,8 @@ pub mod reason;
 pub mod semantics;
 #[path = "../../../src/spelling.rs"]
 pub mod spelling;
+#[path = "../../../src/units.rs"]
+pub mod units;
 
 #[path = "../../../tests/fuzz/mod.rs"]
 pub mod targets;
