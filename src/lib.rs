@@ -11,7 +11,7 @@
 //!            data/                                control/           floor 3: the planes; strangers to each other
 //!   one pinned thread a core, mio          one thread, tokio
 //!              │           └───────► link.rs ◄───────┘ │             floor 2: snapshots and channels, the only bridge
-//!     explain/, policy.rs               │              │                      why a request goes where it goes
+//!     explain/, answer.rs, policy.rs    │              │                      why a request goes where it goes
 //!          exchange/                    │              │                      exchange/: one proxied request, pure
 //!              │                        │              │
 //!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
@@ -41,6 +41,7 @@
 //!   steps, and an [`exchange::Shell`] does what they ask for.
 //! * [`policy`]: what settings come to for an exchange. [`explain`]: what would become of a request, asked of the same functions, and a
 //!   rule set drawn.
+//! * [`answer`]: what ELB answers itself where rules lead to no server.
 //! * [`link`]: what the planes say to each other.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
@@ -58,9 +59,9 @@
 //!    what goes out, and asks its shell to route. The question ([`exchange::Routing`]) lends a [`semantics::RequestView`], in
 //!    which what nobody looks at is not looked up.
 //! 4. `data::dispatch` asks `data::view`, which calls [`model::route`]: it finds the domain and walks its rules, each of which
-//!    chooses one of its successors, to an end ([`model::Terminal`]). The answer is a refusal with a status, or an upstream
-//!    with extra fields and perhaps a new path. What is ELB's own ([`semantics::reserved`]) is recognised here:
-//!    `data::door` refuses strangers by the peer of the socket, whoever the client is said to be, and the connection of a
+//!    chooses one of its successors, to an end ([`model::Terminal`]). The answer is one of ELB's own
+//!    ([`answer`]: a refusal, a page, a redirect), or an upstream with extra fields and perhaps a new path. What is ELB's own
+//!    ([`semantics::reserved`]) is recognised here: `data::door` refuses strangers by the peer of the socket, whoever the client is said to be, and the connection of a
 //!    call of the admin API is handed to control with the bytes already read.
 //! 5. The exchange asks for a server. `data::balancer` chooses, `data::pool` lends an idle connection or makes one.
 //! 6. The rewritten head and what came of the body leave in one write.

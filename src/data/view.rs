@@ -138,7 +138,7 @@ impl View {
         Routing { domain: decision.domain, rule: decision.rule, routed }
     }
 
-    /// The same for a request whose way is asked for: `recorder` is told of it.
+    /// The same for a request of which something is seldom so; `recorder` is told of its way.
     #[cold]
     #[inline(never)]
     pub fn route_told<R: Recorder>(
