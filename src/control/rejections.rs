@@ -65,11 +65,11 @@ impl Rejections {
         news.retain(|key| self.is_news(&key.key, doubted(key), now));
         for Doubtful { key, fault, more } in news.iter().take(NAMED) {
             let more = if *more == 0 { String::new() } else { format!(" ({more} more of the kind in it)") };
-            let (at, message) = (&fault.pointer, &fault.message);
-            warn!("{key:?} of the store serves at revision {revision}, but {at:?} {message}{more}");
+            let at = if fault.pointer.is_empty() { String::new() } else { format!("{:?} ", fault.pointer) };
+            warn!("{key:?} of the store serves at revision {revision}, but {at}{}{more}", fault.message);
         }
         if let Some(more) = news.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            warn!("{more} more keys at revision {revision} hold arguments that no rule has");
+            warn!("{more} more keys at revision {revision} say something that means nothing");
         }
     }
 

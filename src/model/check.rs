@@ -4,7 +4,8 @@
 //! never a state: the same checks serve the admin API and `elb check`. Next: [`ruleset`](super::ruleset) and
 //! [`upstream`](super::upstream) read one each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -63,11 +64,29 @@ fn domains(
     report: &mut Report,
 ) -> Vec<(String, Arc<RuleSet>)> {
     let mut domains = Vec::with_capacity(given.len());
+    let mut seen = DomainNames::default();
     for (name, rules) in given {
-        let read = rule_set(name, rules, library, report, |_| {});
+        let read = rule_set(name, rules, library, &mut seen, report, |_| {});
         domains.extend(read.map(|rules| (name.clone(), rules)));
     }
     domains
+}
+
+/// The names that were given together: no two may be one domain.
+#[derive(Debug, Default)]
+pub(crate) struct DomainNames(HashMap<String, String>);
+
+impl DomainNames {
+    /// Adds a name, unless no request could ask for it or it is there in another spelling.
+    fn add(&mut self, name: &str) -> Result<(), String> {
+        match self.0.entry(host::asked_as(name)?) {
+            Entry::Occupied(known) if known.get() != name => Err(host::same_domain(known.get())),
+            entry => {
+                entry.insert_entry(name.to_owned());
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Reads the rule set of one domain as an operator puts it; what is at fault is reported, arguments that no rule has
@@ -76,19 +95,21 @@ pub(crate) fn domain(
     name: &str,
     rules: &Value,
     library: &Library,
+    seen: &mut DomainNames,
     report: &mut Report,
 ) -> Option<Arc<RuleSet>> {
-    rule_set(name, rules, library, report, Report::refuse_unknown)
+    rule_set(name, rules, library, seen, report, Report::refuse_unknown)
 }
 
 fn rule_set(
     name: &str,
     rules: &Value,
     library: &Library,
+    seen: &mut DomainNames,
     report: &mut Report,
     unknown: impl FnOnce(&mut Report),
 ) -> Option<Arc<RuleSet>> {
-    if let Err(message) = host::check_domain(name) {
+    if let Err(message) = seen.add(name) {
         report.fault(step(name), message);
         return None;
     }

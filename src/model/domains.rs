@@ -53,6 +53,15 @@ impl Domains {
         self.hosts.hosts()
     }
 
+    /// The name under which a domain is in force that `name` would be once more. A name that is in force itself may be changed,
+    /// whatever others a store has.
+    pub(crate) fn twin(&self, name: &str) -> Option<&str> {
+        if self.layers.effective().contains_key(name) {
+            return None;
+        }
+        self.hosts.twin(name, &host::asked_as(name).ok()?)
+    }
+
     /// An edit; says whether what serves is different now.
     pub(crate) fn put(&mut self, domain: &str, rules: Arc<RuleSet>) -> bool {
         let change = self.layers.put(domain, rules);
@@ -118,6 +127,10 @@ impl Domains {
                 Some(Stored { value, sound })
             }
         };
+        if let Some(twin) = self.twin(domain).filter(|_| sound && stored.is_some()) {
+            let fault = Fault::new("", host::same_domain(twin));
+            outcome.doubtful.push(Doubtful { key: key.clone(), fault, more: 0 });
+        }
         if let Some((first, more)) = stored.iter().filter(|_| sound).find_map(unknown) {
             outcome.doubtful.push(Doubtful { key: key.clone(), fault: first.clone(), more });
         }
@@ -153,7 +166,7 @@ impl Domains {
     }
 
     fn read(&self, domain: &str, text: &str, library: &Library) -> Result<Arc<RuleSet>, Fault> {
-        host::check_domain(domain).map_err(|message| Fault::new("", message))?;
+        host::asked_as(domain).map_err(|message| Fault::new("", message))?;
         library.read_text(text)
     }
 

@@ -5,12 +5,13 @@
 //! holds its name and the way to its rules. Next: [`domains`](super::domains) keeps the editable one,
 //! [`snapshot`](super::snapshot) a copy for the workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::host;
 use super::ruleset::RuleSet;
 use crate::semantics::RequestView;
 
@@ -40,8 +41,13 @@ const _: () = assert!(size_of::<Entry>() == 64, "a domain is one cache line");
 
 #[derive(Debug, Clone)]
 enum Name {
-    Short { length: u8, bytes: [u8; SHORT] },
+    Short {
+        length: u8,
+        bytes: [u8; SHORT],
+    },
     Long(Arc<str>),
+    /// One beyond ASCII, and its form of A-labels.
+    Foreign(Box<(Arc<str>, Box<str>)>),
 }
 
 /// From names to slots. It is shared while the names stay.
@@ -50,7 +56,7 @@ struct Index {
     hasher: DefaultHashBuilder,
     /// Every name as written.
     exact: HashTable<Place>,
-    /// Names that are not written so: in lower case and without trailing dot. Of several the first.
+    /// Names that are not written so: in lower case, without trailing dot, of A-labels. Of several the first.
     aliases: HashTable<Place>,
     /// What follows `*.`, in lower case.
     suffixes: HashTable<Place>,
@@ -81,6 +87,9 @@ impl Default for Name {
 
 impl Name {
     fn new(name: &Arc<str>) -> Name {
+        if let Some(form) = (!name.is_ascii()).then(|| host::asked_as(name).ok()).flatten() {
+            return Name::Foreign(Box::new((Arc::clone(name), form.into())));
+        }
         let mut bytes = [0; SHORT];
         match bytes.get_mut(..name.len()) {
             Some(room) => {
@@ -96,11 +105,20 @@ impl Name {
         match self {
             Name::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
             Name::Long(name) => name.as_bytes(),
+            Name::Foreign(names) => names.0.as_bytes(),
+        }
+    }
+
+    /// The other form by which it is found, but for case: without the dot at its end, and of A-labels.
+    fn alias(&self) -> &[u8] {
+        match self {
+            Name::Foreign(names) => names.1.as_bytes(),
+            _ => undotted(self.bytes()),
         }
     }
 }
 
-/// The other form by which a name is found: without the dot at its end.
+/// A name without the dot at its end.
 fn undotted(name: &[u8]) -> &[u8] {
     name.strip_suffix(b".").unwrap_or(name)
 }
@@ -150,7 +168,7 @@ impl Hosts {
         let exact =
             index.exact.find(hash.spread(), |place| place.hash == hash.hash && self.name(place.slot) == name);
         if exact.is_none() && !index.aliases.is_empty() {
-            return index.get(&index.aliases, name, |slot| lowers(undotted(self.name(slot)), name));
+            return index.get(&index.aliases, name, |slot| lowers(self.alias(slot), name));
         }
         exact.map(|place| place.slot)
     }
@@ -161,7 +179,7 @@ impl Hosts {
             return None;
         }
         let is = |slot: u32, suffix: &[u8]| {
-            undotted(self.name(slot)).strip_prefix(b"*.").is_some_and(|name| lowers(name, suffix))
+            self.alias(slot).strip_prefix(b"*.").is_some_and(|name| lowers(name, suffix))
         };
         memchr::memchr_iter(b'.', host)
             .filter_map(|dot| host.get(dot + 1..))
@@ -177,6 +195,10 @@ impl Hosts {
     #[inline]
     fn name(&self, slot: u32) -> &[u8] {
         self.entry(slot).map_or(&[], |entry| entry.name.bytes())
+    }
+
+    fn alias(&self, slot: u32) -> &[u8] {
+        self.entry(slot).map_or(&[], |entry| entry.name.alias())
     }
 
     /// The name of the domain in a slot, as the operator wrote it; empty when there is none.
@@ -229,6 +251,8 @@ pub(crate) struct EditableHosts {
     free: Vec<u32>,
     /// Names with a second form, in order.
     special: BTreeMap<Arc<str>, u32>,
+    /// Names that requests ask for in another form: that form, then the name.
+    forms: BTreeSet<(Box<str>, Arc<str>)>,
     /// The names have changed since the index was built.
     stale: bool,
 }
@@ -253,6 +277,7 @@ impl EditableHosts {
         if let Some(entry) = self.entry_mut(slot) {
             *entry = Entry { name: Name::new(name), rules: Some(rules) };
         }
+        self.forms.extend(other_form(name).map(|form| (form, Arc::clone(name))));
         let index = Arc::make_mut(&mut self.hosts.index);
         let place = Place { slot, ..index.hash(name.as_bytes()) };
         index.exact.insert_unique(place.spread(), place, Place::spread);
@@ -262,7 +287,10 @@ impl EditableHosts {
         }
     }
 
-    fn remove(&mut self, name: &str, slot: u32) {
+    fn remove(&mut self, name: &Arc<str>, slot: u32) {
+        if let Some(form) = other_form(name) {
+            self.forms.remove(&(form, Arc::clone(name)));
+        }
         let index = Arc::make_mut(&mut self.hosts.index);
         let hash = index.hash(name.as_bytes());
         if let Ok(found) = index.exact.find_entry(hash.spread(), |place| place.slot == slot) {
@@ -273,6 +301,14 @@ impl EditableHosts {
         }
         self.free.push(slot);
         self.stale |= self.special.remove(name).is_some();
+    }
+
+    /// Another name of the domain that `name` would be, which is asked for as `form`.
+    pub(crate) fn twin(&self, name: &str, form: &str) -> Option<&str> {
+        let others = self.forms.range::<(Box<str>, Arc<str>), _>((form.into(), "".into())..);
+        let mut alike = others.take_while(|(other, _)| &**other == form).map(|(_, name)| &**name);
+        let plain = self.hosts.slot_of(form).map(|slot| self.hosts.name_of(slot));
+        plain.filter(|plain| *plain != name).or_else(|| alike.find(|other| *other != name))
     }
 
     fn entry_mut(&mut self, slot: u32) -> Option<&mut Entry> {
@@ -303,7 +339,8 @@ impl EditableHosts {
         (index.longest, index.rest) = (0, self.special.get("*").copied());
         // Of two that are alike the first is found.
         for (name, slot) in self.special.iter().rev() {
-            let alias = name.strip_suffix('.').unwrap_or(name);
+            let form = (!name.is_ascii()).then(|| other_form(name)).flatten();
+            let alias = form.as_deref().unwrap_or(name.strip_suffix('.').unwrap_or(name));
             if let Some(suffix) = alias.strip_prefix("*.") {
                 index.longest = index.longest.max(suffix.len());
                 let place = Place { slot: *slot, ..index.hash(suffix.to_ascii_lowercase().as_bytes()) };
@@ -320,7 +357,7 @@ fn insert_first(table: &mut HashTable<Place>, place: Place, pages: &[Arc<Page>])
     let name = |place: &Place| {
         let entry =
             pages.get(place.slot as usize / PAGE).and_then(|page| page.get(place.slot as usize % PAGE));
-        undotted(entry.map_or(&[], |entry| entry.name.bytes()))
+        entry.map_or(&[][..], |entry| entry.name.alias())
     };
     let alike = |known: &Place| known.hash == place.hash && name(known).eq_ignore_ascii_case(name(&place));
     match table.find_mut(place.spread(), alike) {
@@ -329,12 +366,17 @@ fn insert_first(table: &mut HashTable<Place>, place: Place, pages: &[Arc<Page>])
     }
 }
 
+/// The form in which requests ask for a domain, if it is not its name.
+fn other_form(name: &str) -> Option<Box<str>> {
+    host::asked_as(name).ok().filter(|form| form != name).map(Into::into)
+}
+
 /// Whether a name has a second form.
 fn is_special(name: &str) -> bool {
     name == "*"
         || name.starts_with("*.")
         || name.ends_with('.')
-        || name.bytes().any(|byte| byte.is_ascii_uppercase())
+        || name.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
 }
 
 #[cfg(test)]

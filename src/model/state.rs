@@ -15,7 +15,8 @@ use super::change::{Change, Dropped, Edit, Named, Outcome, Prepared, Rejected, S
 use super::check;
 use super::contents::{Contents, KeyChange, KeyWrite};
 use super::domains::Domains;
-use super::fault::{Fault, Report};
+use super::fault::{Fault, Report, step};
+use super::host;
 use super::implicit;
 use super::layers::Told;
 use super::library::Library;
@@ -67,12 +68,19 @@ impl State {
     /// Applies what was prepared with [`State::library`], or nothing of it.
     ///
     /// # Errors
-    /// A patch names an upstream that is not in force, or would leave it without servers.
+    /// A domain is in force under another spelling of its name; a patch names an upstream that is not in force, or would
+    /// leave it without servers.
     pub fn apply(&mut self, prepared: Prepared) -> Result<Outcome, Fault> {
         let Prepared { change, warnings } = prepared;
         let mut outcome = Outcome { warnings, ..Outcome::default() };
         match change {
             Change::PutDomains(domains) => {
+                let twin = |(name, _): &(String, _)| {
+                    Some(Fault::new(step(name), host::same_domain(self.domains.twin(name)?)))
+                };
+                if let Some(fault) = domains.iter().find_map(twin) {
+                    return Err(fault);
+                }
                 let (mut report, known) = (Report::default(), self.upstreams.layers().effective());
                 check::servernames(&domains, |key| known.contains_key(key), &mut report);
                 outcome.warnings.extend(report.told());

@@ -151,7 +151,7 @@ fn a_member_that_is_there_twice_is_refused_at_its_place() {
 #[test]
 fn a_domain_is_a_name_that_a_request_can_ask_for() {
     let server = Server::named("a");
-    let strays = ["x.test/", " ", "b\nc.test", "%62.test", "b\u{fc}cher.test", "*.x.test:80", "c..test"];
+    let strays = ["x.test/", " ", "b\nc.test", "%62.test", "b\u{fc}@x.test", "*.x.test:80", "c..test"];
     let mut document = rules::site(&[&server]);
     for stray in strays {
         document["domains"][stray] = rules::to("up");
@@ -174,10 +174,23 @@ fn a_domain_is_a_name_that_a_request_can_ask_for() {
         ("[::1]", "[::1]:80"),
         ("*.f.test", "www.f.test:81"),
         ("a_b", "a_b"),
-        ("xn--bcher-kva.test", "xn--bcher-kva.test"),
+        ("xn--strae-oqa.test", "xn--strae-oqa.test"),
+        ("b\u{fc}cher.test", "xn--bcher-kva.test"),
     ] {
         elb.admin().put("domain", &json!({name: rules::to("up")}));
         assert_eq!(elb.client().ask(get(host, "/")).text(), "a", "{name}");
+        assert_eq!(elb.admin().get("domain")[name], rules::to("up"), "it is kept as it was given");
+    }
+    for (twin, of) in
+        [("c.test", "C.Test"), ("xn--bcher-kva.test", "b\u{fc}cher.test"), ("*.F.test", "*.f.test")]
+    {
+        let body = json!({twin: rules::to("up")}).to_string();
+        let answer = refused(&elb.admin().call("PUT", "domain", Some(&body)), 400);
+        let error = answer["error"].as_str().unwrap_or_default();
+        assert!(
+            answer["pointer"] == format!("/{twin}") && error.contains(&format!("same domain as {of}")),
+            "{answer}"
+        );
     }
 }
 

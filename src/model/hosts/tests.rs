@@ -64,6 +64,44 @@ fn then_the_longest_suffix_then_the_rest() {
     assert_eq!(find(&["*.com"], &format!("{}com", "a.".repeat(4000))), Some("*.com"));
 }
 
+#[test]
+fn a_name_beyond_ascii_is_found_by_its_a_label() {
+    let keys = ["b\u{fc}cher.test", "*.B\u{dc}CHER.test", "stra\u{df}e.test:81"];
+    assert_eq!(find(&keys, "xn--bcher-kva.test"), Some(keys[0]));
+    assert_eq!(find(&keys, "XN--Bcher-KVA.test.:80"), Some(keys[0]));
+    assert_eq!(find(&keys, "a.xn--bcher-kva.test"), Some(keys[1]));
+    assert_eq!(find(&keys, "xn--strae-oqa.test:81"), Some(keys[2]));
+    assert_eq!(find(&keys, "xn--strae-oqa.test"), None);
+    let both = ["b\u{fc}cher.test", "xn--bcher-kva.test"];
+    assert_eq!(find(&both, "xn--bcher-kva.test"), Some(both[1]), "what is written so comes first");
+}
+
+#[test]
+fn the_twin_of_a_name_is_found() {
+    let mut hosts = EditableHosts::default();
+    let names = ["b.test", "C.test", "d.test.", "\u{e9}.test", "*.F.test", "*", "B.test"];
+    let set = |hosts: &mut EditableHosts, name: &str, rules| hosts.set(&Arc::from(name), rules);
+    names.iter().for_each(|name| set(&mut hosts, name, Some(rules())));
+    let twin = |hosts: &EditableHosts, name: &str| {
+        hosts.twin(name, &host::asked_as(name).unwrap()).map(str::to_owned)
+    };
+    for (name, other) in [
+        ("b.TEST", "b.test"),
+        ("b.test", "B.test"),
+        ("c.test", "C.test"),
+        ("D.test", "d.test."),
+        ("xn--9ca.test", "\u{e9}.test"),
+        ("*.f.test", "*.F.test"),
+    ] {
+        assert_eq!(twin(&hosts, name).as_deref(), Some(other), "{name}");
+    }
+    for name in ["C.test", "f.test", "*", "b.test:80", "a.test"] {
+        assert_eq!(twin(&hosts, name), None, "{name}");
+    }
+    set(&mut hosts, "C.test", None);
+    assert_eq!(twin(&hosts, "c.test"), None, "it is gone");
+}
+
 /// Says the same as the index, slowly: the rules of the search one after the other.
 fn plainly<'k>(keys: &[&'k str], host: &str) -> Option<&'k str> {
     let folded = |key: &str| key.strip_suffix('.').unwrap_or(key).to_ascii_lowercase();

@@ -1,11 +1,13 @@
 //! Rule type `host`: which of the names of a wildcard domain is asked for?
 //!
 //! It owns that question. The host is in lower case, without port and trailing dot, and so is a text that it is compared with;
-//! a pattern is not, and a capital in one matches nothing. Next: [`matcher`](super::matcher) compares.
+//! a pattern is not, and a capital in one
+//! matches nothing. A host that it must be may be written as in the name of a domain. Next: [`matcher`](super::matcher) compares.
 
 use super::args::{Args, Arguments};
 use super::contract::{Ask, Kind};
 use super::matcher::{Form, Matcher};
+use crate::model::host;
 use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
@@ -19,7 +21,13 @@ impl Kind for Host {
 
     fn read(args: &mut Args<'_>) -> Option<Host> {
         args.branches();
-        let matcher = Matcher::read(args, Form::Exact)?;
+        let mut matcher = Matcher::read(args, Form::Exact)?;
+        if let Matcher::Exact(given) = &mut matcher {
+            match std::str::from_utf8(given).ok().and_then(host::normal) {
+                Some(normal) => *given = normal.into_bytes().into(),
+                None => return args.fault("pattern", "is not a host name"),
+            }
+        }
         if let Matcher::Regex(pattern) | Matcher::Capture(pattern) = &matcher {
             args.warn_of_capital(pattern, "the host");
         }
@@ -51,6 +59,10 @@ mod tests {
         };
         assert!(takes(json!({"pattern": "WWW.a.test"}), "www.A.test:8080"));
         assert!(!takes(json!({"pattern": "a.test"}), "www.a.test"));
+        assert!(takes(json!({"pattern": "a.test.:80"}), "a.test:8080"));
+        assert!(takes(json!({"pattern": "bücher.test"}), "xn--bcher-kva.test"));
+        let fault = &testing::read("host", json!({"pattern": "a.test/x"})).unwrap_err()[0];
+        assert_eq!(fault.to_string(), "/args/pattern: is not a host name");
         assert!(takes(json!({"pattern": "api-", "match": "prefix"}), "api-1.a.test."));
         assert!(takes(json!({"pattern": r"^\d+\.", "regex": true}), "17.a.test"));
     }

@@ -477,6 +477,35 @@ fn a_stored_pattern_for_which_there_is_no_room_is_rejected_and_has_room_later() 
 
 /// Such rules were accepted once, and what a store has must serve as it did.
 #[test]
+fn two_names_of_one_domain_are_refused_and_serve_where_a_store_has_them() {
+    let (mut state, rules) = (State::new(), to("up"));
+    let same = |twin: &str| format!("is the same domain as {twin}: ");
+    let put = |state: &mut State, names: &[&str]| {
+        let given: serde_json::Map<_, _> =
+            names.iter().map(|name| ((*name).to_owned(), rules.clone())).collect();
+        put_domains(state, Value::Object(given))
+    };
+    let fault = put(&mut state, &["a.test", "B.com", "b.com."]).unwrap_err();
+    assert!(fault.pointer == "/b.com." && fault.message.starts_with(&same("B.com")), "{fault}");
+    assert!(state.domains().is_empty());
+
+    put(&mut state, &["B.com", "bücher.test"]).unwrap();
+    for (name, twin) in [("b.com", "B.com"), ("xn--bcher-kva.test", "bücher.test"), ("b.com.", "B.com")] {
+        let fault = put(&mut state, &["c.test", name]).unwrap_err();
+        assert!(fault.pointer == format!("/{name}") && fault.message.starts_with(&same(twin)), "{fault}");
+    }
+    assert_eq!(state.domains().len(), 2, "all or nothing");
+    put(&mut state, &["B.com", "b.com:80", "*.b.com"]).unwrap();
+
+    let outcome = state.store_changed(vec![rule("b.com", Some(&rules.to_string()))]);
+    assert!(outcome.changed && outcome.doubtful[0].fault.message.starts_with(&same("B.com")), "{outcome:?}");
+    put(&mut state, &["B.com"]).unwrap();
+    put(&mut state, &["b.com"]).unwrap();
+    state.edit(Edit::DeleteDomains(vec!["B.com".into(), "b.com".into()])).unwrap();
+    put(&mut state, &["b.COM"]).unwrap();
+}
+
+#[test]
 fn an_argument_that_no_rule_has_is_refused_when_put_and_serves_where_a_store_has_it() {
     let mut rules = to("up");
     rules["rules"]["q"] =
