@@ -17,7 +17,7 @@
 //!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
 //!   bytes and heads              │           rules, upstreams, snapshots
 //!              ├────────────────┼──────────────────────┤
-//!          semantics/        reason.rs               spelling.rs    ground: what HTTP means; why something is refused;
+//!          semantics/        reason.rs, warning.rs   spelling.rs    ground: what HTTP means; why something is refused;
 //!                                                units.rs       what was meant; times and sizes as text
 //! ```
 //!
@@ -28,7 +28,8 @@
 //! * [`semantics`]: what HTTP means, whatever the wire says it in. [`semantics::field`] is what names mean,
 //!   [`semantics::policy`] what may be done with a field, [`semantics::host`] and [`semantics::path`] make two spellings
 //!   one, and [`semantics::RequestView`] is a request as everybody looks at it.
-//! * [`reason`]: why something is refused, cut or closed; its word and its status.
+//! * [`reason`]: why something is refused, cut or closed; its word and its status. [`warning`]: what is accepted and should
+//!   be known.
 //! * [`spelling`]: the word that was probably meant by one that there is not.
 //! * [`units`]: times and sizes as people write them.
 //! * [`settings`]: flags and variables to one validated value.
@@ -107,6 +108,7 @@
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |
 //! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs` | |
 //! | a limit on a peer | `http1/limits.rs` | |
+//! | a warning | one line in `warning.rs` | its row in the table of warnings; who finds it: `model/lint.rs` for what the whole of a rule set shows, else where it is read |
 //! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |
 //! | a phase of an exchange, a transition | `exchange/phase.rs`, `exchange/machine/steps.rs` | `exchange/machine/ends.rs` for its deadline; its row in the table of `exchange/machine/tests/table.rs` |
 //! | what a shell is asked for | a method of `Shell` in `exchange/drive.rs` | `data/dispatch.rs` does it |
@@ -158,3 +160,4 @@ pub mod settings;
 pub mod spelling;
 pub mod stats;
 pub mod units;
+pub mod warning;

@@ -13,6 +13,7 @@ mod pages;
 
 use elb::http1::limits;
 use elb::reason::Reason;
+use elb::warning::Code;
 use pages::{Page, pages, root};
 use serde_json::json;
 
@@ -146,6 +147,15 @@ fn the_page_has_every_reason_with_its_status_and_no_other() {
         let status = row[1].split(';').next().and_then(|first| first.trim().parse().ok());
         assert_eq!(status, reason.status(), "{reason}: the status of the page, and that of the source");
     }
+}
+
+#[test]
+fn the_page_has_every_code_of_a_warning_with_its_meaning() {
+    let rows = Page::read("src/manual/admin_api.md").rows("warnings");
+    let told: Vec<(&str, &str)> =
+        rows.iter().map(|row| (row[0].trim_matches('`'), row[1].as_str())).collect();
+    let known: Vec<(&str, &str)> = Code::ALL.map(|code| (code.word(), code.meaning())).into();
+    assert_eq!(told, known);
 }
 
 /// A number of bytes as the pages have it.

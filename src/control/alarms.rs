@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use tracing::{info, warn};
 
+use crate::warning::{Code, Warning};
+
 /// What an alarm is about. They are shown in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
@@ -25,6 +27,20 @@ pub(super) enum Subject {
     Connections,
     /// The process has no descriptor left.
     Descriptors,
+}
+
+impl Subject {
+    fn code(self) -> Code {
+        match self {
+            Subject::Store => Code::StoreDown,
+            Subject::Held => Code::LoadHeld,
+            Subject::Removed => Code::MostRemoved,
+            Subject::Rejected => Code::KeysRejected,
+            Subject::StateFile => Code::StateFile,
+            Subject::Connections => Code::ConnectionsFull,
+            Subject::Descriptors => Code::NoDescriptors,
+        }
+    }
 }
 
 /// The alarms that stand.
@@ -61,8 +77,8 @@ impl Alarms {
     }
 
     /// All that is said.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.standing.values().map(String::as_str)
+    pub(super) fn warnings(&self) -> impl Iterator<Item = Warning> {
+        self.standing.iter().map(|(subject, text)| Warning::new(subject.code(), "", text))
     }
 }
 
@@ -76,7 +92,8 @@ mod tests {
         alarms.raise(Subject::Held, "2 of 6".to_owned());
         alarms.raise(Subject::Store, "down".to_owned());
         alarms.raise(Subject::Held, "4 of 6".to_owned());
-        assert_eq!(alarms.texts().collect::<Vec<_>>(), ["down", "4 of 6"]);
+        let told: Vec<_> = alarms.warnings().map(|alarm| alarm.to_string()).collect();
+        assert_eq!(told, ["down [store-down]", "4 of 6 [load-held]"]);
         alarms.clear(Subject::Store, "back");
         alarms.clear(Subject::Store, "back");
         assert_eq!((alarms.of(Subject::Store), alarms.of(Subject::Held)), (None, Some("4 of 6")));

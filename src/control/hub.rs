@@ -26,6 +26,7 @@ use crate::model::Edit;
 use crate::model::{
     Fault, Library, Named, Outcome, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted,
 };
+use crate::warning::{Code, Warning};
 
 /// How long a change of the store waits for the first addresses of names it brings, so that rules do not lead to a new
 /// upstream before its servers are known. A change by the API has looked its names up already, and waits for nobody's.
@@ -280,8 +281,9 @@ impl Hub {
         }
     }
 
-    fn alarms(&self) -> Vec<String> {
-        self.alarms.texts().map(str::to_owned).chain(self.resolver.alarm()).collect()
+    fn alarms(&self) -> Vec<Warning> {
+        let names = self.resolver.alarm().map(|text| Warning::new(Code::NoAddress, "", text));
+        self.alarms.warnings().chain(names).collect()
     }
 
     /// Reads the store again; with `confirm`, applies what is held back instead.

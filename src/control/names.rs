@@ -13,6 +13,7 @@ use super::lookups::{Answer, Lane, Stage};
 use super::replies::Gone;
 use super::resolve::Addresses;
 use crate::model::{Fault, Prepared, Wanted};
+use crate::warning::{Code, Warning};
 
 /// How long a change waits for the addresses of names that it brings. With the wait for the workers it stays below the two
 /// seconds after which the Python client gives up …
@@ -28,7 +29,7 @@ pub(super) struct Found {
     /// Addresses that were not known before.
     pub(super) addresses: Addresses,
     /// Names without any that are accepted all the same.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// How long a change waits that brings so many names.
@@ -70,13 +71,10 @@ impl HubHandle {
             let Wanted { host, pointer, servername } = one;
             match answer {
                 Ok(addresses) => drop(found.addresses.insert(host, addresses)),
-                Err(why) if servername.is_some() || unresolved => found.warnings.push(
-                    Fault::new(
-                        pointer,
-                        format!("{host} has no address ({why}): no requests until it has one"),
-                    )
-                    .to_string(),
-                ),
+                Err(why) if servername.is_some() || unresolved => {
+                    let message = format!("{host} has no address ({why}): no requests until it has one");
+                    found.warnings.push(Warning::new(Code::NoAddress, pointer, message));
+                }
                 Err(why) => {
                     let message = format!("{host} has no address ({why}); ?unresolved=1 accepts it without");
                     return Ok(Err(Fault::new(pointer, message)));

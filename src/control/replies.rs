@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::rejections::some;
 use crate::link::Gauges;
 use crate::model::UpstreamSpec;
+use crate::warning::Warning;
 
 /// How far things have come; watched by those who wait.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +39,7 @@ pub(super) struct Accepted {
     /// How long to wait for the workers to serve it.
     pub(super) within: Duration,
     /// What the operator should know.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
     /// For deletions, in order: the name, and whether it was there.
     pub(super) found: Vec<(String, bool)>,
 }
@@ -54,8 +55,8 @@ pub(super) struct Status {
     pub(super) applied: usize,
     /// Of how many.
     pub(super) workers: usize,
-    /// What the operator should know, one sentence each.
-    pub(super) alarms: Vec<String>,
+    /// What the operator should know.
+    pub(super) alarms: Vec<Warning>,
 }
 
 /// One worker at work.

@@ -42,6 +42,6 @@ mod tests {
         assert!(alarms.of(Subject::Connections).is_some_and(|text| text.starts_with("2 workers have")));
         assert!(alarms.of(Subject::Descriptors).is_some_and(|text| text.contains("ulimit -n")));
         judge(&mut alarms, &Gauges::default());
-        assert_eq!(alarms.texts().count(), 0);
+        assert_eq!(alarms.warnings().count(), 0);
     }
 }

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::patch::UpstreamPatch;
 use super::ruleset::RuleSet;
 use super::upstream::UpstreamSpec;
+use crate::warning::Warning;
 
 /// A change by the admin API: checked whole, and applied whole or not at all.
 #[derive(Debug, Clone)]
@@ -43,8 +44,8 @@ impl Edit {
 #[derive(Debug)]
 pub struct Prepared {
     pub(crate) change: Change,
-    /// What the operator should know, each with its JSON pointer.
-    pub(crate) warnings: Vec<String>,
+    /// What the operator should know.
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// Keys that somebody asks about.
@@ -103,8 +104,8 @@ pub(crate) enum Change {
 pub struct Outcome {
     /// Whether anything that serves is different now, so that a new snapshot is worth building.
     pub changed: bool,
-    /// What the operator should know, each with its JSON pointer.
-    pub warnings: Vec<String>,
+    /// What the operator should know.
+    pub warnings: Vec<Warning>,
     /// For deletions, in order: the name, and whether it was there.
     pub found: Vec<(String, bool)>,
 }

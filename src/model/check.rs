@@ -17,6 +17,7 @@ use super::library::Library;
 use super::ruleset::RuleSet;
 use super::storable;
 use super::upstream::UpstreamSpec;
+use crate::warning::{Code, Warning};
 
 /// Every fault of a document `{"domains": {name: rule set}, "upstreams": {name: {server: parameters}}}`, either of
 /// which may be absent. None: a store of these contents is served as it is. An argument that its rule does not have is a
@@ -26,7 +27,7 @@ pub fn check(document: &Value) -> Vec<Fault> {
 }
 
 /// Every fault, as [`check`], and what an operator should know besides.
-pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
+pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<Warning>) {
     let mut report = Report::default();
     let Value::Object(members) = document else {
         return (vec![Fault::new("", "must be an object with domains and upstreams")], Vec::new());
@@ -52,8 +53,7 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<String>) {
     let mut advice = Report::default();
     servernames(&rules, |key| names.contains(key), &mut advice);
     report.absorb("domains", advice);
-    let warnings = report.told();
-    (report.faults, warnings)
+    (report.faults, report.warnings)
 }
 
 /// Reads rule sets by domain; those at fault are left out and reported. Arguments that their rules do not have are
@@ -176,7 +176,11 @@ pub(crate) fn servernames(
     for (domain, rules) in domains {
         for (rule, backend) in rules.named_backends().filter(|(_, backend)| !known(backend.name().key())) {
             if let Some(advice) = implicit::advice(backend.servername()) {
-                report.warn(format!("{}/rules{}/args/servername", step(domain), step(rule)), advice);
+                report.warn(
+                    Code::UnknownUpstream,
+                    format!("{}/rules{}/args/servername", step(domain), step(rule)),
+                    advice,
+                );
             }
         }
     }
@@ -211,6 +215,7 @@ mod tests {
             "/domain",
         ];
         assert_eq!(pointers, expected);
+        let warnings = crate::warning::lines(&warnings);
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(
             warnings[0].starts_with("/domains/good/rules/r/args/pattern: the pattern needs backtracking")
@@ -252,10 +257,10 @@ mod tests {
         let (faults, warnings) = check_all(&document);
         assert_eq!(faults, []);
         assert_eq!(
-            warnings,
+            crate::warning::lines(&warnings),
             [
                 "/domains/a/rules/r/args/patern: is no argument of a rule of type ua; is pattern meant? (a store is served \
-              without it; the admin API refuses it)"
+              without it; the admin API refuses it) [unknown-argument]"
             ]
         );
     }

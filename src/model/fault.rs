@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::warning::{Code, Warning};
+
 /// One thing that cannot be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -45,7 +47,7 @@ pub(crate) struct Report {
     /// What cannot be accepted.
     pub(crate) faults: Vec<Fault>,
     /// What can, but should be known.
-    pub(crate) warnings: Vec<Fault>,
+    pub(crate) warnings: Vec<Warning>,
     /// Names that mean nothing where they stand: what is new may not have them, and what a store has serves as it did.
     pub(crate) unknown: Vec<Fault>,
 }
@@ -55,8 +57,8 @@ impl Report {
         self.faults.push(Fault::new(pointer, message));
     }
 
-    pub(crate) fn warn(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
-        self.warnings.push(Fault::new(pointer, message));
+    pub(crate) fn warn(&mut self, code: Code, pointer: impl Into<String>, message: impl Into<String>) {
+        self.warnings.push(Warning::new(code, pointer, message));
     }
 
     pub(crate) fn unknown(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
@@ -70,9 +72,9 @@ impl Report {
 
     /// Takes names that mean nothing for warnings, as what a store has is served without them.
     pub(crate) fn tolerate_unknown(&mut self) {
-        let warn = |mut unknown: Fault| {
-            unknown.message += " (a store is served without it; the admin API refuses it)";
-            unknown
+        let warn = |Fault { pointer, message }| {
+            let message = message + " (a store is served without it; the admin API refuses it)";
+            Warning { code: Code::UnknownArgument, pointer, message }
         };
         self.warnings.extend(self.unknown.drain(..).map(warn));
     }
@@ -82,15 +84,13 @@ impl Report {
         self.faults.into_iter().next().unwrap_or_else(|| Fault::new("", "cannot be read"))
     }
 
-    /// What should be known, as texts.
-    pub(crate) fn told(&self) -> Vec<String> {
-        self.warnings.iter().map(ToString::to_string).collect()
-    }
-
     /// Adds what was found in the member `name` of the value at hand.
     pub(crate) fn absorb(&mut self, name: &str, inner: Report) {
         self.faults.extend(inner.faults.into_iter().map(|fault| fault.below(name)));
-        self.warnings.extend(inner.warnings.into_iter().map(|warning| warning.below(name)));
+        self.warnings.extend(inner.warnings.into_iter().map(|mut warning| {
+            warning.pointer.insert_str(0, &step(name));
+            warning
+        }));
         self.unknown.extend(inner.unknown.into_iter().map(|unknown| unknown.below(name)));
     }
 }

@@ -163,6 +163,18 @@ impl Graph {
         self.names.get(begin..end(at)).unwrap_or_default()
     }
 
+    /// The names of all rules, in their order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        (0..).zip(&self.nodes).map(|(number, _)| self.name(number))
+    }
+
+    /// Where a rule leads, by its answer; numbers that are none are links that are not there.
+    pub(crate) fn links(&self, number: u16) -> &[u16] {
+        let node = self.nodes.get(usize::from(number));
+        let own = node.map(|node| usize::from(node.first)..usize::from(node.first + node.count));
+        own.and_then(|own| self.links.get(own)).unwrap_or_default()
+    }
+
     /// A rule that is asked, by its number.
     pub(crate) fn rule(&self, number: u16) -> Option<&Rule> {
         match &self.nodes.get(usize::from(number))?.task {
@@ -182,10 +194,7 @@ impl Graph {
     /// Whether every link points further on.
     #[cfg(test)]
     pub(crate) fn is_in_order(&self) -> bool {
-        (0_u16..).zip(&self.nodes).all(|(number, node)| {
-            let own = usize::from(node.first)..usize::from(node.first + node.count);
-            self.links[own].iter().all(|next| *next > number)
-        })
+        (0_u16..).zip(&self.nodes).all(|(number, _)| self.links(number).iter().all(|next| *next > number))
     }
 }
 

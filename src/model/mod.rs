@@ -40,6 +40,7 @@ mod intern;
 mod json;
 mod layers;
 mod library;
+mod lint;
 mod options;
 mod parts;
 mod patch;

@@ -15,6 +15,7 @@ use super::storable;
 use super::upstream::UpstreamSpec;
 use super::upstream_options::OPTIONS;
 use super::upstream_part::Part;
+use crate::warning::{Code, Warning};
 
 /// What is said of one upstream.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl UpstreamPatch {
     pub(crate) fn complete(
         self,
         in_force: Option<&Arc<UpstreamSpec>>,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<UpstreamSpec, Fault> {
         let place = step(&self.name);
         let Some(before) = in_force else {
@@ -64,7 +65,8 @@ impl UpstreamPatch {
         for (name, part) in self.parts {
             if part.is_none() && spec.part(&name).is_none() {
                 let pointer = format!("{place}{}", step(&name));
-                warnings.push(Fault::new(pointer, "was not there, so nothing is taken away").to_string());
+                let message = "was not there, so nothing is taken away";
+                warnings.push(Warning::new(Code::NotThere, pointer, message));
             }
             spec.set(&name, part);
         }
@@ -129,10 +131,10 @@ mod tests {
         let outcome = state.edit(Edit::PatchUpstreams(object(patch))).unwrap();
         assert_eq!(shown(&state), ["Up1: a:1 -", "up2: a:1 -"]);
         assert_eq!(
-            outcome.warnings,
+            crate::warning::lines(&outcome.warnings),
             [
-                "/up1/d:1: was not there, so nothing is taken away",
-                "/up1/@options: was not there, so nothing is taken away"
+                "/up1/d:1: was not there, so nothing is taken away [not-there]",
+                "/up1/@options: was not there, so nothing is taken away [not-there]"
             ]
         );
     }
@@ -146,10 +148,15 @@ mod tests {
             text: Some(text.into()),
         };
         state.store_changed(vec![server("a:1", ""), server("b:1", "wait=3"), server("c:1", "")]);
-        let mut patch =
-            |patch: Value| state.edit(Edit::PatchUpstreams(object(json!({"up": patch})))).unwrap().warnings;
+        let mut patch = |patch: Value| {
+            let outcome = state.edit(Edit::PatchUpstreams(object(json!({"up": patch})))).unwrap();
+            crate::warning::lines(&outcome.warnings)
+        };
         let told = patch(json!({"a:1": "down"}));
-        assert_eq!(told, ["upstreams/up/b:1 is in quarantine; a dump replaces it with what serves instead"]);
+        assert_eq!(
+            told,
+            ["/up/b:1: is in quarantine; a dump replaces it with what serves instead [in-quarantine]"]
+        );
         assert_eq!(patch(json!({"b:1": "weight=3"})), [""; 0]);
     }
 

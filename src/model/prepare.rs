@@ -77,7 +77,7 @@ fn prepared(change: Change, report: Report) -> Result<Prepared, Fault> {
     if !report.faults.is_empty() {
         return Err(report.first());
     }
-    Ok(Prepared { change, warnings: report.told() })
+    Ok(Prepared { change, warnings: report.warnings })
 }
 
 struct Reading<'l> {
@@ -119,9 +119,10 @@ impl<'de> Visitor<'de> for &mut Reading<'_> {
 mod tests {
     use super::*;
     use crate::model::State;
+    use crate::warning::Warning;
     use proptest::prelude::*;
 
-    type Came = Option<Result<(String, Vec<String>), Fault>>;
+    type Came = Option<Result<(String, Vec<Warning>), Fault>>;
 
     /// What comes of putting `json` at once, and one by one if that is possible.
     fn both(json: &str) -> [Came; 2] {

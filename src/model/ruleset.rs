@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::fault::{Fault, Report, step};
 use super::graph::{Draft, Graph, RULES, Way};
+use super::lint::lint;
 use super::parts::Parts;
 use super::recorder::Recorder;
 use super::rule::{Backend, RuleArgs, RuleType, Terminal};
@@ -69,6 +70,7 @@ impl RuleSet {
                 return None;
             }
         };
+        lint(&graph, drafts.iter().map(|draft| draft.name), report);
         let unknown = report.unknown.get(unknown..).unwrap_or_default();
         let is_noteworthy = report.warnings.len() > warnings || !unknown.is_empty();
         let notes = is_noteworthy.then(|| Box::new(Notes { unknown: unknown.to_vec() }));

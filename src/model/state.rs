@@ -26,6 +26,7 @@ use super::snapshot::Snapshot;
 use super::targets::EditableTargets;
 use super::upstream::UpstreamSpec;
 use super::upstreams::Upstreams;
+use crate::warning::{Code, Warning};
 
 /// All that the operators said, in two layers: the store's, and the admin API's edits since the last dump. For each
 /// domain and each upstream the newest change is in force.
@@ -83,7 +84,7 @@ impl State {
                 }
                 let (mut report, known) = (Report::default(), self.upstreams.layers().effective());
                 check::servernames(&domains, |key| known.contains_key(key), &mut report);
-                outcome.warnings.extend(report.told());
+                outcome.warnings.extend(report.warnings);
                 for (domain, rules) in domains {
                     outcome.changed |= self.domains.put(&domain, rules);
                 }
@@ -112,12 +113,11 @@ impl State {
 
     /// Warns of upstreams that are deleted while rules name them.
     fn warn_of_named(&mut self, outcome: &mut Outcome) {
-        for (name, _) in outcome.found.iter().filter(|(_, found)| *found) {
+        for (at, (name, _)) in outcome.found.iter().enumerate().filter(|(_, (_, found))| *found) {
             let named = self.domains.servernames().spelling(&name.to_ascii_lowercase()).is_some();
             if named && implicit::target(name).is_none() {
-                outcome
-                    .warnings
-                    .push(format!("rules still name the upstream {name}: 502 until it is there again"));
+                let message = format!("rules still name the upstream {name}: 502 until it is there again");
+                outcome.warnings.push(Warning::new(Code::StillNamed, format!("/{at}"), message));
             }
         }
     }

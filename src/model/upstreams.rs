@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::change::{Rejected, StoreOutcome};
 use super::contents::Servers;
-use super::fault::Fault;
+use super::fault::{Fault, step};
 use super::layers::{Change, Layered, Layers, Stored, Told};
 use super::patch::UpstreamPatch;
 use super::sent::Sent;
@@ -17,6 +17,7 @@ use super::storable;
 use super::upstream::UpstreamSpec;
 use super::upstream_options::OPTIONS;
 use super::upstream_part::Part;
+use crate::warning::{Code, Warning};
 
 impl Layered for Arc<UpstreamSpec> {
     fn same_stored(&self, other: &Self) -> bool {
@@ -93,7 +94,7 @@ impl Upstreams {
     pub(crate) fn complete(
         &self,
         patches: Vec<UpstreamPatch>,
-        warnings: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
     ) -> Result<Vec<UpstreamSpec>, Fault> {
         let mut complete = Vec::with_capacity(patches.len());
         for patch in patches {
@@ -102,7 +103,8 @@ impl Upstreams {
             for stored in faulty.filter(|stored| patch.parts.iter().all(|(name, _)| **name != *stored.server))
             {
                 let message = "is in quarantine; a dump replaces it with what serves instead";
-                warnings.push(format!("upstreams/{} {message}", part(&stored.upstream, &stored.server)));
+                let pointer = format!("{}{}", step(&patch.name), step(&stored.server));
+                warnings.push(Warning::new(Code::InQuarantine, pointer, message));
             }
             complete.push(patch.complete(self.layers.effective().get(&*key), warnings)?);
         }

@@ -16,6 +16,12 @@ pub struct CheckArgs {
     /// A JSON file of the form {"domains": {...}, "upstreams": {...}}, or - for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Fail for a warning as for a fault: a servername without dot or port must then be an upstream of the file
+    #[arg(long)]
+    pub strict: bool,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `elb explain`.

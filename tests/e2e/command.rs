@@ -39,6 +39,31 @@ fn check_is_silent_about_nothing_and_exits_0_for_a_good_file() {
 }
 
 #[test]
+fn check_fails_for_a_warning_only_if_it_is_to_be_strict() {
+    let document = json!({"domains": {"a.test": rules::to("web")}, "upstreams": {"up": {"127.0.0.1:1": ""}}});
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rules.json");
+    fs::write(&file, document.to_string()).expect("a file");
+    let file = file.display().to_string();
+    let (status, said, _) = run(&["check", &file], &[]);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("warning: /domains/a.test/rules/") && said.contains("[unknown-upstream]"),
+        "{said}"
+    );
+    let (status, said, _) = run(&["check", "--strict", &file], &[]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.ends_with(": 1 domain, 1 upstream: not good enough for --strict, 1 warning\n"), "{said}");
+    let (status, said, _) = run(&["check", "--strict", "--json", &file], &[]);
+    let told: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(
+        (status.code(), &told["warnings"][0]["code"]),
+        (Some(1), &json!("unknown-upstream")),
+        "{said}"
+    );
+}
+
+#[test]
 fn check_points_to_each_fault_and_exits_1() {
     let (code, said) = check(
         r#"{"domains": {

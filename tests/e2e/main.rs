@@ -40,6 +40,7 @@ mod keepalive;
 mod leaks;
 mod limit;
 mod limits;
+mod lint;
 mod live;
 mod log;
 mod loops;

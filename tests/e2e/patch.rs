@@ -52,7 +52,10 @@ fn what_is_named_changes_and_the_rest_serves_on() {
     assert_eq!(a.connections(), before, "a server that is not named keeps its connections");
 
     let told = patch(&elb.admin(), "upstream", &json!({"up": {(&name_b): null, "127.0.0.1:9": null}}));
-    assert_eq!(told["warnings"], json!(["/up/127.0.0.1:9: was not there, so nothing is taken away"]));
+    assert_eq!(
+        told["warnings"],
+        json!([{"code": "not-there", "pointer": "/up/127.0.0.1:9", "message": "was not there, so nothing is taken away"}])
+    );
     assert_eq!(servers(&elb), [format!("{name_a} 1")]);
     patch(
         &elb.admin(),

@@ -183,14 +183,16 @@ fn a_word_without_dot_and_port_is_an_upstream_and_nothing_else() {
 
     let answer = elb.admin().call("DELETE", "upstream", Some(r#"["localhost"]"#));
     let warning = answer.head.get("X-ELB-Warning").unwrap_or_default();
-    assert!(warning.starts_with("rules still name the upstream localhost: 502"), "{warning}");
+    assert!(warning.starts_with("/0: rules still name the upstream localhost: 502"), "{warning}");
     let answer = elb.client().ask(get(SITE, "/"));
     assert_eq!((answer.status(), answer.head.get("X-ELB-Reason")), (502, Some("no-upstream")));
 
     // Rules come before their upstreams: a warning, and no fault.
     let told = elb.admin().put("domain", &json!({"early.test": rules::to("later")}));
     assert!(
-        told["warnings"][0].as_str().is_some_and(|said| said.contains("there is no upstream later")),
+        told["warnings"][0]["message"]
+            .as_str()
+            .is_some_and(|said| said.contains("there is no upstream later")),
         "{told}"
     );
     elb.admin().put("upstream", &json!({"later": rules::upstream(&[&server], "")}));
@@ -206,7 +208,10 @@ fn a_faulty_key_in_a_file_is_told_and_left_out_and_a_broken_file_is_an_error_at_
     let elb = Launch::serving(&document).start();
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
     assert_eq!(elb.client().ask(get("faulty.test", "/")).status(), 404);
-    assert_eq!(alarm(&elb), "2 keys of the store are rejected; GET /__erulb__/rejected says why");
+    assert_eq!(
+        alarm(&elb),
+        "2 keys of the store are rejected; GET /__erulb__/rejected says why [keys-rejected]"
+    );
     for key in ["rules/faulty.test", "upstreams/bad/127.0.0.1:1"] {
         let line = format!("{key:?} of the store is rejected");
         let told = || elb.log().lines().filter(|told| told.contains("WARN") && told.contains(&line)).count();

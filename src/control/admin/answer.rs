@@ -8,9 +8,10 @@ use std::fmt;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::model::Fault;
+use crate::warning::{Code, Warning};
 
 /// Warnings in one head, and characters of one: a client may bound its head at 8 KiB.
 const IN_HEAD: usize = 8;
@@ -107,30 +108,35 @@ pub(super) fn json_text(text: impl Into<Vec<u8>>) -> Response {
 }
 
 /// As many warnings as a body may hold, each at its longest, and how many more there are.
-pub(super) fn bounded(warnings: Vec<String>) -> Vec<String> {
+pub(super) fn bounded(warnings: Vec<Warning>) -> Vec<Warning> {
     let more = warnings.len().saturating_sub(IN_BODY);
-    let cut = |warning: String| match warning.char_indices().nth(CHARACTERS) {
-        Some((end, _)) => format!("{}...", &warning[..end]),
-        None => warning,
-    };
-    let mut kept: Vec<String> = warnings.into_iter().take(IN_BODY).map(cut).collect();
-    if more > 0 {
-        kept.push(format!("and {more} more warnings"));
-    }
+    let cut = |warning: Warning| warning.cut(CHARACTERS);
+    let mut kept: Vec<Warning> = warnings.into_iter().take(IN_BODY).map(cut).collect();
+    kept.extend((more > 0).then(|| rest(more)));
     kept
 }
 
+/// Warnings as a body has them: `{"code", "pointer", "message"}` each.
+pub(super) fn shown(warnings: &[Warning]) -> Value {
+    let one = |warning: &Warning| json!({"code": warning.code.word(), "pointer": warning.pointer, "message": warning.message});
+    warnings.iter().map(one).collect()
+}
+
+fn rest(more: usize) -> Warning {
+    Warning::new(Code::More, "", format!("and {more} more warnings"))
+}
+
 /// Adds warnings as headers, for the answers whose body has no room for them.
-pub(super) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+pub(super) fn warn(headers: &mut HeaderMap, warnings: &[Warning]) {
     let name = HeaderName::from_static("x-elb-warning");
     let room = IN_HEAD.saturating_sub(headers.get_all(&name).iter().count());
     // The last place tells of those that have none.
     let told = if warnings.len() > room { room.saturating_sub(1) } else { room };
     let more = warnings.len().saturating_sub(told);
-    let rest = (more > 0 && told < room).then(|| format!("and {more} more warnings"));
+    let rest = (more > 0 && told < room).then(|| rest(more));
     for warning in warnings.iter().take(told).chain(&rest) {
         let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
-        let text: String = warning.chars().take(CHARACTERS).map(plain).collect();
+        let text: String = warning.to_string().chars().take(CHARACTERS).map(plain).collect();
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.append(name.clone(), value);
         }
@@ -144,23 +150,26 @@ mod tests {
     #[test]
     fn warnings_fit_into_a_head() {
         let mut headers = HeaderMap::new();
-        warn(&mut headers, &vec!["a\r\nb: é".repeat(1000); 20]);
+        let told = |text: String| Warning::new(Code::NoAddress, "", text);
+        warn(&mut headers, &vec![told("a\r\nb: é".repeat(1000)); 20]);
         assert_eq!(headers.len(), IN_HEAD);
         let long = |value: &&HeaderValue| value.len() == CHARACTERS && !value.as_bytes().contains(&b'\r');
         assert_eq!(headers.values().filter(long).count(), IN_HEAD - 1);
-        assert!(headers.values().any(|value| value == "and 13 more warnings"));
-        warn(&mut headers, &["one that finds no place".to_owned()]);
+        assert!(headers.values().any(|value| value == "and 13 more warnings [more]"));
+        warn(&mut headers, &[told("one that finds no place".to_owned())]);
         assert_eq!(headers.len(), IN_HEAD);
     }
 
     #[test]
     fn warnings_in_a_body_are_some_and_the_count_of_the_rest() {
-        let few = vec!["é".to_owned(); IN_BODY];
+        let told = |text: &str| Warning::new(Code::NoAddress, "/é", text);
+        let few = vec![told("é"); IN_BODY];
         assert_eq!(bounded(few.clone()), few);
-        let many = bounded(vec!["é".repeat(10_000); 20_000]);
+        let many = bounded(vec![told(&"é".repeat(10_000)); 20_000]);
         assert_eq!(many.len(), IN_BODY + 1);
-        assert!(many.iter().all(|warning| warning.chars().count() <= CHARACTERS + 3));
-        assert_eq!(many[IN_BODY], "and 19968 more warnings");
+        assert!(many.iter().all(|warning| warning.message.chars().count() <= CHARACTERS + 3));
+        assert_eq!(many[IN_BODY].to_string(), "and 19968 more warnings [more]");
+        assert_eq!(shown(&many)[0]["pointer"], "/é");
     }
 
     #[test]

@@ -9,12 +9,13 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value};
 
-use super::answer::{Failure, bounded, json};
+use super::answer::{Failure, bounded, json, shown};
 use super::query::{Flags, Word};
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
 use crate::control::replies::{Accepted, DumpError, Gone};
 use crate::model::{Edit, Fault, Prepared};
+use crate::warning::{Code, Warning};
 
 /// How long a store may take before its client is told that it is late.
 pub(super) const STORE: Duration = Duration::from_millis(1800);
@@ -25,7 +26,7 @@ pub(super) struct Written {
     /// The store's revision that holds it, if a dump was asked for.
     pub(super) revision: Option<i64>,
     /// What the operator should know about this change.
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Warning>,
     /// For deletions, in order: the name, and whether it was there.
     pub(super) found: Vec<(String, bool)>,
 }
@@ -67,10 +68,11 @@ pub(super) async fn serve(hub: &HubHandle, accepted: Accepted) -> Written {
     let (serving, workers) = hub.served(&accepted).await;
     let Accepted { version, mut warnings, found, .. } = accepted;
     if serving < workers {
-        warnings.push(format!(
+        let message = format!(
             "{serving} of {workers} workers serve version {version} so far; X-ELB-Version and X-ELB-Applied of any answer \
              show when all do"
-        ));
+        );
+        warnings.push(Warning::new(Code::WorkersBehind, "", message));
     }
     Written { revision: None, warnings, found }
 }
@@ -83,7 +85,7 @@ pub(super) async fn ok(hub: &HubHandle, written: Written) -> Result<Response, Fa
     let mut body = Map::new();
     body.insert("msg".to_owned(), Value::from("OK"));
     if !warnings.is_empty() {
-        body.insert("warnings".to_owned(), Value::from(warnings));
+        body.insert("warnings".to_owned(), shown(&warnings));
     }
     let mut response = json(&body);
     stored(&mut response, written.revision);

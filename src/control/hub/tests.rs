@@ -126,7 +126,7 @@ impl Stage {
     }
 
     fn alarms(&self) -> Vec<String> {
-        self.hub.status().alarms
+        self.hub.status().alarms.into_iter().map(|alarm| alarm.message).collect()
     }
 
     /// How an endpoint waits.

@@ -12,6 +12,7 @@ use crate::model::fault::{Report, step};
 use crate::model::parts::Parts;
 use crate::model::pattern::Pattern;
 use crate::spelling;
+use crate::warning::Code;
 
 /// The names that the arguments of a type may have.
 #[derive(Debug, Clone, Copy)]
@@ -179,8 +180,8 @@ impl<'a> Args<'a> {
     }
 
     /// Notes what is to be known of one item of a list.
-    pub(crate) fn warn_at(&mut self, name: &str, item: usize, message: impl Into<String>) {
-        self.report.warn(format!("{}{}/{item}", self.at, step(name)), message);
+    pub(crate) fn warn_at(&mut self, code: Code, name: &str, item: usize, message: impl Into<String>) {
+        self.report.warn(code, format!("{}{}/{item}", self.at, step(name)), message);
     }
 
     /// Warns of a capital in a pattern that is compared with a text in lower case.
@@ -190,7 +191,7 @@ impl<'a> Args<'a> {
                 "{what} is put into lower case before it is compared, so the capital {letter} (at byte {place}) matches \
                  nothing: write it small, or (?i) before it"
             );
-            self.warn("pattern", message);
+            self.warn(Code::CapitalLetter, "pattern", message);
         }
     }
 
@@ -210,6 +211,7 @@ impl<'a> Args<'a> {
             Ok(pattern) => {
                 if pattern.backtracks() {
                     self.warn(
+                        Code::Backtracking,
                         name,
                         format!(
                             "the pattern needs backtracking (look-around, back-references and the like): slower, and it \
@@ -225,8 +227,8 @@ impl<'a> Args<'a> {
     }
 
     /// Notes what is to be known of the argument `name`.
-    pub(crate) fn warn(&mut self, name: &str, message: impl Into<String>) {
-        self.report.warn(format!("{}{}", self.at, step(name)), message);
+    pub(crate) fn warn(&mut self, code: Code, name: &str, message: impl Into<String>) {
+        self.report.warn(code, format!("{}{}", self.at, step(name)), message);
     }
 }
 

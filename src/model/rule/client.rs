@@ -62,6 +62,10 @@ impl Ask for Client {
         usize::from(self.0.iter().any(|network| network.contains(&address)))
     }
 
+    fn covers(&self, other: &Client) -> bool {
+        other.0.iter().all(|network| self.0.iter().any(|own| own.contains(network)))
+    }
+
     fn look(&self, request: &RequestView<'_>, _scratch: &mut Scratch) -> Look {
         let networks: Vec<String> = self.0.iter().map(ToString::to_string).collect();
         Look::new("client", Some(request.client), networks.join(", "))

@@ -27,6 +27,19 @@ pub(crate) trait Ask: Kind {
     /// What it looks at in this request, for whoever wants to know why; asked before it answers.
     fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look;
 
+    /// Whether it surely says yes wherever `other` does: a rule behind one that covers it, and that said no, is not asked
+    /// anything new. False where that is not known.
+    fn covers(&self, other: &Self) -> bool {
+        let _ = other;
+        false
+    }
+
+    /// Whether rules behind this answer see another path.
+    fn changes_path(&self, answer: bool) -> bool {
+        let _ = answer;
+        false
+    }
+
     /// The argument that names that successor.
     fn branch(&self, successor: usize) -> String {
         (if successor == 0 { "fail" } else { "succ" }).to_owned()

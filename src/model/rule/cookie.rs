@@ -33,6 +33,10 @@ impl Ask for Cookie {
         })
     }
 
+    fn covers(&self, other: &Cookie) -> bool {
+        self.0.covers(&other.0, str::eq)
+    }
+
     fn look(&self, request: &RequestView<'_>, _scratch: &mut Scratch) -> Look {
         let values: Vec<&[u8]> = request.cookies(&self.0.name).collect();
         let value = (!values.is_empty()).then(|| values.join(&b"; "[..]));

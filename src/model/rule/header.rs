@@ -32,6 +32,10 @@ impl Ask for Header {
         })
     }
 
+    fn covers(&self, other: &Header) -> bool {
+        self.0.covers(&other.0, str::eq_ignore_ascii_case)
+    }
+
     fn look(&self, request: &RequestView<'_>, _scratch: &mut Scratch) -> Look {
         let values: Vec<&[u8]> = request.field(self.0.name.as_bytes()).collect();
         let value = (!values.is_empty()).then(|| values.join(&b", "[..]));

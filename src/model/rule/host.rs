@@ -40,6 +40,10 @@ impl Ask for Host {
         usize::from(self.0.takes(request.canonical_host, scratch.value().1))
     }
 
+    fn covers(&self, other: &Host) -> bool {
+        self.0.covers(&other.0)
+    }
+
     fn look(&self, request: &RequestView<'_>, _scratch: &mut Scratch) -> Look {
         Look::new("host", Some(request.canonical_host), self.0.told())
     }

@@ -71,6 +71,21 @@ macro_rules! rule_types {
                 }
             }
 
+            /// Whether it surely says yes wherever the other does, see [`Ask::covers`].
+            pub(crate) fn covers(&self, other: &Rule) -> bool {
+                match (self, other) {
+                    $((Rule::$Type(rule), Rule::$Type(other)) => rule.covers(other),)*
+                    _ => false,
+                }
+            }
+
+            /// Whether rules behind this answer see another path.
+            pub(crate) fn changes_path(&self, answer: bool) -> bool {
+                match self {
+                    $(Rule::$Type(rule) => rule.changes_path(answer),)*
+                }
+            }
+
             /// The name of its type.
             pub(crate) fn kind(&self) -> &'static str {
                 match self {

@@ -6,8 +6,10 @@
 use serde_json::Value;
 
 use super::args::Args;
+use super::literal;
 use crate::model::engines::Engines;
 use crate::model::pattern::Pattern;
+use crate::warning::Code;
 
 /// The words for the forms.
 const FORMS: [&str; 3] = ["prefix", "exact", "regex"];
@@ -69,6 +71,7 @@ impl Matcher {
 
     /// The same in a form that is known.
     pub(crate) fn of(args: &mut Args<'_>, form: Form) -> Option<Matcher> {
+        warn_of_form(args, form);
         Some(match form {
             Form::Prefix => Matcher::Prefix(args.text("pattern")?.into_bytes().into()),
             Form::Exact => Matcher::Exact(args.text("pattern")?.into_bytes().into()),
@@ -97,6 +100,16 @@ impl Matcher {
         }
     }
 
+    /// Whether all that the other takes is surely taken.
+    pub(crate) fn covers(&self, other: &Matcher) -> bool {
+        match (self, other) {
+            (Matcher::Prefix(prefix), Matcher::Prefix(text) | Matcher::Exact(text)) => {
+                text.starts_with(prefix)
+            }
+            _ => self == other,
+        }
+    }
+
     /// What the operator wrote, and how it is meant.
     pub(crate) fn told(&self) -> String {
         match self {
@@ -104,6 +117,23 @@ impl Matcher {
             Matcher::Exact(text) => String::from_utf8_lossy(text).into_owned(),
             Matcher::Regex(pattern) | Matcher::Capture(pattern) => pattern.text().to_owned(),
         }
+    }
+}
+
+/// Warns of a pattern that says less than was meant, or says it in a dearer way.
+fn warn_of_form(args: &mut Args<'_>, form: Form) {
+    let Some(Value::String(pattern)) = args.given.get("pattern") else { return };
+    match form {
+        Form::Regex if !args.captures => {
+            if let Some(advice) = literal::advice(pattern) {
+                args.warn(Code::LiteralRegex, "pattern", advice);
+            }
+        }
+        Form::Prefix | Form::Exact if pattern.starts_with('^') => {
+            let message = "begins with ^, which stands for itself where there is no regex: set regex to true, or leave it out";
+            args.warn(Code::CaretWithoutRegex, "pattern", message);
+        }
+        _ => {}
     }
 }
 

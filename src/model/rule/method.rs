@@ -11,6 +11,7 @@ use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 use crate::semantics::syntax::is_token;
+use crate::warning::Code;
 
 /// Most methods of one rule: more than HTTP and WebDAV have together.
 const METHODS: usize = 64;
@@ -35,6 +36,7 @@ impl Kind for Method {
                     if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
                         let upper = text.to_ascii_uppercase();
                         args.warn_at(
+                            Code::LowerCaseMethod,
                             "methods",
                             at,
                             format!("{text} is not {upper}: case makes a difference"),
@@ -56,6 +58,10 @@ impl Ask for Method {
     fn answer(&self, request: &RequestView<'_>, _draw: u64, _scratch: &mut Scratch) -> usize {
         let method = request.method();
         usize::from(self.0.iter().any(|known| known.as_bytes() == method))
+    }
+
+    fn covers(&self, other: &Method) -> bool {
+        other.0.iter().all(|method| self.0.contains(method))
     }
 
     fn look(&self, request: &RequestView<'_>, _scratch: &mut Scratch) -> Look {

@@ -11,6 +11,7 @@ mod header;
 mod host;
 mod kind;
 mod limit;
+mod literal;
 mod matcher;
 mod method;
 mod named;

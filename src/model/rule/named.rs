@@ -43,6 +43,16 @@ impl Named {
         Some(Named { name: name.into(), test: test.map_or(Some(None), |test| test.map(Some))? })
     }
 
+    /// Whether all that the other takes is taken; `same` says which names are one.
+    pub(super) fn covers(&self, other: &Named, same: impl Fn(&str, &str) -> bool) -> bool {
+        let takes_as_much = match (&self.test, &other.test) {
+            (None, _) => true,
+            (Some(test), Some(other)) => test.covers(other),
+            (Some(_), None) => false,
+        };
+        takes_as_much && same(&self.name, &other.name)
+    }
+
     /// What it is compared with, for people.
     pub(super) fn told(&self) -> String {
         self.test.as_ref().map_or_else(|| "is there".to_owned(), Matcher::told)

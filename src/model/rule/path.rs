@@ -11,6 +11,7 @@ use crate::model::pattern::Pattern;
 use crate::model::recorder::Look;
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
+use crate::warning::Code;
 
 /// A test of the path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,7 +34,13 @@ impl Kind for Path {
             (Form::Regex, true) if args.captures => Path::RewriteAndCapture(args.pattern("pattern", true)?),
             (Form::Regex, true) => Path::Rewrite(args.pattern("pattern", true)?),
             // What is no pattern is never rewritten, whatever `rewrite` says: so it was in the first ELB.
-            (form, _) => Path::Test(Matcher::of(args, form)?),
+            (form, rewrite) => {
+                if rewrite {
+                    let message = "does nothing without a regex, whose first group would be the new path: set regex to true";
+                    args.warn(Code::RewriteWithoutRegex, "rewrite", message);
+                }
+                Path::Test(Matcher::of(args, form)?)
+            }
         })
     }
 }
@@ -57,6 +64,17 @@ impl Ask for Path {
             }
             None => 0,
         }
+    }
+
+    fn covers(&self, other: &Path) -> bool {
+        match (self, other) {
+            (Path::Test(matcher), Path::Test(other)) => matcher.covers(other),
+            _ => self == other,
+        }
+    }
+
+    fn changes_path(&self, answer: bool) -> bool {
+        answer && !matches!(self, Path::Test(_))
     }
 
     fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {

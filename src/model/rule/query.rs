@@ -34,6 +34,10 @@ impl Ask for Query {
         })
     }
 
+    fn covers(&self, other: &Query) -> bool {
+        self.0.covers(&other.0, str::eq)
+    }
+
     fn look(&self, request: &RequestView<'_>, _scratch: &mut Scratch) -> Look {
         let all = request.query().unwrap_or_default();
         let words = query::words(all).filter(|(word, _)| query::means(word, self.0.name.as_bytes()));

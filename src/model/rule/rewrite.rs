@@ -128,6 +128,10 @@ impl Ask for Rewrite {
         0
     }
 
+    fn changes_path(&self, _answer: bool) -> bool {
+        true
+    }
+
     fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let test = match &*self.0 {

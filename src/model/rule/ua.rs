@@ -43,6 +43,10 @@ impl Ask for Ua {
         })
     }
 
+    fn covers(&self, other: &Ua) -> bool {
+        self == other
+    }
+
     fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
         let agent = request.user_agent().map(|agent| scratch.agent(agent).0);
         Look::new("user agent", agent, self.pattern.text())

@@ -131,7 +131,7 @@ fn upstream_names_ignore_case_and_show_the_last_spelling() {
     put_upstreams(&mut state, json!({"uP1": {"h:2": ""}})).unwrap();
     assert_eq!(shown(&state), ["uP1: h:2 -"]);
     let outcome = put_domains(&mut state, json!({"d": to("UP1")})).unwrap();
-    assert_eq!(outcome.warnings, Vec::<String>::new());
+    assert_eq!(outcome.warnings, []);
     let mut state = State::new();
     state.store_changed(vec![
         server("A", "h:1", Some("")),

@@ -19,6 +19,8 @@ pub mod semantics;
 pub mod spelling;
 #[path = "../../../src/units.rs"]
 pub mod units;
+#[path = "../../../src/warning.rs"]
+pub mod warning;
 
 #[path = "../../../tests/fuzz/mod.rs"]
 pub mod targets;
