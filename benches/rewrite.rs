@@ -5,9 +5,10 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use elb::http1::framing::Framing;
+use elb::http1::origin::Origin;
 use elb::http1::request_head::RequestHead;
 use elb::http1::response_head::ResponseHead;
-use elb::http1::rewrite::{self, Persistence, ToServer};
+use elb::http1::rewrite::{self, Persistence, Target, ToServer};
 
 use crate::head::found;
 use crate::samples;
@@ -29,8 +30,9 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             client: b"192.0.2.1",
             peer: None,
             host: b"bench.test",
-            target: [b"/128", b"", b""],
+            target: Target::AsCame,
             extra,
+            origin: Origin { authority: b"bench.test", is_bare: true, is_trusted: false, passes: false },
         };
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_function(name, |bencher| {

@@ -106,7 +106,7 @@
 //! | what a field's name means | `semantics/field.rs` | `http1/request_head.rs`, `http1/response_head.rs` read it |
 //! | what a rule, a peer or a trailer may not do with a field | a row of `semantics/policy.rs` | |
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |
-//! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs` | |
+//! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs`; `http1/origin.rs` for how the request came | |
 //! | a limit on a peer | `http1/limits.rs` | |
 //! | a warning | one line in `warning.rs` | its row in the table of warnings; who finds it: `model/lint.rs` for what the whole of a rule set shows, else where it is read |
 //! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |

@@ -28,5 +28,6 @@ pub fn of(settings: &Settings) -> Policy {
         max_forwarded: settings.max_forwarded,
         path_as_received: settings.path_as_received,
         host_as_received: settings.host_as_received,
+        pass_forwarded: settings.pass_forwarded,
     }
 }

@@ -73,7 +73,7 @@ impl Shell for Dispatcher<'_> {
         let client = address.as_bytes();
         let request = routing.view(client);
         if (routing.asks_for_way() || !ctx.trusted_proxies.is_empty())
-            && let Some(aside) = Aside::of(&request, *self.peer, ctx)
+            && let Some(aside) = Aside::of(&routing.view(client), *self.peer, ctx)
         {
             route_aside(routing, dispatch, client, aside, ctx);
             return ControlFlow::Continue(());
@@ -270,7 +270,7 @@ fn agree(exchange: &mut Exchange, local: &mut Local, at: usize, id: u64, env: &E
 
 /// What is seldom so of a request, and decides how it is routed.
 struct Aside {
-    /// The client that a proxy speaks for, which is trusted.
+    /// The client that a proxy speaks for, which is trusted: the proxy itself, if it says nobody.
     client: Option<PeerText>,
     /// The client may know its way, and asks for it.
     told: Option<way::Told>,
@@ -282,8 +282,7 @@ impl Aside {
     fn of(request: &RequestView<'_>, peer: IpAddr, ctx: &Ctx) -> Option<Self> {
         let values: Vec<&[u8]> = request.field(b"x-forwarded-for").collect();
         let trusted = &ctx.trusted_proxies;
-        let speaks_for = !values.is_empty() && trusted.holds(peer);
-        let client = speaks_for.then(|| client_of(peer, values, |address| trusted.holds(address)));
+        let client = trusted.holds(peer).then(|| client_of(peer, values, |address| trusted.holds(address)));
         let asks = request.field(b"x-elb-explain").any(|value| value == b"1");
         let told = asks && way::may_know(request, peer, ctx);
         let told = told.then(|| way::Told::new(ctx.view.snapshot().version));
@@ -297,7 +296,10 @@ impl Aside {
 fn route_aside(mut routing: Routing<'_>, dispatch: &mut Dispatch, peer: &[u8], aside: Aside, ctx: &mut Ctx) {
     let Ctx { view, env, requests, .. } = ctx;
     let Aside { client, mut told } = aside;
-    let client = client.as_ref().map_or(peer, PeerText::as_bytes);
+    let (client, peer) = match &client {
+        Some(client) => (client.as_bytes(), Some(peer)),
+        None => (peer, None),
+    };
     let (request, when) = (routing.view(client), (*requests, env.now));
     let Way { domain, rule, routed } = match &mut told {
         Some(told) => view.route_told(&request, when, told),
@@ -313,7 +315,7 @@ fn route_aside(mut routing: Routing<'_>, dispatch: &mut Dispatch, peer: &[u8], a
         Routed::Forward { upstream, backend, path } => {
             dispatch.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
-            let forward = Forward { client, peer: Some(peer), path, host, extra: backend.headers() };
+            let forward = Forward { client, peer, path, host, extra: backend.headers() };
             let (edits, way) = (backend.edits().cloned(), told.map(|told| Box::new(told.way())));
             if edits.is_some() || way.is_some() {
                 routing.agree(env, Terms { edits, way, ..Terms::of(&env.policy) });

@@ -8,9 +8,10 @@ use super::phase::{Forward, Policy};
 use crate::http1::error::Refusal;
 use crate::http1::fields::Span;
 use crate::http1::framing::Framing;
+use crate::http1::origin::Origin;
 use crate::http1::request_head::{RequestHead, check_request_line};
 use crate::http1::response_head::{ResponseHead, may_be_response};
-use crate::http1::rewrite::{self, ToServer};
+use crate::http1::rewrite::{self, Target, ToServer};
 use crate::http1::scan::Scan;
 use crate::http1::{foreign, limits, target};
 use crate::semantics::reserved::{self, Reserved};
@@ -270,29 +271,39 @@ impl ParsedRequest {
         }
     }
 
-    /// Writes the head that goes out.
-    pub(super) fn write(
-        &self,
-        out: &mut Vec<u8>,
-        bytes: &[u8],
-        forward: &Forward<'_>,
-        host_as_received: bool,
-    ) {
+    /// The target that goes out where it is not the one that came.
+    #[cold]
+    #[inline(never)]
+    fn another_target<'a>(&'a self, bytes: &'a [u8], path: Option<&'a [u8]>) -> Target<'a> {
         let target = self.target.of(bytes);
-        let (path, query) = target.split_at_checked(self.path_len as usize).unwrap_or((target, b""));
-        let path: [&[u8]; 2] = match forward.path {
-            Some(path) => [path, b""],
-            None if self.resolved.is_empty() => [self.before, path],
-            None => [&self.resolved, b""],
-        };
+        let (own, query) = target.split_at_checked(self.path_len as usize).unwrap_or((target, b""));
+        Target::Anew(match path {
+            Some(path) => [path, b"", query],
+            None if self.resolved.is_empty() => [self.before, own, query],
+            None => [&self.resolved, b"", query],
+        })
+    }
+
+    /// Writes the head that goes out.
+    pub(super) fn write(&self, out: &mut Vec<u8>, bytes: &[u8], forward: &Forward<'_>, policy: &Policy) {
+        let is_same = forward.path.is_none() && self.resolved.is_empty() && self.target == self.head.target;
+        let target = if is_same { Target::AsCame } else { self.another_target(bytes, forward.path) };
         let normal = text(bytes, self.host, &self.host_copy);
-        let own = if host_as_received { self.authority.of(bytes) } else { normal };
+        let authority = self.authority.of(bytes);
+        let own = if policy.host_as_received { authority } else { normal };
+        let origin = Origin {
+            authority,
+            is_bare: authority.len() == normal.len(),
+            is_trusted: forward.peer.is_some(),
+            passes: policy.pass_forwarded,
+        };
         let to = ToServer {
             client: forward.client,
             peer: forward.peer,
             host: forward.host.unwrap_or(own),
-            target: [path[0], path[1], query],
+            target,
             extra: forward.extra,
+            origin,
         };
         rewrite::request(out, bytes, &self.head, &to);
     }

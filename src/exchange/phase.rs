@@ -4,8 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::http1::fields::ExtraFields;
 use crate::http1::reply::Date;
-use crate::http1::rewrite::ExtraFields;
 use crate::reason::Reason;
 
 /// Which peer.
@@ -147,8 +147,8 @@ pub enum NoServer {
 pub struct Forward<'a> {
     /// The client's address, as text: what servers are told in `X-Real-IP`.
     pub client: &'a [u8],
-    /// The address of who brought the request, which `X-Forwarded-For` ends with, if it came through a proxy that is trusted;
-    /// otherwise that is the client's.
+    /// The address of who brought the request, which `X-Forwarded-For` ends with, if that is a proxy that is trusted; what it
+    /// says of how the request came is believed. Otherwise the client brought it.
     pub peer: Option<&'a [u8]>,
     /// The path that replaces the client's, encoded, without query.
     pub path: Option<&'a [u8]>,
@@ -193,6 +193,8 @@ pub struct Policy {
     pub path_as_received: bool,
     /// The server sees `Host` as received, not in lower case without port.
     pub host_as_received: bool,
+    /// `X-Forwarded-Proto`, `-Host` and `-Port` pass as received, whoever sent them, and ELB sets none.
+    pub pass_forwarded: bool,
 }
 
 impl Policy {
@@ -217,6 +219,7 @@ impl Policy {
             max_forwarded: 32,
             path_as_received: false,
             host_as_received: false,
+            pass_forwarded: false,
         }
     }
 }

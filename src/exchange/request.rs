@@ -118,16 +118,16 @@ impl RequestHalf {
 
     /// Writes the head that goes out and takes the client's out of the window.
     #[inline(always)]
-    pub(super) fn commit(&mut self, heads: &mut Heads, forward: &Forward<'_>, host_as_received: bool) {
+    pub(super) fn commit(&mut self, heads: &mut Heads, forward: &Forward<'_>, policy: &Policy) {
         let Heads { request: parsed, out: joined, .. } = heads;
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
         if bytes.len() == parsed.end {
-            parsed.write(self.outbox.stage(), bytes, forward, host_as_received);
+            parsed.write(self.outbox.stage(), bytes, forward, policy);
             return self.skip_head(parsed.end);
         }
         // What came behind the head leaves with it in one piece.
         joined.clear();
-        parsed.write(joined, bytes, forward, host_as_received);
+        parsed.write(joined, bytes, forward, policy);
         self.skip_head(parsed.end);
         if self.window.as_mut().is_some_and(|window| window.prepend(joined)) {
             self.outbox.joined();

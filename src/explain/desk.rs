@@ -54,7 +54,8 @@ impl Explainer {
             Err(reason) => Outcome::Answered(Preview::refused(reason, &DATE)),
             Ok(preview) => {
                 client = self.client(&preview, asked);
-                self.routed(snapshot, &preview, [&client, &peer], (now, draw), &mut way)
+                let peer = Some(peer.as_bytes()).filter(|_| self.trusted_proxies.holds(asked.client));
+                self.routed(snapshot, &preview, (&client, peer), (now, draw), &mut way)
             }
         };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
@@ -93,7 +94,7 @@ impl Explainer {
         &self,
         snapshot: &Snapshot,
         preview: &Preview<'_>,
-        [client, peer]: [&str; 2],
+        (client, peer): (&str, Option<&[u8]>),
         (now, draw): (Instant, u64),
         way: &mut Way,
     ) -> Outcome {
@@ -112,13 +113,8 @@ impl Explainer {
             }
             Verdict::Forward { backend, path } => {
                 let host = backend.host().map(str::as_bytes);
-                let forward = Forward {
-                    client: client.as_bytes(),
-                    peer: Some(peer.as_bytes()),
-                    path,
-                    host,
-                    extra: backend.headers(),
-                };
+                let forward =
+                    Forward { client: client.as_bytes(), peer, path, host, extra: backend.headers() };
                 Outcome::Forwarded { slot: backend.slot(), head: preview.forwarded(&forward, &self.policy) }
             }
             verdict => Outcome::Answered(give(&verdict, |reply| preview.answered(reply, &DATE))),

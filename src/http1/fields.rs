@@ -4,6 +4,9 @@
 //! [`super::request_head`] and [`super::response_head`] walk the fields of a head; [`super::connection`] says which of
 //! them end at this hop because a peer said so.
 
+/// Extra request fields of a rule: a name and its values; no values remove the client's field.
+pub type ExtraFields = [(String, Vec<String>)];
+
 /// A stretch of bytes within a head, counted from the head's first byte.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {

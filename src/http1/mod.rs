@@ -9,6 +9,7 @@ pub mod foreign;
 pub mod framing;
 pub mod limits;
 mod lines;
+pub mod origin;
 pub mod reply;
 pub mod request_head;
 pub mod response_head;

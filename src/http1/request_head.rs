@@ -42,6 +42,8 @@ pub struct RequestHead {
     pub asks_for_way: bool,
     /// Values of its `X-Forwarded-For` fields, in order.
     pub forwarded_for: Vec<Span>,
+    /// What it says of how it came before: the fields of [`super::origin`], in order.
+    pub origin: Vec<(Name, Span)>,
     /// Stretches of whole lines that pass on. `Trailer` is not among them, for trailers do not go to servers.
     pub runs: Vec<Span>,
 }
@@ -62,6 +64,7 @@ impl Default for RequestHead {
             takes_trailers: false,
             asks_for_way: false,
             forwarded_for: Vec::new(),
+            origin: Vec::new(),
             runs: Vec::new(),
         }
     }
@@ -130,6 +133,13 @@ impl RequestHead {
         lines::value_of(head, from.max(self.target.end() + " HTTP/1.1\r\n".len()), name)
     }
 
+    /// The first line without its version, as it came: one space is between the two (RFC 9112, section 3).
+    #[inline(always)]
+    #[must_use]
+    pub fn method_and_target<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.method.at as usize..self.target.end()).unwrap_or_default()
+    }
+
     /// From the method to the version.
     fn line_len(&self) -> usize {
         self.target.end() - self.method.at as usize + " HTTP/1.1".len()
@@ -142,6 +152,7 @@ impl RequestHead {
         (self.method, self.target) = (line.method, line.target);
         self.runs.clear();
         self.forwarded_for.clear();
+        self.origin.clear();
         (self.user_agent, self.upgrade) = (None, None);
         (self.expects_continue, self.takes_trailers, self.binds) = (false, false, false);
         self.asks_for_way = false;
@@ -190,6 +201,9 @@ impl RequestHead {
             Name::TransferEncoding => said.declared.transfer_encoding(value)?,
             Name::Connection => said.connection.take(value)?,
             Name::ForwardedFor => self.forwarded_for.push(field.value),
+            Name::ForwardedHost | Name::ForwardedPort | Name::ForwardedProto => {
+                self.origin.push((field.name, field.value));
+            }
             Name::Upgrade => self.upgrade = Some(field.value),
             Name::Te => self.takes_trailers |= accepts_trailers(value),
             Name::Expect => self.expectation(value)?,

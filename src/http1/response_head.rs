@@ -160,6 +160,9 @@ fn passes(name: Name, status: u16) -> bool {
         | Name::Expect
         | Name::Trailer
         | Name::ForwardedFor
+        | Name::ForwardedHost
+        | Name::ForwardedPort
+        | Name::ForwardedProto
         | Name::Credentials
         | Name::Ours => true,
     }

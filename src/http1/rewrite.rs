@@ -3,15 +3,13 @@
 //! It owns the order and spelling of outgoing fields, never the decision which body or persistence they announce.
 //! Unchanged lines are copied in runs. Next: [`crate::exchange`] says what to write and sends it.
 
-use super::fields::Span;
+use super::fields::{ExtraFields, Span};
 use super::framing::{Framing, Version};
+use super::origin::{self, Origin};
 use super::request_head::RequestHead;
 use super::response_head::ResponseHead;
 use crate::semantics::ResponseEdits;
 use crate::semantics::field::{Name, alike, name};
-
-/// Extra request fields of a rule: a name and its values; no values remove the client's field.
-pub type ExtraFields = [(String, Vec<String>)];
 
 /// What a request head needs beside the client's own bytes.
 #[derive(Debug, Clone, Copy)]
@@ -22,10 +20,26 @@ pub struct ToServer<'a> {
     pub peer: Option<&'a [u8]>,
     /// The `Host` that the server sees; empty for none, which only HTTP/1.0 can ask for.
     pub host: &'a [u8],
-    /// The target that the server sees, in parts that are joined: path, `?`, query.
-    pub target: [&'a [u8]; 3],
+    /// The target that the server sees.
+    pub target: Target<'a>,
     /// Fields that the rule adds, replaces or removes.
     pub extra: &'a ExtraFields,
+    /// How the request came.
+    pub origin: Origin<'a>,
+}
+
+/// The target that a server sees.
+#[derive(Debug, Clone, Copy)]
+pub enum Target<'a> {
+    /// The client's, byte for byte.
+    AsCame,
+    /// Another, in parts that are joined: path, `?`, query.
+    Anew([&'a [u8]; 3]),
+}
+
+/// Appends these, one by one: what is constant is written without a call.
+macro_rules! join {
+    ($out:ident, $($part:expr),+) => { $($out.extend_from_slice($part);)+ };
 }
 
 /// How the client connection goes on after a response.
@@ -64,17 +78,31 @@ impl Persistence {
 /// Appends the head that the server gets. `bytes` are those that `head` was parsed from.
 #[inline(always)]
 pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServer<'_>) {
-    let [before, path, query] = to.target;
-    let method = head.method.of(bytes);
+    match to.target {
+        Target::AsCame => out.extend_from_slice(head.method_and_target(bytes)),
+        Target::Anew(target) => {
+            put_line(out, &[head.method.of(bytes), b" ", target[0], target[1], target[2]])
+        }
+    }
     if to.host.is_empty() {
         // An empty `Host` is what ELB itself refuses.
-        put_line(out, &[method, b" ", before, path, query, b" HTTP/1.1"]);
+        put_line(out, &[b" HTTP/1.1\r\nX-Real-IP: "]);
     } else {
-        put(out, &[method, b" ", before, path, query, b" HTTP/1.1\r\nHost: ", to.host]);
+        join!(out, b" HTTP/1.1\r\nHost: ", to.host, b"\r\nX-Real-IP: ");
     }
-    put(out, &[b"\r\nX-Real-IP: ", to.client, b"\r\nX-Forwarded-For: "]);
-    forwarded_for(out, bytes, head, to);
-    put(out, &[b"\r\nREMOTE-HOST: ", to.client, b"\r\n"]);
+    join!(out, to.client, b"\r\nX-Forwarded-For: ");
+    if !to.extra.is_empty() || !head.forwarded_for.is_empty() {
+        forwarded_for(out, bytes, head, to.extra);
+    }
+    out.extend_from_slice(to.peer.unwrap_or(to.client));
+    if to.extra.is_empty() && head.origin.is_empty() && to.origin.is_plain() {
+        join!(out, b"\r\nREMOTE-HOST: ", to.client, origin::PLAIN, to.origin.authority, b"\r\n");
+    } else {
+        put_line(out, &[b"\r\nREMOTE-HOST: ", to.client]);
+        let Origin { authority, is_trusted, passes, .. } = to.origin;
+        origin::write(out, bytes, head, to.extra, authority, [is_trusted, passes]);
+        put_line(out, &[b"\r\n"]);
+    }
     if to.extra.is_empty() {
         runs(out, bytes, &head.runs);
     } else {
@@ -93,9 +121,10 @@ pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServe
     out.extend_from_slice(b"\r\n");
 }
 
-/// The client's list, or the rule's in its place, then the client itself.
-fn forwarded_for(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServer<'_>) {
-    let replaced = to.extra.iter().find(|(field, _)| name(field.as_bytes()) == Name::ForwardedFor);
+/// The client's list, or the rule's in its place: whom its server is told of before the client itself.
+#[inline(never)]
+fn forwarded_for(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, extra: &ExtraFields) {
+    let replaced = extra.iter().find(|(field, _)| name(field.as_bytes()) == Name::ForwardedFor);
     match replaced {
         Some((_, values)) => values.iter().for_each(|value| put(out, &[value.as_bytes(), b", "])),
         None => head
@@ -105,7 +134,6 @@ fn forwarded_for(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToSer
             .filter(|value| !value.is_empty())
             .for_each(|value| put(out, &[value, b", "])),
     }
-    out.extend_from_slice(to.peer.unwrap_or(to.client));
 }
 
 /// Copies the lines but for those that are dropped.
@@ -132,11 +160,12 @@ fn is_field(line: &[u8], name: &[u8]) -> bool {
 fn extra_fields(out: &mut Vec<u8>, extra: &ExtraFields) {
     for (field, values) in extra {
         // What ELB itself writes about the client cannot be replaced, as in the first ELB.
-        if matches!(name(field.as_bytes()), Name::ForwardedFor | Name::Ours) {
+        let field = field.as_bytes();
+        if matches!(name(field), Name::ForwardedFor | Name::Ours) && !origin::is_one(field) {
             continue;
         }
         for value in values {
-            put(out, &[field.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
+            put(out, &[field, b": ", value.as_bytes(), b"\r\n"]);
         }
     }
 }
@@ -296,8 +325,9 @@ mod tests {
         let found = Scan::default().find(bytes, 1 << 16).unwrap().unwrap();
         let mut head = RequestHead::default();
         head.parse(bytes, found).unwrap();
-        let to =
-            ToServer { client: b"192.0.2.1", peer: None, host: b"h", target: [b"/p", b"?", b"q"], extra };
+        let origin = Origin { authority: b"X", is_bare: true, is_trusted: false, passes: false };
+        let target = Target::Anew([b"/p", b"?", b"q"]);
+        let to = ToServer { client: b"192.0.2.1", peer: None, host: b"h", target, extra, origin };
         let mut out = Vec::new();
         request(&mut out, bytes, &head, &to);
         String::from_utf8(out).unwrap()
@@ -324,7 +354,8 @@ mod tests {
                 &[]
             ),
             "GET /p?q HTTP/1.1\r\nHost: h\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-For: a, b, c, 192.0.2.1\r\n\
-             REMOTE-HOST: 192.0.2.1\r\nA: 1\r\nB: 2\r\n\r\n"
+             REMOTE-HOST: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nX-Forwarded-Host: X\r\n\
+             A: 1\r\nB: 2\r\n\r\n"
         );
     }
 
@@ -343,7 +374,8 @@ mod tests {
                 &extra
             ),
             "GET /p?q HTTP/1.1\r\nHost: h\r\nX-Real-IP: 192.0.2.1\r\nX-Forwarded-For: 1, 192.0.2.1\r\n\
-             REMOTE-HOST: 192.0.2.1\r\nB: 2\r\na: 9\r\na: 8\r\nX-User: me\r\n\r\n"
+             REMOTE-HOST: 192.0.2.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nX-Forwarded-Host: X\r\n\
+             B: 2\r\na: 9\r\na: 8\r\nX-User: me\r\n\r\n"
         );
     }
 

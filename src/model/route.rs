@@ -97,7 +97,7 @@ pub fn route<'s, R: Recorder>(
             Some(Some(path)) => Verdict::Forward { backend, path: Some(path) },
             Some(None) => Verdict::Denied { reason: Reason::BadRewrite },
         },
-        Some(end) => answered(end, request, scratch),
+        Some(end) => answered(end, *request, scratch),
     };
     Decision { domain: Some(domain), rule: Some(rule), verdict }
 }
@@ -105,14 +105,14 @@ pub fn route<'s, R: Recorder>(
 /// What ELB answers where a walk ends at one of its own answers.
 #[cold]
 #[inline(never)]
-fn answered<'s>(end: &'s Terminal, request: &RequestView<'_>, scratch: &'s mut Scratch) -> Verdict<'s> {
+fn answered<'s>(end: &'s Terminal, request: RequestView<'_>, scratch: &'s mut Scratch) -> Verdict<'s> {
     match end {
         Terminal::Deny(deny) => {
             Verdict::Refused { reason: Reason::RuleDenied, status: deny.status(), wait: None }
         }
-        Terminal::Respond(page) => Verdict::Respond { page, is_known: page.is_known(request) },
+        Terminal::Respond(page) => Verdict::Respond { page, is_known: page.is_known(&request) },
         Terminal::Redirect(redirect) => {
-            match scratch.locate(|scratch, out| redirect.write(request, scratch, out)) {
+            match scratch.locate(|scratch, out| redirect.write(&request, scratch, out)) {
                 Some(to) => Verdict::Redirect { code: redirect.code(), to },
                 None => Verdict::Denied { reason: Reason::BadRewrite },
             }

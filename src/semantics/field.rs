@@ -30,6 +30,12 @@ pub enum Name {
     Trailer,
     /// `X-Forwarded-For`.
     ForwardedFor,
+    /// `X-Forwarded-Host`.
+    ForwardedHost,
+    /// `X-Forwarded-Port`.
+    ForwardedPort,
+    /// `X-Forwarded-Proto`.
+    ForwardedProto,
     /// `WWW-Authenticate`, `Proxy-Authenticate`, `Proxy-Authorization`: as `Authorization` they pass, and may bind a connection
     /// (`http1::fields::binds`).
     Credentials,
@@ -70,8 +76,8 @@ static BEGIN: [u32; 20] = {
         (13, b"ax"),
         (14, b"ch"),
         (15, b"x"),
-        (16, b"pw"),
-        (17, b"t"),
+        (16, b"pwx"),
+        (17, b"tx"),
         (18, b"p"),
         (19, b"p"),
     ];
@@ -108,6 +114,9 @@ fn known(name: &[u8]) -> Name {
         15 if ends == FORWARDED_FOR => Name::ForwardedFor,
         16 if is(b"proxy-connection") => Name::Hop,
         16 if is(b"www-authenticate") => Name::Credentials,
+        16 if is(b"x-forwarded-host") => Name::ForwardedHost,
+        16 if is(b"x-forwarded-port") => Name::ForwardedPort,
+        17 if is(b"x-forwarded-proto") => Name::ForwardedProto,
         17 if is(b"transfer-encoding") => Name::TransferEncoding,
         18 if is(b"proxy-authenticate") => Name::Credentials,
         19 if is(b"proxy-authorization") => Name::Credentials,
@@ -140,11 +149,14 @@ const fn ends(name: &[u8]) -> (u64, u64) {
 /// Whether an application behind CGI, WSGI or PHP, which spell names with `_` for `-`, would take this name for one that
 /// ELB writes or frames by, or that rules see: `X_Real_IP` would reach it as ours, `User_Agent` as what a rule let through.
 fn confusing(name: &[u8]) -> bool {
-    const OURS: [&[u8]; 6] = [
+    const OURS: [&[u8]; 9] = [
         b"x-real-ip",
         b"remote-host",
         b"content-length",
         b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-port",
+        b"x-forwarded-proto",
         b"transfer-encoding",
         b"user-agent",
     ];
@@ -194,6 +206,9 @@ mod tests {
             ("content-length", Name::ContentLength),
             ("http2-settings", Name::Hop),
             ("x-forwarded-for", Name::ForwardedFor),
+            ("x-forwarded-host", Name::ForwardedHost),
+            ("x-forwarded-port", Name::ForwardedPort),
+            ("x-forwarded-proto", Name::ForwardedProto),
             ("proxy-connection", Name::Hop),
             ("transfer-encoding", Name::TransferEncoding),
             ("www-authenticate", Name::Credentials),
@@ -226,6 +241,7 @@ mod tests {
             "X_Real_IP",
             "x-real_ip",
             "X_Forwarded_For",
+            "X-Forwarded_Proto",
             "Remote_Host",
             "Content_Length",
             "transfer_encoding",

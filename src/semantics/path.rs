@@ -18,17 +18,16 @@ pub enum PathFault {
     Ambiguous,
 }
 
-/// Whether a path is what it looks like: nothing is encoded, no slash follows another, and no segment begins with a dot, a
-/// semicolon or a backslash. It then goes out, and is seen by rules, byte for byte.
+/// Whether a path is what it looks like: nothing is encoded, no slash follows another, and no segment begins with a dot or a
+/// semicolon, and nowhere is a backslash, which some servers take for a slash. It then goes out, and is seen by rules, byte for byte.
 #[inline]
 #[must_use]
 pub fn is_plain(path: &[u8]) -> bool {
     // One look at each byte and the one after it, without branches. `/.well-known` is a false alarm that costs a copy.
     let next = path.get(1..).unwrap_or_default();
-    let separates = |byte: u8| (byte == b'/') | (byte == b'\\');
     let unusual = path.iter().zip(next).fold(false, |any, (&a, &b)| {
         // `.` and `/` differ in the last bit.
-        any | (b == b'%') | (separates(a) & ((b | 1 == b'/') | (b == b';') | (b == b'\\')))
+        any | (b == b'%') | (b == b'\\') | ((a == b'/') & ((b | 1 == b'/') | (b == b';')))
     });
     !unusual && path.starts_with(b"/")
 }
@@ -40,7 +39,11 @@ pub fn is_plain(path: &[u8]) -> bool {
 /// [`PathFault::Malformed`]: an escape without two hexadecimal digits, `%00`, or a path that climbs above the root.
 #[inline]
 pub fn normalize<'a>(path: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<&'a [u8], PathFault> {
-    if is_plain(path) { Ok(path) } else { decode(path, scratch) }
+    if is_plain(path) {
+        return Ok(path);
+    }
+    let decoded = decode(path, scratch)?;
+    Ok(if decoded == path { path } else { decoded })
 }
 
 /// The slow half of [`normalize`].

@@ -17,7 +17,7 @@ const FRAMES: u8 = 8;
 
 /// All fields that are not ordinary in every respect. Response controls such as `Expires` are useless after the content
 /// but harm nobody there.
-const POLICY: [(&[u8], u8); 35] = [
+const POLICY: [(&[u8], u8); 36] = [
     // Framing and the connection.
     (b"transfer-encoding", OURS | FRAMES),
     (b"content-length", OURS | KEPT | FRAMES),
@@ -34,6 +34,7 @@ const POLICY: [(&[u8], u8); 35] = [
     (b"via", EARLY),
     (b"x-forwarded-for", KEPT | EARLY),
     (b"x-forwarded-host", KEPT | EARLY),
+    (b"x-forwarded-port", KEPT | EARLY),
     (b"x-forwarded-proto", KEPT | EARLY),
     (b"x-real-ip", KEPT | EARLY),
     (b"remote-host", KEPT | EARLY),

@@ -58,6 +58,15 @@ pub(super) enum HostHeader {
     AsReceived,
 }
 
+/// What becomes of `X-Forwarded-Proto`, `-Host` and `-Port`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ForwardedHeaders {
+    // ELB says how the request came.
+    Set,
+    // Byte for byte.
+    Pass,
+}
+
 /// How the path reaches servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum PathForm {
@@ -146,6 +155,11 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_TRUSTED_PROXIES", value_name = "CIDRS", value_delimiter = ',')]
     #[arg(value_parser = addresses::network)]
     pub(super) trusted_proxies: Vec<IpNet>,
+
+    /// What servers are told in X-Forwarded-Proto, -Host and -Port: how the request came, unless a trusted proxy or a rule says
+    /// it; or what the client sent, untouched
+    #[arg(long, env = "ELB_FORWARDED_HEADERS", value_name = "FORM", default_value = "set")]
+    pub(super) forwarded_headers: ForwardedHeaders,
 
     /// Name of this machine by which the admin API may be asked without a token, beside addresses, localhost and what the
     /// machine calls itself; repeat it, or separate with commas, for several [default: none]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::addresses;
 use super::allow::AllowList;
-use super::args::{HostHeader, PathForm, RunArgs};
+use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
 use super::fault::Fault;
 use super::secret::Secret;
 use super::surroundings::Surroundings;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub host_as_received: bool,
     /// Proxies that are believed whom they speak for.
     pub trusted_proxies: AllowList,
+    /// `X-Forwarded-Proto`, `-Host` and `-Port` pass as the client sent them, instead of saying how the request came.
+    pub pass_forwarded: bool,
     /// Servers see the path untouched, instead of with its dot segments resolved.
     pub path_as_received: bool,
     /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
@@ -167,6 +169,7 @@ impl Settings {
                 interval: args.timeouts.resolve_interval,
             },
             host_as_received: args.host_header == HostHeader::AsReceived,
+            pass_forwarded: args.forwarded_headers == ForwardedHeaders::Pass,
             path_as_received: args.path == PathForm::AsReceived,
             log_level: args.log_level.clone(),
             keepalive_timeout: args.timeouts.keepalive_timeout,
@@ -350,9 +353,10 @@ impl Settings {
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
             format!("names of servers: {}", self.names.describe()),
             format!(
-                "Host header to servers: {}, path: {}",
+                "Host header to servers: {}, path: {}, X-Forwarded-Proto, -Host and -Port: {}",
                 if self.host_as_received { "as received" } else { "normalized" },
-                if self.path_as_received { "as received" } else { "resolved" }
+                if self.path_as_received { "as received" } else { "resolved" },
+                if self.pass_forwarded { "as received" } else { "set" }
             ),
             format!(
                 "client timeouts: keep-alive {}, head {}, body {}, write {}, half-close {}",

@@ -66,6 +66,9 @@ const ROWS: &[Row] = &[
     ("--host-header", "ELB_HOST_HEADER", "as-received", |s| {
         if s.host_as_received { "as-received" } else { "normalized" }.to_owned()
     }),
+    ("--forwarded-headers", "ELB_FORWARDED_HEADERS", "pass", |s| {
+        if s.pass_forwarded { "pass" } else { "set" }.to_owned()
+    }),
     ("--path", "ELB_PATH", "as-received", |s| {
         if s.path_as_received { "as-received" } else { "resolved" }.to_owned()
     }),
@@ -127,7 +130,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!((s.etcd.user, s.etcd.password), (None, None));
     assert_eq!(s.admin.allow.to_string(), "127.0.0.0/8,::1/128");
     assert_eq!((s.admin.listen, s.admin.token), (None, None));
-    assert_eq!((s.host_as_received, s.log_level.as_str()), (false, "info"));
+    assert_eq!((s.host_as_received, s.pass_forwarded, s.log_level.as_str()), (false, false, "info"));
     assert_eq!((s.keepalive_timeout, s.client_header_timeout), (seconds(65), seconds(60)));
     assert_eq!((s.client_body_timeout, s.client_write_timeout), (seconds(60), seconds(60)));
     assert_eq!((s.connect_timeout, s.server_timeout), (seconds(3), seconds(30)));

@@ -51,6 +51,42 @@ fn the_client_of_a_trusted_proxy_is_the_last_one_that_is_none_itself() {
     assert_eq!((&told["request"]["client"], &told["end"]["rule"]), (&json!("10.0.0.1"), &json!("up")));
 }
 
+/// What the server is told of how the request came.
+fn origin(server: &Server) -> [String; 3] {
+    let heads = server.requests();
+    let head = &heads.last().expect("a request").head;
+    ["x-forwarded-proto", "x-forwarded-port", "x-forwarded-host"].map(|name| head.all(name).join(", "))
+}
+
+const CLAIMS: &str = "X-Forwarded-Proto: https\r\nX-Forwarded-Host: other.test\r\n";
+
+#[test]
+fn servers_are_told_how_a_request_came_and_only_trusted_proxies_may_say_it() {
+    let server = Server::named("a");
+    let mut document = rules::site(&[&server]);
+    let ruled = json!({"init": "r", "rules": {"r": {"type": "backend", "args": {
+        "servername": "up", "x-forwarded-proto": "wss", "x-forwarded-port": ""}}}});
+    document["domains"]["ruled.test"] = ruled;
+    let ask = |elb: &Elb, host: &str, fields: &str| {
+        let answer = elb.client().ask(format!("GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n"));
+        assert_eq!(answer.status(), 200);
+        origin(&server)
+    };
+    let stranger = Launch::serving(&document).start();
+    for fields in ["", CLAIMS, "X_Forwarded_Proto: https\r\nConnection: x-forwarded-host\r\n"] {
+        assert_eq!(ask(&stranger, SITE, fields), ["http", "80", SITE], "{fields}");
+        assert_eq!(ask(&stranger, "Site.test:81", fields), ["http", "81", "Site.test:81"], "{fields}");
+        assert_eq!(ask(&stranger, "ruled.test", fields), ["wss", "", "ruled.test"], "{fields}");
+    }
+    let trusted = Launch::serving(&document).flag("--trusted-proxies=127.0.0.0/8").start();
+    assert_eq!(ask(&trusted, SITE, ""), ["http", "80", SITE]);
+    assert_eq!(ask(&trusted, SITE, CLAIMS), ["https", "443", "other.test"]);
+    assert_eq!(ask(&trusted, "ruled.test", CLAIMS), ["wss", "", "other.test"]);
+    let passing = Launch::serving(&document).flag("--forwarded-headers=pass").start();
+    assert_eq!(ask(&passing, SITE, ""), ["", "", ""]);
+    assert_eq!(ask(&passing, SITE, CLAIMS), ["https", "", "other.test"]);
+}
+
 #[test]
 fn nobody_else_is_believed() {
     let server = Server::named("a");

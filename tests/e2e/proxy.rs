@@ -52,6 +52,9 @@ fn the_server_sees_the_request_line_as_it_was_and_the_headers_it_is_promised() {
             ("remote-host", "127.0.0.1"),
             ("user-agent", "HTTPie/0.9.9"),
             ("x-forwarded-for", "203.0.113.7, 127.0.0.1"),
+            ("x-forwarded-host", "SITE.test:8080"),
+            ("x-forwarded-port", "8080"),
+            ("x-forwarded-proto", "http"),
             ("x-real-ip", "127.0.0.1"),
             ("x_under.dot", "kept"),
         ])

@@ -4,8 +4,9 @@
 
 use elb::http1::error::Refusal;
 use elb::http1::framing::Version;
+use elb::http1::origin::Origin;
 use elb::http1::request_head::{RequestHead, check_request_line};
-use elb::http1::rewrite::{self, ToServer};
+use elb::http1::rewrite::{self, Target, ToServer};
 use elb::http1::scan::{Found, Scan};
 use elb::semantics::syntax::is_token;
 
@@ -53,7 +54,9 @@ fn read(bytes: &[u8], piece: usize) -> Result<Option<Found>, Refusal> {
 
 /// The head that goes out reads back as the same request, and going out once more changes only who forwarded it.
 fn means_the_same(bytes: &[u8], head: &RequestHead) {
-    let to = ToServer { client: PEER, peer: None, host: b"h", target: [b"/p", b"?", b"q"], extra: &[] };
+    let origin = Origin { authority: b"h", is_bare: true, is_trusted: false, passes: false };
+    let target = Target::Anew([b"/p", b"?", b"q"]);
+    let to = ToServer { client: PEER, peer: None, host: b"h", target, extra: &[], origin };
     let mut out = Vec::new();
     rewrite::request(&mut out, bytes, head, &to);
     let found = match Scan::default().find(&out, 2 * MAX_HEAD) {

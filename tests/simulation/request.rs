@@ -192,6 +192,7 @@ fn write(request: &mut Request, id: usize, frame: Frame, ruled: bool, chance: &m
     let mut wire = chance.pick(&["", "", "", "\r\n"]).to_owned();
     wire += &format!("{} {prefix}/r{id}{query} HTTP/{version}\r\n", request.method);
     let host = if absolute { "abs.example" } else { "sim.example" };
+    let (came, port) = if absolute { ("Abs.Example:81", 81) } else { ("Sim.Example:8080", 8080) };
     let (mut kept, mut forwarded) = (String::new(), String::new());
     for (line, passes) in fields(request, frame, chance) {
         wire += &line;
@@ -216,7 +217,7 @@ fn write(request: &mut Request, id: usize, frame: Frame, ruled: bool, chance: &m
     wire += "\r\n";
     let onward = format!(
         "{} /r{id}{query} HTTP/1.1\r\nHost: {host}\r\nX-Real-IP: {PEER}\r\nX-Forwarded-For: {forwarded}{PEER}\r\n\
-         REMOTE-HOST: {PEER}\r\n{kept}\r\n",
+         REMOTE-HOST: {PEER}\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: {port}\r\nX-Forwarded-Host: {came}\r\n{kept}\r\n",
         request.method
     );
     request.bodied = frame == Frame::Chunks || (frame == Frame::Length && !request.body.is_empty());
@@ -263,6 +264,8 @@ fn fields(request: &Request, frame: Frame, chance: &mut Chance) -> Vec<(String, 
     add(chance.one_in(4), "X-Forwarded-For: 10.0.0.9", false);
     add(chance.one_in(4), "X-Forwarded-For: 10.0.0.8, 10.0.0.7", false);
     add(chance.one_in(4), "X-Real-IP: 6.6.6.6", false);
+    add(chance.one_in(6), "X-Forwarded-Proto: https", false);
+    add(chance.one_in(6), "X_Forwarded-Host: evil", false);
     add(chance.one_in(4), "Keep-Alive: timeout=9", false);
     add(chance.one_in(6), "X_Forwarded_For: 6.6.6.6", false);
     if chance.one_in(5) {

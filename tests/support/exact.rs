@@ -8,8 +8,16 @@ use super::rules::SITE;
 use super::server::{Server, ok};
 
 /// The fields that ELB itself writes for a client on loopback that asks for [`SITE`].
-pub(crate) const OURS: &str =
-    "Host: site.test\r\nX-Real-IP: 127.0.0.1\r\nX-Forwarded-For: 127.0.0.1\r\nREMOTE-HOST: 127.0.0.1\r\n";
+pub(crate) const OURS: &str = "Host: site.test\r\nX-Real-IP: 127.0.0.1\r\nX-Forwarded-For: 127.0.0.1\r\n\
+                               REMOTE-HOST: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\n\
+                               X-Forwarded-Host: site.test\r\n";
+
+/// The same for one that names this host, which is [`SITE`] in another spelling.
+pub(crate) fn ours_for(authority: &str) -> String {
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.is_empty());
+    OURS.replace("X-Forwarded-Host: site.test", &format!("X-Forwarded-Host: {authority}"))
+        .replace("Port: 80", &format!("Port: {}", port.unwrap_or("80")))
+}
 
 /// What is longer than this is not sent byte by byte.
 const BY_BYTES: usize = 1024;

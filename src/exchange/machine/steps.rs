@@ -72,7 +72,7 @@ impl Exchange {
     /// The answer to [`Step::Route`]: there.
     #[inline(always)]
     pub(in crate::exchange) fn forward(&mut self, env: &Env, heads: &mut Heads, forward: &Forward<'_>) {
-        self.request.commit(heads, forward, env.policy.host_as_received);
+        self.request.commit(heads, forward, &env.policy);
         self.seek_first(env, false);
     }
 

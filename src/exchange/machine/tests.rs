@@ -260,7 +260,7 @@ impl Play {
 }
 
 pub(super) const GET: &str = "GET /p HTTP/1.1\r\nHost: h\r\n\r\n";
-pub(super) const SEEN: &str = "GET /p HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1\r\nREMOTE-HOST: 1.1.1.1\r\n\r\n";
+pub(super) const SEEN: &str = "GET /p HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 1.1.1.1\r\nREMOTE-HOST: 1.1.1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: 80\r\nX-Forwarded-Host: h\r\n\r\n";
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 pub(super) const KEEP_BOTH: Step =
     Step::Finished(Fate { keep_client: true, keep_server: true, sign: Sign::Good });

@@ -14,12 +14,14 @@ use crate::semantics::RequestView;
 /// Makes all that there is of each type out of its line.
 macro_rules! rule_types {
     (
+        asked, most of all: $($most_word:literal => $most_file:ident::$Most:ident: $most_about:literal;)*
         asked: $($word:literal => $file:ident::$Type:ident: $about:literal;)*
         ends: $($end_word:literal => $end_file:ident::$End:ident: $end_about:literal;)*
     ) => {
         /// One rule that is asked where to go on, without its name and links.
         #[derive(Debug, PartialEq, Eq, Hash)]
         pub(crate) enum Rule {
+            $(#[doc = $most_about] $Most(super::$most_file::$Most),)*
             $(#[doc = $about] $Type(super::$file::$Type),)*
         }
 
@@ -32,6 +34,11 @@ macro_rules! rule_types {
         impl RuleType {
             /// All types, in the order in which they are told.
             pub(crate) const ALL: &[RuleType] = &[
+                $(RuleType {
+                    name: $most_word,
+                    arguments: <super::$most_file::$Most>::ARGUMENTS,
+                    read: |args| Kind::read(args).map(|rule| RuleRead::Ask(Rule::$Most(rule))),
+                },)*
                 $(RuleType {
                     name: $word,
                     arguments: <super::$file::$Type>::ARGUMENTS,
@@ -46,12 +53,22 @@ macro_rules! rule_types {
         }
 
         impl Rule {
-            /// Which of its successors comes next, see [`Ask::answer`]. Inlined into the walk, as are the two types that nearly
-            /// all rules are of: it has as many callers as there are recorders.
+            /// Which of its successors comes next, see [`Ask::answer`]. Inlined into the walk, as are the types that nearly all
+            /// rules are of: it has as many callers as there are recorders. The others get a copy of the request, so that where
+            /// none of them is asked it lies in registers.
             #[inline(always)]
             pub(crate) fn answer(&self, request: &RequestView<'_>, draw: u64, scratch: &mut Scratch) -> usize {
+                $(if let Rule::$Most(rule) = self {
+                    return rule.answer(request, draw, scratch);
+                })*
+                self.answer_seldom(*request, draw, scratch)
+            }
+
+            #[inline(never)]
+            fn answer_seldom(&self, request: RequestView<'_>, draw: u64, scratch: &mut Scratch) -> usize {
                 match self {
-                    $(Rule::$Type(rule) => rule.answer(request, draw, scratch),)*
+                    $(Rule::$Most(rule) => rule.answer(&request, draw, scratch),)*
+                    $(Rule::$Type(rule) => rule.answer(&request, draw, scratch),)*
                 }
             }
 
@@ -59,6 +76,7 @@ macro_rules! rule_types {
             #[cold]
             pub(crate) fn look(&self, request: &RequestView<'_>, scratch: &mut Scratch) -> Look {
                 match self {
+                    $(Rule::$Most(rule) => rule.look(request, scratch),)*
                     $(Rule::$Type(rule) => rule.look(request, scratch),)*
                 }
             }
@@ -67,6 +85,7 @@ macro_rules! rule_types {
             #[cold]
             pub(crate) fn branch(&self, successor: usize) -> String {
                 match self {
+                    $(Rule::$Most(rule) => rule.branch(successor),)*
                     $(Rule::$Type(rule) => rule.branch(successor),)*
                 }
             }
@@ -74,6 +93,7 @@ macro_rules! rule_types {
             /// Whether it surely says yes wherever the other does, see [`Ask::covers`].
             pub(crate) fn covers(&self, other: &Rule) -> bool {
                 match (self, other) {
+                    $((Rule::$Most(rule), Rule::$Most(other)) => rule.covers(other),)*
                     $((Rule::$Type(rule), Rule::$Type(other)) => rule.covers(other),)*
                     _ => false,
                 }
@@ -82,6 +102,7 @@ macro_rules! rule_types {
             /// Whether rules behind this answer see another path.
             pub(crate) fn changes_path(&self, answer: bool) -> bool {
                 match self {
+                    $(Rule::$Most(rule) => rule.changes_path(answer),)*
                     $(Rule::$Type(rule) => rule.changes_path(answer),)*
                 }
             }
@@ -89,6 +110,7 @@ macro_rules! rule_types {
             /// The name of its type.
             pub(crate) fn kind(&self) -> &'static str {
                 match self {
+                    $(Rule::$Most(_) => $most_word,)*
                     $(Rule::$Type(_) => $word,)*
                 }
             }
@@ -106,9 +128,10 @@ macro_rules! rule_types {
 }
 
 rule_types! {
-    asked:
+    asked, most of all:
     "ua" => ua::Ua: "On the user agent.";
     "path" => path::Path: "On the path.";
+    asked:
     "header" => header::Header: "On a field.";
     "method" => method::Method: "On the method.";
     "query" => query::Query: "On a word of the query.";
