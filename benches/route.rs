@@ -23,6 +23,8 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         ("backend, 100000 domains", 100_000, samples::direct()),
         ("regex chain, 1 domain", 1, samples::chain()),
         ("regex chain, 10000 domains", 10_000, samples::chain()),
+        ("one question of each kind, 1 domain", 1, samples::questions()),
+        ("a split by client, 1 domain", 1, samples::split()),
     ];
     let mut group = criterion.benchmark_group("route");
     group.throughput(Throughput::Elements(1));
@@ -65,5 +67,9 @@ fn ask(snapshot: &Snapshot, request: &Sketch, host: &str, scratch: &mut Scratch)
 /// What is asked of every host.
 fn browser() -> Sketch {
     Sketch::new("", "/shop/item/128")
+        .query("from=mail&page=2")
+        .client("192.0.2.1")
+        .field("Accept", "text/html,application/xhtml+xml")
+        .field("Cookie", "session=eyJhbGciOiJIUzI1NiJ9; group=alpha")
         .agent(Some("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/124.0.0.0 Safari/537.36"))
 }

@@ -69,6 +69,27 @@ pub(crate) fn chain() -> Value {
         "up": {"type": "backend", "args": {"servername": "up"}}}})
 }
 
+/// One question of each kind, and none of them is answered with yes.
+pub(crate) fn questions() -> Value {
+    json!({"init": "header", "rules": {
+        "header": {"type": "header", "args": {"name": "X-User", "pattern": "beta", "fail": "method"}},
+        "method": {"type": "method", "args": {"methods": ["PURGE"], "fail": "query"}},
+        "query": {"type": "query", "args": {"name": "page", "pattern": "9", "fail": "cookie"}},
+        "cookie": {"type": "cookie", "args": {"name": "group", "pattern": "beta", "fail": "client"}},
+        "client": {"type": "client", "args": {"cidrs": ["10.0.0.0/8"], "fail": "host"}},
+        "host": {"type": "host", "args": {"pattern": "other.test", "fail": "up"}},
+        "up": {"type": "backend", "args": {"servername": "up"}}}})
+}
+
+/// A split of two arms by client.
+pub(crate) fn split() -> Value {
+    json!({"init": "split", "rules": {
+        "split": {"type": "split", "args": {"key": "client", "salt": "s", "arms": [
+            {"rule": "up", "weight": 95}, {"rule": "next", "weight": 5}]}},
+        "up": {"type": "backend", "args": {"servername": "up"}},
+        "next": {"type": "backend", "args": {"servername": "up"}}}})
+}
+
 /// A state of so many domains, all with these rules, and one upstream of so many servers with different weights.
 pub(crate) fn state(domains: usize, rules: &Value, servers: usize) -> State {
     let mut state = State::new();

@@ -116,6 +116,28 @@ fn cases() -> Vec<Case> {
             ..get.clone()
         },
         Case {
+            name: "a question of each kind, a limit, a split and another path",
+            rules: questions(),
+            request: browser(),
+            ..get.clone()
+        },
+        Case {
+            name: "a redirect",
+            rules: json!({"init": "go", "rules": {
+                "go": {"type": "path", "args": {"pattern": "^/(.*)$", "regex": true, "succ": "to"}},
+                "to": {"type": "redirect", "args": {"to": "https://b.test/$1?from=$host$query"}}}}),
+            request: browser(),
+            response: Vec::new(),
+            response_end: b"\r\n\r\n",
+            ..get.clone()
+        },
+        Case {
+            name: "a page",
+            rules: json!({"init": "page", "rules": {"page": {"type": "respond", "args": {"status": 503, "body": "closed!END"}}}}),
+            response: Vec::new(),
+            ..get.clone()
+        },
+        Case {
             name: "a pattern with look-around",
             rules: json!({"init": "own", "rules": {
                 "own": {"type": "path", "args": {"pattern": "^/(?!blog)[0-9]+$", "regex": true, "succ": "up"}},
@@ -213,6 +235,28 @@ fn rich() -> Vec<u8> {
         Set-Cookie: session=eyJhbGciOiJIUzI1NiJ9.eyJ1IjoxfQ; Path=/; HttpOnly; SameSite=Lax\r\n\
         Content-Length: 512\r\n\r\n";
     [head.as_bytes(), &body(512)].concat()
+}
+
+/// One rule of each type that is asked, beside those of [`chain`].
+fn questions() -> Value {
+    let question = |kind: &str, args: Value, fail: &str| {
+        let mut args = args;
+        args["fail"] = fail.into();
+        json!({"type": kind, "args": args})
+    };
+    let slow = json!({"rate": "1000000r/s", "burst": 1_000_000, "key": "header:User-Agent", "succ": "split"});
+    let arms = json!([{"rule": "add", "weight": 95}, {"rule": "add", "weight": 5}]);
+    json!({"init": "header", "rules": {
+        "header": question("header", json!({"name": "x-user", "pattern": "beta"}), "method"),
+        "method": question("method", json!({"methods": ["PURGE"]}), "query"),
+        "query": question("query", json!({"name": "from", "pattern": "a%62", "match": "prefix"}), "cookie"),
+        "cookie": question("cookie", json!({"name": "group", "pattern": "beta"}), "client"),
+        "client": question("client", json!({"cidrs": ["10.0.0.0/8"]}), "host"),
+        "host": question("host", json!({"pattern": "^b", "regex": true}), "limit"),
+        "limit": {"type": "limit", "args": slow},
+        "split": {"type": "split", "args": {"key": "header:User-Agent", "arms": arms}},
+        "add": {"type": "rewrite", "args": {"add_prefix": "/new", "succ": "up"}},
+        "up": {"type": "backend", "args": {"servername": "up"}}}})
 }
 
 /// A user agent and two paths are looked at, and the second path is rewritten.

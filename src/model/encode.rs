@@ -21,6 +21,12 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+/// Writes one byte as a percent escape (RFC 3986, section 2.1).
+pub(crate) fn escape(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+}
+
 /// Writes `path` (decoded, begins with `/`) percent-encoded into `out`, and says whether it may be sent.
 ///
 /// It may not with control bytes in it, which no server should have to interpret, nor with a `.` or `..` segment: the
@@ -28,7 +34,6 @@ const PLAIN: [bool; 256] = {
 /// rule meant to open (`^/blog(.*)` with `/blog../secret`). Some servers take a backslash for a slash, and what follows a
 /// semicolon for no part of a segment.
 pub(crate) fn encode(path: &[u8], out: &mut Vec<u8>) -> bool {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     out.clear();
     for &byte in path {
         if byte.is_ascii_control() {
@@ -37,7 +42,7 @@ pub(crate) fn encode(path: &[u8], out: &mut Vec<u8>) -> bool {
         if PLAIN[usize::from(byte)] {
             out.push(byte);
         } else {
-            out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            escape(byte, out);
         }
     }
     let name = |segment: &'_ [u8]| segment.iter().take_while(|byte| **byte != b';').count();

@@ -196,7 +196,10 @@ fn asks_for_groups(rule: &Value) -> bool {
         return false;
     }
     let to = rule.get("args").and_then(|args| args.get("to")).and_then(Value::as_str).unwrap_or_default();
-    to.as_bytes().windows(2).any(|two| two[0] == b'$' && (b'1'..=b'9').contains(&two[1]))
+    // Behind a dollar of its own, a digit is a digit.
+    to.split("$$")
+        .flat_map(|part| part.split('$').skip(1))
+        .any(|part| part.starts_with(|c| ('1'..='9').contains(&c)))
 }
 
 /// Reads one rule and its links.

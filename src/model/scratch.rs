@@ -129,6 +129,16 @@ impl Scratch {
         sound.then_some(self.location.as_slice())
     }
 
+    /// Room for a part of something longer, to be given back.
+    pub(crate) fn take_room(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.spare)
+    }
+
+    /// Gives it back.
+    pub(crate) fn give_room(&mut self, room: Vec<u8>) {
+        self.spare = room;
+    }
+
     /// A group, from 1 on, of the last pattern that has matched, in a rule set that uses groups.
     pub(crate) fn group(&self, number: usize) -> Option<&[u8]> {
         self.engines.group(number)

@@ -29,6 +29,15 @@ pub fn means(raw: &[u8], text: &[u8]) -> bool {
     decoded(raw).eq(text.iter().copied())
 }
 
+/// Gives what a value means to a hash, in pieces: two spellings of one value are one.
+pub fn feed(raw: &[u8], mut piece: impl FnMut(&[u8])) {
+    if raw.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        decoded(raw).for_each(|byte| piece(&[byte]));
+    } else {
+        piece(raw);
+    }
+}
+
 fn decoded(mut raw: &[u8]) -> impl Iterator<Item = u8> + '_ {
     std::iter::from_fn(move || {
         let (byte, rest) = match raw {
@@ -63,5 +72,18 @@ mod tests {
             means(b"c%5b%5D", b"c[]") && !means(b"c", b"c[]") && means(b"%2", b"%2") && means(b"%g1", b"%g1")
         );
         assert_eq!(words(b"").count(), 0);
+    }
+
+    #[test]
+    fn two_spellings_of_a_value_are_one_to_a_hash() {
+        let fed = |raw: &[u8]| {
+            let mut all = Vec::new();
+            feed(raw, |piece| all.extend_from_slice(piece));
+            all
+        };
+        assert_eq!(
+            (fed(b"a b"), fed(b"%61+b%2b"), fed(b"")),
+            (b"a b".to_vec(), b"a b+".to_vec(), Vec::new())
+        );
     }
 }

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::query;
+
 /// A head that can be asked. `bytes` are those of the view that asks.
 pub trait Head: fmt::Debug {
     /// The method.
@@ -94,10 +96,12 @@ impl<'a> RequestView<'a> {
         pairs.map(<[u8]>::trim_ascii).filter_map(move |pair| value_of(pair, name))
     }
 
-    /// The value of the first word of that name in the query, as it stands there: what is escaped stays so.
+    /// The value of the first word in the query whose name means that, as it stands there: [`super::query`] says what it means.
     #[must_use]
     pub fn query_word(&self, name: &str) -> Option<&'a [u8]> {
-        self.query()?.split(|byte| *byte == b'&').find_map(|pair| value_of(pair, name))
+        query::words(self.query()?)
+            .find(|(word, _)| query::means(word, name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// The address of the client; `None` where its text is none.

@@ -127,6 +127,63 @@ fn answers_of_servers_are_changed_on_their_way_back() {
     }
 }
 
+/// Changes nothing but what it adds.
+fn marking() -> Value {
+    let edits = json!({"set": {"X-Mark": "1"}, "remove": ["X-Gone"]});
+    json!({"r": {"type": "backend", "args": {"servername": "up", "response_headers": edits}}})
+}
+
+#[test]
+fn only_the_final_answer_is_changed_whatever_came_before_it() {
+    let server = Server::answering(
+        |_| "HTTP/1.1 103 Early Hints\r\nX-Gone: 1\r\n\r\nHTTP/1.1 200 OK\r\nX-Gone: 1\r\nContent-Length: 0\r\n\r\n",
+    );
+    let elb = start(&server, marking());
+    let mut client = elb.client();
+    client.send(get(SITE, "/"));
+    let hints = client.response();
+    assert_eq!((hints.status(), hints.head.get("x-gone"), hints.head.get("x-mark")), (103, Some("1"), None));
+    let last = client.response();
+    assert_eq!((last.status(), last.head.get("x-gone"), last.head.get("x-mark")), (200, None, Some("1")));
+}
+
+#[test]
+fn the_answer_of_the_second_server_is_changed_and_keeps_its_cookie() {
+    let (gone, server) = (Server::named("gone"), Server::named("a"));
+    let gone = gone.stop();
+    let mut document = site(&server, marking());
+    document["upstreams"]["up"][gone.to_string()] = json!("");
+    document["upstreams"]["up"]["@options"] = json!("sticky=cookie:srv");
+    let elb = Launch::serving(&document).start();
+    for _ in 0..4 {
+        let answer = elb.client().ask(get(SITE, "/"));
+        assert_eq!((answer.text(), answer.head.all("x-mark")), ("a".to_owned(), vec!["1"]));
+        let cookie = answer.head.get("set-cookie").unwrap_or_default();
+        assert!(cookie.starts_with("srv="), "{cookie}");
+    }
+    // What ELB answers itself is no server's.
+    server.stop();
+    let answer = elb.client().ask(get(SITE, "/"));
+    assert_eq!((answer.status(), answer.head.get("x-mark")), (502, None));
+}
+
+#[test]
+fn answers_on_a_private_connection_are_changed_as_all_are() {
+    let server = Server::answering(
+        |_| "HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\nX-Gone: 1\r\nContent-Length: 0\r\n\r\n",
+    );
+    let elb = start(&server, marking());
+    let mut client = elb.client();
+    for _ in 0..3 {
+        let answer = client.ask(get(SITE, "/"));
+        assert_eq!(
+            (answer.status(), answer.head.get("x-gone"), answer.head.get("x-mark")),
+            (401, None, Some("1"))
+        );
+    }
+    assert_eq!(server.connections(), 1);
+}
+
 #[test]
 fn what_cannot_be_changed_is_refused_and_an_old_header_of_that_name_is_one() {
     let server = Server::named("a");
@@ -142,6 +199,8 @@ fn what_cannot_be_changed_is_refused_and_an_old_header_of_that_name_is_one() {
         (json!({"add": {"a b": "1"}}), "/add/a b"),
         (json!({"change": {}}), "/change"),
         (json!({"remove": "x"}), "/remove"),
+        (json!({"set": {"X-A": "1", "x-a": "2"}}), "/set/x-a"),
+        (json!({"set": {"X-A": "1".repeat(5000)}, "add": {"X-B": "1".repeat(5000)}}), ""),
     ] {
         let rules = site(
             &server,

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
+use crate::support::etcdctl::{Writer, etcd};
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
 
@@ -98,6 +100,77 @@ fn a_split_keeps_clients_in_both_workers_and_a_rewrite_is_what_the_server_gets()
     assert!(seen[0] > 2 && seen[1] > 2, "{seen:?}");
     assert!(no.requests().iter().all(|request| request.head.target() == "/v%201/b/a?q"));
     assert!(yes.requests().iter().all(|request| request.head.target() == "/api/a/b?q"));
+}
+
+/// The keys of a store for two upstreams of a server each, and for rule sets by domain.
+fn keys(yes: &Server, no: &Server, domains: &[(&str, Value)]) -> Vec<(String, Option<String>)> {
+    let servers = [("up", yes), ("no", no)].map(|(upstream, server)| {
+        (format!("/ELB/upstreams/{upstream}/{}", server.address()), Some(String::new()))
+    });
+    let rules =
+        domains.iter().map(|(domain, rules)| (format!("/ELB/rules/{domain}"), Some(rules.to_string())));
+    servers.into_iter().chain(rules).collect()
+}
+
+#[test]
+fn rules_of_all_types_come_through_etcd_and_a_split_is_the_same_in_every_process() {
+    let (yes, no, etcd) = (Server::named("yes"), Server::named("no"), etcd());
+    let split = |key: &str| {
+        let arms = json!([{"rule": "yes", "weight": 1}, {"rule": "no", "weight": 1}]);
+        let rules = json!({"q": {"type": "split", "args": {"arms": arms, "key": key, "salt": "s"}}});
+        site(&yes, &no, rules)["domains"][SITE].clone()
+    };
+    let asked = |kind: &str, args: Value| site(&yes, &no, question(kind, args))["domains"][SITE].clone();
+    let domains = [
+        ("cookie.split", split("cookie:id")),
+        ("header.split", split("header:X-Id")),
+        ("client.split", split("client")),
+        ("header.test", asked("header", json!({"name": "x-a"}))),
+        ("method.test", asked("method", json!({"methods": ["GET"]}))),
+        ("query.test", asked("query", json!({"name": "a", "pattern": "1"}))),
+        ("cookie.test", asked("cookie", json!({"name": "id"}))),
+        ("client.test", asked("client", json!({"cidrs": ["127.0.0.0/8"]}))),
+        ("host.test", asked("host", json!({"pattern": "host.test"}))),
+        ("limit.test", asked("limit", json!({"rate": "1r/m"}))),
+        ("rewrite.test", asked("rewrite", json!({"add_prefix": "/x"}))),
+        ("redirect.test", json!({"init": "q", "rules": {"q": {"type": "redirect", "args": {"to": "/"}}}})),
+        ("respond.test", json!({"init": "q", "rules": {"q": {"type": "respond", "args": {"body": "page"}}}})),
+        ("deny.test", json!({"init": "q", "rules": {"q": {"type": "deny", "args": {"status": 410}}}})),
+        ("faulty.test", json!({"init": "q", "rules": {"q": {"type": "deny", "args": {"status": 200}}}})),
+    ];
+    Writer::to(&etcd).write(&keys(&yes, &no, &domains));
+    let processes = [1, 2].map(|workers| Launch::storing(&etcd.address()).workers(workers).start());
+    for elb in &processes {
+        for (kind, answer) in [
+            ("header", "no"),
+            ("method", "yes"),
+            ("query", "yes"),
+            ("cookie", "yes"),
+            ("client", "yes"),
+            ("host", "yes"),
+            ("respond", "page"),
+        ] {
+            let request = format!("GET /?a=1 HTTP/1.1\nHost: {kind}.test\nCookie: id=1");
+            assert_eq!(ask(elb, &request), answer, "{kind}");
+        }
+        let statuses = ["redirect", "deny", "faulty"]
+            .map(|kind| elb.client().ask(get(&format!("{kind}.test"), "/x")).status());
+        assert_eq!(statuses, [302, 410, 404]);
+        let told = elb.admin().get("rejected");
+        let told = &told["rejected"][0];
+        assert_eq!(
+            (&told["key"], &told["pointer"]),
+            (&json!("rules/faulty.test"), &json!("/rules/q/args/status"))
+        );
+    }
+    for id in 0..40 {
+        for key in ["cookie", "header", "client"] {
+            let request = format!("GET / HTTP/1.1\nHost: {key}.split\nCookie: a=b; id={id}\nX-Id: {id}");
+            let [one, other] = [0, 1].map(|at: usize| ask(&processes[at], &request));
+            assert_eq!(one, other, "{key} {id}");
+        }
+    }
+    assert!(yes.requests().len() > 50 && no.requests().len() > 50, "both arms are taken");
 }
 
 #[test]

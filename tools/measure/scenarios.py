@@ -15,7 +15,7 @@ class Scenario:
     load: tuple = ()
     # Arguments of the relay.
     relay: tuple = ()
-    # Which configuration the proxies get: one domain, many, or many with rules.
+    # Which configuration the proxies get: one domain, many, or many with these rules.
     config: str = "one"
     connections: int = 64
     path: str = "/128"
@@ -56,6 +56,9 @@ ALL = [
     Scenario("r1", "10,000 domains, each request another one", load=("--hosts", DOMAINS), config="domains"),
     Scenario("r2", "r1 with a user agent regex, two path regexes, then the backend", load=("--hosts", DOMAINS),
              config="rules", path="/shop/item/128"),
+    Scenario("q1", "r1 with one question of each kind (header, method, query, cookie, client, host), then the backend",
+             load=("--hosts", DOMAINS), config="questions"),
+    Scenario("q2", "r1 with a split by client", load=("--hosts", DOMAINS), config="split"),
     # 8 servers of 4 places answer 3,200 requests/s at 10 ms each; this is 60 % of it.
     Scenario("t1", "the tail: 8 servers of 4 places, one 10 × slower for 5 s of every 10; 1,920 requests/s, whole cycles",
              load=("--rate", 1920), connections=512, servers=8, farm=("--places", 4, "--slow-factor", 10),

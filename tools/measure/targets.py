@@ -116,6 +116,25 @@ def store_of(config, servers, method):
                                               "succ": "up"}},
             "up": backend,
         }}
+    if config == "questions":
+        asked = [
+            ("header", {"name": "X-User", "pattern": "beta"}),
+            ("method", {"methods": ["PURGE"]}),
+            ("query", {"name": "page", "pattern": "9"}),
+            ("cookie", {"name": "group", "pattern": "beta"}),
+            ("client", {"cidrs": ["10.0.0.0/8"]}),
+            ("host", {"pattern": "other.test"}),
+        ]
+        names = [kind for kind, _ in asked[1:]] + ["up"]
+        rules = {"init": "header", "rules": {
+            **{kind: {"type": kind, "args": {**args, "fail": then}} for (kind, args), then in zip(asked, names)},
+            "up": backend,
+        }}
+    if config == "split":
+        arms = [{"rule": "up", "weight": 95}, {"rule": "next", "weight": 5}]
+        rules = {"init": "arms", "rules": {
+            "arms": {"type": "split", "args": {"arms": arms, "key": "client"}}, "up": backend, "next": backend,
+        }}
     return {
         "domains": dict.fromkeys(scenarios.domains(config), rules),
         "upstreams": {"up": {**{f"127.0.0.1:{server}": "" for server in servers}, **options}},
@@ -161,6 +180,8 @@ http {{
     }}
     map $host $site {{ default ""; {map} }}
     map $http_user_agent $phone {{ default 0; "~*(iphone|android)" 1; }}
+    geo $office {{ default 0; 10.0.0.0/8 1; }}
+    split_clients "${{remote_addr}}" $arm {{ 95% up; * up; }}
     server {{
         listen 127.0.0.1:{port} backlog=4096 reuseport;
         server_name _;
@@ -178,6 +199,16 @@ NGINX_LOCATIONS = {
         location ~ ^/blog/[0-9]+$ { proxy_pass http://$site; }
         location ~ ^/shop/(\\S+)$ { proxy_pass http://$site; }
         location / { return 403; }""",
+    "questions": """
+        if ($site = "") { return 404; }
+        if ($http_x_user = "beta") { return 403; }
+        if ($request_method = "PURGE") { return 403; }
+        if ($arg_page = "9") { return 403; }
+        if ($cookie_group = "beta") { return 403; }
+        if ($office) { return 403; }
+        if ($host = "other.test") { return 403; }
+        location / { proxy_pass http://$site; }""",
+    "split": 'if ($site = "") { return 404; } location / { proxy_pass http://$arm; }',
 }
 
 
@@ -229,6 +260,15 @@ HAPROXY_RULES = {
     http-request deny if phone
     use_backend %[req.hdr(host),lower,map_str({names},none)] if blog
     use_backend %[req.hdr(host),lower,map_str({names},none)] if shop""",
+    "questions": """    http-request deny if { req.hdr(x-user) beta }
+    http-request deny if { method PURGE }
+    http-request deny if { url_param(page) 9 }
+    http-request deny if { req.cook(group) beta }
+    http-request deny if { src 10.0.0.0/8 }
+    http-request deny if { req.hdr(host) other.test }
+    use_backend %[req.hdr(host),lower,map_str({names},none)]""",
+    "split": """    use_backend %[req.hdr(host),lower,map_str({names},none)] if { src,wt6,mod(100) lt 95 }
+    use_backend %[req.hdr(host),lower,map_str({names},none)]""",
 }
 
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::Hasher;
 
 use super::values::{Given, digits};
-use crate::semantics::RequestView;
+use crate::semantics::{RequestView, query};
 
 /// The table of methods: how it is called in the source, and in the text.
 macro_rules! methods {
@@ -98,7 +98,9 @@ impl HashKey {
                 }
             }
             Self::Cookie(name) => hasher.write(request.cookie(name).unwrap_or_default()),
-            Self::Query(name) => hasher.write(request.query_word(name).unwrap_or_default()),
+            Self::Query(name) => {
+                query::feed(request.query_word(name).unwrap_or_default(), |bytes| hasher.write(bytes));
+            }
         }
     }
 }
@@ -125,7 +127,9 @@ impl HashKey {
                 (!values.is_empty()).then(|| values.join(&b", "[..]))
             }
             Self::Cookie(name) => request.cookie(name).map(<[u8]>::to_vec),
-            Self::Query(name) => request.query_word(name).map(<[u8]>::to_vec),
+            Self::Query(name) => {
+                request.query_word(name).map(|value| query::decode(value, &mut Vec::new()).to_vec())
+            }
         }
     }
 }

@@ -212,9 +212,12 @@ fn response_edits(args: &mut Args<'_>) -> Option<Option<ResponseEdits>> {
             }
         }
     }
-    if dropped.len() > fields::HEADERS {
-        args.report
-            .fault(format!("{}/{EDITS}", args.at), format!("has more than {} headers", fields::HEADERS));
+    let length = |(name, value): &(Box<str>, Box<str>)| name.len() + value.len();
+    let bytes: usize = added.iter().map(length).sum();
+    if dropped.len().max(added.len()) > fields::HEADERS || bytes > fields::HEADER_BYTES {
+        let message =
+            format!("has more than {} headers or {} bytes of them", fields::HEADERS, fields::HEADER_BYTES);
+        args.report.fault(format!("{}/{EDITS}", args.at), message);
         sound = false;
     }
     sound.then(|| Some(ResponseEdits { dropped: dropped.into(), added: added.into() }))

@@ -69,8 +69,11 @@ pub(super) fn of_response(
         return None;
     };
     let (mut fields, mut bytes, mut sound) = (Vec::new(), 0, true);
-    for (name, value) in members {
-        match response_name(name).and_then(|()| values(value)) {
+    for (at, (name, value)) in members.iter().enumerate() {
+        let twin = members.keys().take(at).find(|other| other.eq_ignore_ascii_case(name));
+        let once = twin
+            .map_or(Ok(()), |twin| Err(format!("is the same header as {twin}: case makes no difference")));
+        match once.and_then(|()| response_name(name)).and_then(|()| values(value)) {
             Ok(values) => {
                 bytes += values.iter().map(|value| name.len() + value.len()).sum::<usize>();
                 fields.extend(values.into_iter().map(|value| (name.as_str().into(), value.into())));

@@ -176,6 +176,12 @@ mod tests {
         assert_eq!(pass(&rule, &client("192.0.2.1"), 0), 0);
         assert_eq!(pass(&rule, &client("192.0.2.2"), 0), 3);
         assert_eq!(pass(&rule, &client("192.0.2.1"), 1), 3);
+        let rule = limit(json!({"rate": "1r/m", "burst": 2, "key": "query:k"}));
+        let query = |query: &str| Sketch::new("h", "/").query(query);
+        assert_eq!(pass(&rule, &query("k=a+b"), 2), 3);
+        for spelling in ["k=a%20b", "%6b=a+b", "x&k=%61%20%62&k=c"] {
+            assert_eq!(pass(&rule, &query(spelling), 2), 0, "{spelling} is k=a+b, however it is written");
+        }
         let rule = limit(json!({"rate": "1r/s", "key": "header:X-Api-Key"}));
         assert_eq!(pass(&rule, &Sketch::new("h", "/").field("x-api-key", "a"), 0), 1);
         assert_eq!(pass(&rule, &Sketch::new("h", "/").field("x-api-key", "b"), 0), 1);

@@ -5,7 +5,7 @@
 
 use super::args::{Args, Arguments};
 use super::contract::Kind;
-use crate::model::encode::encode;
+use crate::model::encode::{encode, escape};
 use crate::model::scratch::Scratch;
 use crate::semantics::RequestView;
 use crate::semantics::host::HostPort;
@@ -46,8 +46,21 @@ impl Redirect {
 
     /// Writes where to; `false` when that may not be said: dots to resolve, control bytes, or too long.
     pub(crate) fn write(&self, request: &RequestView<'_>, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
+        let mut room = scratch.take_room();
+        let sound = self.write_pieces(request, scratch, &mut room, out);
+        scratch.give_room(room);
+        sound
+    }
+
+    fn write_pieces(
+        &self,
+        request: &RequestView<'_>,
+        scratch: &mut Scratch,
+        room: &mut Vec<u8>,
+        out: &mut Vec<u8>,
+    ) -> bool {
         out.clear();
-        let mut room = Vec::new();
+        room.clear();
         for piece in &self.0.pieces {
             let sound = match piece {
                 Piece::Text(text) => {
@@ -59,15 +72,15 @@ impl Redirect {
                     out.extend_from_slice(request.canonical_host);
                     !request.canonical_host.is_empty()
                 }
-                Piece::Path => encode(scratch.path(request).0, &mut room),
+                Piece::Path => encode(scratch.path(request).0, room),
                 // Words of a query stay words, in a query of their own or behind others.
                 Piece::Query => {
                     query(request.query(), out);
                     true
                 }
-                Piece::Group(number) => encode(scratch.group(*number).unwrap_or_default(), &mut room),
+                Piece::Group(number) => encode(scratch.group(*number).unwrap_or_default(), room),
             };
-            append(&mut room, out);
+            append(room, out);
             if !sound || out.len() > LOCATION {
                 return false;
             }
@@ -86,7 +99,7 @@ fn append(piece: &mut Vec<u8>, out: &mut Vec<u8>) {
     let is_value = out.contains(&b'?');
     for byte in piece.drain(..) {
         match byte {
-            b'&' | b';' | b'=' | b'+' if is_value => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            b'&' | b';' | b'=' | b'+' if is_value => escape(byte, out),
             byte => out.push(byte),
         }
     }
@@ -101,7 +114,7 @@ fn query(query: Option<&[u8]>, out: &mut Vec<u8>) {
             b'!' | b'$'..=b';' | b'=' | b'?'..=b'Z' | b'_' | b'a'..=b'z' | b'~' | b'[' | b']' => {
                 out.push(*byte)
             }
-            byte => out.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            byte => escape(*byte, out),
         }
     }
 }
@@ -350,16 +363,25 @@ mod tests {
     proptest! {
         #[test]
         fn no_request_chooses_the_host(
-            to in prop::sample::select(vec!["https://$host$path$query", "/x$path$query", "$path", "$path$query", "https://b.test$path", "https://b.test/$query"]),
+            to in prop::sample::select(vec!["https://$host$path$query", "/x$path$query", "$path", "$path$query", "https://b.test$path", "https://b.test/$query",
+                "https://$host:81/$1$query", "/$1$2", "/$2?x=$1", "https://b.test/$1?y=$2"]),
+            host in "[a-zA-Z0-9.-]{1,8}(:[0-9]{1,4})?",
+            pattern in prop::sample::select(vec!["^/(.*)$", "^(/*)(.*)$", "/([^/]*)(/.*)?$", "^/(?=(.))(.*)"]),
             path in "/[\\x00-\\xff]{0,20}|/{1,4}[a-z@:.]{1,8}|/[\\\\/@:]{0,6}evil\\.test",
             query in prop::option::of("[\\x00-\\xff]{0,20}|@evil.test|//evil.test"),
         ) {
-            let sketch = Sketch::new("a.test", path);
+            let sketch = Sketch::new(host, path);
             let sketch = match query { Some(query) => sketch.query(query), None => sketch };
-            if let Some(location) = sent(to, &sketch) {
+            let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+            testing::ask_capturing("path", json!({"pattern": pattern, "regex": true}), &sketch, &mut scratch);
+            let meant = std::str::from_utf8(sketch.view().canonical_host).unwrap().to_owned();
+            if redirect(to).write(&sketch.view(), &mut scratch, &mut out) {
+                let location = String::from_utf8(out).unwrap();
+                let meant = if to.contains("$host:81") { format!("{meant}:81") } else { meant };
                 prop_assert!(location.bytes().all(|byte| byte.is_ascii_graphic()), "{location:?}");
                 let host = host_of(&location);
-                let meant = if to.starts_with("https://b") { Some("b.test") } else { to.starts_with("https").then_some("a.test") };
+                let meant =
+                    if to.starts_with("https://b") { Some("b.test") } else { to.starts_with("https").then_some(&*meant) };
                 prop_assert_eq!(host.as_deref(), meant, "{}", location);
             }
         }

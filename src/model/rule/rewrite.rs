@@ -66,11 +66,26 @@ impl Kind for Rewrite {
 fn prefix(args: &mut Args<'_>, name: &str) -> Option<Box<[u8]>> {
     let text = args.text(name)?;
     let bare = text.strip_suffix('/').unwrap_or(&text);
-    if !bare.starts_with('/') || bare.contains("//") || bare.contains('?') || text.len() > TEXT {
+    if !bare.starts_with('/') || bare.contains("//") || text.len() > TEXT {
         return args
             .fault(name, format!("must be a path that begins with /, as /api, of {TEXT} bytes at most"));
     }
+    if let Some(why) = never_sent(&text) {
+        return args.fault(name, why);
+    }
     Some(bare.as_bytes().into())
+}
+
+/// Why a path that holds this text would never be sent, or not as it is meant.
+fn never_sent(text: &str) -> Option<&'static str> {
+    if text.contains(['?', '#']) {
+        return Some("has a ? or a #, which is no part of a path: the query of the request stays as it is");
+    }
+    if text.bytes().any(|byte| byte.is_ascii_control()) {
+        return Some("has a control character, and a path with one is sent to no server");
+    }
+    let is_dots = |segment: &str| matches!(segment, "." | "..");
+    text.split('/').any(is_dots).then_some("has a segment of dots, and a path with one is sent to no server")
 }
 
 /// `$1` to `$9` are groups, `$$` is a dollar.
@@ -78,6 +93,9 @@ fn pieces(to: &str, args: &mut Args<'_>) -> Option<Box<[Piece]>> {
     if !to.starts_with(['/', '$']) || to.len() > TEXT {
         return args
             .fault("to", format!("must begin with / or a group, as /v2/$1, and have {TEXT} bytes at most"));
+    }
+    if let Some(why) = never_sent(to) {
+        return args.fault("to", why);
     }
     let (mut pieces, mut text) = (Vec::new(), Vec::new());
     let mut bytes = to.bytes();
@@ -208,7 +226,11 @@ mod tests {
             (json!({"strip_prefix": "/a", "add_prefix": "/b"}), "/args: must have one of"),
             (json!({"strip_prefix": "a"}), "/args/strip_prefix: must be a path that begins with /"),
             (json!({"add_prefix": "/"}), "/args/add_prefix: must be a path that begins with /"),
-            (json!({"add_prefix": "/a?b"}), "/args/add_prefix: must be a path that begins with /"),
+            (json!({"add_prefix": "/a?b"}), "/args/add_prefix: has a ? or a #"),
+            (json!({"add_prefix": "/a/../b"}), "/args/add_prefix: has a segment of dots"),
+            (json!({"regex": "a", "to": "/./$1"}), "/args/to: has a segment of dots"),
+            (json!({"regex": "a", "to": "/a\r$1"}), "/args/to: has a control character"),
+            (json!({"regex": "a", "to": "/a?b=$1"}), "/args/to: has a ? or a #"),
             (json!({"strip_prefix": "/a", "to": "/"}), "/args/to: goes with regex"),
             (json!({"regex": "a"}), "/args: has no to"),
             (json!({"regex": "a", "to": "x"}), "/args/to: must begin with /"),
