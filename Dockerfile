@@ -50,6 +50,8 @@ USER 65532:65532
 ENV ELB_LISTEN=0.0.0.0:80
 EXPOSE 80
 
-# SIGTERM, which is what `docker stop` sends, drains. No HEALTHCHECK: a process that cannot serve ends, and what listens
-# where is the operator's choice; from outside, any path of an unknown domain answers 404.
+# Asked where ELB_LISTEN says, whatever that is.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s CMD ["elb", "health"]
+
+# SIGTERM, which is what `docker stop` sends, drains.
 ENTRYPOINT ["elb"]

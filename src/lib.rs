@@ -17,7 +17,7 @@
 //!           http1/          stats.rs  settings/      model/          floor 1: pure; know nothing above them
 //!   bytes and heads              │           rules, upstreams, snapshots
 //!              ├────────────────┼──────────────────────┤
-//!          semantics/        reason.rs, warning.rs   spelling.rs    ground: what HTTP means; why something is refused;
+//!          semantics/     reason.rs, warning.rs   spelling.rs       ground: what HTTP means; why something is refused;
 //!                                                units.rs       what was meant; times and sizes as text
 //! ```
 //!
@@ -30,6 +30,7 @@
 //!   one, and [`semantics::RequestView`] is a request as everybody looks at it.
 //! * [`reason`]: why something is refused, cut or closed; its word and its status. [`warning`]: what is accepted and should
 //!   be known.
+//! * [`readiness`]: whether the process should get traffic, and why not.
 //! * [`spelling`]: the word that was probably meant by one that there is not.
 //! * [`units`]: times and sizes as people write them.
 //! * [`settings`]: flags and variables to one validated value.
@@ -108,6 +109,7 @@
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |
 //! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs`; `http1/origin.rs` for how the request came | |
 //! | a limit on a peer | `http1/limits.rs` | |
+//! | a reason not to be ready | one line in `readiness.rs` | `control/run.rs` judges it; its row in the table of health |
 //! | a warning | one line in `warning.rs` | its row in the table of warnings; who finds it: `model/lint.rs` for what the whole of a rule set shows, else where it is read |
 //! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |
 //! | a phase of an exchange, a transition | `exchange/phase.rs`, `exchange/machine/steps.rs` | `exchange/machine/ends.rs` for its deadline; its row in the table of `exchange/machine/tests/table.rs` |
@@ -154,6 +156,7 @@ pub mod link;
 pub mod manual;
 pub mod model;
 pub mod policy;
+pub mod readiness;
 pub mod reason;
 pub mod semantics;
 pub mod settings;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::model::{ServerId, Snapshot, UpstreamName};
+use crate::readiness::Readiness;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 use crate::stats::retries::Retries;
@@ -35,6 +36,8 @@ pub const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 pub enum ToWorker {
     /// Serve from this snapshot on, and report [`Report::Applied`].
     Snapshot(Arc<Snapshot>),
+    /// Go on, and say in every answer that its connection closes: balancers before this one find another meanwhile.
+    Leave,
     /// Stop accepting, finish what runs, and report [`Report::Drained`]; at the deadline, close what is left.
     Drain(Instant),
     /// Close everything now and end.
@@ -252,6 +255,8 @@ pub struct WorkerEnd {
     pub reports: mpsc::Sender<Report>,
     /// Admin connections to control; `None` when the admin API is not on the data port.
     pub adoptions: Option<mpsc::Sender<Adopted>>,
+    /// Whether the process should get traffic, as control judges it.
+    pub readiness: Readiness,
 }
 
 /// Control's end: all workers and what comes from them.
@@ -263,6 +268,8 @@ pub struct ControlEnd {
     pub reports: mpsc::Receiver<Report>,
     /// Admin connections of all workers.
     pub adoptions: mpsc::Receiver<Adopted>,
+    /// What all workers say when they are asked whether the process is ready.
+    pub readiness: Readiness,
 }
 
 /// Makes both ends for `workers` workers. `admin` says whether workers hand admin connections over.
@@ -272,6 +279,7 @@ pub struct ControlEnd {
 pub fn bridge(workers: usize, admin: bool) -> io::Result<(Vec<WorkerEnd>, ControlEnd)> {
     let (report, reports) = mpsc::channel(REPORTS);
     let (adopt, adoptions) = mpsc::channel(ADOPTIONS);
+    let readiness = Readiness::not_yet();
     let mut ends = Vec::with_capacity(workers);
     let mut handles = Vec::with_capacity(workers);
     for index in 0..workers {
@@ -280,9 +288,10 @@ pub fn bridge(workers: usize, admin: bool) -> io::Result<(Vec<WorkerEnd>, Contro
         let (sender, mailbox) = crossbeam_channel::bounded(MAILBOX);
         handles.push(WorkerHandle { index, mailbox: sender, waker });
         let adoptions = admin.then(|| adopt.clone());
-        ends.push(WorkerEnd { index, poll, mailbox, reports: report.clone(), adoptions });
+        let readiness = readiness.clone();
+        ends.push(WorkerEnd { index, poll, mailbox, reports: report.clone(), adoptions, readiness });
     }
-    Ok((ends, ControlEnd { workers: handles, reports, adoptions }))
+    Ok((ends, ControlEnd { workers: handles, reports, adoptions, readiness }))
 }
 
 #[cfg(test)]

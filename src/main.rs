@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Check(args)) => command::check(&args),
         Ok(Invocation::Explain(args)) => command::explain(&args),
         Ok(Invocation::Graph(args)) => command::graph(&args),
+        Ok(Invocation::Health(args)) => command::health(&args),
         Err(fault) => command::refuse(&fault),
     }
 }

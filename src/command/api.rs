@@ -41,7 +41,7 @@ pub(super) fn call(api: &str, endpoint: &str, body: Option<&Value>) -> Result<Va
         }
     };
     let mut response = sent.map_err(|error| {
-        format!("the admin API at {api} does not answer: {error}; --api says where it is, --file needs none")
+        format!("the admin API at {api} does not answer: {error}; --api says where it is")
     })?;
     let status = response.status().as_u16();
     let text = response.body_mut().with_config().limit(MOST).read_to_string();

@@ -2,7 +2,8 @@
 //!
 //! Commands start the two planes and talk to people on a terminal; they hold no logic of either plane. [`run`](fn@run) serves,
 //! [`demo`](fn@demo) serves two sample servers, [`check`](fn@check) reads a file of rules and says what is wrong with it,
-//! [`explain`](fn@explain) says why a request goes where it goes, [`graph`](fn@graph) draws a rule set.
+//! [`explain`](fn@explain) says why a request goes where it goes, [`graph`](fn@graph) draws a rule set,
+//! [`health`](fn@health) asks whether an ELB should get traffic.
 
 mod api;
 mod check;
@@ -10,6 +11,7 @@ mod demo;
 mod document;
 mod explain;
 mod graph;
+mod health;
 mod log;
 mod refuse;
 mod run;
@@ -20,5 +22,6 @@ pub use check::check;
 pub use demo::demo;
 pub use explain::explain;
 pub use graph::graph;
+pub use health::health;
 pub use refuse::refuse;
 pub use run::run;

@@ -98,7 +98,7 @@ impl Hub {
         if self.behind.is_some() && self.due(now).is_none() && self.workers.has_room() {
             self.build(now);
         }
-        self.workers.send(&self.current);
+        self.workers.send(&self.current, now);
         self.tell();
     }
 
@@ -296,6 +296,16 @@ impl Hub {
             Ok(()) => Resync::Asked(self.guard.heard()),
             Err(_) => Resync::Busy,
         }
+    }
+
+    /// Whether anybody has said what to serve: a store, a state file, or the API.
+    pub(super) fn is_configured(&self) -> bool {
+        self.guard.has_source() || self.state.size() > 0
+    }
+
+    /// Whether a worker has not taken a snapshot for too long, and whether one is silent.
+    pub(super) fn late_workers(&self, now: Instant) -> (bool, bool) {
+        self.workers.are_late(now)
     }
 
     /// What is held back, as a sentence.

@@ -23,6 +23,7 @@ use super::saver::Saver;
 use super::signals::Order;
 use super::statsd::Statsd;
 use crate::link::{Adopted, Cut, Report, ToWorker};
+use crate::readiness::{Readiness, Unready};
 
 /// The slow pulse: what the store said goes to the state file, what is held back is looked at, and a worker whose mailbox
 /// was full is tried again.
@@ -48,6 +49,9 @@ pub(super) struct Control {
     pub(super) saver: Option<Saver>,
     pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
+    /// From the order to end until nothing is accepted any more.
+    pub(super) drain_delay: Duration,
+    pub(super) readiness: Readiness,
     /// From one lookup of a name to the next.
     pub(super) resolve_interval: Duration,
     pub(super) phase: Phase,
@@ -62,6 +66,8 @@ pub(super) struct Control {
 pub(super) enum Phase {
     /// It serves.
     Serving,
+    /// It serves, and says that it will not for long, until then.
+    Leaving(Instant),
     /// It finishes what runs, until then.
     Draining(Instant),
     /// It closes what is left, until then.
@@ -108,6 +114,7 @@ impl Control {
         loop {
             self.hub.settle(now);
             self.check(now);
+            self.judge(now);
             if self.is_over(now) {
                 return self.end().await;
             }
@@ -193,14 +200,35 @@ impl Control {
     fn order(&mut self, order: Order, now: Instant) {
         match (order, self.phase) {
             (Order::Resync, _) => drop(self.hub.resync(false, now)),
-            (Order::Drain, Phase::Serving) => {
-                let deadline = now + self.drain_timeout;
-                self.admin.close();
-                self.hub.order(|| ToWorker::Drain(deadline));
-                self.phase = Phase::Draining(deadline);
+            (Order::Drain, Phase::Serving) if self.drain_delay > Duration::ZERO => {
+                info!("going on for {:?}, not ready any more; then what runs is finished", self.drain_delay);
+                self.hub.order(|| ToWorker::Leave);
+                self.phase = Phase::Leaving(now + self.drain_delay);
             }
+            (Order::Drain, Phase::Serving) => self.drain(now),
             (Order::Drain, _) => {}
             (Order::Stop, _) => self.stop(true, now),
+        }
+    }
+
+    /// Accepts nobody any more, and finishes what runs.
+    fn drain(&mut self, now: Instant) {
+        let deadline = now + self.drain_timeout;
+        self.admin.close();
+        self.hub.order(|| ToWorker::Drain(deadline));
+        self.phase = Phase::Draining(deadline);
+    }
+
+    /// Says whether the process should get traffic.
+    fn judge(&self, now: Instant) {
+        let (behind, silent) = self.hub.late_workers(now);
+        for (reason, stands) in [
+            (Unready::NoConfiguration, !self.hub.is_configured()),
+            (Unready::Draining, self.phase != Phase::Serving),
+            (Unready::WorkerBehind, behind),
+            (Unready::WorkerSilent, silent),
+        ] {
+            self.readiness.set(reason, stands);
         }
     }
 
@@ -215,6 +243,12 @@ impl Control {
         let idle = self.hub.running() == 0 && self.admin.is_idle();
         match self.phase {
             Phase::Serving => false,
+            Phase::Leaving(until) => {
+                if now >= until {
+                    self.drain(now);
+                }
+                false
+            }
             Phase::Draining(_) if idle => true,
             Phase::Draining(deadline) => {
                 if now >= deadline {
@@ -230,6 +264,7 @@ impl Control {
     fn due(&self, now: Instant) -> Instant {
         let phase = match self.phase {
             Phase::Serving => None,
+            Phase::Leaving(until) => Some(until),
             // Nothing tells when the last admin connection has ended, and it is the last thing to wait for.
             _ if self.hub.running() == 0 => Some(now + LOOK),
             Phase::Draining(until) | Phase::Stopping { until, .. } => Some(until),

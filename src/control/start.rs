@@ -111,7 +111,7 @@ async fn begin(
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {
-        read = load(&mut hub, &mut events, state_file.as_ref(), is_file) => read?,
+        read = load(&mut hub, &mut events, state_file.as_ref(), is_file, settings.require_config) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),
     }
     let reader = Reader::start().map_err(|error| {
@@ -121,7 +121,8 @@ async fn begin(
     let events = read_ahead(events, hub.library(), reader.clone());
     let (handle, questions) = HubHandle::new(&hub, reader);
     let access = Access::new(&settings.admin, machine().as_deref());
-    let mut admin = AdminServer::new(handle, access, Explainer::new(settings));
+    let readiness = end.readiness.clone();
+    let mut admin = AdminServer::new(handle, access, Explainer::new(settings), readiness);
     if let Some(listener) = listener {
         let address = listener.local_addr();
         admin.listen(listener).map_err(|error| {
@@ -132,7 +133,7 @@ async fn begin(
             info!("the admin API listens on {address}");
         }
     }
-    let ControlEnd { workers, reports, adoptions } = end;
+    let ControlEnd { workers, reports, adoptions, readiness } = end;
     // Nobody receives when main has given up, and main says why.
     ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
     Ok(Control {
@@ -146,6 +147,8 @@ async fn begin(
         saver: state_file.map(Saver::new),
         statsd: settings.statsd.as_ref().map(|target| Statsd::start(target, &settings.name)),
         drain_timeout: settings.drain_timeout,
+        drain_delay: settings.drain_delay,
+        readiness,
         resolve_interval: settings.names.interval,
         phase: Phase::Serving,
         cut: Cut::default(),
@@ -162,6 +165,7 @@ async fn load(
     events: &mut mpsc::Receiver<StoreEvent>,
     state_file: Option<&StateFile>,
     is_file: bool,
+    is_required: bool,
 ) -> Result<(), u8> {
     if let Some(file) = state_file
         && let Some(saved) = file.read().await
@@ -185,6 +189,16 @@ async fn load(
     };
     if let Some(reason) = missing {
         hub.begin_without_store(&reason);
+    }
+    if is_required && !hub.is_configured() {
+        info!("nothing listens before there is something to serve (--require-config)");
+    }
+    while is_required && !hub.is_configured() {
+        let Some(event) = events.recv().await else {
+            error!("the store has ended, and nothing is there to serve (--require-config)");
+            return Err(FAILURE);
+        };
+        hub.store_event(event, Instant::now().into_std());
     }
     names(hub).await;
     Ok(())

@@ -48,6 +48,11 @@ enum Source {
 }
 
 impl StoreGuard {
+    /// Whether a store or a state file has said what there is.
+    pub(super) fn has_source(&self) -> bool {
+        self.source != Source::Nothing
+    }
+
     /// Takes an event. True when what is served has changed.
     pub(super) fn event(
         &mut self,

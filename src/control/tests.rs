@@ -28,6 +28,7 @@ use super::store::{Dumped, StoreCommand, StoreEvent};
 use crate::explain::Explainer;
 use crate::link::{Cut, Gauges, Report, ToWorker, WorkerEnd, bridge};
 use crate::model::{Contents, Edit, KeyChange, KeyWrite, Library, Snapshot};
+use crate::readiness::Readiness;
 use crate::settings::{AdminSettings, AllowList};
 
 /// The longest wait for something that will happen.
@@ -119,6 +120,7 @@ impl Played {
             loop {
                 match self.end.mailbox.try_recv() {
                     Ok(ToWorker::Snapshot(snapshot)) => self.apply(snapshot).await,
+                    Ok(ToWorker::Leave) => {}
                     Ok(ToWorker::Drain(_) | ToWorker::Stop) => return self.drained().await,
                     Err(crossbeam_channel::TryRecvError::Empty) => sleep(Duration::from_millis(1)).await,
                     Err(crossbeam_channel::TryRecvError::Disconnected) => return,
@@ -143,7 +145,12 @@ impl Rig {
         let control = Control {
             resolve_interval: Duration::from_secs(30),
             hub,
-            admin: AdminServer::new(handle.clone(), access(), Explainer::usual().unwrap()),
+            admin: AdminServer::new(
+                handle.clone(),
+                access(),
+                Explainer::usual().unwrap(),
+                Readiness::default(),
+            ),
             questions,
             events: read_ahead(events, library, reader),
             reports: end.reports,
@@ -152,6 +159,8 @@ impl Rig {
             saver: None,
             statsd: None,
             drain_timeout: Duration::from_secs(1),
+            drain_delay: Duration::ZERO,
+            readiness: end.readiness,
             phase: Phase::Serving,
             cut: Cut::default(),
             outages: super::outages::Outages::default(),
@@ -159,7 +168,7 @@ impl Rig {
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {
-            api: api(handle.clone(), Arc::new(access()), Explainer::usual().unwrap()),
+            api: api(handle.clone(), Arc::new(access()), Explainer::usual().unwrap(), Readiness::default()),
             hub: handle,
             store,
             commands,

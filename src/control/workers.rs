@@ -5,7 +5,7 @@
 //! hands snapshots over, [`run`](super::run) passes reports on.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -15,6 +15,10 @@ use crate::model::Snapshot;
 
 /// The version of a worker that has ended: it serves nothing, so nobody needs to wait for it.
 const ENDED: u64 = u64::MAX;
+
+/// How long a worker may take to look into its mailbox, and to say how it does, which it does each second: turns take
+/// milliseconds, so it hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All workers.
 #[derive(Debug, Default)]
@@ -26,7 +30,8 @@ pub(super) struct Workers {
 struct Member {
     handle: WorkerHandle,
     applied: u64,
-    in_flight: bool,
+    /// Since when a snapshot is on its way to it.
+    in_flight: Option<Instant>,
     gauges: Gauges,
     /// When it said so, or when it began.
     told: Instant,
@@ -36,21 +41,22 @@ impl Workers {
     /// Workers that begin with `version`.
     pub(super) fn new(handles: Vec<WorkerHandle>, version: u64, now: Instant) -> Self {
         let gauges = Gauges::default();
-        let member = |handle| Member { handle, applied: version, in_flight: false, gauges, told: now };
+        let member = |handle| Member { handle, applied: version, in_flight: None, gauges, told: now };
         Self { members: handles.into_iter().map(member).collect() }
     }
 
     /// Would a snapshot that is built now be sent to anyone? Building one that nobody can take yet would be wasted.
     pub(super) fn has_room(&self) -> bool {
-        self.members.is_empty() || self.members.iter().any(|member| !member.in_flight)
+        self.members.is_empty() || self.members.iter().any(|member| member.in_flight.is_none())
     }
 
     /// Sends `snapshot` to everyone who serves an older one and has none in flight.
-    pub(super) fn send(&mut self, snapshot: &Arc<Snapshot>) {
+    pub(super) fn send(&mut self, snapshot: &Arc<Snapshot>, now: Instant) {
         for member in &mut self.members {
-            if !member.in_flight && member.applied < snapshot.version {
+            if member.in_flight.is_none() && member.applied < snapshot.version {
                 // A full mailbox is tried again with the next turn of the loop, a second away at most.
-                member.in_flight = member.handle.send(ToWorker::Snapshot(Arc::clone(snapshot))).is_ok();
+                let sent = member.handle.send(ToWorker::Snapshot(Arc::clone(snapshot)));
+                member.in_flight = sent.is_ok().then_some(now);
             }
         }
     }
@@ -59,7 +65,7 @@ impl Workers {
     pub(super) fn applied(&mut self, worker: usize, version: u64) {
         if let Some(member) = self.members.get_mut(worker) {
             member.applied = version;
-            member.in_flight = false;
+            member.in_flight = None;
         }
     }
 
@@ -98,6 +104,14 @@ impl Workers {
         self.members.iter().map(|member| member.applied)
     }
 
+    /// Whether one has not taken a snapshot for too long, and whether one has not said for too long how it does.
+    pub(super) fn are_late(&self, now: Instant) -> (bool, bool) {
+        let is_late = |since: Instant| now.saturating_duration_since(since) >= PATIENCE;
+        let mut running = self.members.iter().filter(|member| member.applied != ENDED);
+        let behind = running.clone().any(|member| member.in_flight.is_some_and(is_late));
+        (behind, running.any(|member| is_late(member.told)))
+    }
+
     /// How many workers have not ended.
     pub(super) fn running(&self) -> usize {
         self.members.iter().filter(|member| member.applied != ENDED).count()
@@ -115,5 +129,37 @@ impl Workers {
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::bridge;
+
+    #[test]
+    fn a_worker_that_hangs_is_behind_and_silent_and_one_that_ended_is_neither() {
+        let (_ends, end) = bridge(2, true).unwrap();
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let mut workers = Workers::new(end.workers, 1, begun);
+        let snapshot = Arc::new(Snapshot::empty());
+        let newer = Arc::new(crate::model::State::new().snapshot(2));
+        workers.send(&snapshot, at(1));
+        assert_eq!(workers.are_late(at(1)), (false, false));
+        workers.send(&newer, at(1));
+        for worker in 0..2 {
+            workers.measured(worker, Gauges::default(), at(4));
+        }
+        assert_eq!(workers.are_late(at(5)), (false, false));
+        assert_eq!(workers.are_late(at(6)), (true, false), "none of them has taken it");
+        workers.applied(0, 2);
+        assert_eq!(workers.are_late(at(6)), (true, false));
+        workers.applied(1, 2);
+        assert_eq!(workers.are_late(at(6)), (false, false));
+        assert_eq!(workers.are_late(at(9)), (false, true), "they said how they do at 4");
+        workers.ended(0, at(9));
+        workers.ended(1, at(9));
+        assert_eq!(workers.are_late(at(90)), (false, false));
     }
 }

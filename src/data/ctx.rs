@@ -19,6 +19,7 @@ use super::token::Token;
 use super::view::View;
 use crate::exchange::{Env, Exchange};
 use crate::link::{Adopted, LAST_SECOND};
+use crate::readiness::Readiness;
 use crate::settings::AllowList;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
@@ -63,6 +64,10 @@ pub struct Ctx {
     pub registry: mio::Registry,
     /// The way of admin connections, when the admin API is on the data port.
     pub adoptions: Option<mpsc::Sender<Adopted>>,
+    /// The worker goes down: connections to servers are not kept.
+    pub ending: bool,
+    /// Whether the process should get traffic.
+    pub readiness: Readiness,
     /// Who may use it.
     pub admin_allow: AllowList,
     /// Proxies that are believed whom they speak for.

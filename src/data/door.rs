@@ -11,8 +11,9 @@ use super::conn::PeerText;
 use super::ctx::Ctx;
 use super::turn::Verdict;
 use crate::exchange::Routing;
-use crate::http1::reply::Reply;
+use crate::http1::reply::{Body, Reply};
 use crate::link::ADOPTIONS;
+use crate::readiness::HealthAnswer;
 use crate::reason::Reason;
 use crate::semantics::reserved::Reserved;
 
@@ -35,6 +36,11 @@ pub(super) fn answer(
     reserved: Reserved,
     ctx: &mut Ctx,
 ) -> ControlFlow<Verdict> {
+    if let Some(HealthAnswer { status, body }) = asked_for_health(&routing, reserved, ctx) {
+        let body = Some(Body { kind: "application/json", text: [body.as_bytes(), b"", b"", b""] });
+        routing.reply(&ctx.env, &Reply { body, ..Reply::plain(status) });
+        return ControlFlow::Continue(());
+    }
     let text = PeerText::new(peer);
     let Ctx { env, adoptions, admin_allow, strangers, .. } = ctx;
     let (reason, error) = match (reserved, adoptions) {
@@ -57,6 +63,14 @@ pub(super) fn answer(
     };
     routing.reply(env, &Reply::error(reason, error));
     ControlFlow::Continue(())
+}
+
+/// What a request is answered with that asks whether this process lives, or should get traffic. Anybody may ask that, and no
+/// other thread is needed for the answer.
+fn asked_for_health(routing: &Routing<'_>, reserved: Reserved, ctx: &Ctx) -> Option<HealthAnswer> {
+    let request = routing.view(b"");
+    let asks = reserved == Reserved::Exact && matches!(request.method(), b"GET" | b"HEAD");
+    asks.then(|| ctx.readiness.answer(request.path)).flatten()
 }
 
 /// Whether a request gets one of the places that are left.

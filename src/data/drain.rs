@@ -30,7 +30,7 @@ impl Worker {
             }
             self.accept();
         }
-        self.ctx.env.draining = true;
+        (self.ctx.env.draining, self.ctx.ending) = (true, true);
         for listener in self.listeners.drain(..) {
             listener.close(self.poll.registry());
         }

@@ -25,7 +25,7 @@ pub(super) fn settle(
     if let Some(slot) = dispatch.link.take() {
         let list = dispatch
             .upstream
-            .filter(|_| fate.keep_server && !ctx.env.draining)
+            .filter(|_| fate.keep_server && !ctx.ending)
             .and_then(|upstream| ctx.view.local(upstream))
             .and_then(|local| local.lists.get(local.balancer.index_of(dispatch.lease.as_ref()?)?).copied());
         let private = is_own || exchange.is_private();

@@ -113,6 +113,8 @@ pub(super) fn build(
         keepalive: settings.keepalive_timeout,
         registry: end.poll.registry().try_clone()?,
         adoptions: end.adoptions,
+        ending: false,
+        readiness: end.readiness,
         admin_allow: settings.admin.allow.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
         strangers: Seldom::default(),

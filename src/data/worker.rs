@@ -173,6 +173,7 @@ impl Worker {
         while let Ok(message) = self.mailbox.try_recv() {
             match message {
                 ToWorker::Snapshot(snapshot) => latest = Some(snapshot),
+                ToWorker::Leave => self.ctx.env.draining = true,
                 ToWorker::Drain(deadline) => self.begin_drain(deadline),
                 ToWorker::Stop => self.stopped = true,
             }

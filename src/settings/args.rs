@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use ipnet::IpNet;
 
 use super::addresses;
-use super::commands::{CheckArgs, ExplainArgs, GraphArgs};
+use super::commands::{CheckArgs, ExplainArgs, GraphArgs, HealthArgs};
 use crate::units;
 
 /// A dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
@@ -39,6 +39,8 @@ pub(super) enum Action {
     Explain(ExplainArgs),
     /// Draw the rules of a domain
     Graph(GraphArgs),
+    /// Ask an ELB whether it should get traffic; for checks of containers. Ends with 1 when it should not
+    Health(HealthArgs),
 }
 
 /// `elb demo`.
@@ -131,6 +133,10 @@ pub(super) struct RunArgs {
     /// [default: $STATE_DIRECTORY/state.json under systemd, else none]
     #[arg(long, env = "ELB_STATE_FILE", value_name = "PATH")]
     pub(super) state_file: Option<PathBuf>,
+
+    /// Listen only once a store or a state file has said what to serve, however long a store takes to answer
+    #[arg(long, env = "ELB_REQUIRE_CONFIG")]
+    pub(super) require_config: bool,
 
     /// statsd to send counts and costs to, as host:port over UDP [default: off]
     #[arg(long, env = "STATSD", value_name = "ADDR", value_parser = addresses::host_port)]
@@ -242,6 +248,11 @@ pub(super) struct TimeoutArgs {
     /// From the signal to stop until what still runs is cut
     #[arg(long, env = "ELB_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = units::duration_or_zero)]
     pub(super) drain_timeout: Duration,
+
+    /// From the signal to stop until nothing is accepted any more; /__erulb__/ready says 503 meanwhile, and every answer that
+    /// its connection closes
+    #[arg(long, env = "ELB_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = units::duration_or_zero)]
+    pub(super) drain_delay: Duration,
 }
 
 /// How much of everything there may be.

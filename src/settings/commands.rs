@@ -50,6 +50,18 @@ pub struct ExplainArgs {
     pub json: bool,
 }
 
+/// `elb health`.
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    /// Where an ELB is that is asked: its data port, or the address of its admin API [default: where the variable ELB_LISTEN
+    /// says, or 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    pub api: Option<String>,
+    /// Ask whether it lives, not whether it should get traffic
+    #[arg(long)]
+    pub live: bool,
+}
+
 /// `elb graph`.
 #[derive(Debug, Clone, Args)]
 pub struct GraphArgs {

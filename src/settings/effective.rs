@@ -1,7 +1,7 @@
 //! The settings that everything else reads: complete, typed and validated.
 //!
-//! It owns what the flags come to, the rules that concern two of them together, and their description, never their
-//! names or defaults (see `args`). Values do not change while the process runs.
+//! It owns what the flags come to and the rules that concern two of them together, never their names or defaults (see
+//! `args`). Values do not change while the process runs. Next: [`told`](super::told) has them in words.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,6 @@ use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
 use super::fault::Fault;
 use super::secret::Secret;
 use super::surroundings::Surroundings;
-use crate::units::{Size, Span};
 
 /// Everything the operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +71,10 @@ pub struct Settings {
     pub half_close_timeout: Duration,
     /// From the order to drain until what still runs is cut; zero cuts at once.
     pub drain_timeout: Duration,
+    /// From the order to end until nothing is accepted any more: it is not ready meanwhile, and every answer says close.
+    pub drain_delay: Duration,
+    /// Nothing listens before there is something to serve.
+    pub require_config: bool,
     /// Idle connections kept for each server by each worker at most; zero keeps none, and nothing is as many as were in use at
     /// once in the last seconds.
     pub server_idle_max: Option<u32>,
@@ -182,6 +185,8 @@ impl Settings {
             tunnel_timeout: args.timeouts.tunnel_timeout,
             half_close_timeout: args.timeouts.half_close_timeout,
             drain_timeout: args.timeouts.drain_timeout,
+            drain_delay: args.timeouts.drain_delay,
+            require_config: args.require_config,
             server_idle_max: args.limits.server_idle_max,
             max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
             max_head: args.limits.max_head,
@@ -306,93 +311,4 @@ fn admin_token(args: &RunArgs, around: &Surroundings<'_>) -> Result<Option<Secre
         }
         _ => Ok(token),
     }
-}
-
-impl Settings {
-    /// The effective settings for people, one a line, without secrets.
-    #[must_use]
-    pub fn describe(&self) -> Vec<String> {
-        let pinning = match (&self.cpus, self.pin) {
-            (_, false) => "not pinned".to_owned(),
-            (Some(cpus), true) => format!("pinned to cores {}", list(cpus)),
-            (None, true) => "pinned to the available cores".to_owned(),
-        };
-        let steering = if self.steer { ", connections go to the core of their packets" } else { "" };
-        let store = match &self.store {
-            StoreKind::File(path) => format!("file {}", path.display()),
-            StoreKind::Etcd => {
-                let user = self.etcd.user.as_deref().map(|user| format!(" as {user}")).unwrap_or_default();
-                format!("etcd {}{user}, keys under /{}/", list(&self.etcd.endpoints), self.name)
-            }
-        };
-        let state = self.state_file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
-        let admin =
-            self.admin.listen.map_or("on the data port".to_owned(), |address| format!("on {address}"));
-        let token = match (&self.admin.token, &self.admin.hosts[..]) {
-            (Some(_), _) => ", with a token".to_owned(),
-            (None, []) => String::new(),
-            (None, hosts) => format!(", also as {}", list(hosts)),
-        };
-        let body = if self.max_body == u64::MAX { "any".to_owned() } else { Size(self.max_body).to_string() };
-        let [head, buffers, patterns] = [self.max_head, self.max_buffers, self.max_patterns]
-            .map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));
-        let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
-        let idle = match self.server_idle_max {
-            None => "as many as were in use at once".to_owned(),
-            Some(most) => most.to_string(),
-        };
-        let any = |most: u32| if most == 0 { "any".to_owned() } else { most.to_string() };
-        let [of_client, forwarded] = [self.max_connections_per_client, self.max_forwarded].map(any);
-        vec![
-            format!("listen on {}", list(&self.listen)),
-            format!("workers: {}, {pinning}{steering}", self.workers),
-            format!("name: {}", self.name),
-            format!("store: {store}; last good copy: {state}"),
-            format!("admin API {admin}, for {}{token}", self.admin.allow),
-            format!("trusted proxies: {}", self.trusted_proxies.told()),
-            format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
-            format!("names of servers: {}", self.names.describe()),
-            format!(
-                "Host header to servers: {}, path: {}, X-Forwarded-Proto, -Host and -Port: {}",
-                if self.host_as_received { "as received" } else { "normalized" },
-                if self.path_as_received { "as received" } else { "resolved" },
-                if self.pass_forwarded { "as received" } else { "set" }
-            ),
-            format!(
-                "client timeouts: keep-alive {}, head {}, body {}, write {}, half-close {}",
-                Span(self.keepalive_timeout),
-                Span(self.client_header_timeout),
-                Span(self.client_body_timeout),
-                Span(self.client_write_timeout),
-                Span(self.half_close_timeout)
-            ),
-            format!(
-                "server timeouts: connect {}, silence {}, keep-alive {}; tunnels {}; drain {}",
-                Span(self.connect_timeout),
-                Span(self.server_timeout),
-                Span(self.server_keepalive_timeout),
-                Span(self.tunnel_timeout),
-                Span(self.drain_timeout)
-            ),
-            format!(
-                "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, second tries {} %, kept for them {}, idle for each server {}",
-                self.retries, self.retry_budget, self.replay_buffer, idle
-            ),
-            format!("log level: {}", self.log_level),
-        ]
-    }
-}
-
-impl NameSettings {
-    fn describe(&self) -> String {
-        let asked = match &self.resolvers[..] {
-            [] => "as the system is set up".to_owned(),
-            resolvers => format!("asked of {}", list(resolvers)),
-        };
-        format!("{asked}, every {}", Span(self.interval))
-    }
-}
-
-fn list<T: ToString>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Action, CommandLine, DemoArgs};
-use super::commands::{CheckArgs, ExplainArgs, GraphArgs};
+use super::commands::{CheckArgs, ExplainArgs, GraphArgs, HealthArgs};
 use super::effective::Settings;
 use super::fault::Fault;
 use super::surroundings::Surroundings;
@@ -33,6 +33,8 @@ pub enum Invocation {
     Explain(ExplainArgs),
     /// Draw the rules of a domain.
     Graph(GraphArgs),
+    /// Ask whether an ELB should get traffic.
+    Health(HealthArgs),
 }
 
 impl Settings {
@@ -73,6 +75,7 @@ where
         Some(Action::Check(args)) => Ok(Invocation::Check(args)),
         Some(Action::Explain(args)) => Ok(Invocation::Explain(args)),
         Some(Action::Graph(args)) => Ok(Invocation::Graph(args)),
+        Some(Action::Health(args)) => Ok(Invocation::Health(args)),
         None => {
             // Variables join as the flags they stand for, so both are read by the same rules.
             let found = from_variables(&command, &variables, &given, around)?;

@@ -12,11 +12,12 @@ mod fault;
 mod invocation;
 mod secret;
 mod surroundings;
+mod told;
 mod unknown;
 
 pub use allow::AllowList;
 pub use args::DemoArgs;
-pub use commands::{CheckArgs, ExplainArgs, GraphArgs, GraphFormat};
+pub use commands::{CheckArgs, ExplainArgs, GraphArgs, GraphFormat, HealthArgs};
 pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
 pub use fault::Fault;
 pub use invocation::{Invocation, parse};

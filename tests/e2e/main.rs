@@ -34,6 +34,7 @@ mod exact_responses;
 mod explain;
 mod faults;
 mod forwarded;
+mod health;
 mod hop_by_hop;
 mod interim;
 mod keepalive;

@@ -7,6 +7,7 @@ mod body;
 mod domain;
 mod dump;
 mod explain;
+mod health;
 mod names;
 mod prefixed;
 mod query;

@@ -20,9 +20,10 @@ use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
 };
-use super::{domain, dump, explain, rejected, resync, servers, upstream, workers};
+use super::{domain, dump, explain, health, rejected, resync, servers, upstream, workers};
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
+use crate::readiness::Readiness;
 
 /// Who sent a request; `serve` puts it into the request's extensions.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,12 @@ pub(in crate::control) struct Peer(pub(in crate::control) IpAddr);
 pub(in crate::control) type Api = Router;
 
 /// Builds the API around the hub. It looks at the path as it came: another spelling of an endpoint is none.
-pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>, explainer: Explainer) -> Api {
+pub(in crate::control) fn api(
+    hub: HubHandle,
+    access: Arc<Access>,
+    explainer: Explainer,
+    readiness: Readiness,
+) -> Api {
     Router::new()
         .route(
             "/__erulb__/domain",
@@ -52,8 +58,11 @@ pub(in crate::control) fn api(hub: HubHandle, access: Arc<Access>, explainer: Ex
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
         .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
+        .route("/__erulb__/live", only("GET", &[], get(health::get)))
+        .route("/__erulb__/ready", only("GET", &[], get(health::get)))
         .fallback(unknown)
         .layer(Extension(explainer))
+        .layer(Extension(readiness))
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
         .layer(middleware::from_fn_with_state(access, guard))
         .with_state(hub)
@@ -75,7 +84,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, servers, explain, dump, rejected, resync and workers are known",
+        "no such endpoint: domain, upstream, servers, explain, dump, rejected, resync, workers, live and ready are known",
     )
 }
 

@@ -31,6 +31,7 @@ use super::watched::{Stage, Watched, WatchedBody};
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
 use crate::link::{Adopted, LAST_SECOND};
+use crate::readiness::Readiness;
 
 /// From the first byte of a head to its last.
 const HEAD: Duration = Duration::from_secs(5);
@@ -82,9 +83,14 @@ enum Why {
 
 impl AdminServer {
     /// A server that answers with this hub's configuration.
-    pub(in crate::control) fn new(hub: HubHandle, access: Access, explainer: Explainer) -> Self {
+    pub(in crate::control) fn new(
+        hub: HubHandle,
+        access: Access,
+        explainer: Explainer,
+        readiness: Readiness,
+    ) -> Self {
         let access = Arc::new(access);
-        let api = api(hub, Arc::clone(&access), explainer);
+        let api = api(hub, Arc::clone(&access), explainer, readiness);
         let handler = Handler { api, head_timeout: HEAD, patience: PATIENCE };
         Self { handler, room: Arc::default(), access, listener: None }
     }

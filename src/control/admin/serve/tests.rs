@@ -12,12 +12,18 @@ use crate::control::admin::room::PLACES;
 use crate::control::tests::{Rig, SOON, local};
 use crate::explain::Explainer;
 use crate::link::Adopted;
+use crate::readiness::Readiness;
 use crate::settings::AllowList;
 
 const GET: &[u8] = b"GET /__erulb__/domain HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 fn admin(rig: &Rig) -> AdminServer {
-    AdminServer::new(rig.hub.clone(), Access::new(&local(), None), Explainer::usual().unwrap())
+    AdminServer::new(
+        rig.hub.clone(),
+        Access::new(&local(), None),
+        Explainer::usual().unwrap(),
+        Readiness::default(),
+    )
 }
 
 /// A client, and its connection as a worker hands it over after it read `bytes`.
@@ -189,8 +195,12 @@ async fn strangers_at_the_listener_are_told_so_and_get_no_place() {
     let rig = Rig::obedient();
     let mut nobody = local();
     nobody.allow = AllowList::default();
-    let mut admin =
-        AdminServer::new(rig.hub.clone(), Access::new(&nobody, None), Explainer::usual().unwrap());
+    let mut admin = AdminServer::new(
+        rig.hub.clone(),
+        Access::new(&nobody, None),
+        Explainer::usual().unwrap(),
+        Readiness::default(),
+    );
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     admin.listen(listener).unwrap();
