@@ -264,7 +264,6 @@ impl Hub {
     }
 
     /// The store's revision that was heard of last.
-    #[cfg(test)]
     pub(super) fn revision(&self) -> i64 {
         self.guard.known().revision
     }

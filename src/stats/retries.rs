@@ -24,6 +24,13 @@ impl Retries {
         }
     }
 
+    /// Each reason with how often it was so, but for those that never were.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let others = [("error-status", self.error_status), ("stale-connection", self.stale_connection)];
+        let failed = self.failed.iter().map(|(reason, count)| (reason.word(), count));
+        failed.chain(others.into_iter().filter(|(_, count)| *count > 0))
+    }
+
     /// The same server was asked on a fresh connection, as a pooled one had died.
     pub fn stale(&mut self) {
         self.stale_connection += 1;
@@ -41,15 +48,8 @@ impl std::ops::AddAssign for Retries {
 impl Serialize for Retries {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (reason, count) in self.failed.iter() {
-            map.serialize_entry(reason.word(), &count)?;
-        }
-        for (word, count) in
-            [("error-status", self.error_status), ("stale-connection", self.stale_connection)]
-        {
-            if count > 0 {
-                map.serialize_entry(word, &count)?;
-            }
+        for (word, count) in self.iter() {
+            map.serialize_entry(word, &count)?;
         }
         map.end()
     }

@@ -46,6 +46,7 @@ mod live;
 mod log;
 mod loops;
 mod manual;
+mod metrics;
 mod names;
 mod patch;
 mod paths;

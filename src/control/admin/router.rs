@@ -20,7 +20,7 @@ use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
 };
-use super::{domain, dump, explain, health, rejected, resync, servers, upstream, workers};
+use super::{domain, dump, explain, health, metrics, rejected, resync, servers, upstream, workers};
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
 use crate::readiness::Readiness;
@@ -58,6 +58,7 @@ pub(in crate::control) fn api(
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
         .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
+        .route("/__erulb__/metrics", only("GET", &[], get(metrics::get)))
         .route("/__erulb__/live", only("GET", &[], get(health::get)))
         .route("/__erulb__/ready", only("GET", &[], get(health::get)))
         .fallback(unknown)
@@ -84,7 +85,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, servers, explain, dump, rejected, resync, workers, live and ready are known",
+        "no such endpoint: domain, upstream, servers, explain, dump, rejected, resync, workers, metrics, live and ready are known",
     )
 }
 
