@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
 /// One kind a line: `Name "code" "what it means"`.
 macro_rules! codes {
     ($($name:ident $code:literal $meaning:literal;)+) => {
@@ -92,6 +94,17 @@ impl Warning {
     }
 }
 
+/// As programs read it: `{"code", "pointer", "message"}`.
+impl Serialize for Warning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("code", self.code.word())?;
+        map.serialize_entry("pointer", &self.pointer)?;
+        map.serialize_entry("message", &self.message)?;
+        map.end()
+    }
+}
+
 /// `pointer: message [code]`.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,6 +138,8 @@ mod tests {
     fn a_warning_is_one_line_and_can_be_cut() {
         let warning = Warning::new(Code::NoAddress, "/a", "é".repeat(5));
         assert_eq!(warning.to_string(), "/a: ééééé [no-address]");
+        let shown = serde_json::json!({"code": "no-address", "pointer": "/a", "message": "ééééé"});
+        assert_eq!(serde_json::json!(warning), shown);
         assert_eq!(warning.clone().cut(5), warning);
         assert_eq!(warning.cut(2).to_string(), "/a: éé... [no-address]");
         assert_eq!(Warning::new(Code::More, "", "x").to_string(), "x [more]");

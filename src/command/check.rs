@@ -107,15 +107,11 @@ impl Found {
         });
         let faults =
             self.faults.iter().map(|fault| json!({"pointer": fault.pointer, "message": fault.message}));
-        let warnings = self
-            .warnings
-            .iter()
-            .map(|one| json!({"code": one.code.word(), "pointer": one.pointer, "message": one.message}));
         let told = json!({
             "domains": self.domains,
             "upstreams": self.upstreams,
             "faults": syntax.chain(faults).collect::<Value>(),
-            "warnings": warnings.collect::<Value>(),
+            "warnings": self.warnings,
         });
         format!("{told:#}\n")
     }

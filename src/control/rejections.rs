@@ -64,7 +64,7 @@ impl Rejections {
         let mut news: Vec<&Doubtful> = last.into_values().collect();
         news.retain(|key| self.is_news(&key.key, doubted(key), now));
         for Doubtful { key, fault, more } in news.iter().take(NAMED) {
-            let more = if *more == 0 { String::new() } else { format!(" ({more} more of the kind in it)") };
+            let more = if *more == 0 { String::new() } else { format!(" ({more} more doubts of it)") };
             let at = if fault.pointer.is_empty() { String::new() } else { format!("{:?} ", fault.pointer) };
             warn!("{key:?} of the store serves at revision {revision}, but {at}{}{more}", fault.message);
         }

@@ -123,13 +123,13 @@ pub struct Rejected {
     pub last_good: bool,
 }
 
-/// A key of the store that serves, though its value says something that means nothing: it was accepted before such was
-/// looked for, or written by others.
+/// A key of the store that serves, though it says something that means nothing, or is the same domain as another: it was accepted
+/// before such was looked for, or written by others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubtful {
     /// `rules/<domain>`.
     pub key: String,
-    /// What means nothing, and where: the first of it.
+    /// What is doubtful, and where: the first of it.
     pub fault: Fault,
     /// How much more of it there is.
     pub more: usize,

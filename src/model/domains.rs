@@ -127,12 +127,14 @@ impl Domains {
                 Some(Stored { value, sound })
             }
         };
-        if let Some(twin) = self.twin(domain).filter(|_| sound && stored.is_some()) {
-            let fault = Fault::new("", host::same_domain(twin));
-            outcome.doubtful.push(Doubtful { key: key.clone(), fault, more: 0 });
-        }
-        if let Some((first, more)) = stored.iter().filter(|_| sound).find_map(unknown) {
-            outcome.doubtful.push(Doubtful { key: key.clone(), fault: first.clone(), more });
+        if let Some(stored) = stored.as_ref().filter(|_| sound) {
+            let twin = self.twin(domain).map(|twin| Fault::new("", host::same_domain(twin)));
+            let unknown = stored.value.iter().flat_map(|rules| rules.unknown()).cloned();
+            let mut doubts = twin.into_iter().chain(unknown);
+            // A key is told of once, so the first of its doubts speaks for all.
+            if let Some(fault) = doubts.next() {
+                outcome.doubtful.push(Doubtful { key: key.clone(), fault, more: doubts.count() });
+            }
         }
         if was_rejected && sound {
             outcome.accepted.push(key.clone());
@@ -221,12 +223,6 @@ impl Domains {
             last_good: self.layers.effective().contains_key(domain),
         })
     }
-}
-
-/// The first argument that no rule of a set has, and how many more there are.
-fn unknown(stored: &Stored<Arc<RuleSet>>) -> Option<(&Fault, usize)> {
-    let (first, more) = stored.value.as_ref()?.unknown().split_first()?;
-    Some((first, more.len()))
 }
 
 fn written<'a>(domains: impl Iterator<Item = (&'a Arc<str>, &'a Arc<RuleSet>)>) -> BTreeMap<String, String> {

@@ -200,6 +200,10 @@ fn what_cannot_be_changed_is_refused_and_an_old_header_of_that_name_is_one() {
         (json!({"change": {}}), "/change"),
         (json!({"remove": "x"}), "/remove"),
         (json!({"set": {"X-A": "1", "x-a": "2"}}), "/set/x-a"),
+        (
+            json!({"set": (0..65).map(|n| (format!("X-{n}"), json!(""))).collect::<serde_json::Map<_, _>>()}),
+            "/set",
+        ),
         (json!({"set": {"X-A": "1".repeat(5000)}, "add": {"X-B": "1".repeat(5000)}}), ""),
     ] {
         let rules = site(

@@ -8,7 +8,7 @@ use std::fmt;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::model::Fault;
 use crate::warning::{Code, Warning};
@@ -116,12 +116,6 @@ pub(super) fn bounded(warnings: Vec<Warning>) -> Vec<Warning> {
     kept
 }
 
-/// Warnings as a body has them: `{"code", "pointer", "message"}` each.
-pub(super) fn shown(warnings: &[Warning]) -> Value {
-    let one = |warning: &Warning| json!({"code": warning.code.word(), "pointer": warning.pointer, "message": warning.message});
-    warnings.iter().map(one).collect()
-}
-
 fn rest(more: usize) -> Warning {
     Warning::new(Code::More, "", format!("and {more} more warnings"))
 }
@@ -169,7 +163,7 @@ mod tests {
         assert_eq!(many.len(), IN_BODY + 1);
         assert!(many.iter().all(|warning| warning.message.chars().count() <= CHARACTERS + 3));
         assert_eq!(many[IN_BODY].to_string(), "and 19968 more warnings [more]");
-        assert_eq!(shown(&many)[0]["pointer"], "/é");
+        assert_eq!(many[0].pointer, "/é");
     }
 
     #[test]

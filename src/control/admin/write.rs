@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderName, StatusCode};
 use axum::response::Response;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::answer::{Failure, bounded, json, shown};
+use super::answer::{self, Failure, bounded};
 use super::query::{Flags, Word};
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
@@ -85,9 +85,9 @@ pub(super) async fn ok(hub: &HubHandle, written: Written) -> Result<Response, Fa
     let mut body = Map::new();
     body.insert("msg".to_owned(), Value::from("OK"));
     if !warnings.is_empty() {
-        body.insert("warnings".to_owned(), shown(&warnings));
+        body.insert("warnings".to_owned(), json!(warnings));
     }
-    let mut response = json(&body);
+    let mut response = answer::json(&body);
     stored(&mut response, written.revision);
     Ok(response)
 }

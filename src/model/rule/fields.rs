@@ -68,6 +68,12 @@ pub(super) fn of_response(
             .fault(format!("{}{pointer}", args.at), "must be an object: name → value, or a list of them");
         return None;
     };
+    let too_many = format!("has more than {HEADERS} headers or {HEADER_BYTES} bytes of them");
+    // Each is compared with those before it, so their number is bounded first.
+    if members.len() > HEADERS {
+        args.report.fault(format!("{}{pointer}", args.at), too_many);
+        return None;
+    }
     let (mut fields, mut bytes, mut sound) = (Vec::new(), 0, true);
     for (at, (name, value)) in members.iter().enumerate() {
         let twin = members.keys().take(at).find(|other| other.eq_ignore_ascii_case(name));
@@ -86,8 +92,7 @@ pub(super) fn of_response(
         }
     }
     if fields.len() > HEADERS || bytes > HEADER_BYTES {
-        let message = format!("has more than {HEADERS} headers or {HEADER_BYTES} bytes of them");
-        args.report.fault(format!("{}{pointer}", args.at), message);
+        args.report.fault(format!("{}{pointer}", args.at), too_many);
         return None;
     }
     sound.then_some(fields)

@@ -499,6 +499,17 @@ fn two_names_of_one_domain_are_refused_and_serve_where_a_store_has_them() {
 
     let outcome = state.store_changed(vec![rule("b.com", Some(&rules.to_string()))]);
     assert!(outcome.changed && outcome.doubtful[0].fault.message.starts_with(&same("B.com")), "{outcome:?}");
+    let mut odd = rules.clone();
+    odd["rules"]
+        .as_object_mut()
+        .unwrap()
+        .values_mut()
+        .for_each(|rule| rule["args"] = json!({"pattern": "x", "patern": "y"}));
+    odd["rules"].as_object_mut().unwrap().values_mut().for_each(|rule| rule["type"] = json!("ua"));
+    let outcome = state.store_changed(vec![rule("b.COM.", Some(&odd.to_string()))]);
+    assert!(outcome.doubtful.len() == 1 && outcome.doubtful[0].more == 1, "both are told of: {outcome:?}");
+    assert!(outcome.doubtful[0].fault.message.starts_with("is the same domain as"), "{outcome:?}");
+    state.store_changed(vec![rule("b.COM.", None)]);
     put(&mut state, &["B.com"]).unwrap();
     put(&mut state, &["b.com"]).unwrap();
     state.edit(Edit::DeleteDomains(vec!["B.com".into(), "b.com".into()])).unwrap();
