@@ -127,7 +127,7 @@
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |
 //! | a metric for Prometheus | one line in `control/admin/metrics.rs` | its row in the table of metrics |
-//! | a number that is counted | `stats/<number>.rs` | its field in `stats.rs`, who counts it: a line in `data/record.rs`; its line in `control/statsd.rs` |
+//! | a number of requests that is counted | `stats.rs` | by which names it is told: `control/traffic.rs`; its line in `control/admin/metrics.rs`, `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |

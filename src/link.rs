@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{ServerId, Snapshot, UpstreamName};
 use crate::readiness::Readiness;
-use crate::stats::Stats;
+use crate::stats::Taken;
 use crate::stats::reasons::Refused;
 use crate::stats::retries::Retries;
 
@@ -161,8 +161,8 @@ pub enum Report {
     /// Numbers counted since the last report, with the snapshot that names their slots.
     Counted {
         /// The numbers.
-        stats: Box<Stats>,
-        /// The snapshot whose domain slots they use.
+        stats: Box<Taken>,
+        /// The snapshot whose slots they use.
         snapshot: Arc<Snapshot>,
     },
     /// What the worker holds, each second.

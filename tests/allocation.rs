@@ -41,10 +41,9 @@ const WARMUP: usize = 200;
 const BULK: &str = "a response of 300 KiB";
 /// What a window takes: itself, and its bytes.
 const WINDOW: usize = 2;
-/// What a second may take: the box of the gauges and a block of their channel; and when somebody wants statistics, what
-/// goes to control of them, and the lists that are begun anew after that.
-const SECOND: usize = 4;
-const SECOND_OF_STATISTICS: usize = 24;
+/// What a second may take: the box of the gauges and a block of their channel; of statistics, their box and a copy of the
+/// rows of each of their four tables.
+const SECOND: usize = 10;
 
 /// Allocations so far, moved ones included.
 fn allocations() -> usize {
@@ -70,7 +69,7 @@ fn a_worker_that_has_warmed_up_allocates_nothing() {
 }
 
 /// Nothing may be allocated in a window, unless a report left in it, or in the one before or after: what was allocated for
-/// it may be counted a moment earlier than it arrives. Where statistics are wanted, lists grow within the second.
+/// it may be counted a moment earlier than it arrives.
 fn judge(case: &Case, windows: &[(usize, usize)], seconds: usize) {
     let reported = |at: usize| windows.get(at).is_some_and(|(_, reports)| *reports > 0);
     let beside = |at: &usize| reported(*at) || reported(at + 1) || at.checked_sub(1).is_some_and(reported);
@@ -85,10 +84,6 @@ fn judge(case: &Case, windows: &[(usize, usize)], seconds: usize) {
     );
     // A second begins and ends within another.
     let seconds = seconds + 2;
-    if case.flags == STATISTICS {
-        assert!(sum(&silent) + sum(&told) <= seconds * SECOND_OF_STATISTICS, "{}: {windows:?}", case.name);
-        return;
-    }
     // How many of these windows are out at once is chance, and one that was made is kept: there are as many as connections at
     // most, however long it runs, and the last may be made after the warm-up.
     let late = if case.name == BULK { case.connections * WINDOW } else { 0 };

@@ -33,8 +33,14 @@ pub(super) fn start(settings: Settings) -> io::Result<Serving> {
     let (ends, control_end) = link::bridge(settings.workers, settings.admin.listen.is_none())
         .map_err(|error| named("cannot make the workers' mailboxes", &error))?;
     let (ready, first) = crossbeam_channel::bounded(1);
-    let admin = settings.admin.listen.map(data::bind_admin).transpose()?;
-    let control = control::start(Arc::clone(&settings), admin, control_end, ready)?;
+    let bind = |address: Option<SocketAddr>, purpose| {
+        address.map(|address| data::bind_admin(address, purpose)).transpose()
+    };
+    let own = control::Listeners {
+        admin: bind(settings.admin.listen, "the admin API")?,
+        metrics: bind(settings.seeing.metrics_listen, "metrics")?,
+    };
+    let control = control::start(Arc::clone(&settings), own, control_end, ready)?;
     // Without a first snapshot control has ended, and its exit code says how.
     let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control }) };
     let clients = data::Clients::new(settings.max_connections_per_client);

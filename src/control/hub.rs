@@ -19,6 +19,7 @@ use super::resolve::{Addresses, Resolver};
 use super::servers::{Servers, Shown};
 use super::store::StoreCommand;
 use super::store_guard::StoreGuard;
+use super::traffic::Traffic;
 use super::workers::Workers;
 use crate::link::WorkerHandle;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub(super) struct Hub {
     resolver: Resolver,
     workers: Workers,
     servers: Servers,
+    traffic: Traffic,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -67,6 +69,7 @@ impl Hub {
             resolver,
             workers: Workers::default(),
             servers: Servers::new(),
+            traffic: Traffic::new(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -250,7 +253,14 @@ impl Hub {
     pub(super) fn servers(&self, upstream: Option<&str>) -> Option<Vec<Shown>> {
         let wanted = |name: &str| upstream.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
         let is_there = upstream.is_none_or(|name| self.current.upstream_named(name).is_some());
-        is_there.then(|| self.servers.list(&self.current, wanted))
+        is_there.then(|| self.servers.list(&self.current, &self.traffic, wanted))
+    }
+
+    /// What was counted of requests, by names that are configured.
+    pub(super) fn traffic(&mut self) -> &mut Traffic {
+        let Self { traffic, servers, current, .. } = self;
+        traffic.prune(current, |id| servers.has(id));
+        traffic
     }
 
     /// Keys of the store that are not served as they stand there.

@@ -29,9 +29,10 @@ pub mod state_file;
 pub mod statsd;
 pub mod store;
 mod store_guard;
+mod traffic;
 mod workers;
 
-pub use start::start;
+pub use start::{Listeners, start};
 
 #[cfg(test)]
 mod tests;

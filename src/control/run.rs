@@ -41,6 +41,8 @@ const LAST: Duration = Duration::from_secs(1);
 pub(super) struct Control {
     pub(super) hub: Hub,
     pub(super) admin: AdminServer,
+    /// Scrapes go on until the end; nobody waits for one.
+    pub(super) metrics: AdminServer,
     pub(super) questions: mpsc::Receiver<Question>,
     pub(super) events: mpsc::Receiver<Ahead>,
     pub(super) reports: mpsc::Receiver<Report>,
@@ -186,6 +188,7 @@ impl Control {
                 if let Some(statsd) = &mut self.statsd {
                     statsd.counted(&stats, |slot| snapshot.domain_name(slot));
                 }
+                self.hub.counted(&stats, &snapshot);
             }
             Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges, now),
             Report::Servers { worker, servers } => self.hub.told_of_servers(worker, servers),
@@ -234,6 +237,7 @@ impl Control {
 
     fn stop(&mut self, asked: bool, now: Instant) {
         self.admin.close();
+        self.metrics.close();
         self.hub.order(|| ToWorker::Stop);
         self.phase = Phase::Stopping { until: now + STOP, asked };
     }

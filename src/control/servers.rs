@@ -12,6 +12,7 @@ use std::time::Instant;
 use super::checks::order::{Finding, Order, Ticket};
 use super::checks::schedule::{LastCheck, Schedule};
 use super::health::{Journal, failures};
+use super::traffic::Traffic;
 use crate::link::ServerNumbers;
 use crate::model::{Condition, Server, ServerId, Snapshot, Upstream, UpstreamSpec};
 
@@ -43,6 +44,8 @@ pub(super) struct Shown {
     pub(super) active: u64,
     pub(super) idle_connections: u64,
     pub(super) requests: u64,
+    /// Requests that it was the last to get, by the status that their clients got.
+    pub(super) statuses: Vec<(u16, u64)>,
 }
 
 impl Servers {
@@ -87,6 +90,11 @@ impl Servers {
         }
     }
 
+    /// Whether there is such a server.
+    pub(super) fn has(&self, id: ServerId) -> bool {
+        self.numbers.contains_key(&id)
+    }
+
     /// A worker has ended: it has no connections any more.
     pub(super) fn ended(&mut self, worker: usize) {
         for own in self.numbers.values_mut().filter_map(|known| known.get_mut(worker)) {
@@ -126,16 +134,24 @@ impl Servers {
     }
 
     /// Those of the upstreams that are `wanted`, by the names of these; of each in the order of its definition.
-    pub(super) fn list(&self, current: &Snapshot, wanted: impl Fn(&str) -> bool) -> Vec<Shown> {
+    pub(super) fn list(
+        &self,
+        current: &Snapshot,
+        traffic: &Traffic,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<Shown> {
         let mut upstreams: Vec<_> = current.specs().filter(|(spec, _)| wanted(&spec.name)).collect();
         upstreams.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-        upstreams.into_iter().flat_map(|(spec, upstream)| self.list_one(spec, upstream)).collect()
+        upstreams.into_iter().flat_map(|(spec, upstream)| self.list_one(spec, upstream, traffic)).collect()
     }
 
-    fn list_one(&self, spec: &UpstreamSpec, upstream: &Upstream) -> Vec<Shown> {
+    fn list_one(&self, spec: &UpstreamSpec, upstream: &Upstream, traffic: &Traffic) -> Vec<Shown> {
         let name: Arc<str> = spec.name.as_str().into();
-        let mut shown: Vec<Shown> =
-            upstream.servers.iter().map(|server| self.show(&name, server, upstream)).collect();
+        let show = |server: &Server| Shown {
+            statuses: traffic.server(server.id).to_vec(),
+            ..self.show(&name, server, upstream)
+        };
+        let mut shown: Vec<Shown> = upstream.servers.iter().map(show).collect();
         let there: HashSet<&str> = upstream.servers.iter().map(|server| &*server.spec.name).collect();
         let lost = spec.servers.iter().filter(|server| !there.contains(&*server.name));
         shown.extend(lost.map(|server| Shown::unresolved(&name, &server.name)));
@@ -163,6 +179,7 @@ impl Servers {
             active: numbers.iter().map(|own| u64::from(own.active)).sum(),
             idle_connections: numbers.iter().map(|own| u64::from(own.idle)).sum(),
             requests: numbers.iter().map(|own| own.requests).sum(),
+            statuses: Vec::new(),
         }
     }
 }
@@ -182,6 +199,7 @@ impl Shown {
             active: 0,
             idle_connections: 0,
             requests: 0,
+            statuses: Vec::new(),
         }
     }
 }

@@ -50,8 +50,16 @@ const REMEMBERED: Duration = Duration::from_millis(500);
 /// leaves unanswered may stay for half a minute.
 const BLOCKING: usize = 128;
 
-/// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one. `listener` is that of
-/// the admin API if it has one: bound, and not listening before there is something to ask about.
+/// Where control is asked directly: bound, and not listening before there is something to ask about.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For the admin API, if it is not on the data port.
+    pub admin: Option<TcpListener>,
+    /// For metrics alone.
+    pub metrics: Option<TcpListener>,
+}
+
+/// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
 ///
 /// The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
 /// (the log says what), and 1 if it could not begin. If it ends before the first snapshot, `ready` is closed.
@@ -60,7 +68,7 @@ const BLOCKING: usize = 128;
 /// The kernel refuses a signal handler or a thread.
 pub fn start(
     settings: Arc<Settings>,
-    listener: Option<TcpListener>,
+    listeners: Listeners,
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> io::Result<JoinHandle<u8>> {
@@ -71,7 +79,7 @@ pub fn start(
         signals::listen()?
     };
     let life = async move {
-        match begin(&settings, end, listener, orders, &ready).await {
+        match begin(&settings, end, listeners, orders, &ready).await {
             Ok(control) => {
                 control.run().await;
                 DONE
@@ -97,7 +105,7 @@ fn machine() -> Option<String> {
 async fn begin(
     settings: &Settings,
     end: ControlEnd,
-    listener: Option<TcpListener>,
+    listeners: Listeners,
     mut orders: mpsc::Receiver<Order>,
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
@@ -108,6 +116,7 @@ async fn begin(
     };
     let resolver = Resolver::new(lookups);
     let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands);
+    hub.traffic().show(settings.seeing.metrics_domains);
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {
@@ -122,23 +131,17 @@ async fn begin(
     let (handle, questions) = HubHandle::new(&hub, reader);
     let access = Access::new(&settings.admin, machine().as_deref());
     let readiness = end.readiness.clone();
-    let mut admin = AdminServer::new(handle, access, Explainer::new(settings), readiness);
-    if let Some(listener) = listener {
-        let address = listener.local_addr();
-        admin.listen(listener).map_err(|error| {
-            error!("the admin listener cannot be used: {error}");
-            FAILURE
-        })?;
-        if let Ok(address) = address {
-            info!("the admin API listens on {address}");
-        }
-    }
+    let mut admin = AdminServer::new(handle.clone(), access, Explainer::new(settings), readiness);
+    let mut metrics = AdminServer::of_metrics(handle);
+    listen(&mut admin, listeners.admin, "the admin API")?;
+    listen(&mut metrics, listeners.metrics, "metrics")?;
     let ControlEnd { workers, reports, adoptions, readiness } = end;
     // Nobody receives when main has given up, and main says why.
     ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
     Ok(Control {
         hub,
         admin,
+        metrics,
         questions,
         events,
         reports,
@@ -155,6 +158,20 @@ async fn begin(
         outages: Outages::default(),
         prober: Prober::default(),
     })
+}
+
+/// Has a server take connections of its own, if it was given a listener. Gives the exit code if it cannot.
+fn listen(server: &mut AdminServer, listener: Option<TcpListener>, purpose: &str) -> Result<(), u8> {
+    let Some(listener) = listener else { return Ok(()) };
+    let address = listener.local_addr();
+    server.listen(listener).map_err(|error| {
+        error!("the listener for {purpose} cannot be used: {error}");
+        FAILURE
+    })?;
+    if let Ok(address) = address {
+        info!("{purpose} listens on {address}");
+    }
+    Ok(())
 }
 
 /// Takes what a state file remembers, waits for the store, and then for addresses; each for so long and no longer.
@@ -257,7 +274,7 @@ mod tests {
         if let Some(order) = order {
             tell.send(order).await.unwrap();
         }
-        begin(&settings, end, None, orders, &ready).await.map(|_| first.recv().unwrap())
+        begin(&settings, end, Listeners::default(), orders, &ready).await.map(|_| first.recv().unwrap())
     }
 
     #[tokio::test]

@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
 
-use crate::stats::{DomainStats, Stats};
+use crate::stats::tally::Tally;
+use crate::stats::{CostKey, DomainKey, Taken};
 
 /// statsd's port, when the setting names none.
 const PORT: u16 = 8125;
@@ -53,7 +54,7 @@ impl Statsd {
     }
 
     /// Takes what a worker counted; `name_of` gives the domain of a slot. It never waits, and loses nothing.
-    pub fn counted<'a>(&mut self, stats: &Stats, name_of: impl Fn(u32) -> &'a str) {
+    pub fn counted<'a>(&mut self, stats: &Taken, name_of: impl Fn(u32) -> &'a str) {
         self.waiting.add(stats, name_of);
         if let Err(TrySendError::Full(batch)) = self.batches.try_send(std::mem::take(&mut self.waiting)) {
             self.waiting = batch;
@@ -70,14 +71,44 @@ impl Statsd {
     }
 }
 
+/// Numbers of one domain.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Numbers {
+    /// Requests that reached an upstream.
+    total: u64,
+    /// The same by final status.
+    status: Tally,
+    /// The same by cost, in whole milliseconds.
+    cost: Tally,
+}
+
+impl Numbers {
+    fn merge(&mut self, other: &Numbers) {
+        self.total += other.total;
+        self.status.merge(&other.status);
+        self.cost.merge(&other.cost);
+    }
+}
+
 /// Numbers by the name that is shown.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Batch(BTreeMap<String, DomainStats>);
+struct Batch(BTreeMap<String, Numbers>);
 
 impl Batch {
-    fn add<'a>(&mut self, stats: &Stats, name_of: impl Fn(u32) -> &'a str) {
-        for (slot, counted) in stats.iter() {
-            self.0.entry(shown(name_of(slot))).or_default().merge(counted);
+    fn add<'a>(&mut self, stats: &Taken, name_of: impl Fn(u32) -> &'a str) {
+        // A domain that is gone has no name any more, and requests beyond all rows never had one.
+        let named = |slot: u32| Some(name_of(slot)).filter(|name| !name.is_empty()).map(shown);
+        for (key, counted) in stats.domains.rows.iter().filter(|(_, counted)| counted.forwarded > 0) {
+            let key = DomainKey::of(*key);
+            let Some(name) = named(key.domain) else { continue };
+            let numbers = self.0.entry(name).or_default();
+            numbers.total += counted.forwarded;
+            numbers.status.add(u32::from(key.status), counted.forwarded);
+        }
+        for (key, times) in &stats.costs.rows {
+            let key = CostKey::of(*key);
+            let Some(name) = named(key.domain) else { continue };
+            self.0.entry(name).or_default().cost.add(key.cost, *times);
         }
     }
 

@@ -151,6 +151,7 @@ impl Rig {
                 Explainer::usual().unwrap(),
                 Readiness::default(),
             ),
+            metrics: AdminServer::of_metrics(handle.clone()),
             questions,
             events: read_ahead(events, library, reader),
             reports: end.reports,

@@ -42,8 +42,8 @@ pub struct Ctx {
     pub timers: Timers,
     /// Windows.
     pub buffers: Buffers,
-    /// Numbers, when somebody wants them.
-    pub stats: Option<Stats>,
+    /// Numbers of requests that are over.
+    pub stats: Stats,
     /// Connections that were accepted.
     pub accepted: u64,
     /// Requests that were put to the rules.

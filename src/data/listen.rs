@@ -89,10 +89,10 @@ pub fn bind(places: &[Listen], cores: &[Option<usize>]) -> io::Result<Vec<Listen
 ///
 /// # Errors
 /// The address and what the kernel says of it.
-pub fn bind_admin(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+pub fn bind_admin(address: SocketAddr, purpose: &str) -> io::Result<std::net::TcpListener> {
     tell_if_taken(address);
     let bound = bind_one(address, None).map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {address} for the admin API: {error}"))
+        io::Error::new(error.kind(), format!("cannot listen on {address} for {purpose}: {error}"))
     });
     Ok(bound?.into())
 }

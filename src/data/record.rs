@@ -1,7 +1,7 @@
 //! What is known of a request when it is over, and who is told.
 //!
 //! It owns the record and the list of those who see it, never a connection. Whoever wants numbers or lines of requests
-//! reads a record: one line in `RequestRecord::tell`. It is put together only if somebody does. Next: [`super::settle`]
+//! reads a record: one line in `tell`. Next: [`super::settle`]
 //! makes one of each request.
 
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::ctx::Ctx;
 use crate::exchange::{Course, Exchange};
 use crate::model::ServerId;
 use crate::reason::Reason;
-use crate::stats::Stats;
+use crate::stats::{self, Counted};
 
 /// The status of a request whose client went away before there was one, as in nginx.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -42,6 +42,7 @@ pub struct RequestRecord {
 }
 
 impl RequestRecord {
+    #[inline(always)]
     fn new(exchange: &Exchange, dispatch: &Dispatch, reason: Option<Reason>, now: Instant) -> Self {
         Self {
             domain: dispatch.domain,
@@ -60,16 +61,23 @@ impl RequestRecord {
         }
     }
 
-    /// Tells everybody who wants to know of requests.
-    fn tell(&self, stats: &mut Stats) {
-        self.count(stats);
-    }
-
-    /// One line of numbers for a request that reached an upstream.
-    fn count(&self, stats: &mut Stats) {
-        let (Some(domain), Some(_)) = (self.domain, self.upstream) else { return };
-        let cost = self.ended.saturating_duration_since(self.routed).as_millis();
-        stats.record(domain, self.status, u32::try_from(cost).unwrap_or(u32::MAX));
+    /// What is counted of it.
+    #[inline(always)]
+    fn counted(&self) -> Counted {
+        let Course { begun, connected, answered, received, sent } = self.course;
+        Counted {
+            domain: self.domain.unwrap_or(stats::NONE),
+            upstream: self.upstream,
+            server: self.server.map_or(0, ServerId::number),
+            status: self.status,
+            received,
+            sent,
+            begun,
+            routed: self.routed,
+            connected,
+            answered,
+            ended: self.ended,
+        }
     }
 }
 
@@ -80,12 +88,18 @@ pub(super) fn record(exchange: &mut Exchange, dispatch: &mut Dispatch, ctx: &mut
     if let Some(reason) = reason {
         ctx.refused.count(reason);
     }
-    if let Some(stats) = &mut ctx.stats
-        && (dispatch.upstream.is_some() || reason.is_some() || exchange.status() != 0)
+    if (dispatch.upstream.is_some() || reason.is_some() || exchange.status() != 0)
         && std::mem::take(&mut dispatch.unrecorded)
     {
-        RequestRecord::new(exchange, dispatch, reason, ctx.env.now).tell(stats);
+        tell(exchange, dispatch, reason, ctx);
     }
+}
+
+/// Tells everybody who wants to know of requests. It is no part of what it is called by, where all registers are in use.
+#[inline(never)]
+fn tell(exchange: &Exchange, dispatch: &Dispatch, reason: Option<Reason>, ctx: &mut Ctx) {
+    let record = RequestRecord::new(exchange, dispatch, reason, ctx.env.now);
+    ctx.stats.record(&record.counted());
 }
 
 #[cfg(test)]
@@ -95,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_that_reached_an_upstream_is_one_line_of_numbers_and_no_other_is() {
+    fn what_is_not_there_is_counted_as_that() {
         let begun = Instant::now();
         let record = RequestRecord {
             domain: Some(1),
@@ -109,14 +123,9 @@ mod tests {
             routed: begun + Duration::from_millis(5),
             ended: begun + Duration::from_millis(12),
         };
-        let mut stats = Stats::new(2);
-        record.tell(&mut stats);
-        RequestRecord { status: CLIENT_CLOSED_REQUEST, ..record }.tell(&mut stats);
-        RequestRecord { upstream: None, status: 403, ..record }.tell(&mut stats);
-        RequestRecord { domain: None, status: 404, ..record }.tell(&mut stats);
-        let counted: Vec<_> = stats.iter().collect();
-        let [(1, domain)] = counted[..] else { panic!("{counted:?}") };
-        assert_eq!((domain.total, domain.status.get(200), domain.status.get(499)), (2, 1, 1));
-        assert_eq!(domain.cost.get(7), 2, "from when it was routed");
+        let counted = record.counted();
+        assert_eq!((counted.domain, counted.server, counted.status), (1, 0, 200));
+        let counted = RequestRecord { domain: None, server: ServerId::of(7), ..record }.counted();
+        assert_eq!((counted.domain, counted.server), (stats::NONE, 7));
     }
 }

@@ -92,7 +92,7 @@ pub(super) fn build(
     let admins = end.adoptions.as_ref().map(|_| settings.admin.allow.clone());
     let places = Places::new(max_connections(settings), admins, end.poll.registry());
     let prepared = places.all().min(PREPARED);
-    let stats = settings.statsd.as_ref().map(|_| Stats::new(snapshot.domain_slots()));
+    let stats = Stats::new(settings.statsd.is_some());
     let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     let env = Env { now, policy: policy::of(settings), date, draining: false };
     let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers);

@@ -22,7 +22,6 @@ use super::watch::watch;
 use crate::exchange::Heads;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
 use crate::reason::Reason;
-use crate::stats::Stats;
 
 /// Events taken from the kernel at once, and so about as many connections as a turn has to pump.
 pub const EVENTS: usize = 1024;
@@ -182,7 +181,7 @@ impl Worker {
             self.send_stats();
             let version = snapshot.version;
             let former = std::sync::Arc::clone(self.ctx.view.snapshot());
-            self.renumber(&former, &snapshot);
+            self.forget_removed(&former, &snapshot);
             let Ctx { view, pool, .. } = &mut self.ctx;
             let old = view.swap(snapshot);
             view.follow(pool);
@@ -203,18 +202,15 @@ impl Worker {
         }
     }
 
-    /// Requests under way are counted under their domain's new number.
-    fn renumber(&mut self, former: &crate::model::Snapshot, current: &crate::model::Snapshot) {
-        let Some(stats) = &mut self.ctx.stats else { return };
-        if current.has_domains_of(former) {
+    /// Requests under way whose domain is gone are counted under none: its slot may be another's.
+    fn forget_removed(&mut self, former: &crate::model::Snapshot, current: &crate::model::Snapshot) {
+        if current.keeps_domains_of(former) {
             return;
         }
-        *stats = Stats::new(current.domain_slots());
         for (_, conn) in &mut self.conns {
             if let Some(active) = &mut conn.active {
-                let domain = active.dispatch.domain;
-                active.dispatch.domain =
-                    domain.and_then(|domain| current.domain_slot(former.domain_name(domain)));
+                let is_kept = |slot: &u32| former.domain_name(*slot) == current.domain_name(*slot);
+                active.dispatch.domain = active.dispatch.domain.filter(is_kept);
             }
         }
     }
@@ -307,6 +303,9 @@ impl Worker {
             self.stopped = true;
         }
         if now < self.flush_at {
+            if self.ctx.stats.is_nearly_full() {
+                self.send_stats();
+            }
             return;
         }
         self.flush_at = now + FLUSH;
@@ -327,15 +326,14 @@ impl Worker {
     }
 
     pub(super) fn send_stats(&mut self) {
-        let Ctx { stats: Some(stats), view, .. } = &mut self.ctx else { return };
+        let Ctx { stats, view, .. } = &mut self.ctx;
         if stats.is_empty() {
             return;
         }
         // With a full channel the numbers stay here and grow; none is lost.
         if let Ok(permit) = self.reports.try_reserve() {
             let snapshot = std::sync::Arc::clone(view.snapshot());
-            let taken = stats.take(snapshot.domain_slots());
-            permit.send(Report::Counted { stats: Box::new(taken), snapshot });
+            permit.send(Report::Counted { stats: Box::new(stats.take()), snapshot });
         }
     }
 }

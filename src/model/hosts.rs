@@ -25,6 +25,8 @@ const SHORT: usize = 53;
 pub(crate) struct Hosts {
     index: Arc<Index>,
     pages: Vec<Arc<Page>>,
+    /// How many domains were removed until now: each has freed a slot, which may be another's since.
+    removed: u64,
 }
 
 type Page = [Entry; PAGE];
@@ -222,9 +224,9 @@ impl Hosts {
         self.pages.len() * PAGE
     }
 
-    /// Whether a slot certainly names the same domain in both: nothing of the names has changed.
-    pub(crate) fn has_names_of(&self, other: &Hosts) -> bool {
-        Arc::ptr_eq(&self.index, &other.index)
+    /// Whether every slot that names a domain in `former` names the same one here: none was removed since.
+    pub(crate) fn keeps_slots_of(&self, former: &Hosts) -> bool {
+        self.removed == former.removed
     }
 }
 
@@ -300,6 +302,7 @@ impl EditableHosts {
             *entry = Entry::default();
         }
         self.free.push(slot);
+        self.hosts.removed += 1;
         self.stale |= self.special.remove(name).is_some();
     }
 

@@ -14,6 +14,21 @@ use std::num::NonZeroU32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(NonZeroU32);
 
+impl ServerId {
+    /// Its number, which is not 0.
+    #[inline]
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The identity of that number; 0 is none's.
+    #[must_use]
+    pub fn of(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+}
+
 /// Gives servers their identities.
 #[derive(Debug, Default)]
 pub struct ServerIds {

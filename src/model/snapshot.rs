@@ -90,9 +90,9 @@ impl Snapshot {
         self.hosts.slot_of(name)
     }
 
-    /// Whether the two certainly have the same domains in the same slots: nothing about names has changed between them.
-    pub fn has_domains_of(&self, other: &Snapshot) -> bool {
-        self.hosts.has_names_of(&other.hosts)
+    /// Whether every slot that names a domain in `former`, an earlier snapshot of the same state, names the same one here.
+    pub fn keeps_domains_of(&self, former: &Snapshot) -> bool {
+        self.hosts.keeps_slots_of(&former.hosts)
     }
 
     /// The name of a rule of the domain in a slot, by the number that [`super::Decision::rule`] has; empty when there is

@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// Networks, in the order given; none allows nobody. A copy shares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,12 @@ impl AllowList {
     #[must_use]
     pub fn new(networks: &[IpNet]) -> Self {
         Self(networks.into())
+    }
+
+    /// All networks there are.
+    #[must_use]
+    pub fn everybody() -> Self {
+        Self([IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())].into())
     }
 
     /// Is nobody in them?

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use super::addresses;
 use super::commands::{CheckArgs, ExplainArgs, GraphArgs, HealthArgs};
+use super::seeing::SeeingArgs;
 use crate::units;
 
 /// A dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
@@ -194,6 +195,9 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_LOG", value_name = "LEVEL", default_value = "info")]
     #[arg(value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub(super) log_level: String,
+
+    #[command(flatten, next_help_heading = "Seeing what goes on")]
+    pub(super) seeing: SeeingArgs,
 
     #[command(flatten, next_help_heading = "Timeouts")]
     pub(super) timeouts: TimeoutArgs,

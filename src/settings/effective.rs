@@ -12,6 +12,7 @@ use super::allow::AllowList;
 use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
 use super::fault::Fault;
 use super::secret::Secret;
+use super::seeing::SeeingSettings;
 use super::surroundings::Surroundings;
 
 /// Everything the operator can set.
@@ -37,6 +38,8 @@ pub struct Settings {
     pub state_file: Option<PathBuf>,
     /// `host:port` of statsd; `None` counts nothing.
     pub statsd: Option<String>,
+    /// How it is watched.
+    pub seeing: SeeingSettings,
     /// Who may use the admin API, and where.
     pub admin: AdminSettings,
     /// How the names of servers are looked up.
@@ -160,6 +163,7 @@ impl Settings {
             etcd: etcd(args, around)?,
             state_file: state_file(args, around),
             statsd: args.statsd.clone(),
+            seeing: SeeingSettings::new(&args.seeing),
             admin: AdminSettings {
                 listen: args.admin_listen,
                 allow: AllowList::new(&args.admin_allow),

@@ -11,6 +11,7 @@ mod effective;
 mod fault;
 mod invocation;
 mod secret;
+mod seeing;
 mod surroundings;
 mod told;
 mod unknown;
@@ -22,6 +23,7 @@ pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKi
 pub use fault::Fault;
 pub use invocation::{Invocation, parse};
 pub use secret::Secret;
+pub use seeing::SeeingSettings;
 pub use surroundings::Surroundings;
 
 #[cfg(test)]

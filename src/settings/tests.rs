@@ -59,6 +59,10 @@ const ROWS: &[Row] = &[
     ("--resolver", "ELB_RESOLVER", "10.0.0.2:53,10.0.0.3:5353", |s| {
         s.names.resolvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     }),
+    ("--metrics-listen", "ELB_METRICS_LISTEN", "127.0.0.1:83", |s| {
+        s.seeing.metrics_listen.unwrap().to_string()
+    }),
+    ("--metrics-domains", "ELB_METRICS_DOMAINS", "7", |s| s.seeing.metrics_domains.to_string()),
     ("--admin-listen", "ELB_ADMIN_LISTEN", "127.0.0.1:82", |s| s.admin.listen.unwrap().to_string()),
     ("--admin-allow", "ELB_ADMIN_ALLOW", "10.0.0.0/8", |s| s.admin.allow.to_string()),
     ("--trusted-proxies", "ELB_TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8", |s| s.trusted_proxies.to_string()),

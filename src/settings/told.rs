@@ -48,6 +48,7 @@ impl Settings {
             format!("admin API {admin}, for {}{token}", self.admin.allow),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
+            self.seeing.describe(),
             format!("names of servers: {}", self.names.describe()),
             self.heads(),
             format!(

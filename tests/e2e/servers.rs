@@ -41,7 +41,7 @@ fn each_server_shows_how_it_does_and_what_workers_do_with_it() {
     assert!((1..=2).contains(&idle), "one of each worker that was asked: {shown}");
     let expected = json!({
         "upstream": "up", "server": a.address().to_string(), "address": a.address().to_string(), "state": "up",
-        "since": null, "until": null, "reason": null, "active": 0, "requests": 10, "failures": 0,
+        "since": null, "until": null, "reason": null, "active": 0, "requests": 10, "statuses": {"200": 10}, "failures": 0,
         "last_check": null, "idle_connections": idle});
     assert_eq!(shown, expected);
     for (server, state) in

@@ -1,49 +1,55 @@
-//! `/__erulb__/metrics`: the numbers of this process as Prometheus scrapes them (OpenMetrics 1.0).
+//! Every metric of ELB, with its name, help, unit and where its rows come from: the only list of them.
 //!
-//! It owns the only list of metrics, with their names, help and units; never the counting, which workers do for themselves. A
-//! scrape reads what they said last, within a second, so it takes nothing of theirs. Labels are names of the configuration and
-//! words of ELB's own, and there is a bound on servers. Next: [`workers`](super::workers) has the same for people.
+//! It owns the list and nothing that counts. Labels are names of the configuration and words of ELB's own, and there is a bound
+//! on each set of them. Next: [`scrape`](super::scrape) gathers what rows are made of, and writes them.
 
-use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 
-use super::answer::Failure;
-use super::process::{self, Process};
-use crate::control::handle::HubHandle;
-use crate::control::hub::Hub;
-use crate::control::replies::{Status, Working};
+use super::measured::Measured;
+use super::servers::word_of;
+use crate::control::replies::Working;
 use crate::control::servers::Shown;
+use crate::control::traffic::{ByStatus, Listed, Upstream};
 use crate::link::Gauges;
+use crate::stats::Requests;
+use crate::stats::histogram::Histogram;
 
 /// Servers that are shown at most, each at one of its addresses; a metric tells how many are not.
-const SERVERS: usize = 10_000;
-/// What a scrape gets.
-const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const SERVERS: usize = 10_000;
+/// Stands for all names that have no row of their own.
+const OTHERS: &str = "_other_";
+/// Stands for no domain: the host of the request is none, or its head was refused.
+const NO_DOMAIN: &str = "_none_";
 
 /// One metric a line: name, kind, unit, help, and its rows.
-struct Metric {
+pub(super) struct Metric {
     /// The unit stands behind it, and then `_total` behind that of a counter.
-    name: &'static str,
-    kind: MetricType,
-    unit: Option<Unit>,
-    help: &'static str,
-    rows: fn(&Measured) -> Vec<Row>,
+    pub(super) name: &'static str,
+    pub(super) kind: MetricType,
+    pub(super) unit: Option<Unit>,
+    pub(super) help: &'static str,
+    pub(super) rows: fn(&Measured) -> Vec<Row>,
 }
 
 /// Labels and a value.
-type Row = (Vec<(&'static str, String)>, f64);
+pub(super) type Row = (Labels, Value);
+/// Names and values, these not yet escaped.
+pub(super) type Labels = Vec<(&'static str, String)>;
+
+/// What a row shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    /// One number.
+    Number(f64),
+    /// How many took how long.
+    Times(Histogram),
+}
 
 use MetricType::{Counter, Gauge};
 
 /// All of them, in the order in which they are shown.
-const METRICS: &[Metric] = &[
+pub(super) const METRICS: &[Metric] = &[
     metric("elb_build_info", Gauge, None, "1, with the version of ELB", build),
     metric("elb_client_connections", Gauge, None, "Connections of clients", |all| {
         each(all, |gauges| gauges.clients as f64)
@@ -51,9 +57,76 @@ const METRICS: &[Metric] = &[
     metric("elb_connections_accepted", Counter, None, "Connections of clients that were accepted", |all| {
         each(all, |gauges| gauges.accepted as f64)
     }),
+    metric(
+        "elb_worker_report_age",
+        Gauge,
+        Some(Unit::Seconds),
+        "How old the numbers of a worker are; one that is much older than a second hangs",
+        |all| {
+            let ages = all.workers.iter().enumerate();
+            ages.map(|(index, worker)| (worker_label(index), Value::Number(worker.age.as_secs_f64())))
+                .collect()
+        },
+    ),
     metric("elb_requests_routed", Counter, None, "Requests that were put to the rules", |all| {
         each(all, |gauges| gauges.requests as f64)
     }),
+    metric(
+        "elb_requests",
+        Counter,
+        None,
+        "Requests that are over, by the status that the client got; 499 if it went before",
+        |all| {
+            let rows = |name: &str, list: &ByStatus<Requests>| {
+                let row = |(status, numbers): &(u16, Requests)| {
+                    (code(domain(name), *status), Value::Number(numbers.requests as f64))
+                };
+                list.iter().map(row).collect::<Vec<_>>()
+            };
+            of_domains(all, rows)
+        },
+    ),
+    metric("elb_received", Counter, Some(Unit::Bytes), "What clients sent of these requests", |all| {
+        of_domains(all, |name, list| bytes(name, list, |numbers| numbers.received))
+    }),
+    metric("elb_sent", Counter, Some(Unit::Bytes), "What clients took of the answers to them", |all| {
+        of_domains(all, |name, list| bytes(name, list, |numbers| numbers.sent))
+    }),
+    metric(
+        "elb_domains_not_shown",
+        Gauge,
+        None,
+        "Domains that had requests and are counted as _other_",
+        |all| one(all.domains.not_shown as f64),
+    ),
+    metric(
+        "elb_request_duration",
+        MetricType::Histogram,
+        Some(Unit::Seconds),
+        "From the first byte of a request to its end",
+        |all| times(&all.upstreams, |upstream| upstream.times.request),
+    ),
+    metric(
+        "elb_server_response",
+        MetricType::Histogram,
+        Some(Unit::Seconds),
+        "From the connection to a server to the head of its answer",
+        |all| times(&all.upstreams, |upstream| upstream.times.response),
+    ),
+    metric(
+        "elb_upstream_requests",
+        Counter,
+        None,
+        "Requests that are over, by the server that got them last, which is none where none could",
+        upstream_requests,
+    ),
+    metric(
+        "elb_upstreams_not_shown",
+        Gauge,
+        None,
+        "Upstreams that had requests and whose times are counted as _other_",
+        |all| one(all.upstreams.not_shown as f64),
+    ),
     metric("elb_requests_active", Gauge, None, "Requests under way", |all| {
         each(all, |gauges| gauges.exchanges as f64)
     }),
@@ -74,10 +147,18 @@ const METRICS: &[Metric] = &[
         each(all, |gauges| gauges.waiting_for_buffer as f64)
     }),
     metric("elb_ended", Counter, None, "What ELB refused, cut or closed", |all| {
-        all.gauges.refused.iter().map(|(reason, count)| (reason_label(reason.word()), count as f64)).collect()
+        all.gauges
+            .refused
+            .iter()
+            .map(|(reason, count)| (reason_label(reason.word()), Value::Number(count as f64)))
+            .collect()
     }),
     metric("elb_retries", Counter, None, "Requests that were sent once more, by what went before", |all| {
-        all.gauges.retries.iter().map(|(reason, count)| (reason_label(reason), count as f64)).collect()
+        all.gauges
+            .retries
+            .iter()
+            .map(|(reason, count)| (reason_label(reason), Value::Number(count as f64)))
+            .collect()
     }),
     metric("elb_retries_over_budget", Counter, None, "Second tries for which there was no budget", |all| {
         one(all.gauges.retries_over_budget as f64)
@@ -129,8 +210,9 @@ const METRICS: &[Metric] = &[
         None,
         "The version of the configuration that a worker serves",
         |all| {
-            let row =
-                |(index, worker): (usize, &Working)| Some((worker_label(index), worker.version? as f64));
+            let row = |(index, worker): (usize, &Working)| {
+                Some((worker_label(index), Value::Number(worker.version? as f64)))
+            };
             all.workers.iter().enumerate().filter_map(row).collect()
         },
     ),
@@ -155,7 +237,7 @@ const METRICS: &[Metric] = &[
     }),
     metric("elb_alarm", Gauge, None, "1 for each alarm that stands", |all| {
         let alarms = all.status.alarms.iter();
-        alarms.map(|alarm| (vec![("code", alarm.code.word().to_owned())], 1.0)).collect()
+        alarms.map(|alarm| (vec![("code", alarm.code.word().to_owned())], Value::Number(1.0))).collect()
     }),
     metric("process_cpu", Counter, Some(Unit::Seconds), "User and system time", |all| some(all.process.cpu)),
     metric("process_resident_memory", Gauge, Some(Unit::Bytes), "Memory that is not swapped out", |all| {
@@ -178,89 +260,8 @@ const fn metric(
     Metric { name, kind, unit, help, rows }
 }
 
-/// All that a scrape is made of.
-#[derive(Debug)]
-struct Measured {
-    workers: Vec<Working>,
-    /// Of all workers together.
-    gauges: Gauges,
-    servers: Vec<Shown>,
-    status: Status,
-    rejected: usize,
-    revision: i64,
-    store_up: bool,
-    process: Process,
-}
-
-/// Answers a scrape.
-pub(super) async fn get(State(hub): State<HubHandle>) -> Result<Response, Failure> {
-    let measure = |hub: &mut Hub, now| {
-        let workers = hub.workers(now);
-        let mut gauges = Gauges::default();
-        workers.iter().for_each(|worker| gauges += worker.gauges);
-        Measured {
-            workers,
-            gauges,
-            servers: hub.servers(None).unwrap_or_default(),
-            status: hub.status(),
-            rejected: hub.rejected().len(),
-            revision: hub.revision(),
-            store_up: hub.store_fault().is_none(),
-            process: Process::default(),
-        }
-    };
-    let mut measured = hub.ask_now(measure).await?;
-    let text = hub.aside(move || {
-        measured.process = process::read();
-        shown(measured)
-    });
-    Ok(([(header::CONTENT_TYPE, KIND)], text.await?).into_response())
-}
-
-fn shown(measured: Measured) -> String {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(measured));
-    let mut out = String::new();
-    // Writing to a string does not fail.
-    let _ = text::encode(&mut out, &registry);
-    out
-}
-
-impl Collector for Measured {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        for Metric { name, kind, unit, help, rows } in METRICS {
-            let rows = rows(self);
-            if rows.is_empty() {
-                continue;
-            }
-            let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), *kind)?;
-            for (labels, value) in rows {
-                if labels.is_empty() {
-                    // There is one row, and it takes the encoder.
-                    put(metric, *kind, value)?;
-                    break;
-                }
-                put(metric.encode_family(&labels)?, *kind, value)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn put(row: MetricEncoder<'_>, kind: MetricType, value: f64) -> Result<(), std::fmt::Error> {
-    match kind {
-        Counter => ConstCounter::new(value).encode(row),
-        _ => ConstGauge::new(value).encode(row),
-    }
-}
-
-/// A name of the configuration as the value of a label: the library writes it as it is, and a quote in it would end it.
-fn escaped(name: &str) -> String {
-    name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
-}
-
 fn one(value: f64) -> Vec<Row> {
-    vec![(Vec::new(), value)]
+    vec![(Vec::new(), Value::Number(value))]
 }
 
 fn some(value: Option<f64>) -> Vec<Row> {
@@ -268,34 +269,86 @@ fn some(value: Option<f64>) -> Vec<Row> {
 }
 
 fn build(_: &Measured) -> Vec<Row> {
-    vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]
+    vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], Value::Number(1.0))]
 }
 
-fn reason_label(reason: &str) -> Vec<(&'static str, String)> {
+fn reason_label(reason: &str) -> Labels {
     vec![("reason", reason.to_owned())]
 }
 
-fn worker_label(index: usize) -> Vec<(&'static str, String)> {
+fn worker_label(index: usize) -> Labels {
     vec![("worker", index.to_string())]
+}
+
+fn domain(name: &str) -> Labels {
+    vec![("domain", name.to_owned())]
+}
+
+fn code(mut labels: Labels, status: u16) -> Labels {
+    labels.push(("code", word_of(status)));
+    labels
 }
 
 /// A number of each worker.
 fn each(all: &Measured, number: fn(&Gauges) -> f64) -> Vec<Row> {
     let workers = all.workers.iter().enumerate();
-    workers.map(|(index, worker)| (worker_label(index), number(&worker.gauges))).collect()
+    workers.map(|(index, worker)| (worker_label(index), Value::Number(number(&worker.gauges)))).collect()
+}
+
+fn of_server(server: &Shown) -> Labels {
+    vec![
+        ("upstream", server.upstream.to_string()),
+        ("server", server.server.clone()),
+        ("address", server.address.clone().unwrap_or_default()),
+    ]
 }
 
 /// A number of each server at each of its addresses.
 fn servers(all: &Measured, number: fn(&Shown) -> f64) -> Vec<Row> {
-    let row = |server: &Shown| {
-        let labels = vec![
-            ("upstream", escaped(&server.upstream)),
-            ("server", escaped(&server.server)),
-            ("address", server.address.clone().unwrap_or_default()),
-        ];
-        (labels, number(server))
-    };
+    let row = |server: &Shown| (of_server(server), Value::Number(number(server)));
     all.servers.iter().take(SERVERS).map(row).collect()
+}
+
+/// Rows of each domain, of all others together, and of none.
+fn of_domains(all: &Measured, rows: impl Fn(&str, &ByStatus<Requests>) -> Vec<Row>) -> Vec<Row> {
+    let named = all.domains.by_name.iter().flat_map(|(name, list)| rows(name, list));
+    named.chain(rows(OTHERS, &all.domains.others)).chain(rows(NO_DOMAIN, &all.nameless)).collect()
+}
+
+fn bytes(name: &str, list: &ByStatus<Requests>, number: fn(&Requests) -> u64) -> Vec<Row> {
+    if list.is_empty() {
+        return Vec::new();
+    }
+    let sum: u64 = list.iter().map(|(_, numbers)| number(numbers)).sum();
+    vec![(domain(name), Value::Number(sum as f64))]
+}
+
+/// Times of each upstream that had some, and of all others together.
+fn times(all: &Listed<Upstream>, of: fn(&Upstream) -> Histogram) -> Vec<Row> {
+    let others = [(OTHERS, &all.others)].into_iter();
+    let named = all.by_name.iter().map(|(name, upstream)| (&**name, upstream));
+    let row = |(name, upstream): (&str, &Upstream)| {
+        (vec![("upstream", name.to_owned())], Value::Times(of(upstream)))
+    };
+    let is_any = |row: &Row| matches!(row.1, Value::Times(times) if times.count() > 0);
+    named.chain(others).map(row).filter(is_any).collect()
+}
+
+fn upstream_requests(all: &Measured) -> Vec<Row> {
+    let row = |labels: Labels, (status, requests): &(u16, u64)| {
+        (code(labels, *status), Value::Number(*requests as f64))
+    };
+    let servers = all.servers.iter().take(SERVERS);
+    let served =
+        servers.flat_map(|server| server.statuses.iter().map(move |one| row(of_server(server), one)));
+    let nobody = |name: &str| {
+        vec![("upstream", name.to_owned()), ("server", String::new()), ("address", String::new())]
+    };
+    let others = [(OTHERS, &all.upstreams.others)].into_iter();
+    let upstreams = all.upstreams.by_name.iter().map(|(name, upstream)| (&**name, upstream)).chain(others);
+    let unserved = upstreams
+        .flat_map(|(name, upstream)| upstream.unserved.iter().map(move |one| row(nobody(name), one)));
+    served.chain(unserved).collect()
 }
 
 #[cfg(test)]
@@ -303,59 +356,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-
-    fn measured() -> Measured {
-        let status = Status { version: 7, unsaved: 1, applied: 1, workers: 1, alarms: Vec::new() };
-        let gauges = Gauges { clients: 3, ..Gauges::default() };
-        let age = std::time::Duration::ZERO;
-        let server = Shown {
-            upstream: "u\"p\n".into(),
-            server: "a:1".to_owned(),
-            address: None,
-            state: "aside",
-            since: None,
-            until: None,
-            reason: None,
-            failures: 2,
-            last_check: None,
-            active: 0,
-            idle_connections: 0,
-            requests: 9,
-        };
-        Measured {
-            workers: vec![Working { version: Some(6), gauges, age }],
-            gauges,
-            servers: vec![server; SERVERS + 5],
-            status,
-            rejected: 0,
-            revision: 17,
-            store_up: false,
-            process: Process { cpu: Some(1.5), ..Process::default() },
-        }
-    }
-
-    #[test]
-    fn a_scrape_is_openmetrics() {
-        let text = shown(measured());
-        for line in [
-            "# HELP elb_client_connections Connections of clients",
-            "# TYPE elb_client_connections gauge",
-            "elb_client_connections{worker=\"0\"} 3.0",
-            "elb_config_version{worker=\"0\"} 6.0",
-            "elb_config_version_newest 7.0",
-            "elb_server_up{upstream=\"u\\\"p\\n\",server=\"a:1\",address=\"\"} 0.0",
-            "elb_server_requests_total{upstream=\"u\\\"p\\n\",server=\"a:1\",address=\"\"} 9.0",
-            "elb_servers_not_shown 5.0",
-            "# UNIT process_cpu_seconds seconds",
-            "process_cpu_seconds_total 1.5",
-            "elb_store_up 0.0",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line}\n{}", &text[..2000]);
-        }
-        assert!(text.ends_with("# EOF\n"));
-        assert_eq!(text.lines().filter(|line| line.starts_with("elb_server_up{")).count(), SERVERS);
-        assert!(!text.contains("elb_retries_total"), "what never was has no row");
-    }
 
     #[test]
     fn the_manual_has_every_metric_with_its_help_and_no_other() {

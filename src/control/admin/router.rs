@@ -20,7 +20,7 @@ use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
 };
-use super::{domain, dump, explain, health, metrics, rejected, resync, servers, upstream, workers};
+use super::{domain, dump, explain, health, rejected, resync, scrape, servers, upstream, workers};
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
 use crate::readiness::Readiness;
@@ -58,7 +58,7 @@ pub(in crate::control) fn api(
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
         .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
-        .route("/__erulb__/metrics", only("GET", &[], get(metrics::get)))
+        .route("/__erulb__/metrics", only("GET", &[], get(scrape::get)))
         .route("/__erulb__/live", only("GET", &[], get(health::get)))
         .route("/__erulb__/ready", only("GET", &[], get(health::get)))
         .fallback(unknown)
@@ -66,6 +66,16 @@ pub(in crate::control) fn api(
         .layer(Extension(readiness))
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
         .layer(middleware::from_fn_with_state(access, guard))
+        .with_state(hub)
+}
+
+/// Metrics and nothing else, with nobody in front of them.
+pub(in crate::control) fn metrics_api(hub: HubHandle) -> Api {
+    let nothing = || async { Failure::new(StatusCode::NOT_FOUND, "only /__erulb__/metrics is served here") };
+    Router::new()
+        .route("/__erulb__/metrics", only("GET", &[], get(scrape::get)))
+        .route("/metrics", only("GET", &[], get(scrape::get)))
+        .fallback(nothing)
         .with_state(hub)
 }
 

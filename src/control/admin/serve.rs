@@ -26,7 +26,7 @@ use tracing::{debug, warn};
 use super::access::Access;
 use super::prefixed::Prefixed;
 use super::room::{Permit, Room};
-use super::router::{Api, Peer, api};
+use super::router::{Api, Peer, api, metrics_api};
 use super::watched::{Stage, Watched, WatchedBody};
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
@@ -90,7 +90,15 @@ impl AdminServer {
         readiness: Readiness,
     ) -> Self {
         let access = Arc::new(access);
-        let api = api(hub, Arc::clone(&access), explainer, readiness);
+        Self::with(api(hub, Arc::clone(&access), explainer, readiness), access)
+    }
+
+    /// A server of metrics alone, for everybody who reaches it.
+    pub(in crate::control) fn of_metrics(hub: HubHandle) -> Self {
+        Self::with(metrics_api(hub), Arc::new(Access::everybody()))
+    }
+
+    fn with(api: Api, access: Arc<Access>) -> Self {
         let handler = Handler { api, head_timeout: HEAD, patience: PATIENCE };
         Self { handler, room: Arc::default(), access, listener: None }
     }

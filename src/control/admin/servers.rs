@@ -88,10 +88,22 @@ fn row(shown: &Shown, moment: &Moment) -> Value {
         "reason": shown.reason,
         "active": shown.active,
         "requests": shown.requests,
+        "statuses": statuses(&shown.statuses),
         "failures": shown.failures,
         "last_check": last_check,
         "idle_connections": shown.idle_connections,
     })
+}
+
+/// Requests by status; what is beyond those that are told apart is `other`.
+fn statuses(statuses: &[(u16, u64)]) -> Value {
+    let one = |(status, requests): &(u16, u64)| (word_of(*status), Value::from(*requests));
+    Value::Object(statuses.iter().map(one).collect())
+}
+
+/// A status as it is shown; 0 is all that has no row of its own.
+pub(super) fn word_of(status: u16) -> String {
+    if status == 0 { "other".to_owned() } else { status.to_string() }
 }
 
 #[cfg(test)]

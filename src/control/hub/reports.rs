@@ -12,6 +12,8 @@ use crate::control::shortages;
 use crate::control::state_file::{Kept, Saved};
 use crate::control::store::StoreEvent;
 use crate::link::{Gauges, ServerNumbers, ToWorker};
+use crate::model::Snapshot;
+use crate::stats::Taken;
 
 impl Hub {
     /// The store has something to say.
@@ -30,6 +32,11 @@ impl Hub {
         if is_news {
             self.stored(changed, now);
         }
+    }
+
+    /// A worker has counted requests by the slots of this snapshot.
+    pub(in crate::control) fn counted(&mut self, taken: &Taken, snapshot: &Snapshot) {
+        self.traffic.counted(taken, snapshot, &self.current);
     }
 
     /// A worker says what it has to do with servers.

@@ -34,7 +34,7 @@ impl Stage {
     }
 
     fn shown(&self) -> Vec<Shown> {
-        self.servers.list(&self.current, |_| true)
+        self.servers.list(&self.current, &Traffic::new(), |_| true)
     }
 
     fn states(&self) -> Vec<String> {
@@ -80,7 +80,7 @@ fn every_server_is_shown_at_each_of_its_addresses_with_what_an_operator_said_of_
             "b lost.test:81 - unresolved",
         ]
     );
-    assert_eq!(stage.servers.list(&stage.current, |name| name == "A").len(), 3);
+    assert_eq!(stage.servers.list(&stage.current, &Traffic::new(), |name| name == "A").len(), 3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The lines, as a real socket receives them.
 
 use super::*;
+use crate::stats::{Counted, Stats};
 
 /// A statsd that keeps what it receives.
 struct Receiver(tokio::net::UdpSocket);
@@ -34,10 +35,27 @@ impl Receiver {
     }
 }
 
-fn one(status: u16, cost: u32) -> Stats {
-    let mut stats = Stats::new(1);
-    stats.record(0, status, cost);
-    stats
+fn count(stats: &mut Stats, domain: u32, status: u16, cost: u64) {
+    let begun = std::time::Instant::now();
+    stats.record(&Counted {
+        domain,
+        upstream: Some(0),
+        server: 0,
+        status,
+        received: 0,
+        sent: 0,
+        begun,
+        routed: begun,
+        connected: None,
+        answered: None,
+        ended: begun + Duration::from_millis(cost),
+    });
+}
+
+fn one(status: u16, cost: u64) -> Taken {
+    let mut stats = Stats::new(true);
+    count(&mut stats, 0, status, cost);
+    stats.take()
 }
 
 #[tokio::test]
@@ -59,10 +77,10 @@ async fn a_single_request_gives_the_three_lines_of_old_in_one_packet() {
 async fn workers_are_merged_by_name_and_equal_costs_are_sampled() {
     let receiver = Receiver::start().await;
     let mut statsd = Statsd::start(&receiver.address(), "ELB");
-    let mut first = Stats::new(2);
-    (0..9).for_each(|_| first.record(1, 200, 3));
-    first.record(1, 502, 1234);
-    statsd.counted(&first, |slot| ["b.com", "a.com"][slot as usize]);
+    let mut first = Stats::new(true);
+    (0..9).for_each(|_| count(&mut first, 1, 200, 3));
+    count(&mut first, 1, 502, 1234);
+    statsd.counted(&first.take(), |slot| ["b.com", "a.com"][slot as usize]);
     // Another snapshot, another numbering, the same domain.
     statsd.counted(&one(200, 3), |_| "a.com");
     statsd.finish().await;
@@ -82,10 +100,10 @@ async fn workers_are_merged_by_name_and_equal_costs_are_sampled() {
 async fn many_domains_are_many_small_packets() {
     let receiver = Receiver::start().await;
     let mut statsd = Statsd::start(&receiver.address(), "ELB");
-    let mut stats = Stats::new(200);
-    (0..200).for_each(|slot| (0..2).for_each(|_| stats.record(slot, 200, 1)));
+    let mut stats = Stats::new(true);
+    (0..200).for_each(|slot| (0..2).for_each(|_| count(&mut stats, slot, 200, 1)));
     let names: Vec<String> = (0..200).map(|slot| format!("domain{slot}.example.com")).collect();
-    statsd.counted(&stats, |slot| &names[slot as usize]);
+    statsd.counted(&stats.take(), |slot| &names[slot as usize]);
     let lines = receiver.collect(600).await;
     assert_eq!(lines.len(), 600);
     assert_eq!(lines[0], "ELB.domain0_example_com.cost:1|ms|@0.5");
@@ -105,7 +123,7 @@ async fn what_came_last_is_sent_at_the_end() {
 async fn nothing_counted_is_nothing_sent() {
     let receiver = Receiver::start().await;
     let mut statsd = Statsd::start(&receiver.address(), "ELB");
-    statsd.counted(&Stats::new(3), |_| "a.com");
+    statsd.counted(&Taken::default(), |_| "a.com");
     statsd.finish().await;
     let mut buffer = [0; 16];
     assert_eq!(receiver.0.try_recv(&mut buffer).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);

@@ -1,0 +1,28 @@
+//! What is known of this process at one moment, as far as it is shown in numbers.
+//!
+//! It owns nothing but the list. Next: [`scrape`](super::scrape) gathers it, [`metrics`](super::metrics) makes rows of it.
+
+use super::process::Process;
+use crate::control::replies::{Status, Working};
+use crate::control::servers::Shown;
+use crate::control::traffic::{ByStatus, Listed, Upstream};
+use crate::link::Gauges;
+use crate::stats::Requests;
+
+/// All that a scrape is made of.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) workers: Vec<Working>,
+    /// Of all workers together.
+    pub(super) gauges: Gauges,
+    pub(super) servers: Vec<Shown>,
+    pub(super) domains: Listed<ByStatus<Requests>>,
+    /// Requests of no domain.
+    pub(super) nameless: ByStatus<Requests>,
+    pub(super) upstreams: Listed<Upstream>,
+    pub(super) status: Status,
+    pub(super) rejected: usize,
+    pub(super) revision: i64,
+    pub(super) store_up: bool,
+    pub(super) process: Process,
+}
