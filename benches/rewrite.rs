@@ -32,6 +32,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             host: b"bench.test",
             target: Target::AsCame,
             extra,
+            id: b"",
             origin: Origin { authority: b"bench.test", is_bare: true, is_trusted: false, passes: false },
         };
         group.throughput(Throughput::Bytes(bytes.len() as u64));

@@ -45,6 +45,7 @@
 //!   rule set drawn.
 //! * [`answer`]: what ELB answers itself where rules lead to no server.
 //! * [`link`]: what the planes say to each other.
+//! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
 //! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`.
@@ -126,6 +127,8 @@
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |
+//! | a form of a line of the access log | `access_log/format/<form>.rs` | one line in `access_log/format/line.rs`, one in `settings/seeing.rs` |
+//! | what the access log shows | `access_log/entry.rs`, who notes it: `data/note.rs`, `data/record.rs` | its member in the forms, its row in the table of the access log |
 //! | a metric for Prometheus | one line in `control/admin/metrics.rs` | its row in the table of metrics |
 //! | a number of requests that is counted | `stats.rs` | by which names it is told: `control/traffic.rs`; its line in `control/admin/metrics.rs`, `control/statsd.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
@@ -146,6 +149,7 @@
 // A file's last line leads to where one reads on, which may be a private room.
 #![allow(rustdoc::private_intra_doc_links)]
 
+pub mod access_log;
 pub mod answer;
 pub mod command;
 pub mod control;

@@ -74,6 +74,7 @@ pub struct Stats {
     domains: Table<Requests>,
     upstreams: Table<Times>,
     answers: Table<u64>,
+    steps: Table<u64>,
     /// If somebody wants them: statsd.
     costs: Option<Table<u64>>,
     is_empty: bool,
@@ -88,6 +89,8 @@ pub struct Taken {
     pub upstreams: Rows<Times>,
     /// Requests by [`AnswerKey`].
     pub answers: Rows<u64>,
+    /// Requests that were looked at closely by [`StepKey`].
+    pub steps: Rows<u64>,
     /// Requests by [`CostKey`].
     pub costs: Rows<u64>,
 }
@@ -128,6 +131,20 @@ pub struct CostKey {
     pub cost: u32,
 }
 
+/// What a request did at a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepKey {
+    /// The slot of its domain.
+    pub domain: u32,
+    /// The number of the rule.
+    pub rule: u16,
+    /// Which of its successors it chose; [`END`] where the walk ends.
+    pub successor: u16,
+}
+
+/// No successor: the rule is the last of the way.
+pub const END: u16 = u16::MAX;
+
 /// The bit that tells servers from upstreams.
 const SERVER: u64 = 1 << 48;
 
@@ -161,6 +178,18 @@ impl AnswerKey {
     }
 }
 
+impl StepKey {
+    fn pack(self) -> u64 {
+        u64::from(self.domain) << 32 | u64::from(self.rule) << 16 | u64::from(self.successor)
+    }
+
+    /// What was packed.
+    #[must_use]
+    pub fn of(key: u64) -> Self {
+        Self { domain: (key >> 32) as u32, rule: (key >> 16) as u16, successor: key as u16 }
+    }
+}
+
 impl CostKey {
     fn pack(self) -> u64 {
         u64::from(self.domain) << 32 | u64::from(self.cost)
@@ -181,6 +210,7 @@ impl Stats {
             domains: Table::default(),
             upstreams: Table::default(),
             answers: Table::default(),
+            steps: Table::default(),
             costs: costs.then(Table::default),
             is_empty: true,
         }
@@ -217,6 +247,13 @@ impl Stats {
         }
     }
 
+    /// Counts what a request did at a rule.
+    #[inline]
+    pub fn step(&mut self, key: StepKey) {
+        self.is_empty = false;
+        *self.steps.at(key.pack()) += 1;
+    }
+
     /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -230,6 +267,7 @@ impl Stats {
         self.domains.is_nearly_full()
             || self.upstreams.is_nearly_full()
             || self.answers.is_nearly_full()
+            || self.steps.is_nearly_full()
             || self.costs.as_ref().is_some_and(Table::is_nearly_full)
     }
 
@@ -240,6 +278,7 @@ impl Stats {
             domains: self.domains.take(),
             upstreams: self.upstreams.take(),
             answers: self.answers.take(),
+            steps: self.steps.take(),
             costs: self.costs.as_mut().map(Table::take).unwrap_or_default(),
         }
     }
@@ -275,6 +314,8 @@ mod tests {
         assert!(stats.is_empty());
         stats.record(&request(200));
         stats.record(&request(200));
+        let step = StepKey { domain: 3, rule: 1, successor: 0 };
+        stats.step(step);
         stats.record(&Counted { server: 0, answered: None, ..request(503) });
         stats.record(&Counted { domain: NONE, upstream: None, ..request(404) });
         assert!(!stats.is_empty());
@@ -294,6 +335,7 @@ mod tests {
         assert_eq!((times.request.sum, times.response.sum), (36_000, 10_000));
         let [(key, 3)] = taken.costs.rows[..] else { panic!("{taken:?}") };
         assert_eq!(CostKey::of(key), CostKey { domain: 3, cost: 7 });
+        assert_eq!(taken.steps.rows, [(step.pack(), 1)]);
         assert!(stats.is_empty());
         assert_eq!(stats.take(), Taken::default());
     }
@@ -318,6 +360,8 @@ mod tests {
                     assert_eq!(AnswerKey::of(key.pack()), key);
                 }
             }
+            let key = StepKey { domain: number, rule: 7, successor: END };
+            assert_eq!(StepKey::of(key.pack()), key);
             let key = CostKey { domain: 7, cost: number };
             assert_eq!(CostKey::of(key.pack()), key);
         }

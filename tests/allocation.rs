@@ -94,6 +94,9 @@ fn judge(case: &Case, windows: &[(usize, usize)], seconds: usize) {
 
 fn cases() -> Vec<Case> {
     let get = small_get();
+    let proxied = b"GET /logged?a=b HTTP/1.1\r\nHost: a.test\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For: 127.0.0.2\r\n\
+        User-Agent: test\r\nReferer: x\r\ntraceparent: 00-1-2-01\r\nX-Request-Id: 17\r\n\r\n"
+        .to_vec();
     let chunks = [
         b"POST /in HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
         chunked(&[100, 4000, 16 << 10]),
@@ -188,12 +191,15 @@ fn cases() -> Vec<Case> {
             ..get.clone()
         },
         Case { name: "statistics", flags: STATISTICS, ..get.clone() },
+        Case { name: "a line of the access log, an id and a trusted proxy", flags: LOGGED, request: proxied, ..get.clone() },
         get,
     ]
 }
 
 /// Nobody listens there, and nobody needs to.
 const STATISTICS: &[&str] = &["--statsd=127.0.0.1:9"];
+/// Each request is looked at closely.
+const LOGGED: &[&str] = &["--access-log=stdout", "--request-id", "--trusted-proxies=127.0.0.0/8"];
 /// The end of a chunked body whose data ends with [`END`].
 const CHUNKS_END: &[u8] = b"!END\r\n0\r\n\r\n";
 

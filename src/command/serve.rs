@@ -9,17 +9,24 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use crate::access_log::writer::Writers;
 use crate::settings::Settings;
-use crate::{control, data, link};
+use crate::{access_log, control, data, link};
 
 /// `EX_SOFTWARE` of `sysexits.h`: the control thread ended without a word.
 const SOFTWARE: u8 = 70;
+
+/// How long the end of the process waits for the last lines of the access log, as for those of its own.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// A running balancer.
 pub(super) struct Serving {
     addresses: Vec<SocketAddr>,
     control: JoinHandle<u8>,
+    /// Of the access log.
+    writers: Option<Writers>,
 }
 
 /// Starts everything. When it returns, clients are served.
@@ -40,16 +47,20 @@ pub(super) fn start(settings: Settings) -> io::Result<Serving> {
         admin: bind(settings.admin.listen, "the admin API")?,
         metrics: bind(settings.seeing.metrics_listen, "metrics")?,
     };
-    let control = control::start(Arc::clone(&settings), own, control_end, ready)?;
+    let access_log = settings.seeing.access_log.as_ref();
+    let (log, writers) =
+        access_log.map(|log| access_log::writer::start(log, settings.workers)).transpose()?.unzip();
+    let seen = writers.as_ref().map(|writers| writers.handle.clone());
+    let control = control::start(Arc::clone(&settings), own, seen, control_end, ready)?;
     // Without a first snapshot control has ended, and its exit code says how.
-    let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control }) };
+    let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control, writers }) };
     let clients = data::Clients::new(settings.max_connections_per_client);
     for (end, listeners) in ends.into_iter().zip(listeners) {
         let index = end.index;
-        data::spawn(end, listeners, &settings, Arc::clone(&snapshot), &clients)
+        data::spawn(end, listeners, &settings, Arc::clone(&snapshot), &clients, log.clone())
             .map_err(|error| named(&format!("cannot start worker {index}"), &error))?;
     }
-    Ok(Serving { addresses, control })
+    Ok(Serving { addresses, control, writers })
 }
 
 /// The same error with what was being done.
@@ -65,6 +76,10 @@ impl Serving {
 
     /// Waits until control has ended everything.
     pub(super) fn wait(self) -> ExitCode {
-        ExitCode::from(self.control.join().unwrap_or(SOFTWARE))
+        let code = self.control.join().unwrap_or(SOFTWARE);
+        if let Some(writers) = self.writers {
+            writers.finish(LAST_LINES);
+        }
+        ExitCode::from(code)
     }
 }

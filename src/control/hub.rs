@@ -21,6 +21,7 @@ use super::store::StoreCommand;
 use super::store_guard::StoreGuard;
 use super::traffic::Traffic;
 use super::workers::Workers;
+use crate::access_log::batch::Lost;
 use crate::link::WorkerHandle;
 #[cfg(test)]
 use crate::model::Edit;
@@ -49,6 +50,8 @@ pub(super) struct Hub {
     workers: Workers,
     servers: Servers,
     traffic: Traffic,
+    /// Lines of the access log that are missing.
+    lost: Lost,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -70,6 +73,7 @@ impl Hub {
             workers: Workers::default(),
             servers: Servers::new(),
             traffic: Traffic::new(),
+            lost: Lost::default(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -254,6 +258,16 @@ impl Hub {
         let wanted = |name: &str| upstream.is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
         let is_there = upstream.is_none_or(|name| self.current.upstream_named(name).is_some());
         is_there.then(|| self.servers.list(&self.current, &self.traffic, wanted))
+    }
+
+    /// Where lines of the access log are counted that are missing.
+    pub(super) fn loses(&mut self, lost: Lost) {
+        self.lost = lost;
+    }
+
+    /// How many are.
+    pub(super) fn lost_lines(&self) -> u64 {
+        self.lost.count()
     }
 
     /// What was counted of requests, by names that are configured.

@@ -22,6 +22,7 @@ use super::outages::Outages;
 use super::saver::Saver;
 use super::signals::Order;
 use super::statsd::Statsd;
+use crate::access_log::writer::LogHandle;
 use crate::link::{Adopted, Cut, Report, ToWorker};
 use crate::readiness::{Readiness, Unready};
 
@@ -43,6 +44,8 @@ pub(super) struct Control {
     pub(super) admin: AdminServer,
     /// Scrapes go on until the end; nobody waits for one.
     pub(super) metrics: AdminServer,
+    /// Of the access log, if there is one.
+    pub(super) log: Option<LogHandle>,
     pub(super) questions: mpsc::Receiver<Question>,
     pub(super) events: mpsc::Receiver<Ahead>,
     pub(super) reports: mpsc::Receiver<Report>,
@@ -211,6 +214,10 @@ impl Control {
             (Order::Drain, Phase::Serving) => self.drain(now),
             (Order::Drain, _) => {}
             (Order::Stop, _) => self.stop(true, now),
+            (Order::Reopen, _) => match &self.log {
+                Some(log) => log.reopen(),
+                None => info!("there is no access log to open again"),
+            },
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Order {
     Stop,
     /// Read the store again.
     Resync,
+    /// Open the file of the access log again.
+    Reopen,
 }
 
 /// The wishes to end that were received so far; any two of them mean "now".
@@ -37,8 +39,8 @@ impl Endings {
     }
 }
 
-/// Takes over SIGTERM, SIGQUIT and SIGINT (end), SIGHUP (read the store again), and what would end the process by itself
-/// though it is meant otherwise: SIGUSR1 (nginx and log rotation: open the log again), SIGUSR2 (nginx: a new program),
+/// Takes over SIGTERM, SIGQUIT and SIGINT (end), SIGHUP (read the store again), SIGUSR1 (open the
+/// access log again), and what would end the process by itself though it is meant otherwise: SIGUSR2 (nginx: a new program),
 /// SIGXFSZ. SIGPIPE is ignored by Rust's start of every program.
 ///
 /// Must be called inside a tokio runtime, which then delivers the orders.
@@ -62,10 +64,7 @@ pub(super) fn listen() -> io::Result<mpsc::Receiver<Order>> {
                 Some(()) = quit.recv() => ("SIGQUIT", endings.next()),
                 Some(()) = interrupt.recv() => ("SIGINT", endings.next()),
                 Some(()) = hangup.recv() => ("SIGHUP", Order::Resync),
-                Some(()) = reopen.recv() => {
-                    info!("SIGUSR1 does nothing: there is no log file to open again");
-                    continue;
-                }
+                Some(()) = reopen.recv() => ("SIGUSR1", Order::Reopen),
                 Some(()) = upgrade.recv() => {
                     info!("SIGUSR2 does nothing: to replace ELB, start the new one beside it, then end this one");
                     continue;
@@ -89,6 +88,7 @@ impl Order {
             Self::Drain => "draining; a second signal stops at once",
             Self::Stop => "stopping at once",
             Self::Resync => "reading the store again",
+            Self::Reopen => "opening the access log again",
         }
     }
 }

@@ -30,6 +30,7 @@ use super::signals::{self, Order};
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
+use crate::access_log::writer::LogHandle;
 use crate::explain::Explainer;
 use crate::link::{ControlEnd, Cut};
 use crate::model::{Library, Snapshot};
@@ -69,6 +70,7 @@ pub struct Listeners {
 pub fn start(
     settings: Arc<Settings>,
     listeners: Listeners,
+    log: Option<LogHandle>,
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> io::Result<JoinHandle<u8>> {
@@ -79,7 +81,7 @@ pub fn start(
         signals::listen()?
     };
     let life = async move {
-        match begin(&settings, end, listeners, orders, &ready).await {
+        match begin(&settings, end, listeners, log, orders, &ready).await {
             Ok(control) => {
                 control.run().await;
                 DONE
@@ -106,6 +108,7 @@ async fn begin(
     settings: &Settings,
     end: ControlEnd,
     listeners: Listeners,
+    log: Option<LogHandle>,
     mut orders: mpsc::Receiver<Order>,
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
@@ -117,6 +120,9 @@ async fn begin(
     let resolver = Resolver::new(lookups);
     let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands);
     hub.traffic().show(settings.seeing.metrics_domains);
+    if let Some(log) = &log {
+        hub.loses(log.lost.clone());
+    }
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {
@@ -142,6 +148,7 @@ async fn begin(
         hub,
         admin,
         metrics,
+        log,
         questions,
         events,
         reports,
@@ -274,7 +281,7 @@ mod tests {
         if let Some(order) = order {
             tell.send(order).await.unwrap();
         }
-        begin(&settings, end, Listeners::default(), orders, &ready).await.map(|_| first.recv().unwrap())
+        begin(&settings, end, Listeners::default(), None, orders, &ready).await.map(|_| first.recv().unwrap())
     }
 
     #[tokio::test]

@@ -152,6 +152,7 @@ impl Rig {
                 Readiness::default(),
             ),
             metrics: AdminServer::of_metrics(handle.clone()),
+            log: None,
             questions,
             events: read_ahead(events, library, reader),
             reports: end.reports,

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use super::clients::Client;
-use super::conn::{Conn, PeerText};
+use super::conn::Conn;
 use super::listen::ACCEPTS;
+use super::peer_text::PeerText;
 use super::places::Short;
 use super::prelude::{Ends, Outcome, Prelude};
 use super::shortage;

@@ -4,13 +4,14 @@
 //! balancer); it never decides what to do with them. Next: [`super::pump`] moves its bytes, [`super::dispatch`] does what its
 //! exchange asks for.
 
-use std::io::Write;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::balancer::{Affinity, Choice, Doubts, Lease, Tried};
 use super::buffers::Buffers;
 use super::clients::Client;
+use super::note::Note;
+use super::peer_text::PeerText;
 use super::prelude::{Ends, Prelude};
 use super::timers::Alarm;
 use super::token::Token;
@@ -20,59 +21,6 @@ use crate::exchange::Exchange;
 /// How long a client that has connected may say nothing before it is as idle as one that rests between two requests.
 /// Its first request is usually a round trip away; nobody holds a worker longer by saying none.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
-
-/// A client's address as text, without a heap allocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PeerText {
-    bytes: [u8; 45],
-    len: u8,
-}
-
-impl PeerText {
-    /// The text of an address; the longest has 45 bytes (RFC 4291, section 2.2, form 3).
-    #[must_use]
-    pub fn new(address: IpAddr) -> Self {
-        let mut bytes = [0; 45];
-        let len = match address {
-            IpAddr::V4(address) => dotted(address.octets(), &mut bytes),
-            IpAddr::V6(_) => {
-                let mut rest = &mut bytes[..];
-                let whole = write!(rest, "{address}").is_ok();
-                let left = rest.len();
-                if whole { u8::try_from(45 - left).unwrap_or_default() } else { 0 }
-            }
-        };
-        Self { bytes, len }
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
-    }
-}
-
-/// Writes four numbers with dots between them, at a tenth of what the formatting machinery takes for each connection.
-fn dotted(octets: [u8; 4], out: &mut [u8; 45]) -> u8 {
-    let mut at = 0;
-    let mut put = |byte| {
-        out[at] = byte;
-        at += 1;
-    };
-    for (place, octet) in octets.into_iter().enumerate() {
-        if place > 0 {
-            put(b'.');
-        }
-        if octet >= 100 {
-            put(b'0' + octet / 100);
-        }
-        if octet >= 10 {
-            put(b'0' + octet / 10 % 10);
-        }
-        put(b'0' + octet % 10);
-    }
-    at as u8
-}
 
 /// The connection to the server of a request, as a slot of the pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +117,8 @@ pub struct Dispatch {
     pub routed: Instant,
     /// The last rule that was asked, by its number in the rule set.
     pub rule: Option<u16>,
+    /// What the access log shows of it; the room for that is kept.
+    pub note: Option<Box<Note>>,
     /// It was not recorded yet.
     pub unrecorded: bool,
 }
@@ -194,6 +144,7 @@ impl Dispatch {
             domain: None,
             routed: now,
             rule: None,
+            note: None,
             unrecorded: true,
         }
     }
@@ -202,6 +153,9 @@ impl Dispatch {
     #[inline]
     pub fn renew(&mut self) {
         (self.domain, self.rule, self.upstream, self.unrecorded) = (None, None, None, true);
+        if let Some(note) = &mut self.note {
+            note.clear();
+        }
     }
 }
 
@@ -266,20 +220,6 @@ pub fn charge(charged: &mut u32, held: u32, buffers: &mut Buffers) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_written_whole() {
-        for text in [
-            "1.2.3.4",
-            "0.10.99.100",
-            "109.9.90.0",
-            "255.255.255.255",
-            "::1",
-            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-        ] {
-            assert_eq!(PeerText::new(text.parse().unwrap()).as_bytes(), text.as_bytes());
-        }
-    }
 
     /// Hundreds of requests under way are more than the first cache holds, and each is looked at twice. With eight lines a request of
     /// 512 at once takes 1 to 2 % more than with seven; its times and bytes are worth that.

@@ -13,7 +13,9 @@ use super::buffers::Buffers;
 use super::clients::Clients;
 use super::conn::{Active, Dispatch};
 use super::outages::Outages;
+use super::peer_text::PeerText;
 use super::pool::Pool;
+use super::seeing::Seeing;
 use super::timers::Timers;
 use super::token::Token;
 use super::view::View;
@@ -42,6 +44,8 @@ pub struct Ctx {
     pub timers: Timers,
     /// Windows.
     pub buffers: Buffers,
+    /// Which requests are looked at closely, and what for.
+    pub seeing: Seeing,
     /// Numbers of requests that are over.
     pub stats: Stats,
     /// Connections that were accepted.
@@ -107,13 +111,21 @@ impl Ctx {
         }
     }
 
-    /// An exchange for a connection whose first bytes have come.
+    /// An exchange for a connection whose first bytes have come; `peer` is at its other end.
     #[must_use]
-    pub fn open(&mut self) -> Box<Active> {
+    pub fn open(&mut self, peer: &PeerText) -> Box<Active> {
         self.exchanges += 1;
-        let Some(mut active) = self.spare.pop() else { return self.fresh() };
-        active.exchange.recycle(&self.env);
-        active.dispatch.renew();
+        let mut active = match self.spare.pop() {
+            None => self.fresh(),
+            Some(mut active) => {
+                active.exchange.recycle(&self.env);
+                active.dispatch.renew();
+                active
+            }
+        };
+        if self.seeing.log.is_some() {
+            active.dispatch.note.get_or_insert_default().begin(peer);
+        }
         active
     }
 

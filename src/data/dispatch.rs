@@ -8,9 +8,11 @@ use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::conn::{Active, Conn, Dispatch, PeerText, ServerLink};
+use super::aside;
+use super::conn::{Active, Conn, Dispatch, ServerLink};
 use super::ctx::Ctx;
 use super::door;
+use super::peer_text::PeerText;
 use super::settle::{LEFT, give_place_back_early, settle};
 use super::shortage;
 use super::transport::Transport;
@@ -23,8 +25,6 @@ use crate::exchange::{
 };
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
-use crate::semantics::RequestView;
-use crate::semantics::forwarded::client_of;
 use crate::semantics::reserved::{self, Reserved};
 
 /// Lets the exchange of a connection take a step, and says whether there was any, or that it is over: [`Verdict::Rest`] when the
@@ -72,10 +72,8 @@ impl Shell for Dispatcher<'_> {
         ctx.requests += 1;
         let client = address.as_bytes();
         let request = routing.view(client);
-        if (routing.asks_for_way() || !ctx.trusted_proxies.is_empty())
-            && let Some(aside) = Aside::of(&routing.view(client), *self.peer, ctx)
-        {
-            route_aside(routing, dispatch, client, aside, ctx);
+        if ctx.seeing.is_close(ctx.requests) || routing.asks_for_way() {
+            aside::route(routing, dispatch, client, *self.peer, ctx);
             return ControlFlow::Continue(());
         }
         let when = (ctx.requests, ctx.env.now);
@@ -266,65 +264,6 @@ fn agree(exchange: &mut Exchange, local: &mut Local, at: usize, id: u64, env: &E
         }
     };
     exchange.agree(env, terms);
-}
-
-/// What is seldom so of a request, and decides how it is routed.
-struct Aside {
-    /// The client that a proxy speaks for, which is trusted: the proxy itself, if it says nobody.
-    client: Option<PeerText>,
-    /// The client may know its way, and asks for it.
-    told: Option<way::Told>,
-}
-
-impl Aside {
-    #[cold]
-    #[inline(never)]
-    fn of(request: &RequestView<'_>, peer: IpAddr, ctx: &Ctx) -> Option<Self> {
-        let values: Vec<&[u8]> = request.field(b"x-forwarded-for").collect();
-        let trusted = &ctx.trusted_proxies;
-        let client = trusted.holds(peer).then(|| client_of(peer, values, |address| trusted.holds(address)));
-        let asks = request.field(b"x-elb-explain").any(|value| value == b"1");
-        let told = asks && way::may_know(request, peer, ctx);
-        let told = told.then(|| way::Told::new(ctx.view.snapshot().version));
-        (client.is_some() || told.is_some()).then(|| Self { client: client.map(PeerText::new), told })
-    }
-}
-
-/// Asks the rules where a request goes of which something is seldom so. `peer` is who brought it.
-#[cold]
-#[inline(never)]
-fn route_aside(mut routing: Routing<'_>, dispatch: &mut Dispatch, peer: &[u8], aside: Aside, ctx: &mut Ctx) {
-    let Ctx { view, env, requests, .. } = ctx;
-    let Aside { client, mut told } = aside;
-    let (client, peer) = match &client {
-        Some(client) => (client.as_bytes(), Some(peer)),
-        None => (peer, None),
-    };
-    let (request, when) = (routing.view(client), (*requests, env.now));
-    let Way { domain, rule, routed } = match &mut told {
-        Some(told) => view.route_told(&request, when, told),
-        None => view.route_told(&request, when, &mut way::Unheard),
-    };
-    (dispatch.domain, dispatch.rule) = (domain, rule);
-    let line = told.as_ref().map(way::Told::line).unwrap_or_default();
-    match routed {
-        Routed::Forward { path: Some(path), .. } if reserved::is_under(path) => {
-            let reply = Reply::refusal(Reason::ReservedPath);
-            routing.reply(env, &Reply { lines: [line.as_bytes(), b""], ..reply });
-        }
-        Routed::Forward { upstream, backend, path } => {
-            dispatch.upstream = Some(upstream);
-            let host = backend.host().map(str::as_bytes);
-            let forward = Forward { client, peer, path, host, extra: backend.headers() };
-            let (edits, way) = (backend.edits().cloned(), told.map(|told| Box::new(told.way())));
-            if edits.is_some() || way.is_some() {
-                routing.agree(env, Terms { edits, way, ..Terms::of(&env.policy) });
-            }
-            routing.forward_seldom(env, &forward);
-            dispatch.affinity = view.affinity();
-        }
-        Routed::Answered(verdict) => answer(&verdict, routing, env, &line),
-    }
 }
 
 /// Whether an untried server is left, and may be asked.

@@ -7,8 +7,8 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use super::conn::PeerText;
 use super::ctx::Ctx;
+use super::peer_text::PeerText;
 use super::turn::Verdict;
 use crate::exchange::Routing;
 use crate::http1::reply::{Body, Reply};

@@ -63,6 +63,9 @@ impl Worker {
         let left: Vec<u32> = self.conns.iter().map(|(_, conn)| conn.token.slot).collect();
         left.into_iter().for_each(|slot| self.close(slot));
         self.send_stats();
+        if let Some(log) = &mut self.ctx.seeing.log {
+            log.send();
+        }
         let _ = self.reports.try_send(Report::Drained { worker: self.index, cut });
     }
 }

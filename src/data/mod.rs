@@ -1,6 +1,7 @@
 //! The data plane: one pinned thread a core, each with its own listener, connections, pools and view of the rules.
 
 pub mod accept;
+mod aside;
 pub mod balancer;
 pub mod budget;
 pub mod buffers;
@@ -14,8 +15,11 @@ mod door;
 mod drain;
 pub mod draws;
 pub mod gauges;
+pub mod ids;
 pub mod listen;
+pub mod note;
 mod outages;
+pub mod peer_text;
 pub mod places;
 pub mod pool;
 pub mod prelude;
@@ -24,10 +28,12 @@ pub mod record;
 mod relief;
 mod room;
 mod rounds;
+pub mod seeing;
 mod settle;
 mod shortage;
 pub mod socket;
 mod spawn;
+mod steps;
 pub mod terms;
 pub mod timers;
 pub mod token;

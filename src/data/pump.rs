@@ -36,7 +36,7 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Verdict {
                 return verdict;
             }
         }
-        conn.active = Some(ctx.open());
+        conn.active = Some(ctx.open(&conn.address));
     }
     let Conn { transport, active: Some(active), .. } = conn else { return Verdict::Close };
     active.starved = false;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::conn::Dispatch;
 use super::ctx::Ctx;
+use crate::access_log::entry::{Entry, NEVER, Numbers, Text};
 use crate::exchange::{Course, Exchange};
 use crate::model::ServerId;
 use crate::reason::Reason;
@@ -61,6 +62,29 @@ impl RequestRecord {
         }
     }
 
+    /// What the access log shows of it in numbers.
+    fn numbers(&self, is_old: bool, version: u64) -> Numbers {
+        let Course { begun, connected, answered, received, sent } = self.course;
+        let span = |from: Instant, to: Instant| {
+            let micros = to.saturating_duration_since(from).as_micros();
+            u32::try_from(micros).unwrap_or(NEVER - 1).min(NEVER - 1)
+        };
+        Numbers {
+            ended: 0,
+            received,
+            sent,
+            version,
+            total: span(begun, self.ended),
+            // One that was never routed took all its time to come.
+            head: if version == 0 { span(begun, self.ended) } else { span(begun, self.routed) },
+            connect: connected.map_or(NEVER, |connected| span(self.routed, connected)),
+            server: connected.zip(answered).map_or(NEVER, |(connected, answered)| span(connected, answered)),
+            status: self.status,
+            tries: u8::try_from(self.tries).unwrap_or(u8::MAX),
+            is_old,
+        }
+    }
+
     /// What is counted of it.
     #[inline(always)]
     fn counted(&self) -> Counted {
@@ -100,6 +124,36 @@ pub(super) fn record(exchange: &mut Exchange, dispatch: &mut Dispatch, ctx: &mut
 fn tell(exchange: &Exchange, dispatch: &Dispatch, reason: Option<Reason>, ctx: &mut Ctx) {
     let record = RequestRecord::new(exchange, dispatch, reason, ctx.env.now);
     ctx.stats.record(&record.counted());
+    if ctx.seeing.log.is_some() {
+        log(&record, exchange, dispatch, ctx);
+    }
+}
+
+/// Puts it into the access log, if it is one that is logged.
+#[cold]
+#[inline(never)]
+fn log(record: &RequestRecord, exchange: &Exchange, dispatch: &Dispatch, ctx: &mut Ctx) {
+    let (Some(log), Some(note)) = (&mut ctx.seeing.log, &dispatch.note) else { return };
+    let numbers = record.numbers(exchange.is_old(), note.version());
+    let is_error = record.status >= CLIENT_CLOSED_REQUEST || record.reason.is_some();
+    if !log.wants(is_error, numbers.total) {
+        return;
+    }
+    let mut texts = note.texts();
+    let local = record.upstream.and_then(|upstream| ctx.view.peek(upstream));
+    let servers = local.map_or(&[][..], |local| &local.balancer.upstream().servers);
+    let server = servers.iter().find(|server| Some(server.id) == record.server);
+    for (text, value) in [
+        (Text::Client, note.client()),
+        (Text::Id, exchange.id()),
+        (Text::Server, server.map_or(&[][..], |server| server.spec.name.as_bytes())),
+        (Text::Reason, record.reason.map_or(&[][..], |reason| reason.word().as_bytes())),
+    ] {
+        if let Some(place) = texts.get_mut(text as usize) {
+            *place = value;
+        }
+    }
+    log.push(&Entry { numbers, texts }, record.ended);
 }
 
 #[cfg(test)]

@@ -19,10 +19,12 @@ use super::outages::Outages;
 use super::places::{ADMIN_PLACES, Places};
 use super::pool::Pool;
 use super::rounds::GROUP;
+use super::seeing::Seeing;
 use super::terms::Defaults;
 use super::timers::Timers;
 use super::view::View;
 use super::worker::{EVENTS, Worker};
+use crate::access_log::batch::AccessLog;
 use crate::exchange::{Env, Heads};
 use crate::link::WorkerEnd;
 use crate::model::Snapshot;
@@ -55,7 +57,7 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
     listen::bind(&places, &cores)
 }
 
-/// Listens, and starts the worker's thread. All workers are given the same `clients`.
+/// Listens, and starts the worker's thread. All workers are given the same `clients`, and each its own copy of the `log`.
 ///
 /// # Errors
 /// What the kernel says to a new listener or thread.
@@ -65,10 +67,11 @@ pub fn spawn(
     settings: &Settings,
     snapshot: Arc<Snapshot>,
     clients: &Clients,
+    log: Option<AccessLog>,
 ) -> io::Result<JoinHandle<()>> {
     let core = cores::of_workers(settings).get(end.index).copied().flatten();
     let index = end.index;
-    let mut worker = build(end, listeners, settings, snapshot, clients)?;
+    let mut worker = build(end, listeners, settings, snapshot, clients, log)?;
     worker.register()?;
     std::thread::Builder::new().name(format!("elb-worker-{index}")).spawn(move || {
         if let Some(core) = core
@@ -87,12 +90,12 @@ pub(super) fn build(
     settings: &Settings,
     snapshot: Arc<Snapshot>,
     clients: &Clients,
+    log: Option<AccessLog>,
 ) -> io::Result<Worker> {
     let now = Instant::now();
     let admins = end.adoptions.as_ref().map(|_| settings.admin.allow.clone());
     let places = Places::new(max_connections(settings), admins, end.poll.registry());
     let prepared = places.all().min(PREPARED);
-    let stats = Stats::new(settings.statsd.is_some());
     let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
     let env = Env { now, policy: policy::of(settings), date, draining: false };
     let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers);
@@ -102,7 +105,8 @@ pub(super) fn build(
         timers: Timers::new(now, prepared),
         buffers: Buffers::new(settings.max_buffers),
         clients: clients.clone(),
-        stats,
+        seeing: Seeing::new(settings, log),
+        stats: Stats::new(settings.statsd.is_some()),
         accepted: 0,
         requests: 0,
         refused: Refused::default(),

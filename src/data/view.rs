@@ -214,7 +214,8 @@ impl View {
         self.peek(upstream).map(|local| Arc::clone(&local.name))
     }
 
-    fn peek(&self, upstream: u32) -> Option<&Local> {
+    /// An upstream that is in use, to be looked at.
+    pub(super) fn peek(&self, upstream: u32) -> Option<&Local> {
         self.locals.get(upstream as usize)?.as_deref()
     }
 

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use super::ctx::Ctx;
+use super::steps::Steps;
 use super::view::Local;
 use crate::exchange::Way;
 use crate::model::{Lookup, Recorder, Step};
@@ -21,23 +22,21 @@ pub(super) fn may_know(request: &RequestView<'_>, peer: IpAddr, ctx: &Ctx) -> bo
     ctx.admin_allow.holds(peer) && !PROXIES.iter().any(|name| request.field(name).next().is_some())
 }
 
-/// Hears nothing, as [`Silent`](crate::model::Silent). It is one of its own, so that the function that routes nearly all requests
-/// has one caller, and is part of it.
-#[derive(Debug)]
-pub(super) struct Unheard;
-
-impl Recorder for Unheard {
-    const WATCHES: bool = false;
-}
-
 /// Domain and rules, as they are asked.
 #[derive(Debug)]
 pub(super) struct Told {
     way: String,
     version: u64,
+    steps: Steps,
 }
 
 impl Recorder for Told {
+    const COUNTS: bool = true;
+
+    fn chose(&mut self, rule: u16, successor: usize) {
+        self.steps.chose(rule, successor);
+    }
+
     fn domain(&mut self, name: &str, _found: Lookup) {
         self.way = format!("domain={}; rules=", plain(name));
     }
@@ -54,7 +53,7 @@ impl Recorder for Told {
 impl Told {
     /// Nothing yet, by this version of the configuration.
     pub(super) fn new(version: u64) -> Self {
-        Self { way: String::new(), version }
+        Self { way: String::new(), version, steps: Steps::default() }
     }
 
     fn rule(&mut self, rule: &str) {
@@ -70,8 +69,13 @@ impl Told {
     }
 
     /// What is said of a request that goes to a server.
-    pub(super) fn way(self) -> Way {
+    pub(super) fn way(&self) -> Way {
         Way { rules: format!("{}; version={}", self.text(), self.version), server: String::new() }
+    }
+
+    /// The same in numbers.
+    pub(super) fn steps(&self) -> &Steps {
+        &self.steps
     }
 
     fn text(&self) -> &str {

@@ -19,6 +19,7 @@ use super::places::Places;
 use super::settle;
 use super::token::{Kind, Token};
 use super::watch::watch;
+use crate::access_log::batch::AccessLog;
 use crate::exchange::Heads;
 use crate::link::{Adopted, Report, ToWorker, WAKE};
 use crate::reason::Reason;
@@ -121,6 +122,9 @@ impl Worker {
         let now = self.ctx.env.now;
         let until = |at: Instant| at.saturating_duration_since(now);
         let mut timeout = until(self.flush_at);
+        if let Some(due) = self.ctx.seeing.log.as_ref().and_then(AccessLog::due) {
+            timeout = timeout.min(until(due));
+        }
         if let Some(next) = self.ctx.timers.next(now) {
             timeout = timeout.min(next);
         }
@@ -301,6 +305,11 @@ impl Worker {
         let now = self.ctx.env.now;
         if self.drain.is_some_and(|deadline| deadline <= now) {
             self.stopped = true;
+        }
+        if let Some(log) = &mut self.ctx.seeing.log
+            && log.due().is_some_and(|due| due <= now)
+        {
+            log.send();
         }
         if now < self.flush_at {
             if self.ctx.stats.is_nearly_full() {

@@ -26,8 +26,12 @@ pub(super) struct Facts {
     /// The server's connection is the client's from now on ([`crate::http1::fields::binds`]).
     pub(super) private: bool,
     /// The protocols that the client asks to switch to, when it does.
-    protocols: Box<[u8]>,
+    protocols: Option<Box<Protocols>>,
 }
+
+/// A list of protocols. It is seldom there, and takes a word of each request under way.
+#[derive(Debug)]
+struct Protocols(Box<[u8]>);
 
 impl Facts {
     /// None yet: what is assumed of a request whose head is not understood.
@@ -42,7 +46,7 @@ impl Facts {
             is_idempotent: false,
             blurred: false,
             private: false,
-            protocols: Box::default(),
+            protocols: None,
         }
     }
 
@@ -59,24 +63,29 @@ impl Facts {
             is_idempotent: retry::idempotent(method),
             blurred: has_body && retry::unexpected_body(method),
             private: head.binds,
-            protocols: head.upgrade.map_or_else(Box::default, |upgrade| upgrade.of(bytes).into()),
+            protocols: head.upgrade.map(|upgrade| Box::new(Protocols(upgrade.of(bytes).into()))),
         }
+    }
+
+    #[inline]
+    fn protocols(&self) -> &[u8] {
+        self.protocols.as_ref().map_or(&[], |protocols| &protocols.0)
     }
 
     /// Whether this is a protocol that the client asked to switch to.
     pub(super) fn asked_for(&self, protocol: &[u8]) -> bool {
         !protocol.is_empty()
-            && fields::tokens(&self.protocols).any(|asked| asked.eq_ignore_ascii_case(protocol))
+            && fields::tokens(self.protocols()).any(|asked| asked.eq_ignore_ascii_case(protocol))
     }
 
     /// The protocol was switched: what else was asked for is of no use.
     pub(super) fn forget_protocols(&mut self) {
-        self.protocols = Box::default();
+        self.protocols = None;
     }
 
     /// Bytes of memory beside the struct.
     #[inline]
     pub(super) fn outside(&self) -> usize {
-        self.protocols.len()
+        self.protocols().len()
     }
 }

@@ -247,6 +247,11 @@ impl ParsedRequest {
         RequestView::new((self, bytes), host, text(bytes, self.path, &self.path_copy), client)
     }
 
+    /// The target, as received.
+    pub(super) fn target<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.head.target.of(bytes)
+    }
+
     /// Whose the path is.
     #[inline]
     pub(super) fn reserved(&self, bytes: &[u8]) -> Reserved {
@@ -284,8 +289,15 @@ impl ParsedRequest {
         })
     }
 
-    /// Writes the head that goes out.
-    pub(super) fn write(&self, out: &mut Vec<u8>, bytes: &[u8], forward: &Forward<'_>, policy: &Policy) {
+    /// Writes the head that goes out; `id` is the line of the request's id, if it has one.
+    pub(super) fn write(
+        &self,
+        out: &mut Vec<u8>,
+        bytes: &[u8],
+        forward: &Forward<'_>,
+        id: &[u8],
+        policy: &Policy,
+    ) {
         let is_same = forward.path.is_none() && self.resolved.is_empty() && self.target == self.head.target;
         let target = if is_same { Target::AsCame } else { self.another_target(bytes, forward.path) };
         let normal = text(bytes, self.host, &self.host_copy);
@@ -303,6 +315,7 @@ impl ParsedRequest {
             host: forward.host.unwrap_or(own),
             target,
             extra: forward.extra,
+            id,
             origin,
         };
         rewrite::request(out, bytes, &self.head, &to);

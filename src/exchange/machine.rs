@@ -5,7 +5,7 @@
 //! the exchange is driven ([`super::drive()`]), so that a worker can let many read first, and decide then. Backpressure is
 //! decided here too: what may be read is what can be held.
 //!
-//! This file has what happens to an exchange, `steps` its transitions, and `ends` those that end it without its server. Nothing else sees
+//! This file has what happens to an exchange, `steps` its transitions, and `ends` those that end it without its server, and what is told of it then. Nothing else sees
 //! its fields. Next: [`super::request`] and [`super::response`] are its two halves, [`super::retry`] and [`super::finish`] its
 //! two tables.
 
@@ -23,6 +23,7 @@ use super::facts::Facts;
 use super::orders::Orders;
 use super::phase::{Env, Phase, Side, Sign};
 use super::request::RequestHalf;
+use super::request_id::RequestId;
 use super::response::ResponseHalf;
 use super::retry::Attempts;
 use super::sizes::{HEAD, SMALL_WINDOW};
@@ -52,6 +53,8 @@ pub struct Exchange {
     terms: Option<Arc<Terms>>,
     /// Why ELB answered itself, or cut.
     reason: Option<Reason>,
+    /// Its request id, if it was given one; the room for it is kept.
+    id: Option<Box<RequestId>>,
 }
 
 impl Exchange {
@@ -71,6 +74,7 @@ impl Exchange {
             course: Course::new(env.now, 0),
             terms: None,
             reason: None,
+            id: None,
         }
     }
 
@@ -82,6 +86,9 @@ impl Exchange {
         (self.phase, self.orders, self.unseen) = (Phase::Head, Orders::NONE, self.has_unread());
         (self.facts, self.attempts, self.reason) = (Facts::none(), Attempts::default(), None);
         self.terms = None;
+        if let Some(id) = &mut self.id {
+            id.clear();
+        }
         self.deadline = Deadline::new(env.now + env.policy.client_header_timeout);
         self.course = Course::new(env.now, self.unread().len());
     }
@@ -127,37 +134,6 @@ impl Exchange {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
-    }
-
-    /// The status that the client got, or 0 before that is known.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        self.response.status
-    }
-
-    /// What has become of the request so far.
-    #[must_use]
-    pub fn course(&self) -> Course {
-        let unread = self.request.unread().len() as u64;
-        Course { received: self.course.received.saturating_sub(unread), ..self.course }
-    }
-
-    /// Servers tried, the present one included.
-    #[must_use]
-    pub fn tries(&self) -> u32 {
-        self.attempts.tries
-    }
-
-    /// What had become of the last attempt when another server was asked; nothing when it was a 500 or a 504.
-    #[must_use]
-    pub fn last_failure(&self) -> Option<Reason> {
-        self.attempts.last_failure()
-    }
-
-    /// Why the request was refused or the exchange cut, told once.
-    #[must_use]
-    pub fn take_reason(&mut self) -> Option<Reason> {
-        self.reason.take()
     }
 
     /// Whether bytes of this side are wanted now. `false` is the backpressure: they stay in the kernel. Before they are

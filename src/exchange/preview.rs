@@ -49,7 +49,7 @@ impl<'b> Preview<'b> {
     #[must_use]
     pub fn forwarded(&self, forward: &Forward<'_>, policy: &Policy) -> Vec<u8> {
         let mut out = Vec::new();
-        self.heads.request.write(&mut out, self.bytes, forward, policy);
+        self.heads.request.write(&mut out, self.bytes, forward, b"", policy);
         out
     }
 

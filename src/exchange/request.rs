@@ -116,18 +116,18 @@ impl RequestHalf {
         Ok(true)
     }
 
-    /// Writes the head that goes out and takes the client's out of the window.
+    /// Writes the head that goes out, with the line of the request's `id`, and takes the client's out of the window.
     #[inline(always)]
-    pub(super) fn commit(&mut self, heads: &mut Heads, forward: &Forward<'_>, policy: &Policy) {
+    pub(super) fn commit(&mut self, heads: &mut Heads, forward: &Forward<'_>, id: &[u8], policy: &Policy) {
         let Heads { request: parsed, out: joined, .. } = heads;
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
         if bytes.len() == parsed.end {
-            parsed.write(self.outbox.stage(), bytes, forward, policy);
+            parsed.write(self.outbox.stage(), bytes, forward, id, policy);
             return self.skip_head(parsed.end);
         }
         // What came behind the head leaves with it in one piece.
         joined.clear();
-        parsed.write(joined, bytes, forward, policy);
+        parsed.write(joined, bytes, forward, id, policy);
         self.skip_head(parsed.end);
         if self.window.as_mut().is_some_and(|window| window.prepend(joined)) {
             self.outbox.joined();

@@ -41,6 +41,12 @@ impl<'a> Routing<'a> {
         self.heads.request.reserved(self.exchange.unread())
     }
 
+    /// The target, as received.
+    #[must_use]
+    pub fn target(&self) -> &[u8] {
+        self.heads.request.target(self.exchange.unread())
+    }
+
     /// Whether all of the request was read. Chunks are never taken for whole.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -64,6 +70,11 @@ impl<'a> Routing<'a> {
     #[inline(always)]
     pub fn change_answer(&mut self, env: &Env, edits: &Arc<ResponseEdits>) {
         change_answer(self.exchange, env, edits);
+    }
+
+    /// The request has this id from now on.
+    pub fn give_id(&mut self, id: &[u8]) {
+        self.exchange.give_id(id);
     }
 
     /// These terms hold for the request, beside what its upstream asks for.

@@ -111,8 +111,15 @@ mod tests {
         let found = Scan::default().find(bytes.as_bytes(), 1 << 16).unwrap().unwrap();
         let mut head = RequestHead::default();
         head.parse(bytes.as_bytes(), found).unwrap();
-        let to =
-            ToServer { client: b"192.0.2.1", peer: None, host: b"h", target: Target::AsCame, extra, origin };
+        let to = ToServer {
+            client: b"192.0.2.1",
+            peer: None,
+            host: b"h",
+            target: Target::AsCame,
+            extra,
+            id: b"",
+            origin,
+        };
         let mut out = Vec::new();
         request(&mut out, bytes.as_bytes(), &head, &to);
         let out = String::from_utf8(out).unwrap();

@@ -24,6 +24,8 @@ pub struct ToServer<'a> {
     pub target: Target<'a>,
     /// Fields that the rule adds, replaces or removes.
     pub extra: &'a ExtraFields,
+    /// The line `X-Request-Id: …` with its end, which replaces the client's; empty for none.
+    pub id: &'a [u8],
     /// How the request came.
     pub origin: Origin<'a>,
 }
@@ -36,6 +38,9 @@ pub enum Target<'a> {
     /// Another, in parts that are joined: path, `?`, query.
     Anew([&'a [u8]; 3]),
 }
+
+/// The field that carries the id of a request.
+const REQUEST_ID: &[u8] = b"x-request-id";
 
 /// Appends these, one by one: what is constant is written without a call.
 macro_rules! join {
@@ -103,12 +108,10 @@ pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServe
         origin::write(out, bytes, head, to.extra, authority, [is_trusted, passes]);
         put_line(out, &[b"\r\n"]);
     }
-    if to.extra.is_empty() {
+    if to.extra.is_empty() && to.id.is_empty() {
         runs(out, bytes, &head.runs);
     } else {
-        let replaced = |line: &[u8]| to.extra.iter().any(|(own, _)| is_field(line, own.as_bytes()));
-        runs_without(out, bytes, &head.runs, replaced);
-        extra_fields(out, to.extra);
+        changed_fields(out, bytes, head, to.extra, to.id);
     }
     if head.framing == Framing::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -119,6 +122,21 @@ pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServe
         (None, false) => {}
     }
     out.extend_from_slice(b"\r\n");
+}
+
+/// The client's fields without those that a rule or the id of the request replaces, and these.
+#[inline(never)]
+fn changed_fields(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, extra: &ExtraFields, id: &[u8]) {
+    let has_id = !id.is_empty();
+    let replaced = |line: &[u8]| {
+        extra.iter().any(|(own, _)| is_field(line, own.as_bytes())) || has_id && is_field(line, REQUEST_ID)
+    };
+    runs_without(out, bytes, &head.runs, replaced);
+    extra_fields(out, extra);
+    // What a rule says of it stands.
+    if !extra.iter().any(|(own, _)| alike(own.as_bytes(), REQUEST_ID)) {
+        out.extend_from_slice(id);
+    }
 }
 
 /// The client's list, or the rule's in its place: whom its server is told of before the client itself.
@@ -327,7 +345,7 @@ mod tests {
         head.parse(bytes, found).unwrap();
         let origin = Origin { authority: b"X", is_bare: true, is_trusted: false, passes: false };
         let target = Target::Anew([b"/p", b"?", b"q"]);
-        let to = ToServer { client: b"192.0.2.1", peer: None, host: b"h", target, extra, origin };
+        let to = ToServer { client: b"192.0.2.1", peer: None, host: b"h", target, extra, id: b"", origin };
         let mut out = Vec::new();
         request(&mut out, bytes, &head, &to);
         String::from_utf8(out).unwrap()

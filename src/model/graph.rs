@@ -127,6 +127,9 @@ impl Graph {
             let look = if R::WATCHES { Some(rule.look(request, scratch)) } else { None };
             let successor = rule.answer(request, draw, scratch);
             let next = self.successor(node, successor);
+            if R::COUNTS {
+                recorder.chose(last, successor);
+            }
             if let Some(look) = look {
                 recorder.step(Step {
                     rule: self.name(last),

@@ -56,7 +56,7 @@ fn read(bytes: &[u8], piece: usize) -> Result<Option<Found>, Refusal> {
 fn means_the_same(bytes: &[u8], head: &RequestHead) {
     let origin = Origin { authority: b"h", is_bare: true, is_trusted: false, passes: false };
     let target = Target::Anew([b"/p", b"?", b"q"]);
-    let to = ToServer { client: PEER, peer: None, host: b"h", target, extra: &[], origin };
+    let to = ToServer { client: PEER, peer: None, host: b"h", target, extra: &[], id: b"", origin };
     let mut out = Vec::new();
     rewrite::request(&mut out, bytes, head, &to);
     let found = match Scan::default().find(&out, 2 * MAX_HEAD) {

@@ -24,5 +24,7 @@ pub(super) struct Measured {
     pub(super) rejected: usize,
     pub(super) revision: i64,
     pub(super) store_up: bool,
+    /// Lines of the access log that are missing.
+    pub(super) lost_lines: u64,
     pub(super) process: Process,
 }

@@ -235,6 +235,13 @@ pub(super) const METRICS: &[Metric] = &[
     metric("elb_store_revision", Gauge, None, "The store's revision that was heard of last", |all| {
         one(all.revision as f64)
     }),
+    metric(
+        "elb_access_log_lost_lines",
+        Counter,
+        None,
+        "Requests without a line of the access log, as it was not written in time",
+        |all| one(all.lost_lines as f64),
+    ),
     metric("elb_alarm", Gauge, None, "1 for each alarm that stands", |all| {
         let alarms = all.status.alarms.iter();
         alarms.map(|alarm| (vec![("code", alarm.code.word().to_owned())], Value::Number(1.0))).collect()

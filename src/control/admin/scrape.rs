@@ -69,6 +69,7 @@ pub(super) async fn get(State(hub): State<HubHandle>, headers: HeaderMap) -> Res
             rejected: hub.rejected().len(),
             revision: hub.revision(),
             store_up: hub.store_fault().is_none(),
+            lost_lines: hub.lost_lines(),
             process: Process::default(),
         }
     };
@@ -216,6 +217,7 @@ mod tests {
             rejected: 0,
             revision: 17,
             store_up: false,
+            lost_lines: 5,
             process: Process { cpu: Some(1.5), ..Process::default() },
         }
     }

@@ -61,9 +61,12 @@ const KEPT: usize = 4;
 #[derive(Debug, Default, Clone)]
 pub struct Tried {
     first: [Option<ServerId>; KEPT],
-    /// Grown one by one, which is seldom done; a boxed slice is a word less in each request under way than a vector.
-    more: Box<[ServerId]>,
+    /// Those beyond. It is seldom there, and takes a word of each request under way.
+    more: Option<Box<More>>,
 }
+
+#[derive(Debug, Default, Clone)]
+struct More(Vec<ServerId>);
 
 impl Tried {
     /// None yet.
@@ -83,21 +86,23 @@ impl Tried {
 
     #[cold]
     fn add_more(&mut self, id: ServerId) {
-        let mut more = std::mem::take(&mut self.more).into_vec();
-        more.push(id);
-        self.more = more.into();
+        self.more.get_or_insert_default().0.push(id);
+    }
+
+    fn more(&self) -> &[ServerId] {
+        self.more.as_ref().map_or(&[], |more| &more.0)
     }
 
     /// The server that was noted last.
     #[must_use]
     pub fn last(&self) -> Option<ServerId> {
-        self.more.last().copied().or_else(|| self.first.iter().rev().find_map(|id| *id))
+        self.more().last().copied().or_else(|| self.first.iter().rev().find_map(|id| *id))
     }
 
     /// How many were noted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.first.iter().flatten().count() + self.more.len()
+        self.first.iter().flatten().count() + self.more().len()
     }
 
     /// Was none noted?
@@ -110,8 +115,8 @@ impl Tried {
     /// Forgets them all, for the next exchange.
     pub fn clear(&mut self) {
         self.first = [None; KEPT];
-        if !self.more.is_empty() {
-            self.more = Box::default();
+        if self.more.is_some() {
+            self.more = None;
         }
     }
 
@@ -122,7 +127,7 @@ impl Tried {
 
     #[cold]
     fn look_for(&self, id: ServerId) -> bool {
-        self.first.contains(&Some(id)) || self.more.contains(&id)
+        self.first.contains(&Some(id)) || self.more().contains(&id)
     }
 }
 

@@ -7,9 +7,13 @@
 use std::time::{Duration, Instant};
 
 use super::Exchange;
+use crate::exchange::course::Course;
 use crate::exchange::deadline::WaitingFor;
+use crate::exchange::heads::Heads;
 use crate::exchange::phase::{AfterReply, Doubt, Env, Fate, Phase, Side, Sign, Step};
+use crate::exchange::request_id::line_of;
 use crate::exchange::retry::Failure;
+use crate::http1::framing::Version;
 use crate::http1::reply::Reply;
 use crate::http1::rewrite::Persistence;
 use crate::reason::Reason;
@@ -158,7 +162,13 @@ impl Exchange {
         self.request.done = false;
         self.phase = Phase::Reply { then: AfterReply::Linger };
         let reply = Reply::refusal(reason);
-        self.response.reply(&reply, &env.date, Persistence::Close, self.facts.is_head);
+        self.put_reply(&reply, env, Persistence::Close);
+    }
+
+    /// The answer to [`Step::Route`]: it goes nowhere, and this is the reply.
+    pub(in crate::exchange) fn reply(&mut self, env: &Env, heads: &Heads, reply: &Reply<'_>) {
+        self.request.skip_head(heads.request.end);
+        self.answer(env, reply);
     }
 
     /// Answers the client with an answer of ELB's own. Whatever of the request was not read is thrown away behind it.
@@ -176,7 +186,14 @@ impl Exchange {
         };
         self.phase = Phase::Reply { then };
         let persistence = Persistence::of(self.facts.version, then == AfterReply::Keep);
-        self.response.reply(reply, &env.date, persistence, self.facts.is_head);
+        self.put_reply(reply, env, persistence);
+    }
+
+    /// Writes an answer of ELB's own, with the id of its request.
+    fn put_reply(&mut self, reply: &Reply<'_>, env: &Env, persistence: Persistence) {
+        let id = line_of(self.id.as_deref());
+        let reply = Reply { lines: [reply.lines[0], id], ..*reply };
+        self.response.reply(&reply, &env.date, persistence, self.facts.is_head);
     }
 
     pub(super) fn replying(&mut self, env: &Env, then: AfterReply) {
@@ -239,5 +256,56 @@ impl Exchange {
     pub(super) fn end(&mut self, order: Step) {
         self.phase = Phase::Over;
         self.orders.end(order);
+    }
+}
+
+/// What is told of it when it is over, and the id that it was given.
+impl Exchange {
+    /// The status that the client got, or 0 before that is known.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.response.status
+    }
+
+    /// What has become of the request so far.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        let unread = self.request.unread().len() as u64;
+        Course { received: self.course.received.saturating_sub(unread), ..self.course }
+    }
+
+    /// Servers tried, the present one included.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.attempts.tries
+    }
+
+    /// What had become of the last attempt when another server was asked; nothing when it was a 500 or a 504.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<Reason> {
+        self.attempts.last_failure()
+    }
+
+    /// Why the request was refused or the exchange cut, told once.
+    #[must_use]
+    pub fn take_reason(&mut self) -> Option<Reason> {
+        self.reason.take()
+    }
+
+    /// Whether its request is one of HTTP/1.0.
+    #[must_use]
+    pub fn is_old(&self) -> bool {
+        self.facts.version == Version::Http10
+    }
+
+    /// The request id; empty when it has none.
+    #[must_use]
+    pub fn id(&self) -> &[u8] {
+        self.id.as_ref().map_or(&[], |id| id.text())
+    }
+
+    /// Its request has this id, which is to be visible ASCII: servers and answers of ELB's own are told of it.
+    pub(in crate::exchange) fn give_id(&mut self, id: &[u8]) {
+        self.id.get_or_insert_default().set(id);
     }
 }

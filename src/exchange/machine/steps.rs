@@ -10,6 +10,7 @@ use crate::exchange::facts::Facts;
 use crate::exchange::finish::{self, End};
 use crate::exchange::heads::Heads;
 use crate::exchange::phase::{Doubt, Env, Forward, NoServer, Phase, Side, Sign, Step};
+use crate::exchange::request_id::line_of;
 use crate::exchange::retry::{Attempt, Failure, Retry};
 use crate::exchange::terms::Terms;
 use crate::http1::error::Refusal;
@@ -63,16 +64,10 @@ impl Exchange {
         }
     }
 
-    /// The answer to [`Step::Route`]: it goes nowhere, and this is the reply.
-    pub(in crate::exchange) fn reply(&mut self, env: &Env, heads: &Heads, reply: &Reply<'_>) {
-        self.request.skip_head(heads.request.end);
-        self.answer(env, reply);
-    }
-
     /// The answer to [`Step::Route`]: there.
     #[inline(always)]
     pub(in crate::exchange) fn forward(&mut self, env: &Env, heads: &mut Heads, forward: &Forward<'_>) {
-        self.request.commit(heads, forward, &env.policy);
+        self.request.commit(heads, forward, line_of(self.id.as_deref()), &env.policy);
         self.seek_first(env, false);
     }
 
