@@ -8,13 +8,12 @@ use std::net::IpAddr;
 
 use super::conn::Dispatch;
 use super::ctx::Ctx;
-use super::ids::ID;
 use super::peer_text::PeerText;
 use super::steps::Steps;
 use super::view::{Routed, Routing as Way};
 use super::way;
 use crate::answer::answer;
-use crate::exchange::{Forward, Routing, Terms, is_id};
+use crate::exchange::{Forward, LONGEST_ID, Routing, Terms, is_id};
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
 use crate::semantics::RequestView;
@@ -105,19 +104,18 @@ fn client(request: &RequestView<'_>, peer: IpAddr, ctx: &Ctx) -> Option<PeerText
 /// The id that a proxy gave it which is trusted, else a new one, if requests have any.
 fn give_id(routing: &mut Routing<'_>, is_trusted: bool, ctx: &mut Ctx) {
     let Some(ids) = &mut ctx.seeing.ids else { return };
-    let mut id = [0; crate::exchange::LONGEST_ID];
-    let taken = match is_trusted {
-        true => routing.view(b"").field(b"x-request-id").next().filter(|given| is_id(given)),
-        false => None,
-    };
-    let length = taken.map_or(ID, <[u8]>::len);
-    if let Some(place) = id.get_mut(..length) {
-        match taken {
-            Some(given) => place.copy_from_slice(given),
-            None => place.copy_from_slice(&ids.next()),
+    if is_trusted {
+        let mut room = [0; LONGEST_ID];
+        let view = routing.view(b"");
+        let given = view.field(b"x-request-id").next().filter(|given| is_id(given));
+        if let Some(given) = given
+            && let Some(place) = room.get_mut(..given.len())
+        {
+            place.copy_from_slice(given);
+            return routing.give_id(place);
         }
-        routing.give_id(place);
     }
+    routing.give_id(&ids.next());
 }
 
 /// Notes what the access log shows of the request itself.

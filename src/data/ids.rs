@@ -5,15 +5,15 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use siphasher::sip128::SipHasher24;
+use siphasher::sip128::SipHasher13;
 
 /// Digits of an id.
-pub(super) const ID: usize = 32;
+const ID: usize = 32;
 
 /// One worker's ids.
 #[derive(Debug)]
 pub struct Ids {
-    hasher: SipHasher24,
+    hasher: SipHasher13,
     given: u64,
 }
 
@@ -21,7 +21,7 @@ impl Default for Ids {
     /// With a key that the system drew.
     fn default() -> Self {
         let draw = || RandomState::new().hash_one(0_u64);
-        Self { hasher: SipHasher24::new_with_keys(draw(), draw()), given: 0 }
+        Self { hasher: SipHasher13::new_with_keys(draw(), draw()), given: 0 }
     }
 }
 
@@ -29,10 +29,10 @@ impl Ids {
     /// The next one, as hexadecimal digits.
     pub(super) fn next(&mut self) -> [u8; ID] {
         self.given = self.given.wrapping_add(1);
-        let hash = self.hasher.hash(&self.given.to_le_bytes()).as_u128();
+        let hash = self.hasher.hash(&self.given.to_le_bytes()).as_bytes();
         let mut digits = [0; ID];
-        for (place, digit) in digits.iter_mut().enumerate() {
-            *digit = DIGITS[(hash >> (4 * place)) as usize & 15];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(hash) {
+            pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
         }
         digits
     }

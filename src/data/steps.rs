@@ -6,7 +6,7 @@ use crate::model::Recorder;
 use crate::stats::{self, Stats, StepKey};
 
 /// Steps that are kept: a way of more rules is rare, and what is behind these is left out.
-pub(super) const STEPS: usize = 32;
+pub(super) const STEPS: usize = 16;
 
 /// The steps of one request.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,7 @@ mod tests {
         let mut steps = Steps::default();
         (0..100).for_each(|rule| steps.chose(rule, 1));
         assert_eq!(steps.iter().count(), STEPS);
-        assert_eq!(steps.iter().last(), Some((31, 1)));
+        assert_eq!(steps.iter().last(), Some((15, 1)));
         let mut stats = Stats::new(false);
         steps.count(7, 99, &mut stats);
         let taken = stats.take().steps.rows;

@@ -29,6 +29,8 @@ pub struct Reply<'a> {
     pub fields: &'a [Field<'a>],
     /// More of these as they leave, each a line with its end; who gives them has checked them.
     pub lines: [&'a [u8]; 2],
+    /// The line of the request's id, likewise; empty for none.
+    pub id: &'a [u8],
     /// What it says; without one its length is 0.
     pub body: Option<Body<'a>>,
     /// Why the request was refused, if it was.
@@ -48,7 +50,7 @@ impl<'a> Reply<'a> {
     /// One that says nothing but its status.
     #[must_use]
     pub fn plain(status: u16) -> Self {
-        Self { status, fields: &[], lines: [b""; 2], body: None, reason: None }
+        Self { status, fields: &[], lines: [b""; 2], id: b"", body: None, reason: None }
     }
 
     /// The request is refused for this reason, in a line for people: `404 Not Found: no-domain`. A reason that has no
@@ -69,7 +71,7 @@ impl<'a> Reply<'a> {
             _ => &[],
         };
         let body = Some(Body { kind: "text/plain", text });
-        Self { status, fields, lines: [b""; 2], body, reason: Some(reason) }
+        Self { status, fields, lines: [b""; 2], id: b"", body, reason: Some(reason) }
     }
 
     /// The same with a JSON object that holds an `error`, as the admin API words its refusals. The pieces of the sentence
@@ -110,7 +112,7 @@ impl<'a> Reply<'a> {
         for (name, value) in self.fields {
             field(out, name, value);
         }
-        self.lines.iter().for_each(|lines| out.extend_from_slice(lines));
+        self.lines.iter().chain([&self.id]).for_each(|lines| out.extend_from_slice(lines));
         out.extend_from_slice(persistence.field());
         out.extend_from_slice(b"\r\n");
         if !bodiless {

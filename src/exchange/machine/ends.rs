@@ -192,7 +192,7 @@ impl Exchange {
     /// Writes an answer of ELB's own, with the id of its request.
     fn put_reply(&mut self, reply: &Reply<'_>, env: &Env, persistence: Persistence) {
         let id = line_of(self.id.as_deref());
-        let reply = Reply { lines: [reply.lines[0], id], ..*reply };
+        let reply = Reply { id, ..*reply };
         self.response.reply(&reply, &env.date, persistence, self.facts.is_head);
     }
 
