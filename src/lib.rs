@@ -131,6 +131,8 @@
 //! | what the access log shows | `access_log/entry.rs`, who notes it: `data/note.rs`, `data/record.rs` | its member in the forms, its row in the table of the access log |
 //! | a metric for Prometheus | one line in `control/admin/metrics.rs` | its row in the table of metrics |
 //! | a number of requests that is counted | `stats.rs` | by which names it is told: `control/traffic.rs`; its line in `control/admin/metrics.rs`, `control/statsd.rs` |
+//! | what is told of a change of the configuration | `control/changes.rs` | what counts as one: `model/ledger.rs` |
+//! | what the digest of the configuration is made of | `model/digest.rs` | |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |

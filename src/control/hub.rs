@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
 use super::alarms::{Alarms, Subject};
+use super::changes::{Author, Changes, Via};
 use super::dumps::{Dumps, longer};
 use super::lookups::Lookups;
 use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
@@ -26,7 +27,7 @@ use crate::link::WorkerHandle;
 #[cfg(test)]
 use crate::model::Edit;
 use crate::model::{
-    Fault, Library, Named, Outcome, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted,
+    Digest, Fault, Library, Named, Outcome, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted,
 };
 use crate::warning::{Code, Warning};
 
@@ -42,6 +43,11 @@ pub(super) struct Hub {
     state: State,
     /// The newest snapshot; older ones may still be on their way.
     current: Arc<Snapshot>,
+    /// Of what it serves.
+    digest: Digest,
+    changes: Changes,
+    /// The way by which changes of the store come.
+    via: Via,
     /// Since when `current` is behind the state or the addresses.
     behind: Option<Instant>,
     /// Somebody waits for the next snapshot who has no part in the names that are looked up.
@@ -62,11 +68,20 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// A hub with nothing in it and nobody to serve. `store` takes commands for the store.
-    pub(super) fn new(library: Library, resolver: Resolver, store: mpsc::Sender<StoreCommand>) -> Self {
+    /// A hub with nothing in it and nobody to serve. `store` takes commands for the store, whose changes come by `via`.
+    pub(super) fn new(
+        library: Library,
+        resolver: Resolver,
+        store: mpsc::Sender<StoreCommand>,
+        via: Via,
+    ) -> Self {
+        let mut state = State::reading_with(library);
         Self {
-            state: State::reading_with(library),
+            digest: state.digest(),
+            state,
             current: Arc::new(Snapshot::empty()),
+            changes: Changes::default(),
+            via,
             behind: None,
             urgent: false,
             resolver,
@@ -120,12 +135,14 @@ impl Hub {
         let snapshot = Arc::new(self.state.snapshot(version));
         let before = std::mem::replace(&mut self.current, snapshot);
         self.servers.follow(&before, &self.current, now);
+        self.digest = self.state.digest();
+        self.changes.served(version, self.digest);
         (self.behind, self.urgent) = (None, false);
         debug!("version {version}: {} domains", self.current.domain_count());
     }
 
-    /// Something that a snapshot shows is different. The version it will be served in is `self.next()`.
-    fn changed(&mut self, now: Instant) {
+    /// Something that a snapshot shows is different, by this author. The version it will be served in is `self.next()`.
+    fn changed(&mut self, author: Author, now: Instant) {
         for (name, wanted) in self.state.take_host_news() {
             if !wanted {
                 self.resolver.forget(&name);
@@ -134,6 +151,7 @@ impl Hub {
             }
         }
         self.behind.get_or_insert(now);
+        self.changes.note(author, self.state.take_differences(), self.next());
     }
 
     /// The newest snapshot: what workers serve, or are about to.
@@ -143,9 +161,13 @@ impl Hub {
 
     /// What the store holds, or what of it is served, is different.
     fn stored(&mut self, changed: bool, now: Instant) {
+        self.stored_by(self.via.by_nobody(), changed, now);
+    }
+
+    fn stored_by(&mut self, author: Author, changed: bool, now: Instant) {
         self.unsaved = true;
         if changed {
-            self.changed(now);
+            self.changed(author, now);
         }
     }
 
@@ -190,7 +212,7 @@ impl Hub {
         wanted
     }
 
-    /// Makes a change that was prepared, with what was found for its names; or nothing of it.
+    /// Makes a change that was prepared and that `author` asks for, with what was found for its names; or nothing of it.
     ///
     /// # Errors
     /// As [`State::apply`].
@@ -198,6 +220,7 @@ impl Hub {
         &mut self,
         prepared: Prepared,
         found: Addresses,
+        author: Author,
         now: Instant,
     ) -> Result<Accepted, Fault> {
         for (name, addresses) in self.resolver.take_found(found) {
@@ -205,7 +228,7 @@ impl Hub {
         }
         let applied = self.state.apply(prepared);
         if applied.as_ref().is_ok_and(|outcome| outcome.changed) {
-            self.changed(now);
+            self.changed(author, now);
             self.urgent = true;
         }
         self.resolver.forget_found();
@@ -224,7 +247,7 @@ impl Hub {
     /// Makes a change, or none of it.
     #[cfg(test)]
     pub(super) fn edit(&mut self, edit: Edit, now: Instant) -> Result<Accepted, Fault> {
-        self.apply(self.library().prepare(edit)?, Addresses::new(), now)
+        self.apply(self.library().prepare(edit)?, Addresses::new(), Via::Api.by_nobody(), now)
     }
 
     /// The keys that a change is about.
@@ -301,6 +324,7 @@ impl Hub {
             applied: self.workers.versions().filter(|applied| *applied >= version).count(),
             workers: self.workers.versions().len(),
             alarms: self.alarms(),
+            digest: self.digest,
         }
     }
 
@@ -309,10 +333,12 @@ impl Hub {
         self.alarms.warnings().chain(names).collect()
     }
 
-    /// Reads the store again; with `confirm`, applies what is held back instead.
-    pub(super) fn resync(&mut self, confirm: bool, now: Instant) -> Resync {
-        if confirm && let Some(changed) = self.guard.confirm(&mut self.state, &mut self.alarms, now) {
-            self.stored(changed, now);
+    /// Reads the store again; confirmed by somebody, applies what is held back instead.
+    pub(super) fn resync(&mut self, confirmed: Option<Author>, now: Instant) -> Resync {
+        if let Some(author) = confirmed
+            && let Some(changed) = self.guard.confirm(&mut self.state, &mut self.alarms, now)
+        {
+            self.stored_by(Author { via: self.via, ..author }, changed, now);
             return Resync::Confirmed(self.accepted(now));
         }
         match self.store.try_send(StoreCommand::Resync) {

@@ -3,6 +3,7 @@
 mod admin;
 mod ahead;
 mod alarms;
+mod changes;
 pub mod checks;
 mod dns;
 mod dumps;

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::rejections::some;
 use crate::link::Gauges;
-use crate::model::UpstreamSpec;
+use crate::model::{Digest, UpstreamSpec};
 use crate::warning::Warning;
 
 /// How far things have come; watched by those who wait.
@@ -49,6 +49,8 @@ pub(super) struct Accepted {
 pub(super) struct Status {
     /// The newest snapshot's version.
     pub(super) version: u64,
+    /// Of what that serves.
+    pub(super) digest: Digest,
     /// Changes that a restart would lose: no dump has written them yet.
     pub(super) unsaved: usize,
     /// How many workers serve `version`.

@@ -205,7 +205,7 @@ impl Control {
 
     fn order(&mut self, order: Order, now: Instant) {
         match (order, self.phase) {
-            (Order::Resync, _) => drop(self.hub.resync(false, now)),
+            (Order::Resync, _) => drop(self.hub.resync(None, now)),
             (Order::Drain, Phase::Serving) if self.drain_delay > Duration::ZERO => {
                 info!("going on for {:?}, not ready any more; then what runs is finished", self.drain_delay);
                 self.hub.order(|| ToWorker::Leave);

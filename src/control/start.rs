@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::admin::{Access, AdminServer};
 use super::ahead::read_ahead;
+use super::changes::Via;
 use super::checks::prober::Prober;
 use super::dns;
 use super::handle::HubHandle;
@@ -118,13 +119,14 @@ async fn begin(
         servers => Lookups::new(dns::ask(servers)),
     };
     let resolver = Resolver::new(lookups);
-    let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands);
+    let is_file = matches!(settings.store, StoreKind::File(_));
+    let via = if is_file { Via::File } else { Via::Etcd };
+    let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands, via);
     hub.traffic().show(settings.seeing.metrics_domains);
     if let Some(log) = &log {
         hub.loses(log.lost.clone());
     }
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
-    let is_file = matches!(settings.store, StoreKind::File(_));
     tokio::select! {
         read = load(&mut hub, &mut events, state_file.as_ref(), is_file, settings.require_config) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),

@@ -17,6 +17,7 @@ use tower::ServiceExt;
 
 use super::admin::{Access, AdminServer, Api, Peer, api};
 use super::ahead::read_ahead;
+use super::changes::Via;
 use super::handle::HubHandle;
 use super::hub::Hub;
 use super::lookups::Lookups;
@@ -137,7 +138,7 @@ impl Rig {
         let (store, events) = mpsc::channel(8);
         let (orders, orders_in) = mpsc::channel(4);
         let (library, reader) = (Library::default(), Reader::start().unwrap());
-        let mut hub = Hub::new(library.clone(), names, commands_in);
+        let mut hub = Hub::new(library.clone(), names, commands_in, Via::Etcd);
         let (ends, end) = bridge(workers, true).unwrap();
         let first = hub.first(end.workers, Instant::now());
         let (handle, questions) = HubHandle::new(&hub, reader.clone());

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::change::{Doubtful, Rejected, StoreOutcome};
+use super::digest::Digest;
 use super::fault::Fault;
 use super::host;
 use super::hosts::{EditableHosts, Hosts};
 use super::implicit::Servernames;
 use super::layers::{Change, Layered, Layers, Stored, Told};
+use super::ledger::Ledger;
 use super::library::Library;
 use super::ruleset::RuleSet;
 use super::sent::Sent;
@@ -22,6 +24,8 @@ impl Layered for Arc<RuleSet> {
     }
 }
 
+/// What a domain is called in its digest.
+const KIND: &str = "domain";
 /// A domain is one key of the store.
 pub(super) const WHOLE: &str = "";
 
@@ -36,6 +40,7 @@ pub(crate) struct Domains {
     pub(super) sent: Sent,
     servernames: Servernames,
     hosts: EditableHosts,
+    ledger: Ledger,
 }
 
 impl Domains {
@@ -46,6 +51,11 @@ impl Domains {
     /// The upstreams and hosts that the rules in force name.
     pub(crate) fn servernames(&mut self) -> &mut Servernames {
         &mut self.servernames
+    }
+
+    /// What is in force, in few words.
+    pub(crate) fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
     }
 
     /// What is in force, for a snapshot.
@@ -177,7 +187,10 @@ impl Domains {
             return false;
         }
         self.servernames.replace(change.before.as_deref(), change.after.as_deref());
-        self.hosts.set(&self.layers.key(domain), change.after);
+        let entry = |rules: &Arc<RuleSet>| Digest::of_entry(KIND, domain, rules.digest());
+        let key = self.layers.key(domain);
+        self.ledger.note(&key, domain, change.before.as_ref().map(entry), change.after.as_ref().map(entry));
+        self.hosts.set(&key, change.after);
         true
     }
 

@@ -10,6 +10,7 @@
 //!                    library, parts, intern, upstream_name              equal things once
 //!                                        │
 //!   state ──► domains, upstreams ──► layers                             what is in force
+//!     │                         └──► ledger ──► digest                  and what is told of it in few words
 //!     │
 //!   implicit ──► targets, hosts ──► snapshot                            what workers hold
 //!                   │
@@ -26,6 +27,7 @@ mod check;
 mod condition;
 mod contents;
 mod dialect;
+mod digest;
 mod domains;
 mod encode;
 mod engines;
@@ -39,6 +41,7 @@ mod implicit;
 mod intern;
 mod json;
 mod layers;
+mod ledger;
 mod library;
 mod lint;
 mod options;
@@ -73,9 +76,11 @@ pub use change::{Doubtful, Dropped, Edit, Named, Outcome, Prepared, Rejected, St
 pub use check::{check, check_all};
 pub use condition::Condition;
 pub use contents::{Contents, KeyChange, KeyWrite, Servers};
+pub use digest::Digest;
 pub use fault::Fault;
 pub use foresee::Foreseen;
 pub use json::{read_json, read_member};
+pub use ledger::{Differences, Touched};
 pub use library::Library;
 pub use options::balancing::{BalancingMethod, HashBalance, HashKey};
 pub use options::checks::{CheckKind, CheckOptions};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::digest::Digest;
 use super::fault::{Fault, Report, step};
 use super::graph::{Draft, Graph, RULES, Way};
 use super::lint::lint;
@@ -27,6 +28,8 @@ const FAULTS: usize = 64;
 pub(crate) struct RuleSet {
     /// The JSON in one line, members in the order given.
     text: Arc<str>,
+    /// Of the same JSON.
+    digest: Digest,
     graph: Arc<Graph>,
     ends: Box<[Terminal]>,
     /// `None` when reading gave no warnings.
@@ -74,12 +77,18 @@ impl RuleSet {
         let unknown = report.unknown.get(unknown..).unwrap_or_default();
         let is_noteworthy = report.warnings.len() > warnings || !unknown.is_empty();
         let notes = is_noteworthy.then(|| Box::new(Notes { unknown: unknown.to_vec() }));
-        Some(RuleSet { text: text.into(), graph: Arc::new(graph), ends, notes })
+        let digest = Digest::of_json(given);
+        Some(RuleSet { text: text.into(), digest, graph: Arc::new(graph), ends, notes })
     }
 
     /// The JSON it was read from, in one line.
     pub(crate) fn text(&self) -> &Arc<str> {
         &self.text
+    }
+
+    /// The digest of that JSON, whatever the order of its members: equal rule sets have equal ones.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Replaces the graph by an equal one that is shared: `share` gives it.

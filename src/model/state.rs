@@ -389,5 +389,6 @@ fn delete(names: Vec<String>, outcome: &mut Outcome, mut delete: impl FnMut(&str
     }
 }
 
+mod summary;
 #[cfg(test)]
 mod tests;

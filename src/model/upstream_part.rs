@@ -6,10 +6,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::digest::Digest;
 use super::server::ServerSpec;
 use super::storable;
 use super::upstream::UpstreamSpec;
 use super::upstream_options::{OPTIONS, UpstreamOptions};
+
+/// What an upstream is called in its digest.
+const KIND: &str = "upstream";
 
 /// What one key says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +71,12 @@ impl UpstreamSpec {
     pub(crate) fn parts(&self) -> impl Iterator<Item = (&str, Part)> {
         let servers = self.servers.iter().map(|server| (&*server.name, Part::Server(Arc::clone(server))));
         servers.chain(self.options.iter().map(|options| (OPTIONS, Part::Options(options.clone()))))
+    }
+
+    /// The digest of its name and its parts, whatever the order of these.
+    pub(crate) fn digest(&self) -> Digest {
+        let parts = self.parts().map(|(name, part)| (name.to_owned(), part.to_string().into()));
+        Digest::of_entry(KIND, &self.name, Digest::of_json(&Value::Object(parts.collect())))
     }
 
     /// The part of that name.

@@ -11,6 +11,7 @@ use super::change::{Rejected, StoreOutcome};
 use super::contents::Servers;
 use super::fault::{Fault, step};
 use super::layers::{Change, Layered, Layers, Stored, Told};
+use super::ledger::Ledger;
 use super::patch::UpstreamPatch;
 use super::sent::Sent;
 use super::storable;
@@ -69,6 +70,7 @@ pub(crate) struct Upstreams {
     pub(super) sent: Sent,
     /// Names, in lower case, of upstreams that are different now.
     news: BTreeSet<Arc<str>>,
+    ledger: Ledger,
 }
 
 /// One key that changed: upstream, server or `@options`, text.
@@ -119,10 +121,18 @@ impl Upstreams {
     }
 
     fn note(&mut self, key: &str, change: &Change<Arc<UpstreamSpec>>) -> bool {
-        if change.is_one() {
-            self.news.insert(self.layers.key(key));
-        }
-        change.is_one()
+        let (before, after) = (change.before.as_deref(), change.after.as_deref());
+        let Some(named) = after.or(before).filter(|_| change.is_one()) else { return false };
+        let key = self.layers.key(key);
+        let digest = UpstreamSpec::digest;
+        self.ledger.note(&key, &named.name, before.map(digest), after.map(digest));
+        self.news.insert(key);
+        true
+    }
+
+    /// What is in force, in few words.
+    pub(crate) fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
     }
 
     /// The names, in lower case, of upstreams that changed since this was asked.

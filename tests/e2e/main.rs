@@ -21,6 +21,7 @@ mod alarms;
 mod balancing;
 mod blame;
 mod bodies;
+mod changes;
 mod checks;
 mod client_py;
 mod command;

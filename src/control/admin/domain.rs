@@ -9,6 +9,7 @@ use super::answer::{Answer, json_text};
 use super::body::{Json, Text};
 use super::query::Flags;
 use super::write::{apply, ok, write};
+use crate::control::changes::Author;
 use crate::control::handle::HubHandle;
 use crate::model::Edit;
 
@@ -18,17 +19,17 @@ pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
 }
 
 /// Adds domains, or replaces their rule sets whole.
-pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags, body: Text) -> Answer {
+pub(super) async fn put(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Text) -> Answer {
     let prepared = match hub.prepare_domains(body.0.clone()).await? {
         Some(prepared) => prepared?,
         None => hub.prepare(Edit::PutDomains(body.json().await?.object()?)).await??,
     };
-    let written = apply(&hub, &flags, prepared).await?;
+    let written = apply(&hub, author, &flags, prepared).await?;
     ok(&hub, written).await
 }
 
 /// Deletes the domains in a list of names; a name that is not there is no fault.
-pub(super) async fn delete(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
-    let written = write(&hub, &flags, Edit::DeleteDomains(body.names()?)).await?;
+pub(super) async fn delete(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, author, &flags, Edit::DeleteDomains(body.names()?)).await?;
     ok(&hub, written).await
 }

@@ -216,6 +216,9 @@ pub(super) const METRICS: &[Metric] = &[
             all.workers.iter().enumerate().filter_map(row).collect()
         },
     ),
+    metric("elb_config_info", Gauge, None, "1, with the digest of the newest version", |all| {
+        vec![(vec![("digest", all.status.digest.to_string())], Value::Number(1.0))]
+    }),
     metric("elb_config_version_newest", Gauge, None, "The newest version of the configuration", |all| {
         one(all.status.version as f64)
     }),

@@ -11,6 +11,7 @@ mod health;
 mod measured;
 mod metrics;
 mod names;
+mod peer;
 mod prefixed;
 mod process;
 mod query;
@@ -31,6 +32,8 @@ pub(super) use access::Access;
 pub(super) use serve::AdminServer;
 
 #[cfg(test)]
-pub(super) use router::{Api, Peer, api};
+pub(super) use peer::Peer;
+#[cfg(test)]
+pub(super) use router::{Api, api};
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,14 @@ use axum::http::StatusCode;
 use super::answer::{Answer, Failure};
 use super::query::{Flags, Word};
 use super::write::{STORE, ok, serve};
+use crate::control::changes::Author;
 use crate::control::handle::HubHandle;
 use crate::control::replies::Resync;
 
 /// Reads the store again. With `?confirm=1`, applies what is held back, if anything is.
-pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags) -> Answer {
-    let confirm = flags.has(Word::Confirm);
-    let accepted = match hub.ask_now(move |hub, now| hub.resync(confirm, now)).await? {
+pub(super) async fn put(State(hub): State<HubHandle>, author: Author, flags: Flags) -> Answer {
+    let confirmed = flags.has(Word::Confirm).then_some(author);
+    let accepted = match hub.ask_now(move |hub, now| hub.resync(confirmed, now)).await? {
         Resync::Confirmed(accepted) => accepted,
         Resync::Busy => return Err(unavailable("the store does not take commands")),
         Resync::Asked(before) => {

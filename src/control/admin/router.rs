@@ -3,7 +3,6 @@
 //! It owns the table, who is let in before it, and what every answer carries in its headers; never what an endpoint
 //! does. Next: the files named like the words in the table; [`upstream`] is one to begin with.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use axum::{Extension, Router};
 
 use super::access::{Access, Refusal};
 use super::answer::{Answer, Failure, warn};
+use super::peer::Peer;
 use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
@@ -24,10 +24,6 @@ use super::{domain, dump, explain, health, rejected, resync, scrape, servers, up
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
 use crate::readiness::Readiness;
-
-/// Who sent a request; `serve` puts it into the request's extensions.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::control) struct Peer(pub(in crate::control) IpAddr);
 
 /// The whole API as a service.
 pub(in crate::control) type Api = Router;
@@ -119,6 +115,9 @@ async fn stamp(State(hub): State<HubHandle>, request: Request, next: Next) -> Re
     let Ok(status) = hub.ask(|hub| hub.status()).await else { return response };
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-elb-version"), status.version.into());
+    if let Ok(digest) = HeaderValue::try_from(status.digest.to_string()) {
+        headers.insert(HeaderName::from_static("x-elb-digest"), digest);
+    }
     headers.insert(HeaderName::from_static("x-elb-unsaved"), status.unsaved.into());
     if let Ok(applied) = HeaderValue::try_from(format!("{}/{}", status.applied, status.workers)) {
         headers.insert(HeaderName::from_static("x-elb-applied"), applied);

@@ -176,7 +176,8 @@ mod tests {
     use crate::stats::{Requests, Times};
 
     fn measured() -> Measured {
-        let status = Status { version: 7, unsaved: 1, applied: 1, workers: 1, alarms: Vec::new() };
+        let digest = crate::model::State::new().digest();
+        let status = Status { version: 7, digest, unsaved: 1, applied: 1, workers: 1, alarms: Vec::new() };
         let gauges = Gauges { clients: 3, ..Gauges::default() };
         let age = Duration::ZERO;
         let server = Shown {
@@ -253,6 +254,8 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{}", &text[..2000]);
         }
+        let digest = format!("elb_config_info{{digest=\"{}\"}} 1.0", measured().status.digest);
+        assert!(text.lines().any(|found| found == digest), "{digest}");
         assert!(text.ends_with("# EOF\n"));
         assert_eq!(text.lines().filter(|line| line.starts_with("elb_server_up{")).count(), SERVERS);
         assert!(!text.contains("elb_retries_total"), "what never was has no row");

@@ -24,9 +24,10 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::access::Access;
+use super::peer::Peer;
 use super::prefixed::Prefixed;
 use super::room::{Permit, Room};
-use super::router::{Api, Peer, api, metrics_api};
+use super::router::{Api, api, metrics_api};
 use super::watched::{Stage, Watched, WatchedBody};
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;

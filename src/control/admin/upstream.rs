@@ -15,6 +15,7 @@ use super::query::Flags;
 use super::servers;
 use super::times::Moment;
 use super::write::{ok, stored, write};
+use crate::control::changes::Author;
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
 use crate::control::replies::Listed;
@@ -55,20 +56,20 @@ async fn detailed(hub: &HubHandle) -> Answer {
 }
 
 /// Adds upstreams, or replaces their servers whole.
-pub(super) async fn put(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
-    let written = write(&hub, &flags, Edit::PutUpstreams(body.object()?)).await?;
+pub(super) async fn put(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, author, &flags, Edit::PutUpstreams(body.object()?)).await?;
     ok(&hub, written).await
 }
 
 /// Changes the servers that it names, and the options if they are among them; the rest of each upstream stays.
-pub(super) async fn patch(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
-    let written = write(&hub, &flags, Edit::PatchUpstreams(body.object()?)).await?;
+pub(super) async fn patch(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, author, &flags, Edit::PatchUpstreams(body.object()?)).await?;
     ok(&hub, written).await
 }
 
 /// Deletes the upstreams in a list of names: `{name: true}`, or `{name: 404}` for one that is not there.
-pub(super) async fn delete(State(hub): State<HubHandle>, flags: Flags, body: Json) -> Answer {
-    let written = write(&hub, &flags, Edit::DeleteUpstreams(body.names()?)).await?;
+pub(super) async fn delete(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Json) -> Answer {
+    let written = write(&hub, author, &flags, Edit::DeleteUpstreams(body.names()?)).await?;
     let mut found = Map::new();
     for (name, was_there) in written.found {
         let said = if was_there { Value::from(true) } else { Value::from(UNKNOWN) };

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, Failure, bounded};
 use super::query::{Flags, Word};
+use crate::control::changes::Author;
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
 use crate::control::replies::{Accepted, DumpError, Gone};
@@ -31,20 +32,30 @@ pub(super) struct Written {
     pub(super) found: Vec<(String, bool)>,
 }
 
-/// Makes a change. With `?dump=1` it is in the store as well when this returns.
-pub(super) async fn write(hub: &HubHandle, flags: &Flags, edit: Edit) -> Result<Written, Failure> {
+/// Makes a change that `author` asks for. With `?dump=1` it is in the store as well when this returns.
+pub(super) async fn write(
+    hub: &HubHandle,
+    author: Author,
+    flags: &Flags,
+    edit: Edit,
+) -> Result<Written, Failure> {
     let prepared = hub.prepare(edit).await??;
-    apply(hub, flags, prepared).await
+    apply(hub, author, flags, prepared).await
 }
 
 /// The same with a change that was prepared.
-pub(super) async fn apply(hub: &HubHandle, flags: &Flags, prepared: Prepared) -> Result<Written, Failure> {
+pub(super) async fn apply(
+    hub: &HubHandle,
+    author: Author,
+    flags: &Flags,
+    prepared: Prepared,
+) -> Result<Written, Failure> {
     let found = hub.look_up(&prepared, flags.has(Word::Unresolved)).await??;
     let is_dumped = flags.has(Word::Dump);
     // In one turn of the hub, so that no event of the store comes between the change and the wish to keep it.
     let asked = move |hub: &mut Hub, now: Instant| {
         let named = is_dumped.then(|| hub.named(&prepared));
-        let accepted = hub.apply(prepared, found.addresses, now)?;
+        let accepted = hub.apply(prepared, found.addresses, author, now)?;
         Ok::<_, Fault>((accepted, named.map(|named| hub.dump(named))))
     };
     let (mut accepted, awaited) = hub.ask_now(asked).await??;

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
+use crate::control::changes::Via;
 use crate::control::store::StoreEvent;
 use crate::control::tests::{Rig, SOON, no_names, put_upstream, stored};
 use crate::model::Edit;
@@ -29,7 +30,7 @@ async fn edit(rig: &Rig, edit: Edit) -> Asked {
     let awaited = hub
         .ask_now(move |hub, now| {
             let named = hub.named(&prepared);
-            hub.apply(prepared, std::collections::BTreeMap::new(), now).unwrap();
+            hub.apply(prepared, std::collections::BTreeMap::new(), Via::Api.by_nobody(), now).unwrap();
             hub.dump(named)
         })
         .await

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Hub;
 use crate::control::alarms::Subject;
+use crate::control::changes::Via;
 use crate::control::checks::order::{Finding, Order, Ticket};
 use crate::control::shortages;
 use crate::control::state_file::{Kept, Saved};
@@ -85,7 +86,7 @@ impl Hub {
     pub(in crate::control) fn remember(&mut self, saved: Saved, age: Duration, now: Instant) {
         self.resolver.remember(saved.names.clone());
         self.guard.remember(&mut self.state, &mut self.alarms, saved.contents, age, now);
-        self.changed(now);
+        self.changed(Via::StateFile.by_nobody(), now);
     }
 
     /// The store did not answer in time.

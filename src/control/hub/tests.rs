@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::{ACKS, Hub, NAMES};
+use crate::control::changes::Via;
 use crate::control::handle::HubHandle;
 use crate::control::lookups::Lookups;
 use crate::control::reader::Reader;
@@ -37,7 +38,7 @@ struct Stage {
 impl Stage {
     fn new(workers: usize, names: Resolver) -> Self {
         let (commands_in, commands) = mpsc::channel(8);
-        let mut hub = Hub::new(Library::default(), names, commands_in);
+        let mut hub = Hub::new(Library::default(), names, commands_in, Via::Etcd);
         let (ends, end) = bridge(workers, true).unwrap();
         let now = Instant::now();
         let first = hub.first(end.workers, now);
@@ -347,7 +348,7 @@ fn the_first_load_is_held_against_what_a_state_file_kept() {
     );
     let kept = next.hub.unsaved().unwrap();
     assert_eq!(kept.contents.rules.len(), 4, "nor is the copy written over");
-    next.does(|hub, now| hub.resync(true, now));
+    next.does(|hub, now| hub.resync(Some(Via::Api.by_nobody()), now));
     next.follow(0);
     assert_eq!(next.serves().domain_count(), 0);
 }
@@ -431,7 +432,7 @@ fn a_load_that_takes_most_away_is_held_until_it_is_confirmed() {
     rig.changes(vec![KeyChange::Rule { domain: "e".to_owned(), text: rule }]);
     assert_eq!(rig.follow(0), 3);
     assert_eq!(rig.serves().domain_count(), 5);
-    rig.does(|hub, now| hub.resync(true, now));
+    rig.does(|hub, now| hub.resync(Some(Via::Api.by_nobody()), now));
     assert_eq!(rig.follow(0), 4);
     assert_eq!(rig.serves().domain_count(), 1);
     assert!(rig.hub.held().is_none());
@@ -500,7 +501,7 @@ fn most_domains_removed_key_by_key_are_an_alarm_until_they_are_back_or_confirmed
     rig.follow(0);
     rig.later(SECOND);
     assert_eq!(rig.alarms().len(), 1);
-    rig.does(|hub, now| hub.resync(true, now));
+    rig.does(|hub, now| hub.resync(Some(Via::Api.by_nobody()), now));
     assert_eq!(rig.alarms(), [""; 0]);
 }
 

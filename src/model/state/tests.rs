@@ -8,6 +8,7 @@ use crate::model::upstream::Endpoint;
 use proptest::prelude::*;
 use serde_json::json;
 
+mod digest;
 mod incremental;
 mod options;
 
@@ -426,7 +427,7 @@ proptest! {
             act(&mut state, one);
         }
         let (domains, before, rejected) = (state.domains(), shown(&state), state.rejected());
-        let in_force = state.effective();
+        let (in_force, digest) = (state.effective(), state.digest());
         let outcome = dump(&mut state);
         prop_assert_eq!(outcome.overridden, Vec::<String>::new());
         prop_assert_eq!(state.pending_edits(), 0);
@@ -434,6 +435,7 @@ proptest! {
         prop_assert_eq!(state.to_write(&Named::all(), None), Vec::new());
         prop_assert_eq!(&domains, &state.domains());
         prop_assert_eq!(&before, &shown(&state));
+        prop_assert_eq!(digest, state.digest());
         let mut restarted = State::new();
         restarted.load(in_force);
         prop_assert_eq!(restarted.rejected().len(), state.rejected().len());
@@ -444,6 +446,7 @@ proptest! {
                 state.upstreams().iter().map(|spec| (spec.name.clone(), parts(spec))).collect()
             };
             prop_assert_eq!(sorted(&state), sorted(&restarted));
+            prop_assert_eq!(digest, restarted.digest());
         }
         let mut offline = State::new();
         offline.load(state.last_good());

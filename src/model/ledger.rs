@@ -1,0 +1,147 @@
+//! What is in force of one kind, as far as it is told of in few words: its digest, and what of it is different.
+//!
+//! It owns the counting and never a value. Next: [`digest`](super::digest) for the one, [`domains`](super::domains) and
+//! [`upstreams`](super::upstreams) tell it of every change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::digest::{Digest, DigestTree};
+
+/// Follows what is in force.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    tree: DigestTree,
+    news: Touched,
+}
+
+impl Ledger {
+    /// What stands under `key` is another one, which is called `name`. The digests are those of the entries before and after.
+    pub(crate) fn note(&mut self, key: &Arc<str>, name: &str, before: Option<Digest>, after: Option<Digest>) {
+        self.tree.replace(before, after);
+        let name = if **key == *name { Arc::clone(key) } else { name.into() };
+        self.news.add(Arc::clone(key), Touch { name, before: before.is_some(), after: after.is_some() });
+    }
+
+    /// The digest of all entries.
+    pub(crate) fn digest(&mut self) -> Digest {
+        self.tree.root()
+    }
+
+    /// What is different since this was asked.
+    pub(crate) fn take_news(&mut self) -> Touched {
+        std::mem::take(&mut self.news)
+    }
+}
+
+/// What is different of all that is in force, since somebody asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Of the domains.
+    pub domains: Touched,
+    /// Of the upstreams.
+    pub upstreams: Touched,
+}
+
+impl Differences {
+    /// Whether nothing is.
+    pub fn is_empty(&self) -> bool {
+        self.domains.is_empty() && self.upstreams.is_empty()
+    }
+
+    /// Adds what was different later on.
+    pub fn add(&mut self, later: Differences) {
+        self.domains.add_all(later.domains);
+        self.upstreams.add_all(later.upstreams);
+    }
+}
+
+/// What is different of one kind. What changed several times is counted once, and what came and went again is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched(BTreeMap<Arc<str>, Touch>);
+
+/// Whether it was there, and is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Touch {
+    name: Arc<str>,
+    before: bool,
+    after: bool,
+}
+
+impl Touched {
+    fn add(&mut self, key: Arc<str>, later: Touch) {
+        let before = self.0.get(&key).map_or(later.before, |earlier| earlier.before);
+        if before || later.after {
+            self.0.insert(key, Touch { before, ..later });
+        } else {
+            self.0.remove(&key);
+        }
+    }
+
+    fn add_all(&mut self, later: Touched) {
+        later.0.into_iter().for_each(|(key, touch)| self.add(key, touch));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn count(&self, which: impl Fn(bool, bool) -> bool) -> usize {
+        self.0.values().filter(|touch| which(touch.before, touch.after)).count()
+    }
+
+    /// How many are there that were not.
+    pub fn added(&self) -> usize {
+        self.count(|before, after| after && !before)
+    }
+
+    /// How many were there that are not any more.
+    pub fn removed(&self) -> usize {
+        self.count(|before, after| before && !after)
+    }
+
+    /// How many are there as they were, and are others.
+    pub fn changed(&self) -> usize {
+        self.count(|before, after| before && after)
+    }
+
+    /// The names of all of these, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(|touch| &*touch.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_changed_several_times_is_one_and_what_came_and_went_is_none() {
+        let (mut ledger, mut all) = (Ledger::default(), Differences::default());
+        let [one, two] = [1, 2].map(|number| Some(Digest::of_json(&json!(number))));
+        let none = None;
+        let mut take = |steps: &[(&str, Option<Digest>, Option<Digest>)]| {
+            for (name, before, after) in steps {
+                ledger.note(&name.to_ascii_lowercase().into(), name, *before, *after);
+            }
+            let news = ledger.take_news();
+            let told = (news.added(), news.removed(), news.changed());
+            let names = news.names().collect::<Vec<_>>().join(" ");
+            all.add(Differences { domains: news, ..Differences::default() });
+            (told, names)
+        };
+        let told =
+            take(&[("C", none, one), ("a", none, one), ("b", none, one), ("b", one, two), ("d", none, one)]);
+        assert_eq!(told, ((4, 0, 0), "a b C d".to_owned()));
+        let told =
+            take(&[("a", one, none), ("a", none, two), ("e", none, one), ("e", one, none), ("b", two, none)]);
+        assert_eq!(told, ((0, 1, 1), "a b".to_owned()));
+        assert_eq!(take(&[]), ((0, 0, 0), String::new()));
+        assert_eq!((all.domains.added(), all.domains.removed()), (3, 0), "of both together");
+        assert!(!all.is_empty());
+        all.add(Differences::default());
+        assert_eq!(all.domains.names().collect::<Vec<_>>(), ["a", "C", "d"]);
+    }
+}
