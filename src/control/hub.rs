@@ -14,6 +14,7 @@ use tracing::debug;
 use super::alarms::{Alarms, Subject};
 use super::dumps::{Dumps, longer};
 use super::lookups::Lookups;
+use super::recent::Recent;
 use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::resolve::{Addresses, Resolver};
 use super::servers::{Servers, Shown};
@@ -49,6 +50,7 @@ pub(super) struct Hub {
     workers: Workers,
     servers: Servers,
     traffic: Traffic,
+    recent: Recent,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -70,6 +72,7 @@ impl Hub {
             workers: Workers::default(),
             servers: Servers::new(),
             traffic: Traffic::new(),
+            recent: Recent::new(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -261,6 +264,23 @@ impl Hub {
         let Self { traffic, servers, current, .. } = self;
         traffic.prune(current, |id| servers.has(id));
         traffic
+    }
+
+    /// What happened in the last seconds, by names that are configured.
+    pub(super) fn recent(&mut self) -> &Recent {
+        self.recent.prune(&self.current);
+        &self.recent
+    }
+
+    /// Servers of the upstreams that are `wanted`.
+    pub(super) fn servers_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<Shown> {
+        self.servers.list(&self.current, &self.traffic, wanted)
+    }
+
+    /// The rule set of a domain, as it was given.
+    pub(super) fn rules_of(&self, domain: &str) -> Option<String> {
+        let mut texts = self.state.domain_texts();
+        texts.find(|(name, _)| *name == domain).map(|(_, text)| text.to_owned())
     }
 
     /// Keys of the store that are not served as they stand there.
