@@ -97,7 +97,7 @@
 //! | how often is too often, and for how many keys it is counted | `model/rates.rs` | `model/rule/limit.rs` says what is counted |
 //! | how rules are linked and walked | `model/graph.rs` | `model/recorder.rs` for who watches |
 //! | what an explanation says | `explain/way.rs`, `explain/servers.rs` | `explain/tree.rs` draws it |
-//! | a form in which rules are drawn | `explain/graph/words.rs` | its word in `settings/commands.rs` |
+//! | a form in which rules are drawn | `explain/graph/words.rs`; for programs `explain/graph/json.rs` | its word in `settings/commands.rs` |
 //! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
 //! | what is suggested for a word that there is not | `spelling.rs` | |
 //! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
@@ -133,6 +133,7 @@
 //! | a number of requests that is counted | `stats.rs` | by which names it is told: `control/traffic.rs`; its line in `control/admin/metrics.rs`, `control/statsd.rs` |
 //! | what is told of a change of the configuration | `control/changes.rs` | what counts as one: `model/ledger.rs` |
 //! | what the digest of the configuration is made of | `model/digest.rs` | |
+//! | what is told at a glance | `control/admin/overview.rs`; rows of names in `control/admin/stats.rs` | what it is made of: `control/recent.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |

@@ -55,6 +55,8 @@ const PURE: &[&str] = &[
     "control/checks/schedule.rs",
     "control/checks/tally.rs",
     "control/held.rs",
+    "control/lately.rs",
+    "control/recent.rs",
     "control/removals.rs",
     "control/shortages.rs",
     "control/store/document.rs",

@@ -15,6 +15,7 @@ use super::alarms::{Alarms, Subject};
 use super::changes::{Author, Changes, Via};
 use super::dumps::{Dumps, longer};
 use super::lookups::Lookups;
+use super::recent::Recent;
 use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::resolve::{Addresses, Resolver};
 use super::servers::{Servers, Shown};
@@ -58,6 +59,7 @@ pub(super) struct Hub {
     traffic: Traffic,
     /// Lines of the access log that are missing.
     lost: Lost,
+    recent: Recent,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -89,6 +91,7 @@ impl Hub {
             servers: Servers::new(),
             traffic: Traffic::new(),
             lost: Lost::default(),
+            recent: Recent::new(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -298,6 +301,23 @@ impl Hub {
         let Self { traffic, servers, current, .. } = self;
         traffic.prune(current, |id| servers.has(id));
         traffic
+    }
+
+    /// What happened in the last seconds, by names that are configured.
+    pub(super) fn recent(&mut self) -> &Recent {
+        self.recent.prune(&self.current);
+        &self.recent
+    }
+
+    /// Servers of the upstreams that are `wanted`.
+    pub(super) fn servers_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<Shown> {
+        self.servers.list(&self.current, &self.traffic, wanted)
+    }
+
+    /// The rule set of a domain, as it was given.
+    pub(super) fn rules_of(&self, domain: &str) -> Option<String> {
+        let mut texts = self.state.domain_texts();
+        texts.find(|(name, _)| *name == domain).map(|(_, text)| text.to_owned())
     }
 
     /// Keys of the store that are not served as they stand there.

@@ -28,6 +28,8 @@ pub(super) struct Servers {
 /// One server at one of its addresses, for whoever shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shown {
+    /// Nothing while its name has no address.
+    pub(super) id: Option<ServerId>,
     pub(super) upstream: Arc<str>,
     pub(super) server: String,
     /// Nothing while the name has none.
@@ -93,6 +95,11 @@ impl Servers {
     /// Whether there is such a server.
     pub(super) fn has(&self, id: ServerId) -> bool {
         self.numbers.contains_key(&id)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.numbers.len()
     }
 
     /// A worker has ended: it has no connections any more.
@@ -167,6 +174,7 @@ impl Servers {
             Condition::Up | Condition::Draining | Condition::Down => (None, None),
         };
         Shown {
+            id: Some(server.id),
             upstream: Arc::clone(upstream_name),
             server: server.spec.name.clone(),
             address: Some(server.endpoint.to_string()),
@@ -187,6 +195,7 @@ impl Servers {
 impl Shown {
     fn unresolved(upstream: &Arc<str>, server: &str) -> Self {
         Self {
+            id: None,
             upstream: Arc::clone(upstream),
             server: server.to_owned(),
             address: None,

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use super::admin::{Access, AdminServer, Api, Peer, api};
+use super::admin::{Access, AdminServer, Api, Peer, Streams, api};
 use super::ahead::read_ahead;
 use super::changes::Via;
 use super::handle::HubHandle;
@@ -171,7 +171,13 @@ impl Rig {
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {
-            api: api(handle.clone(), Arc::new(access()), Explainer::usual().unwrap(), Readiness::default()),
+            api: api(
+                handle.clone(),
+                Arc::new(access()),
+                Explainer::usual().unwrap(),
+                Readiness::default(),
+                Streams::new(tokio::sync::watch::channel(false).1),
+            ),
             hub: handle,
             store,
             commands,

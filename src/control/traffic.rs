@@ -43,7 +43,7 @@ pub(super) struct Upstream {
 
 /// Numbers by slot, each with the name that the slot had.
 #[derive(Debug)]
-struct Slots<V> {
+pub(super) struct Slots<V> {
     slots: Vec<Option<Named<V>>>,
     /// Those that have a series of their own.
     shown: usize,
@@ -117,13 +117,14 @@ fn add<V: Sum + Clone>(list: &mut ByStatus<V>, status: u16, numbers: &V) {
     }
 }
 
-impl<V: Sum + Default + Clone> Slots<V> {
-    fn new(most: usize) -> Self {
+impl<V: Default> Slots<V> {
+    /// None yet, of which so many are to be shown by themselves.
+    pub(super) fn new(most: usize) -> Self {
         Self { slots: Vec::new(), shown: 0, most, others: V::default() }
     }
 
     /// The numbers of the name that a slot had when something was counted, as long as that is the name that it has `now`.
-    fn at(&mut self, slot: u32, name: &str, now: &str) -> &mut V {
+    pub(super) fn at(&mut self, slot: u32, name: &str, now: &str) -> &mut V {
         let place = slot as usize;
         let is_here =
             self.slots.get(place).is_some_and(|one| one.as_ref().is_some_and(|one| *one.name == *name));
@@ -159,7 +160,7 @@ impl<V: Sum + Default + Clone> Slots<V> {
     }
 
     /// Forgets names that are not those of their slots any more.
-    fn prune<'a>(&mut self, name_of: impl Fn(u32) -> &'a str) {
+    pub(super) fn prune<'a>(&mut self, name_of: impl Fn(u32) -> &'a str) {
         for (slot, place) in (0_u32..).zip(0..self.slots.len()) {
             let stays = |named: &Named<V>| *name_of(slot) == *named.name;
             if !self.slots.get(place).is_some_and(|one| one.as_ref().is_none_or(stays)) {
@@ -168,6 +169,14 @@ impl<V: Sum + Default + Clone> Slots<V> {
         }
     }
 
+    /// Slots, names and their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &str, &V)> {
+        let slots = (0_u32..).zip(&self.slots);
+        slots.filter_map(|(slot, one)| one.as_ref().map(|one| (slot, &*one.name, &one.numbers)))
+    }
+}
+
+impl<V: Sum + Default + Clone> Slots<V> {
     fn list(&self) -> Listed<V> {
         let mut listed = Listed { others: self.others.clone(), ..Listed::default() };
         for named in self.slots.iter().flatten() {
@@ -269,9 +278,12 @@ impl Traffic {
 }
 
 /// The name of the upstream in a slot; empty when there is none.
-fn upstream_name(snapshot: &Snapshot, slot: u32) -> &str {
+pub(super) fn upstream_name(snapshot: &Snapshot, slot: u32) -> &str {
     snapshot.upstream_name(slot).map_or("", |name| name.key())
 }
+
+#[cfg(test)]
+pub(super) use tests::{counted, state};
 
 #[cfg(test)]
 mod tests {
@@ -288,7 +300,7 @@ mod tests {
         json!({"default": "b", "init": "b", "rules": {"b": {"type": "backend", "args": {"servername": "up"}}}})
     }
 
-    fn state(domains: &[&str]) -> State {
+    pub(in crate::control) fn state(domains: &[&str]) -> State {
         let mut state = State::new();
         let Value::Object(upstreams) = json!({"up": {"127.0.0.1:1": ""}}) else { panic!("an object") };
         state.edit(Edit::PutUpstreams(upstreams)).unwrap();
@@ -298,7 +310,7 @@ mod tests {
         state
     }
 
-    fn counted(snapshot: &Snapshot, domain: &str, status: u16) -> Taken {
+    pub(in crate::control) fn counted(snapshot: &Snapshot, domain: &str, status: u16) -> Taken {
         let (mut stats, begun) = (Stats::new(false), Instant::now());
         let upstream = snapshot.upstreams_differing(&Snapshot::empty()).next();
         let server = upstream.and_then(|slot| Some(snapshot.upstream(slot)?.servers[0].id.number()));

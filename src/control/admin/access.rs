@@ -2,7 +2,7 @@
 //! this machine's.
 //!
 //! It owns that decision and the sentence that explains a refusal; it never looks at the path, the method or the body,
-//! so no endpoint can be forgotten. Next: [`router`](super::router) asks it before anything else.
+//! so no endpoint can be forgotten. One page is let out without the token, and `router` says so by name. Next: [`router`](super::router) asks it before anything else.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -80,6 +80,18 @@ impl Access {
 
     /// Says why this request may not administer, or that it may.
     pub(super) fn check(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.check_peer(peer, headers)?;
+        self.check_speaker(headers)
+    }
+
+    /// The same for what holds no secret and asks for the token itself.
+    pub(super) fn check_page(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Refusal> {
+        self.check_peer(peer, headers)?;
+        if self.token.is_some() { Ok(()) } else { self.check_speaker(headers) }
+    }
+
+    /// Is it one of those who may, and does it speak for itself?
+    fn check_peer(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Result<(), Refusal> {
         let refuse = |status, why| Err(Refusal { status, why });
         let Some(peer) = peer.map(|ip| ip.to_canonical()) else {
             return refuse(StatusCode::FORBIDDEN, "the peer's address is unknown".to_owned());
@@ -93,6 +105,12 @@ impl Access {
             let why = format!("the request came through a proxy (it has {name})");
             return refuse(StatusCode::FORBIDDEN, why);
         }
+        Ok(())
+    }
+
+    /// Is it somebody with the token, or at least no stranger's page?
+    fn check_speaker(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let refuse = |status, why| Err(Refusal { status, why });
         match (&self.token, bearer(headers)) {
             (None, _) => self.names.check(headers).or_else(|why| refuse(StatusCode::FORBIDDEN, why)),
             (Some(token), Some(given)) if token.expose().as_bytes().ct_eq(given).into() => Ok(()),
@@ -128,6 +146,19 @@ mod tests {
         let allow = AllowList::new(&["127.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
         let token = token.map(Secret::new);
         Access::new(&AdminSettings { listen: None, allow, token, hosts: Vec::new() }, None)
+    }
+
+    #[test]
+    fn the_page_needs_no_token_and_all_else_of_it() {
+        let check = |token: Option<&str>, peer: &str, lines: &[(&str, &str)]| {
+            let checked = access(token).check_page(Some(peer.parse().unwrap()), &headers(lines));
+            checked.err().map_or(0, |refusal| refusal.status.as_u16())
+        };
+        assert_eq!(check(Some("s3cret"), "127.0.0.1", &[("host", "elb.example")]), 0);
+        assert_eq!(check(Some("s3cret"), "10.0.0.1", &[]), 403);
+        assert_eq!(check(Some("s3cret"), "127.0.0.1", &[("via", "a")]), 403);
+        assert_eq!(check(None, "127.0.0.1", &[("host", "localhost")]), 0);
+        assert_eq!(check(None, "127.0.0.1", &[("host", "evil.example")]), 403);
     }
 
     #[test]

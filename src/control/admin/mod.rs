@@ -6,11 +6,15 @@ mod answer;
 mod body;
 mod domain;
 mod dump;
+mod events;
 mod explain;
+mod graph;
 mod health;
 mod measured;
 mod metrics;
 mod names;
+mod overview;
+mod page;
 mod peer;
 mod prefixed;
 mod process;
@@ -22,6 +26,7 @@ mod router;
 mod scrape;
 mod serve;
 mod servers;
+mod stats;
 mod times;
 mod upstream;
 mod watched;
@@ -31,6 +36,8 @@ mod write;
 pub(super) use access::Access;
 pub(super) use serve::AdminServer;
 
+#[cfg(test)]
+pub(super) use events::Streams;
 #[cfg(test)]
 pub(super) use peer::Peer;
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Path and method to endpoint: one line an endpoint, with the words that its query may hold.
 //!
-//! It owns the table, who is let in before it, and what every answer carries in its headers; never what an endpoint
+//! It owns the table, who is let in before it (the page alone needs no token), and what every answer carries in its headers; never what an endpoint
 //! does. Next: the files named like the words in the table; [`upstream`] is one to begin with.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,12 +16,16 @@ use axum::{Extension, Router};
 
 use super::access::{Access, Refusal};
 use super::answer::{Answer, Failure, warn};
+use super::events::Streams;
 use super::peer::Peer;
 use super::query::{
     self, Word,
     Word::{Confirm, Dump, Unresolved},
 };
-use super::{domain, dump, explain, health, rejected, resync, scrape, servers, upstream, workers};
+use super::{
+    domain, dump, events, explain, graph, health, page, rejected, resync, scrape, servers, stats, upstream,
+    workers,
+};
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
 use crate::readiness::Readiness;
@@ -34,7 +39,12 @@ pub(in crate::control) fn api(
     access: Arc<Access>,
     explainer: Explainer,
     readiness: Readiness,
+    streams: Streams,
 ) -> Api {
+    let guard = middleware::from_fn_with_state(Arc::clone(&access), guard);
+    let page = Router::new()
+        .route("/__erulb__/ui", only("GET", &[], get(page::get)))
+        .layer(middleware::from_fn_with_state(access, guard_page));
     Router::new()
         .route(
             "/__erulb__/domain",
@@ -53,6 +63,9 @@ pub(in crate::control) fn api(
         .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
         .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
+        .route("/__erulb__/graph", only("GET", &[], get(graph::get)))
+        .route("/__erulb__/events", only("GET", &[], get(events::get)))
+        .route("/__erulb__/stats", only("GET", &[], get(stats::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .route("/__erulb__/metrics", only("GET", &[], get(scrape::get)))
         .route("/__erulb__/live", only("GET", &[], get(health::get)))
@@ -60,8 +73,10 @@ pub(in crate::control) fn api(
         .fallback(unknown)
         .layer(Extension(explainer))
         .layer(Extension(readiness))
+        .layer(Extension(streams))
         .layer(middleware::from_fn_with_state(hub.clone(), stamp))
-        .layer(middleware::from_fn_with_state(access, guard))
+        .layer(guard)
+        .merge(page)
         .with_state(hub)
 }
 
@@ -91,19 +106,34 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, servers, explain, dump, rejected, resync, workers, metrics, live and ready are known",
+        "no such endpoint: domain, upstream, servers, explain, graph, dump, rejected, resync, stats, events, ui, workers, \
+         metrics, live and ready are known",
     )
 }
 
 /// Lets in who may administer, and nobody else gets to know more than that.
 async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    match access.check(peer, request.headers()) {
+    let checked = access.check(peer(&request), request.headers());
+    admit(checked, &access, request, next).await
+}
+
+/// Lets in who may, with the token or without.
+async fn guard_page(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    let checked = access.check_page(peer(&request), request.headers());
+    admit(checked, &access, request, next).await
+}
+
+fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|peer| peer.0)
+}
+
+async fn admit(checked: Result<(), Refusal>, access: &Access, request: Request, next: Next) -> Response {
+    match checked {
         // A target with an authority (`GET http://host/path`) is one for a forward proxy, and names another host's path.
         Ok(()) if request.uri().authority().is_some() => unknown().await.into_response(),
         Ok(()) => next.run(request).await,
         Err(Refusal { status, why }) => {
-            access.tell(peer, &why, Instant::now());
+            access.tell(peer(&request), &why, Instant::now());
             Failure::new(status, why).into_response()
         }
     }

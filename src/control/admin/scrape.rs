@@ -181,6 +181,7 @@ mod tests {
         let gauges = Gauges { clients: 3, ..Gauges::default() };
         let age = Duration::ZERO;
         let server = Shown {
+            id: None,
             upstream: "u\"p\n".into(),
             server: "a:1".to_owned(),
             address: None,

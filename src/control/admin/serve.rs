@@ -17,13 +17,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::{SendFlags, send};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::access::Access;
+use super::events::Streams;
 use super::peer::Peer;
 use super::prefixed::Prefixed;
 use super::room::{Permit, Room};
@@ -63,6 +64,8 @@ pub(in crate::control) struct AdminServer {
     room: Arc<Room>,
     access: Arc<Access>,
     listener: Option<AbortHandle>,
+    /// That streams of events end, which otherwise would keep the process.
+    closing: watch::Sender<bool>,
 }
 
 /// What every connection gets a copy of.
@@ -91,17 +94,19 @@ impl AdminServer {
         readiness: Readiness,
     ) -> Self {
         let access = Arc::new(access);
-        Self::with(api(hub, Arc::clone(&access), explainer, readiness), access)
+        let (closing, is_closing) = watch::channel(false);
+        let streams = Streams::new(is_closing);
+        Self::with(api(hub, Arc::clone(&access), explainer, readiness, streams), access, closing)
     }
 
     /// A server of metrics alone, for everybody who reaches it.
     pub(in crate::control) fn of_metrics(hub: HubHandle) -> Self {
-        Self::with(metrics_api(hub), Arc::new(Access::everybody()))
+        Self::with(metrics_api(hub), Arc::new(Access::everybody()), watch::Sender::default())
     }
 
-    fn with(api: Api, access: Arc<Access>) -> Self {
+    fn with(api: Api, access: Arc<Access>, closing: watch::Sender<bool>) -> Self {
         let handler = Handler { api, head_timeout: HEAD, patience: PATIENCE };
-        Self { handler, room: Arc::default(), access, listener: None }
+        Self { handler, room: Arc::default(), access, listener: None, closing }
     }
 
     /// May another connection be adopted?
@@ -165,8 +170,9 @@ impl AdminServer {
         Ok(())
     }
 
-    /// Accepts no more; what runs goes on.
+    /// Accepts no more; what runs goes on, but for streams, which end.
     pub(in crate::control) fn close(&mut self) {
+        self.closing.send_replace(true);
         if let Some(listener) = self.listener.take() {
             listener.abort();
         }

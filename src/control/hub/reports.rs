@@ -38,6 +38,9 @@ impl Hub {
     /// A worker has counted requests by the slots of this snapshot.
     pub(in crate::control) fn counted(&mut self, taken: &Taken, snapshot: &Snapshot) {
         self.traffic.counted(taken, snapshot, &self.current);
+        self.recent.counted(taken, snapshot, &self.current);
+        let servers = &self.servers;
+        self.recent.forget_servers(servers.count(), |id| servers.has(id));
     }
 
     /// A worker says what it has to do with servers.
@@ -132,7 +135,9 @@ impl Hub {
     /// A worker reports what it holds.
     pub(in crate::control) fn measured(&mut self, worker: usize, gauges: Gauges, now: Instant) {
         self.workers.measured(worker, gauges, now);
-        shortages::judge(&mut self.alarms, &self.workers.all());
+        let all = self.workers.all();
+        self.recent.reported(worker, &gauges, self.workers.running(), &all, now);
+        shortages::judge(&mut self.alarms, &all);
     }
 
     /// A worker has ended.

@@ -1,7 +1,8 @@
 //! What there is to draw: each rule with its question, and its links.
 //!
 //! It owns that picture of the JSON, never a form of drawing. It reads the JSON and not the checked rules, so that rules which
-//! nothing leads to are drawn too. Next: [`text`](super::text) and [`words`](super::words) draw it.
+//! nothing leads to are drawn too. Next: [`text`](super::text), [`words`](super::words) and
+//! [`json`](super::json) draw it.
 
 use std::collections::HashMap;
 
