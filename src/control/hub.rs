@@ -14,6 +14,7 @@ use tracing::debug;
 use super::alarms::{Alarms, Subject};
 use super::changes::{Author, Changes, Via};
 use super::dumps::{Dumps, longer};
+use super::heat::Heat;
 use super::lookups::Lookups;
 use super::recent::Recent;
 use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
@@ -60,6 +61,7 @@ pub(super) struct Hub {
     /// Lines of the access log that are missing.
     lost: Lost,
     recent: Recent,
+    heat: Heat,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -92,6 +94,7 @@ impl Hub {
             traffic: Traffic::new(),
             lost: Lost::default(),
             recent: Recent::new(),
+            heat: Heat::default(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -286,40 +289,6 @@ impl Hub {
         is_there.then(|| self.servers.list(&self.current, &self.traffic, wanted))
     }
 
-    /// Where lines of the access log are counted that are missing.
-    pub(super) fn loses(&mut self, lost: Lost) {
-        self.lost = lost;
-    }
-
-    /// How many are.
-    pub(super) fn lost_lines(&self) -> u64 {
-        self.lost.count()
-    }
-
-    /// What was counted of requests, by names that are configured.
-    pub(super) fn traffic(&mut self) -> &mut Traffic {
-        let Self { traffic, servers, current, .. } = self;
-        traffic.prune(current, |id| servers.has(id));
-        traffic
-    }
-
-    /// What happened in the last seconds, by names that are configured.
-    pub(super) fn recent(&mut self) -> &Recent {
-        self.recent.prune(&self.current);
-        &self.recent
-    }
-
-    /// Servers of the upstreams that are `wanted`.
-    pub(super) fn servers_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<Shown> {
-        self.servers.list(&self.current, &self.traffic, wanted)
-    }
-
-    /// The rule set of a domain, as it was given.
-    pub(super) fn rules_of(&self, domain: &str) -> Option<String> {
-        let mut texts = self.state.domain_texts();
-        texts.find(|(name, _)| *name == domain).map(|(_, text)| text.to_owned())
-    }
-
     /// Keys of the store that are not served as they stand there.
     pub(super) fn rejected(&self) -> Vec<Rejected> {
         self.state.rejected()
@@ -395,5 +364,6 @@ impl Hub {
 }
 
 mod reports;
+mod sight;
 #[cfg(test)]
 mod tests;

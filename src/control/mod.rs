@@ -9,6 +9,7 @@ mod dns;
 mod dumps;
 mod handle;
 mod health;
+mod heat;
 mod held;
 mod hub;
 mod lately;

@@ -191,7 +191,7 @@ impl Control {
                 if let Some(statsd) = &mut self.statsd {
                     statsd.counted(&stats, |slot| snapshot.domain_name(slot));
                 }
-                self.hub.counted(&stats, &snapshot);
+                self.hub.counted(&stats, &snapshot, now);
             }
             Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges, now),
             Report::Servers { worker, servers } => self.hub.told_of_servers(worker, servers),

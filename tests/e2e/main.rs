@@ -38,6 +38,7 @@ mod explain;
 mod faults;
 mod forwarded;
 mod health;
+mod heat;
 mod hop_by_hop;
 mod interim;
 mod keepalive;

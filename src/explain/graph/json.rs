@@ -8,8 +8,7 @@ use super::read::{Drawing, Rule};
 
 impl Drawing {
     /// `{"domain", "rules": [{"name", "type", "about", "is_reached", "links": [{"word", "to", "heat"}, …]}, …]}`. A walk begins
-    /// at the first rule; `to` is the place of one in the list. `heat` is the share of the requests at a rule that take this link:
-    /// null, as nobody counts that yet.
+    /// at the first rule; `to` is the place of one in the list. `heat` is for whoever counts requests.
     #[must_use]
     pub fn json(&self) -> Value {
         let rule = |rule: &Rule| {

@@ -1,0 +1,54 @@
+//! What the hub knows of requests, for whoever shows it.
+//!
+//! It owns these looks and nothing that is counted. Next: [`reports`](super::reports) has what workers tell,
+//! `control::admin` asks.
+
+use std::time::Instant;
+
+use super::Hub;
+use crate::access_log::batch::Lost;
+use crate::control::heat::Step;
+use crate::control::recent::Recent;
+use crate::control::servers::Shown;
+use crate::control::traffic::Traffic;
+
+impl Hub {
+    /// Where lines of the access log are counted that are missing.
+    pub(in crate::control) fn loses(&mut self, lost: Lost) {
+        self.lost = lost;
+    }
+
+    /// How many are.
+    pub(in crate::control) fn lost_lines(&self) -> u64 {
+        self.lost.count()
+    }
+
+    /// What was counted of requests, by names that are configured.
+    pub(in crate::control) fn traffic(&mut self) -> &mut Traffic {
+        let Self { traffic, servers, current, .. } = self;
+        traffic.prune(current, |id| servers.has(id));
+        traffic
+    }
+
+    /// What happened in the last seconds, by names that are configured.
+    pub(in crate::control) fn recent(&mut self) -> &Recent {
+        self.recent.prune(&self.current);
+        &self.recent
+    }
+
+    /// Servers of the upstreams that are `wanted`.
+    pub(in crate::control) fn servers_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<Shown> {
+        self.servers.list(&self.current, &self.traffic, wanted)
+    }
+
+    /// The rule set of a domain, as it was given.
+    pub(in crate::control) fn rules_of(&self, domain: &str) -> Option<String> {
+        let mut texts = self.state.domain_texts();
+        texts.find(|(name, _)| *name == domain).map(|(_, text)| text.to_owned())
+    }
+
+    /// Which ways requests took through the rules of a domain, as far as they were looked at.
+    pub(in crate::control) fn heat(&mut self, domain: &str, now: Instant) -> Vec<Step> {
+        self.heat.of(domain, now)
+    }
+}
