@@ -138,7 +138,7 @@
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |
 //! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file beside `data/socket.rs` |
-//! | the form of the log, where it goes | `command/log/start.rs`, `command/log/writer.rs` | |
+//! | the form of the log, where it goes | `command/log/form.rs`, `command/log/json.rs`, `command/log/writer.rs` | its word in `settings/seeing.rs` |
 //! | which core does what | `data/cores.rs` | |
 //! | what an operator should know | `manual/<page>.md` | its line in `README.md`, if the page is new |
 //!

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// Serves by these settings. The exit code is the control plane's once everything has ended.
 #[must_use]
 pub fn run(settings: Settings) -> ExitCode {
-    let log = match log::start(&settings.log_level) {
+    let log = match log::start(&settings) {
         Ok(log) => log,
         Err(error) => {
             complain(format_args!("cannot start the log: {error}"));

@@ -23,7 +23,7 @@ pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKi
 pub use fault::Fault;
 pub use invocation::{Invocation, parse};
 pub use secret::Secret;
-pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, SeeingSettings};
+pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, LogFormat, SeeingSettings};
 pub use surroundings::Surroundings;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is seen of requests from outside: metrics, the access log, request ids.
+//! What is seen of ELB from outside: metrics, the access log, request ids, and the form of the log.
 //!
 //! It owns these flags and what they come to. Next: [`args`](super::args) has all others.
 
@@ -11,6 +11,25 @@ use clap::{Args, ValueEnum};
 
 use super::addresses;
 use crate::units::{self, Span};
+
+/// What a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // Each is its own name.
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl LogFormat {
+    /// The word of the flag.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
 
 /// How ELB lets itself be watched.
 #[derive(Debug, Args)]
@@ -40,6 +59,10 @@ pub(super) struct SeeingArgs {
     /// stays
     #[arg(long, env = "ELB_REQUEST_ID")]
     request_id: bool,
+
+    /// Lines of the log: text for people, or JSON objects
+    #[arg(long, env = "ELB_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
 }
 
 /// What a line of the access log looks like.
@@ -95,6 +118,8 @@ pub struct SeeingSettings {
     pub access_log: Option<AccessLogSettings>,
     /// Each request has an id.
     pub request_id: bool,
+    /// What a line of the log is.
+    pub log_format: LogFormat,
 }
 
 impl SeeingSettings {
@@ -109,6 +134,7 @@ impl SeeingSettings {
             metrics_domains: args.metrics_domains as usize,
             access_log,
             request_id: args.request_id,
+            log_format: args.log_format,
         }
     }
 

@@ -66,6 +66,7 @@ const ROWS: &[Row] = &[
         s.seeing.access_log.clone().unwrap().to.to_string()
     }),
     ("--metrics-domains", "ELB_METRICS_DOMAINS", "7", |s| s.seeing.metrics_domains.to_string()),
+    ("--log-format", "ELB_LOG_FORMAT", "json", |s| s.seeing.log_format.word().to_owned()),
     ("--admin-listen", "ELB_ADMIN_LISTEN", "127.0.0.1:82", |s| s.admin.listen.unwrap().to_string()),
     ("--admin-allow", "ELB_ADMIN_ALLOW", "10.0.0.0/8", |s| s.admin.allow.to_string()),
     ("--trusted-proxies", "ELB_TRUSTED_PROXIES", "10.0.0.0/8,fd00::/8", |s| s.trusted_proxies.to_string()),

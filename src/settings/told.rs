@@ -72,7 +72,7 @@ impl Settings {
                 "limits: body {body}, head {head}, patterns {patterns}, buffers of a worker {buffers}, its connections {connections}, of a client {of_client}, times forwarded {forwarded}, servers tried {}, second tries {} %, kept for them {}, idle for each server {}",
                 self.retries, self.retry_budget, self.replay_buffer, idle
             ),
-            format!("log level: {}", self.log_level),
+            format!("log level: {}, lines of {}", self.log_level, self.seeing.log_format.word()),
         ]
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
+use std::os::unix::fs::MetadataExt;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
+use crate::support::wait;
 
 /// More lines than wait for a reader that stands still: the queue's 1024, and what the rest of a pipe takes.
 const FLOOD: usize = 1500;
@@ -93,6 +95,82 @@ fn a_log_that_nobody_reads_does_not_hold_the_end() {
     let elb = launch.logs_to(writer).start_unheard();
     flood(&elb);
     serves_and_ends(elb);
+}
+
+fn object(line: &str) -> Value {
+    let read: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    for name in ["timestamp", "level", "message"] {
+        assert!(read[name].is_string(), "{line}");
+    }
+    read
+}
+
+#[test]
+fn lines_of_json_are_json_whatever_happens() {
+    let server = Server::named("a");
+    let launch = Launch::serving(&rules::site(&[&server])).flag("--log-format=json");
+    let mut elb = launch.start();
+    elb.admin().put("upstream", &json!({"\"up\"\n{}": {"127.0.0.1:1": ""}}));
+    let long = "x".repeat(20_000);
+    elb.admin().with("Authorization: Bearer x").put("upstream", &json!({long: {"127.0.0.1:1": ""}}));
+    elb.signal("TERM");
+    assert_eq!(elb.exit().code(), Some(0));
+    let (_, log) = wait::until("its log to be gathered", || elb.said_all());
+    let lines: Vec<Value> = log.lines().map(object).collect();
+    let changes: Vec<&Value> =
+        lines.iter().filter(|line| line["message"] == "configuration changed").collect();
+    let fields = &changes[1]["fields"];
+    assert_eq!(
+        (&fields["version"], &fields["+upstreams"], &fields["via"]),
+        (&json!(2), &json!(1), &json!("api"))
+    );
+    assert_eq!(fields["names"], r#"\"up\"\u{a}{}"#);
+    assert!(log.lines().all(|line| line.len() < 8192), "{log}");
+    assert_eq!(lines.last().map(|line| &line["message"]), Some(&json!("stopped")));
+
+    // Nor does one that says what is missing look otherwise.
+    let (reader, writer) = narrow();
+    let launch =
+        Launch::serving(&rules::site(&[&server])).flag("--log-level=debug").flag("--log-format=json");
+    let elb = launch.logs_to(writer).start_unheard();
+    flood(&elb);
+    let mut lines =
+        BufReader::new(reader).lines().map(|line| line.expect("a line")).filter(|line| !line.is_empty());
+    let told = lines
+        .find(|line| object(line)["message"].as_str().is_some_and(|text| text.contains("are missing here")));
+    assert!(told.is_some(), "the word that lines are missing");
+    let rest = std::thread::spawn(move || lines.for_each(|line| drop(object(&line))));
+    serves_and_ends(elb);
+    rest.join().expect("the reader");
+}
+
+#[test]
+fn lines_for_the_journal_have_a_priority_and_no_time_of_their_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("journal");
+    let server = Server::named("a");
+    let run = |named: &dyn Fn(&std::fs::Metadata) -> String| {
+        let file = File::create(&path).expect("a file");
+        let stream = named(&file.metadata().expect("what it is"));
+        let launch = Launch::serving(&rules::site(&[&server])).variable("JOURNAL_STREAM", &stream);
+        let mut elb = launch.logs_to(file).start_unheard();
+        elb.admin().delete("upstream", &json!(["up"]));
+        elb.signal("TERM");
+        assert_eq!(elb.exit().code(), Some(0));
+        std::fs::read_to_string(&path).expect("the log")
+    };
+    let log = run(&|it| format!("{}:{}", it.dev(), it.ino()));
+    for line in [
+        "<6>INFO listening on 127.0.0.1:",
+        "<6>INFO configuration changed version=2 who=127.0.0.1 via=api -upstreams=1 names=up digest=",
+        "<4>WARN 1 unsaved changes end with this process: they were never dumped",
+        "<6>INFO stopped",
+    ] {
+        assert!(log.lines().any(|found| found.starts_with(line)), "{line} in\n{log}");
+    }
+    assert!(log.lines().all(|line| line.starts_with("<6>") || line.starts_with("<4>")), "{log}");
+    let log = run(&|it| format!("{}:{}", it.dev(), it.ino() + 1));
+    assert!(log.lines().all(|line| line.contains("Z  INFO ") || line.contains("Z  WARN ")), "{log}");
 }
 
 #[test]

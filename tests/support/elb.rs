@@ -350,7 +350,9 @@ fn addresses(log: &str, words: &str) -> Vec<SocketAddr> {
     let mut addresses = Vec::new();
     for line in log.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
         let after = line.split_once(words).map_or("", |(_, after)| after);
-        let address = after.split_whitespace().next().and_then(|word| word.parse().ok());
+        // A line may be JSON, where a quote ends the text.
+        let word = after.split([' ', '"', '\n']).next();
+        let address = word.and_then(|word| word.parse().ok());
         addresses.extend(address.filter(|address| !addresses.contains(address)));
     }
     addresses

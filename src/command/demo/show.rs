@@ -46,7 +46,7 @@ fn show(args: &DemoArgs) -> Result<ExitCode, String> {
     end_with_terminal(folder.0.clone()).map_err(|error| format!("cannot wait for signals: {error}"))?;
 
     let settings = settings(proxy, &format!("file:{}", file.display()))?;
-    let log = log::start(&settings.log_level).map_err(|error| format!("cannot start the log: {error}"))?;
+    let log = log::start(&settings).map_err(|error| format!("cannot start the log: {error}"))?;
     raise_open_files();
     let code = serve::start(settings).map(|serving| {
         if !serving.addresses().is_empty() {

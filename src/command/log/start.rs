@@ -1,18 +1,21 @@
-//! The form of a line, which lines are written, and the way of a panic into the log.
+//! Which lines are written, and the way of a panic into the log.
 //!
-//! It owns what every line has in common, never what is in one. Libraries speak from warnings upwards, so that
-//! `--log-level debug` shows ELB and not its dependencies.
+//! It owns the beginning of the log, never what is in a line. Libraries speak from warnings upwards, so that
+//! `--log-level debug` shows ELB and not its dependencies. Next:
+//! [`form`](super::form) for the form of a line.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 use std::{panic, thread};
 
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
+use super::form::{Form, Lines};
 use super::queue::{LINES, Queue, queue};
-use super::timestamp::timestamp;
 use super::writer::Writer;
+use crate::settings::Settings;
 
 /// How long the end of the process waits for the last lines: far more than a reader needs that reads, also on a busy machine,
 /// and short beside the ten seconds that `docker stop` leaves.
@@ -24,23 +27,25 @@ pub(in crate::command) struct Log {
     queue: Queue,
 }
 
-/// Starts the log at this level; panics of all threads go there as well. The first call counts.
+/// Starts the log at the level and in the form of these settings; panics of all threads go there as well. The first call
+/// counts.
 ///
 /// # Errors
 /// The kernel refuses a thread.
-pub(in crate::command) fn start(level: &str) -> io::Result<Log> {
+pub(in crate::command) fn start(settings: &Settings) -> io::Result<Log> {
+    let form = Form::of(settings.seeing.log_format);
     let (queue, waiting) = queue(LINES);
-    let writer = Writer::new(io::stderr(), waiting);
+    let writer = Writer::new(io::stderr(), waiting, form);
     thread::Builder::new().name("elb-log".to_owned()).spawn(move || writer.run())?;
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter(level)))
+        .with_env_filter(EnvFilter::new(filter(&settings.log_level)))
         .with_writer(queue.clone())
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
+        .with_ansi(form == Form::Text && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         // It would complain on standard error of what is wrong with standard error, and panic when that fails.
         .log_internal_errors(false)
+        .event_format(Lines::new(form))
         .try_init();
-    log_panics(queue.clone());
+    log_panics(queue.clone(), form);
     Ok(Log { queue })
 }
 
@@ -60,20 +65,17 @@ fn filter(level: &str) -> String {
 
 /// A panic ends the process (see the profile in `Cargo.toml`), and must not wait for a pipe that nobody reads. What is in
 /// the queue before it says what led there.
-fn log_panics(queue: Queue) {
+fn log_panics(queue: Queue, form: Form) {
     panic::set_hook(Box::new(move |info| {
         let thread = thread::current();
         let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         let message = info.payload_as_str().unwrap_or("no message");
-        let told = format!(
-            "{} ERROR thread '{}' panicked at {place}: {message}",
-            timestamp(),
-            thread.name().unwrap_or("?")
-        );
-        queue.push(told.as_bytes());
+        let told = format!("thread '{}' panicked at {place}: {message}", thread.name().unwrap_or("?"));
+        queue.push(form.line(Level::ERROR, &told).as_bytes());
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
-            backtrace.to_string().lines().for_each(|line| queue.push(line.as_bytes()));
+            let lines = backtrace.to_string();
+            lines.lines().for_each(|line| queue.push(form.continued(Level::ERROR, line).as_bytes()));
         }
         queue.flush(LAST);
     }));

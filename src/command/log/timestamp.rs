@@ -1,7 +1,7 @@
 //! The time as every line of the log begins with it.
 //!
-//! It owns the form, which is that of `tracing`, for the lines that are not made by it. Next:
-//! [`start`](mod@super::start) and [`writer`](super::writer) use it.
+//! It owns the form, which is that of `tracing`, for the lines that are not made by it. Next: [`form`](super::form) and
+//! [`json`](super::json) use it.
 
 use tracing_subscriber::fmt::format::Writer as Text;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};

@@ -8,8 +8,10 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
+use tracing::Level;
+
+use super::form::Form;
 use super::queue::{Entry, Waiting};
-use super::timestamp::timestamp;
 
 /// A stream that is set to not block (whoever shares it may do that) is tried again after so long.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -18,6 +20,8 @@ const AGAIN: Duration = Duration::from_millis(20);
 pub(super) struct Writer<W> {
     out: W,
     waiting: Waiting,
+    /// That of all other lines.
+    form: Form,
     /// Lines that are missing, and not told of yet.
     missing: u64,
     /// The last line ends somewhere in the middle.
@@ -25,9 +29,9 @@ pub(super) struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// A writer to this stream.
-    pub(super) fn new(out: W, waiting: Waiting) -> Self {
-        Self { out, waiting, missing: 0, torn: false }
+    /// A writer to this stream, whose lines have this form.
+    pub(super) fn new(out: W, waiting: Waiting, form: Form) -> Self {
+        Self { out, waiting, form, missing: 0, torn: false }
     }
 
     /// Writes until nobody can log any more.
@@ -59,11 +63,10 @@ impl<W: Write> Writer<W> {
             return true;
         }
         let told = format!(
-            "{}  WARN {} lines of the log are missing here: it could not be written, or was not read in time\n",
-            timestamp(),
+            "{} lines of the log are missing here: it could not be written, or was not read in time",
             self.missing
         );
-        let written = self.put(told.as_bytes());
+        let written = self.put((self.form.line(Level::WARN, &told) + "\n").as_bytes());
         if written {
             self.missing = 0;
         }
@@ -133,7 +136,12 @@ mod tests {
         lines.iter().for_each(|line| queue.push(line.as_bytes()));
         drop(queue);
         let mut bytes = Vec::new();
-        Writer::new(Script { steps: steps.iter().copied().collect(), written: &mut bytes }, waiting).run();
+        Writer::new(
+            Script { steps: steps.iter().copied().collect(), written: &mut bytes },
+            waiting,
+            Form::Text,
+        )
+        .run();
         let text = String::from_utf8(bytes).unwrap();
         let told = |line: &str| line.split_once("  WARN ").map_or(line, |(_, told)| told).to_owned();
         text.lines().map(|line| told(line).split(':').next().unwrap_or_default().to_owned()).collect()
@@ -178,7 +186,7 @@ mod tests {
         let (queue, waiting) = queue(9);
         queue.push(b"a");
         thread::scope(|scope| {
-            scope.spawn(|| Writer::new(io::sink(), waiting).run());
+            scope.spawn(|| Writer::new(io::sink(), waiting, Form::Text).run());
             assert!(queue.flush(Duration::from_secs(60)));
             drop(queue);
         });
