@@ -3,7 +3,7 @@
 //! It owns how many streams there are and when one ends. A stream is an answer that takes its time: its connection has a place as
 //! every other has and gives it up to one that gets on faster (see [`room`](super::room)), a client that reads nothing loses it, and
 //! it ends by itself before a request would be too old. A client asks again then, and says which second it had last. Next:
-//! [`overview`](super::overview) for what is told.
+//! [`overview`] for what is told.
 
 use std::convert::Infallible;
 use std::sync::Arc;
