@@ -47,7 +47,7 @@
 //! * [`link`]: what the planes say to each other.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
-//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`.
+//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb top`.
 //!
 //! # The life of a request
 //!

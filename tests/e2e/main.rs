@@ -69,6 +69,7 @@ mod stats;
 mod statsd;
 mod timeouts;
 mod together;
+mod top;
 mod ui;
 mod upgrade;
 mod upstream_options;
