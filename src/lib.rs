@@ -48,7 +48,7 @@
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
-//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`.
+//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb top`.
 //!
 //! # The life of a request
 //!

@@ -3,7 +3,7 @@
 //! Commands start the two planes and talk to people on a terminal; they hold no logic of either plane. [`run`](fn@run) serves,
 //! [`demo`](fn@demo) serves two sample servers, [`check`](fn@check) reads a file of rules and says what is wrong with it,
 //! [`explain`](fn@explain) says why a request goes where it goes, [`graph`](fn@graph) draws a rule set,
-//! [`health`](fn@health) asks whether an ELB should get traffic.
+//! [`health`](fn@health) asks whether an ELB should get traffic, [`top`](fn@top) watches one.
 
 mod api;
 mod check;
@@ -17,6 +17,7 @@ mod refuse;
 mod run;
 mod say;
 mod serve;
+mod top;
 
 pub use check::check;
 pub use demo::demo;
@@ -25,3 +26,4 @@ pub use graph::graph;
 pub use health::health;
 pub use refuse::refuse;
 pub use run::run;
+pub use top::top;

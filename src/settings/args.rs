@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use ipnet::IpNet;
 
 use super::addresses;
-use super::commands::{CheckArgs, ExplainArgs, GraphArgs, HealthArgs};
+use super::commands::{CheckArgs, ExplainArgs, GraphArgs, HealthArgs, TopArgs};
 use super::seeing::SeeingArgs;
 use crate::units;
 
@@ -42,6 +42,8 @@ pub(super) enum Action {
     Graph(GraphArgs),
     /// Ask an ELB whether it should get traffic; for checks of containers. Ends with 1 when it should not
     Health(HealthArgs),
+    /// Watch what an ELB does: domains, upstreams, servers and workers by their requests and errors
+    Top(TopArgs),
 }
 
 /// `elb demo`.

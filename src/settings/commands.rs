@@ -62,6 +62,45 @@ pub struct HealthArgs {
     pub live: bool,
 }
 
+/// `elb top`.
+#[derive(Debug, Clone, Args)]
+pub struct TopArgs {
+    /// Where the admin API of the ELB is that is looked at; the variable ELB_ADMIN_TOKEN has its token
+    #[arg(long, value_name = "ADDR", default_value = API)]
+    pub api: String,
+    /// Print one table and end
+    #[arg(long)]
+    pub once: bool,
+    /// What is shown at first
+    #[arg(long, value_name = "VIEW", value_enum, default_value = "domains")]
+    pub view: TopView,
+    /// What comes first
+    #[arg(long, value_name = "SORT", value_enum, default_value = "rate")]
+    pub sort: TopSort,
+    /// Show only domains, or upstreams and their servers, whose names hold this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub find: String,
+}
+
+/// A table of `elb top`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // Each is its own name.
+pub enum TopView {
+    Domains,
+    Upstreams,
+    Servers,
+    Workers,
+}
+
+/// The order of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // Each is its own name.
+pub enum TopSort {
+    Rate,
+    Errors,
+    Name,
+}
+
 /// `elb graph`.
 #[derive(Debug, Clone, Args)]
 pub struct GraphArgs {

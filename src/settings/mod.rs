@@ -18,7 +18,7 @@ mod unknown;
 
 pub use allow::AllowList;
 pub use args::DemoArgs;
-pub use commands::{CheckArgs, ExplainArgs, GraphArgs, GraphFormat, HealthArgs};
+pub use commands::{CheckArgs, ExplainArgs, GraphArgs, GraphFormat, HealthArgs, TopArgs, TopSort, TopView};
 pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
 pub use fault::Fault;
 pub use invocation::{Invocation, parse};

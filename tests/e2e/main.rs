@@ -72,6 +72,8 @@ mod stats;
 mod statsd;
 mod timeouts;
 mod together;
+mod top;
+mod ui;
 mod upgrade;
 mod upstream_options;
 mod worst;

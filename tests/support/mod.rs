@@ -4,6 +4,7 @@
 //! byte for byte what arrived. Ports are the kernel's choice, every wait has a deadline, and nothing sleeps for luck.
 
 pub(crate) mod admin;
+pub(crate) mod browser;
 pub(crate) mod chance;
 pub(crate) mod client;
 pub(crate) mod dns;

@@ -39,6 +39,12 @@ function short(number) {
   return number.toFixed(size >= 10 ? 1 : 2);
 }
 
+/** A rate: a tenth is enough, but for what is rare. */
+function perSecond(number) {
+  if (number === null || number === 0 || number >= 100) return short(number);
+  return number.toFixed(number < 0.1 ? 2 : 1);
+}
+
 function milliseconds(number) {
   if (number === null || number === undefined) return "–";
   if (number >= 1000) return (number / 1000).toFixed(number >= 10000 ? 0 : 1) + " s";

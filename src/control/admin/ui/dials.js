@@ -1,23 +1,27 @@
 // The last minute, second by second.
 
 const MINUTE = 60;
+/** Seconds that an answer may be late. */
+const LATE = 5;
 
 /** The seconds that are known, the oldest first. */
 const seconds = [];
 
 function learn(more) {
-  // A lower number is that of another process: what was known is not its own.
-  if (more.length > 0 && seconds.length > 0 && more[0].second < seconds[0].second) seconds.length = 0;
+  // Much lower numbers are those of another process, and what was known is not its own; a little lower is an answer that came late.
+  if (more.length > 0 && seconds.length > 0 && more[more.length - 1].second < seconds[seconds.length - 1].second - LATE) {
+    seconds.length = 0;
+  }
   const last = seconds.length > 0 ? seconds[seconds.length - 1].second : -1;
   seconds.push(...more.filter((second) => second.second > last));
   seconds.splice(0, Math.max(0, seconds.length - MINUTE));
 }
 
 const DIALS = [
-  { id: "dial-requests", member: "requests", text: short, name: "Requests a second" },
-  { id: "dial-errors", member: "errors", text: short, name: "Errors a second" },
-  { id: "dial-p50", member: "p50_ms", text: milliseconds, name: "Half of the requests were done within" },
-  { id: "dial-p99", member: "p99_ms", text: milliseconds, name: "99 of 100 requests were done within" },
+  { id: "dial-requests", member: "requests", text: perSecond, name: "Requests a second" },
+  { id: "dial-errors", member: "errors", text: perSecond, name: "Errors a second" },
+  { id: "dial-p50", member: "p50_ms", text: milliseconds, name: "Half of the requests take at most" },
+  { id: "dial-p99", member: "p99_ms", text: milliseconds, name: "99 of 100 requests take at most" },
 ];
 
 function showDials(rate) {

@@ -71,8 +71,8 @@ function tell(told) {
     const server = (one) => make("li", {}, make("code", {}, one.server === one.address ? one.server : `${one.server} (${one.address})`),
       " ", make("span", { class: one.can_be_chosen ? "is-up" : "is-failing" }, one.can_be_chosen ? "can be chosen" : "cannot be chosen"),
       `: ${one.why}`);
-    parts.push(make("p", {}, `Servers of ${told.upstream.name} (${told.upstream.options})`),
-      make("ul", {}, ...told.upstream.servers.map(server)));
+    parts.push(make("div", {}, make("p", {}, `Servers of ${told.upstream.name} (${told.upstream.options})`),
+      make("ul", {}, ...told.upstream.servers.map(server))));
   }
   const text = told.to_server ?? told.answer?.text;
   if (text) {
@@ -93,7 +93,7 @@ function verdict(told) {
 /** What a rule looked at, and for what. */
 function sight(step) {
   const parts = [];
-  if (step.looks_at) parts.push(`${step.looks_at} `);
+  if (step.looks_at && step.looks_at !== step.type) parts.push(`${step.looks_at} `);
   if (step.value !== null && step.value !== undefined) parts.push(make("code", {}, JSON.stringify(step.value)));
   if (step.test) parts.push(" against ", make("code", {}, typeof step.test === "string" ? step.test : JSON.stringify(step.test)));
   return parts;

@@ -5,6 +5,9 @@ const DRAWN = 400;
 /** Characters of a line in a box, which fit its width. */
 const LINE = 25;
 
+/** How small a drawing may become to fit: letters of 12 pixels are read down to 9. */
+const SMALLEST = 0.75;
+
 let drawn = null;
 let asking = null;
 
@@ -49,7 +52,9 @@ function showRules(told) {
   if (lone > 0) note.push(`${lone} that nothing leads to, dashed`);
   if (rules.length > DRAWN) note.push("too many to be drawn");
   say($("graph-note"), note.join("; "));
-  $("graph").replaceChildren(...(rules.length > DRAWN ? [] : [picture(rules)]));
+  const svg = rules.length > DRAWN ? null : picture(rules);
+  $("graph").replaceChildren(...(svg === null ? [] : [svg]));
+  if (svg !== null) $("graph").scrollLeft = svg.clientWidth * svg.dataset.begin - $("graph").clientWidth / 2;
   $("graph-text").hidden = false;
   $("graph-text").querySelector("ol").replaceChildren(...rules.map((rule) => inWords(rule, rules, told.given)));
 }
@@ -66,6 +71,9 @@ function picture(rules) {
     viewBox: `${-margin} ${-margin} ${width + 2 * margin} ${height + 2 * margin}`,
     width: Math.round(width + 2 * margin), role: "img", "aria-labelledby": "graph-title graph-note",
   });
+  // A wide one shrinks as far as it can be read, and is scrolled from there on; where it begins is in sight.
+  svg.style.minWidth = `${Math.round(SMALLEST * width)}px`;
+  svg.dataset.begin = String((boxes[0].x + margin) / (width + 2 * margin));
   for (const link of links) {
     const { points, words, heat } = link;
     const group = draw("g", { "data-from": rules[link.from].name, "data-to": rules[link.to].name });

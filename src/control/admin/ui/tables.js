@@ -41,13 +41,13 @@ function number(cell, value, text = short) {
 
 /** A rate with a bar that shows its part of the largest one. */
 function rateCell(cell, value, most) {
-  number(cell, value);
+  number(cell, value, perSecond);
   cell.classList.add("bar");
   cell.style.setProperty("--share", most > 0 ? (value / most).toFixed(3) : "0");
 }
 
-function errorCell(cell, value) {
-  number(cell, value);
+function errorCell(cell, value, text = perSecond) {
+  number(cell, value, text);
   cell.classList.toggle("bad", value > 0);
 }
 
@@ -92,7 +92,7 @@ function showUpstreams(list, servers) {
     number(most99, one.p99_ms, milliseconds);
     const own = servers.rows.filter((server) => server.upstream === one.name);
     number(active, own.reduce((sum, server) => sum + server.active, 0));
-    showServers(group, own, one.rate);
+    showServers(group, own, most);
   });
 }
 
@@ -113,7 +113,7 @@ function showServers(group, servers, most) {
     const [state, why] = line.cells[1].children;
     say(state, one.state);
     state.className = "is-" + one.state;
-    const until = one.until === null ? "" : `, until ${one.until.slice(11, 19)}`;
+    const until = one.until === null ? "" : `, until ${one.until.slice(11, 19)} UTC`;
     say(why, one.reason === null ? "" : one.reason + until);
     rateCell(line.cells[2], one.rate, most);
     errorCell(line.cells[3], one.errors);
@@ -127,7 +127,7 @@ function showReasons(reasons) {
   follow($("reasons").tBodies[0], reasons, (one) => one.reason,
     (one) => row(make("th", { scope: "row", class: "name" }, one.reason), 3), (line, one) => {
       say(line.cells[1], one.status === null ? "–" : String(one.status));
-      errorCell(line.cells[2], one.lately);
+      errorCell(line.cells[2], one.lately, short);
       number(line.cells[3], one.total);
     });
 }
