@@ -84,6 +84,12 @@ fn a_store_that_was_wiped_while_elb_was_away_is_held_against_the_state_file() {
     assert_eq!(elb.admin().call("PUT", "resync", Some("")).status(), 409);
     assert_eq!(elb.admin().call("PUT", "resync?confirm=1", Some("")).status(), 200);
     assert_eq!(statuses(&elb), [404; 4]);
+    for line in [
+        "configuration changed version=1 who=- via=state-file +domains=4 +upstreams=1 names=",
+        "configuration changed version=2 who=127.0.0.1 via=etcd -domains=4 -upstreams=1 names=",
+    ] {
+        assert!(elb.log().contains(line), "{line} in the log:\n{}", elb.log());
+    }
     memory.end(elb, |file| domains(file) == 0);
     assert_eq!(
         domains(&read(&memory.path().with_extension("json.previous"))),

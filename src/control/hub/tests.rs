@@ -198,6 +198,27 @@ fn changes_that_come_together_share_one_snapshot() {
     rig.is_left_alone(0);
 }
 
+#[tokio::test]
+async fn the_digest_is_that_of_the_version_that_is_served() {
+    let (resolver, answers) = slow_name();
+    let mut rig = Stage::new(1, resolver);
+    let stands = |rig: &Stage| (rig.hub.status().version, rig.hub.status().digest);
+    let nothing = stands(&rig);
+    rig.store_server("up", "server.test");
+    assert_eq!(stands(&rig), nothing, "it waits for the address of the name");
+    answers.add_permits(2);
+    rig.looked_up().await;
+    let (version, digest) = stands(&rig);
+    assert!(version == 2 && digest != nothing.1);
+    assert_eq!(rig.follow(0), 2);
+    rig.does(|hub, _| hub.refresh_names(true));
+    rig.looked_up().await;
+    assert_eq!(stands(&rig), (3, digest), "other addresses are no other configuration");
+    let mut next = rig.next_life(no_names());
+    next.later(NAMES);
+    assert_eq!(stands(&next), (2, digest), "of a state file");
+}
+
 #[test]
 fn a_slow_worker_holds_nobody_up_and_skips_what_it_missed() {
     let mut rig = Stage::new(2, no_names());
