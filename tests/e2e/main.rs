@@ -70,6 +70,7 @@ mod servers;
 mod spread;
 mod stats;
 mod statsd;
+mod sums;
 mod timeouts;
 mod together;
 mod top;

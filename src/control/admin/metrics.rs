@@ -367,6 +367,12 @@ mod tests {
 
     use super::*;
 
+    fn full_name(metric: &Metric) -> String {
+        let unit = metric.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
+        let total = if matches!(metric.kind, Counter) { "_total" } else { "" };
+        format!("{}{unit}{total}", metric.name)
+    }
+
     #[test]
     fn the_manual_has_every_metric_with_its_help_and_no_other() {
         let page = include_str!("../../manual/seeing.md");
@@ -377,11 +383,21 @@ mod tests {
             (name.starts_with("elb_") || name.starts_with("process_")).then(|| format!("{name}: {help}"))
         };
         let told: BTreeSet<String> = page.lines().filter_map(row).collect();
-        let full = |metric: &Metric| {
-            let unit = metric.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
-            let total = if matches!(metric.kind, Counter) { "_total" } else { "" };
-            format!("{}{unit}{total}: {}", metric.name, metric.help)
-        };
+        let full = |metric: &Metric| format!("{}: {}", full_name(metric), metric.help);
         assert_eq!(told, METRICS.iter().map(full).collect());
+    }
+
+    #[test]
+    fn the_board_shows_metrics_that_there_are() {
+        let board = include_str!("../../../tools/grafana.json");
+        let known: BTreeSet<String> = METRICS.iter().map(full_name).collect();
+        let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+        let words = board.split(|c: char| !is_part(c)).filter(|word| word.starts_with("elb_") || word.starts_with("process_"));
+        let mut seen = 0;
+        for word in words {
+            seen += 1;
+            assert!(known.contains(word.trim_end_matches("_bucket")), "{word}");
+        }
+        assert!(seen > 20, "{seen}");
     }
 }
