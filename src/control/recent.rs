@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::lately::{Lately, Sums, Times, WINDOW};
-use super::traffic::{Slots, upstream_name};
+use super::traffic::{Slots, bound, upstream_name};
 use crate::link::Gauges;
 use crate::model::{ServerId, Snapshot};
 use crate::stats::histogram::Histogram;
@@ -20,8 +20,6 @@ use crate::stats::{self, AnswerKey, Asked, DomainKey, Requests, Taken};
 pub(super) const SECONDS: usize = 60;
 /// Names that are told apart while nobody looks: all that there are, as whoever is asked for them may be any.
 const NAMES: usize = usize::MAX;
-/// Servers that may be remembered beyond twice those that are there, until those that are gone are looked for.
-const SLACK: usize = 64;
 
 /// All of it.
 #[derive(Debug)]
@@ -198,11 +196,9 @@ impl Recent {
         self.told.iter_mut().for_each(|told| *told = false);
     }
 
-    /// Forgets servers that are gone, when they are many. `there` are how many there are, and `is_there` knows them.
+    /// Forgets servers that are gone, when they are many.
     pub(super) fn forget_servers(&mut self, there: usize, is_there: impl Fn(ServerId) -> bool) {
-        if self.servers.len() > 2 * there + SLACK {
-            self.servers.retain(|id, _| is_there(*id));
-        }
+        bound(&mut self.servers, there, is_there);
     }
 
     /// Forgets names that are not in the configuration any more.
@@ -290,7 +286,7 @@ fn push<T>(list: &mut VecDeque<T>, one: T, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::traffic::{counted, state};
+    use crate::control::traffic::{SLACK, counted, state};
 
     fn seconds(recent: &Recent) -> Vec<(u32, u64, u64, u128)> {
         let row = |second: &Second| {

@@ -15,6 +15,9 @@ const STATUSES: usize = 64;
 /// Names that are shown by themselves unless the settings say another number.
 const SHOWN: usize = 1000;
 
+/// Servers that may be remembered beyond twice those that are there, until those that are gone are looked for.
+pub(super) const SLACK: usize = 64;
+
 /// Requests by status. Status 0 is all that has no row of its own.
 pub(super) type ByStatus<V> = Vec<(u16, V)>;
 
@@ -246,6 +249,11 @@ impl Traffic {
         (self.domains.most, self.upstreams.most) = (most, most);
     }
 
+    /// Forgets servers that are gone, when they are many: nobody may ever ask, and servers come and go.
+    pub(super) fn forget_servers(&mut self, there: usize, is_there: impl Fn(ServerId) -> bool) {
+        bound(&mut self.servers, there, is_there);
+    }
+
     /// Forgets what is not in the configuration any more; `is_there` knows the servers.
     pub(super) fn prune(&mut self, current: &Snapshot, is_there: impl Fn(ServerId) -> bool) {
         if std::mem::replace(&mut self.pruned, current.version) == current.version {
@@ -274,6 +282,17 @@ impl Traffic {
     /// Requests of a server.
     pub(super) fn server(&self, id: ServerId) -> &[(u16, u64)] {
         self.servers.get(&id).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Forgets servers that are gone, when they are many. `there` are how many there are, and `is_there` knows them.
+pub(super) fn bound<V>(
+    servers: &mut HashMap<ServerId, V>,
+    there: usize,
+    is_there: impl Fn(ServerId) -> bool,
+) {
+    if servers.len() > 2 * there + SLACK {
+        servers.retain(|id, _| is_there(*id));
     }
 }
 
@@ -372,6 +391,17 @@ mod tests {
         let third = Arc::new(state.snapshot(3));
         traffic.counted(&counted(&third, "c.test", 200), &third, &third);
         assert_eq!(told(&traffic.domains()), ["c.test 200 1", "others 200 2"]);
+    }
+
+    #[test]
+    fn servers_that_are_gone_are_forgotten_though_nobody_looks() {
+        let mut traffic = Traffic::new();
+        let ids = |count: u32| (1..=count).filter_map(ServerId::of);
+        traffic.servers.extend(ids(SLACK as u32 + 2).map(|id| (id, ByStatus::new())));
+        traffic.forget_servers(1, |id| id.number() == 1);
+        assert_eq!(traffic.servers.len(), SLACK + 2, "they are few");
+        traffic.forget_servers(0, |id| id.number() == 1);
+        assert_eq!(traffic.servers.len(), 1);
     }
 
     #[test]

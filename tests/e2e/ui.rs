@@ -226,7 +226,7 @@ fn all_of_it_can_be_reached_by_keys() {
     browser.press("d117");
     browser.until(
         "what is looked for",
-        "return document.getElementById('count-domains').textContent.startsWith('1 domains with')",
+        "return document.getElementById('count-domains').textContent.startsWith('1 domain with')",
     );
     browser.until("its row alone", "return document.querySelectorAll('#domains tbody tr').length === 1");
     browser.press(DOWN);

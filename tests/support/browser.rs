@@ -3,9 +3,10 @@
 //! It owns the driver's process and one session. The driver listens on loopback on a port of the kernel's choice, and its browser
 //! lives in a folder of its own. Both end with the test. Next: `wait` for what a page shows after a while.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -54,17 +55,17 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn()
             .expect("the driver");
-        let mut said = BufReader::new(driver.stdout.take().expect("its output"));
-        let mut line = String::new();
-        let port = loop {
-            line.clear();
-            assert!(said.read_line(&mut line).is_ok_and(|count| count > 0), "the driver ended");
-            if let Some((_, port)) = line.split_once(STARTED) {
-                break port.trim().trim_end_matches('.').to_owned();
+        let said = BufReader::new(driver.stdout.take().expect("its output"));
+        let (tell, told) = channel();
+        // All of it is read: a driver that nobody reads would wait for room in the pipe.
+        thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                if let Some((_, port)) = line.split_once(STARTED) {
+                    let _ = tell.send(port.trim_end_matches('.').to_owned());
+                }
             }
-        };
-        // Whoever does not read lets the driver wait for room in the pipe.
-        thread::spawn(move || said.read_to_end(&mut Vec::new()));
+        });
+        let port = told.recv_timeout(PATIENCE).expect("the driver tells its port");
         let agent = ureq::Agent::config_builder()
             .timeout_global(Some(PATIENCE))
             .http_status_as_error(false)

@@ -48,6 +48,8 @@ The rules: requests of HTTPie for /blog/... go to up1, everything else goes to u
 
    curl -X PUT -d '{{\"up1\": {{\"{second}\": \"\"}}}}' {url}/__erulb__/upstream; curl -A HTTPie/0.9.9 {url}/blog/hello
 
+To watch it all in a browser: {url}/__erulb__/ui
+
 Ctrl-C ends it.
 "
     )

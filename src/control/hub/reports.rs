@@ -41,7 +41,9 @@ impl Hub {
         self.traffic.counted(taken, snapshot, &self.current);
         self.recent.counted(taken, snapshot, &self.current);
         let servers = &self.servers;
-        self.recent.forget_servers(servers.count(), |id| servers.has(id));
+        let (there, is_there) = (servers.count(), |id| servers.has(id));
+        self.traffic.forget_servers(there, is_there);
+        self.recent.forget_servers(there, is_there);
     }
 
     /// A worker says what it has to do with servers.

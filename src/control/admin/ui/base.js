@@ -39,6 +39,11 @@ function short(number) {
   return number.toFixed(size >= 10 ? 1 : 2);
 }
 
+/** So many things, in full. */
+function things(count, one) {
+  return `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`;
+}
+
 /** A rate: a tenth is enough, but for what is rare. */
 function perSecond(number) {
   if (number === null || number === 0 || number >= 100) return short(number);
@@ -60,9 +65,11 @@ function bytes(number) {
 
 /** Why a call has no answer. */
 class Refused extends Error {
-  constructor(status, why) {
+  constructor(status, why, isOfNow) {
     super(why);
     this.status = status;
+    // One that came late says nothing about a token that was given since.
+    this.wantsToken = status === 401 && isOfNow;
   }
 }
 
@@ -72,7 +79,8 @@ let token = "";
 /** Asks the API; the answer is good, or a Refused is thrown. */
 async function ask(path, options = {}) {
   const headers = { ...options.headers };
-  if (token !== "") headers.Authorization = "Bearer " + token;
+  const own = token;
+  if (own !== "") headers.Authorization = "Bearer " + own;
   const answer = await fetch("/__erulb__/" + path, {
     ...options, headers, cache: "no-store", credentials: "omit", redirect: "error",
   });
@@ -84,7 +92,7 @@ async function ask(path, options = {}) {
   } catch {
     // It is no JSON: the status says enough.
   }
-  throw new Refused(answer.status, why);
+  throw new Refused(answer.status, why, own === token);
 }
 
 async function askJson(path, options) {

@@ -3,8 +3,14 @@
 
 const BOX = { width: 196, height: 46, across: 26, down: 58 };
 const PASSES = 12;
+/** Ranks that a link may pass: one that goes farther, or back, ends in a word that names where it leads. Drawn whole, those of a
+ * long chain of rules that all lead to one would be wider than any screen. */
+const FAR = 5;
+const WORD = 150;
+/** What a word weighs against a box where both want the same place. */
+const LIGHT = 0.01;
 
-/** Gives `{boxes: [{x, y}], links: [{from, to, words, heat, points}], width, height}` for rules with `links: [{word, to, heat}]`. */
+/** Gives `{boxes: [{x, y}], links: [{from, to, words, heat, points, isFar}], width, height}` for rules with `links: [{word, to, heat}]`. */
 function layout(rules) {
   const links = merged(rules);
   const ranks = ranked(rules.length, links);
@@ -13,14 +19,15 @@ function layout(rules) {
   for (const link of links) {
     link.through = [];
     let before = link.from;
-    const passes = ranks[link.to] > ranks[link.from] ? ranks[link.to] - ranks[link.from] - 1 : 0;
-    for (let step = 1; step <= passes; step += 1) {
-      places.push({ rank: ranks[link.from] + step, width: 18, up: [], down: [] });
+    const span = ranks[link.to] - ranks[link.from];
+    link.isFar = span <= 0 || span > FAR;
+    for (let step = 1; step < (link.isFar ? 2 : span); step += 1) {
+      places.push({ rank: ranks[link.from] + step, width: link.isFar ? WORD : 18, isWord: link.isFar, up: [], down: [] });
       join(places, before, places.length - 1);
       before = places.length - 1;
       link.through.push(before);
     }
-    if (ranks[link.to] > ranks[link.from]) join(places, before, link.to);
+    if (!link.isFar) join(places, before, link.to);
   }
   const rows = [];
   places.forEach((place, at) => (rows[place.rank] ??= []).push(at));
@@ -37,9 +44,9 @@ function layout(rules) {
   for (const link of links) {
     const siblings = links.filter((one) => one.from === link.from).sort((a, b) => a.aim - b.aim);
     const port = (siblings.indexOf(link) + 1) / (siblings.length + 1) - 0.5;
-    const middle = link.through.map((at) => ({ x: places[at].x, y: y(at) + BOX.height / 2 }));
+    const middle = link.through.map((at) => ({ x: places[at].x, y: y(at) + (link.isFar ? 0 : BOX.height / 2) }));
     link.points = [{ x: boxes[link.from].x + port * BOX.width * 0.8, y: boxes[link.from].y + BOX.height },
-      ...middle, { x: boxes[link.to].x, y: boxes[link.to].y }];
+      ...middle, ...(link.isFar ? [] : [{ x: boxes[link.to].x, y: boxes[link.to].y }])];
   }
   const width = Math.max(...places.map((one) => one.x + one.width / 2));
   return { boxes, links, width, height: rows.length * (BOX.height + BOX.down) - BOX.down };
@@ -96,12 +103,13 @@ function ranked(count, links) {
   return ranks;
 }
 
-/** Sorts each row by the mean place of its neighbours, down and up in turn. */
+/** Sorts each row by the mean place of its neighbours, down and up in turn, and keeps the order with the fewest crossings. */
 function order(rows, places) {
   const index = [];
   const number = () => rows.forEach((row) => row.forEach((at, place) => { index[at] = place; }));
   number();
-  for (let pass = 0; pass < PASSES; pass += 1) {
+  let best = { crossings: crossings(rows, places, index), rows: rows.map((row) => [...row]) };
+  for (let pass = 0; pass < PASSES && best.crossings > 0; pass += 1) {
     const side = pass % 2 === 0 ? "up" : "down";
     for (const row of pass % 2 === 0 ? rows : [...rows].reverse()) {
       const mean = new Map(row.map((at) => {
@@ -111,7 +119,20 @@ function order(rows, places) {
       row.sort((a, b) => mean.get(a) - mean.get(b) || index[a] - index[b]);
       number();
     }
+    const now = crossings(rows, places, index);
+    if (now < best.crossings) best = { crossings: now, rows: rows.map((row) => [...row]) };
   }
+  best.rows.forEach((row, rank) => { rows[rank] = row; });
+}
+
+/** How many pairs of links cross between two rows. */
+function crossings(rows, places, index) {
+  let count = 0;
+  for (const row of rows) {
+    const below = row.flatMap((at) => [...places[at].down].sort((a, b) => index[a] - index[b]).map((to) => index[to]));
+    for (let a = 0; a < below.length; a += 1) for (let b = a + 1; b < below.length; b += 1) count += below[a] > below[b] ? 1 : 0;
+  }
+  return count;
 }
 
 /** Sets `x` of each place as near to the mean of its neighbours as the row has room. */
@@ -124,27 +145,28 @@ function place(rows, places) {
     const sides = pass === PASSES - 1 ? ["up", "down"] : pass % 2 === 0 ? ["up"] : ["down"];
     for (const row of pass % 2 === 0 ? rows : [...rows].reverse()) {
       const wish = row.map((at) => {
-        const near = sides.flatMap((side) => places[at][side]);
+        const near = sides.flatMap((side) => places[at][side]).filter((one) => !places[one].isWord);
         return near.length === 0 ? places[at].x : near.reduce((sum, one) => sum + places[one].x, 0) / near.length;
       });
-      spread(row, wish, gap).forEach((x, number) => { places[row[number]].x = x; });
+      const weights = row.map((at) => (places[at].isWord ? LIGHT : 1));
+      spread(row, wish, weights, gap).forEach((x, number) => { places[row[number]].x = x; });
     }
   }
 }
 
 /** The places nearest to those wished for that keep their distances, by pooling those that would be too near. */
-function spread(row, wish, gap) {
+function spread(row, wish, weights, gap) {
   const offset = [0];
   for (let at = 1; at < row.length; at += 1) offset.push(offset[at - 1] + gap(row[at - 1], row[at]));
   const pools = [];
   wish.forEach((x, at) => {
-    pools.push({ sum: x - offset[at], count: 1 });
+    pools.push({ sum: (x - offset[at]) * weights[at], weight: weights[at], count: 1 });
     while (pools.length > 1) {
       const [before, last] = pools.slice(-2);
-      if (before.sum / before.count <= last.sum / last.count) break;
-      pools.splice(-2, 2, { sum: before.sum + last.sum, count: before.count + last.count });
+      if (before.sum / before.weight <= last.sum / last.weight) break;
+      pools.splice(-2, 2, { sum: before.sum + last.sum, weight: before.weight + last.weight, count: before.count + last.count });
     }
   });
-  const means = pools.flatMap(({ sum, count }) => new Array(count).fill(sum / count));
+  const means = pools.flatMap(({ sum, weight, count }) => new Array(count).fill(sum / weight));
   return means.map((mean, at) => mean + offset[at]);
 }

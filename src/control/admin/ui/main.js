@@ -59,7 +59,7 @@ async function refresh() {
       showUpstreams(told.upstreams, told.servers);
     } while (refreshing.again);
   } catch (why) {
-    if (why.status === 401) wantToken(why.message);
+    if (why.wantsToken) wantToken(why.message);
   } finally {
     refreshing = null;
   }
@@ -101,7 +101,7 @@ async function live() {
       if (why !== "ask again") state("gone", why);
     } catch (why) {
       if (streaming !== own) return;
-      if (why.status === 401) return wantToken(why.message);
+      if (why.wantsToken) return wantToken(why.message);
       if (why.status === 503) {
         state("live", "Live, by asking");
         await refresh();

@@ -48,7 +48,7 @@ function showRules(told) {
   const { rules } = told;
   say($("graph-title"), `Rules of ${told.domain}`);
   const lone = rules.filter((rule) => !rule.is_reached).length;
-  const note = [`${rules.length} ${rules.length === 1 ? "rule" : "rules"}, asked from the top`];
+  const note = [`${things(rules.length, "rule")}, asked from the top`];
   if (lone > 0) note.push(`${lone} that nothing leads to, dashed`);
   if (rules.length > DRAWN) note.push("too many to be drawn");
   say($("graph-note"), note.join("; "));
@@ -85,6 +85,7 @@ function picture(rules) {
     const share = heat === null ? "" : ` ${Math.round(100 * heat)} %`;
     group.append(line, draw("path", { class: "tip", d: `M${end.x} ${end.y}l-4 -8h8z` }),
       draw("text", { class: "word", x: label.x, y: label.y + 4 }, words.join(", ") + share));
+    if (link.isFar) group.append(draw("text", { class: "far", x: end.x, y: end.y + 14 }, "→ " + clip(rules[link.to].name)));
     svg.append(group);
   }
   rules.forEach((rule, number) => svg.append(box(rule, boxes[number])));

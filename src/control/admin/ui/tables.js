@@ -56,12 +56,12 @@ const wanted = { domains: "", upstreams: "", sort: "rate", limit: 50 };
 let chosen = "";
 
 function counted(id, { matching, rows }, what, text) {
-  const found = text === "" ? `${short(matching)} ${what}` : `${short(matching)} ${what} with “${text}”`;
+  const found = things(matching, what) + (text === "" ? "" : ` with “${text}”`);
   say($(id), rows.length < matching ? `${found}, the first ${rows.length} are shown` : found);
 }
 
 function showDomains(list) {
-  counted("count-domains", list, "domains", wanted.domains);
+  counted("count-domains", list, "domain", wanted.domains);
   const most = Math.max(0, ...list.rows.map((one) => one.rate));
   const body = $("domains").tBodies[0];
   follow(body, list.rows, (one) => one.name, (one) => {
@@ -78,7 +78,7 @@ function showDomains(list) {
 }
 
 function showUpstreams(list, servers) {
-  counted("count-upstreams", list, "upstreams", wanted.upstreams);
+  counted("count-upstreams", list, "upstream", wanted.upstreams);
   const most = Math.max(0, ...list.rows.map((one) => one.rate));
   follow($("upstreams"), list.rows, (one) => one.name, (one) => make("tbody", {},
     make("tr", { "data-key": "" }, make("th", { scope: "rowgroup", class: "name" }, one.name), make("td"),
@@ -165,10 +165,10 @@ function showFacts({ configuration, store, total, elb }) {
   const facts = [
     ["Version of ELB", elb],
     ["Configuration", `version ${configuration.version}, served by ${configuration.applied} of ${configuration.workers} workers`],
-    ["Rules", `${short(configuration.domains)} domains, ${short(configuration.upstreams)} upstreams`],
+    ["Rules", `${things(configuration.domains, "domain")}, ${things(configuration.upstreams, "upstream")}`],
     ["Unsaved changes", configuration.unsaved === 0 ? "none" : `${configuration.unsaved}: a restart would lose them`],
     ["Store", store.up ? `answers, at revision ${store.revision}` : `does not answer: ${store.why ?? "it is not known why"}`],
-    ["Since the start", `${short(total.requests)} requests, ${short(total.errors)} of them errors`],
+    ["Since the start", `${things(total.requests, "request")}, ${short(total.errors)} of them errors`],
     ["From clients", bytes(total.received)],
     ["To clients", bytes(total.sent)],
   ];
