@@ -392,7 +392,9 @@ mod tests {
         let board = include_str!("../../../tools/grafana.json");
         let known: BTreeSet<String> = METRICS.iter().map(full_name).collect();
         let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
-        let words = board.split(|c: char| !is_part(c)).filter(|word| word.starts_with("elb_") || word.starts_with("process_"));
+        let words = board
+            .split(|c: char| !is_part(c))
+            .filter(|word| word.starts_with("elb_") || word.starts_with("process_"));
         let mut seen = 0;
         for word in words {
             seen += 1;
