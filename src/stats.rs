@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+pub mod failures;
 pub mod histogram;
 pub mod reasons;
 pub mod retries;
@@ -13,6 +14,7 @@ pub mod seldom;
 pub mod table;
 pub mod tally;
 
+use failures::{Failure, Failures};
 use histogram::Histogram;
 use table::{Rows, Table};
 
@@ -75,6 +77,7 @@ pub struct Stats {
     upstreams: Table<Times>,
     answers: Table<u64>,
     steps: Table<u64>,
+    failures: Failures,
     /// If somebody wants them: statsd.
     costs: Option<Table<u64>>,
     is_empty: bool,
@@ -91,6 +94,8 @@ pub struct Taken {
     pub answers: Rows<u64>,
     /// Requests that were looked at closely by [`StepKey`].
     pub steps: Rows<u64>,
+    /// Some of the requests that failed, in order.
+    pub failures: Vec<Failure>,
     /// Requests by [`CostKey`].
     pub costs: Rows<u64>,
 }
@@ -211,6 +216,7 @@ impl Stats {
             upstreams: Table::default(),
             answers: Table::default(),
             steps: Table::default(),
+            failures: Failures::default(),
             costs: costs.then(Table::default),
             is_empty: true,
         }
@@ -247,6 +253,11 @@ impl Stats {
         }
     }
 
+    /// Notes one that failed, which was counted.
+    pub fn fail(&mut self, failure: Failure) {
+        self.failures.add(failure);
+    }
+
     /// Counts what a request did at a rule.
     #[inline]
     pub fn step(&mut self, key: StepKey) {
@@ -279,6 +290,7 @@ impl Stats {
             upstreams: self.upstreams.take(),
             answers: self.answers.take(),
             steps: self.steps.take(),
+            failures: self.failures.take(),
             costs: self.costs.as_mut().map(Table::take).unwrap_or_default(),
         }
     }

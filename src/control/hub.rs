@@ -14,6 +14,7 @@ use tracing::debug;
 use super::alarms::{Alarms, Subject};
 use super::changes::{Author, Changes, Via};
 use super::dumps::{Dumps, longer};
+use super::failures::Failures;
 use super::heat::Heat;
 use super::lookups::Lookups;
 use super::recent::Recent;
@@ -62,6 +63,7 @@ pub(super) struct Hub {
     lost: Lost,
     recent: Recent,
     heat: Heat,
+    failures: Failures,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -95,6 +97,7 @@ impl Hub {
             lost: Lost::default(),
             recent: Recent::new(),
             heat: Heat::default(),
+            failures: Failures::default(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),

@@ -7,6 +7,7 @@ mod changes;
 pub mod checks;
 mod dns;
 mod dumps;
+mod failures;
 mod handle;
 mod health;
 mod heat;

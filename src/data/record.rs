@@ -12,6 +12,7 @@ use crate::access_log::entry::{Entry, NEVER, Numbers, Text};
 use crate::exchange::{Course, Exchange};
 use crate::model::ServerId;
 use crate::reason::Reason;
+use crate::stats::failures::Failure;
 use crate::stats::{self, Counted};
 
 /// The status of a request whose client went away before there was one, as in nginx.
@@ -60,6 +61,20 @@ impl RequestRecord {
             routed: dispatch.routed,
             ended: now,
         }
+    }
+
+    /// Whether something went wrong that is not its client's doing: an error, an answer that was cut, a client that was gone first.
+    #[inline]
+    fn has_failed(&self) -> bool {
+        self.status >= CLIENT_CLOSED_REQUEST || self.reason.is_some() && self.status < 300
+    }
+
+    /// What is told of it then.
+    #[cold]
+    fn failure(&self) -> Failure {
+        let Counted { domain, upstream, server, status, .. } = self.counted();
+        let took = self.ended.saturating_duration_since(self.course.begun);
+        Failure { domain, upstream, server, status, reason: self.reason, ended: self.ended, took }
     }
 
     /// What the access log shows of it in numbers.
@@ -124,6 +139,9 @@ pub(super) fn record(exchange: &mut Exchange, dispatch: &mut Dispatch, ctx: &mut
 fn tell(exchange: &Exchange, dispatch: &Dispatch, reason: Option<Reason>, ctx: &mut Ctx) {
     let record = RequestRecord::new(exchange, dispatch, reason, ctx.env.now);
     ctx.stats.record(&record.counted());
+    if record.has_failed() {
+        ctx.stats.fail(record.failure());
+    }
     if ctx.seeing.log.is_some() {
         log(&record, exchange, dispatch, ctx);
     }

@@ -179,7 +179,8 @@ fn a_place_that_cannot_be_opened_ends_the_start() {
         .flag("--access-log=/nowhere/access.log")
         .spawn();
     assert!(!elb.exit().success());
-    assert!(elb.log().contains("cannot open the access log /nowhere/access.log"), "{}", elb.log());
+    let (_, log) = wait::until("all that it said", || elb.said_all());
+    assert!(log.contains("cannot open the access log /nowhere/access.log"), "{log}");
 }
 
 #[test]

@@ -44,6 +44,10 @@ fn rates_are_told_by_domain_upstream_server_and_worker() {
     let site = row(&told, "domains", "name", SITE).expect("its row");
     assert!(site["rate"].as_f64() > Some(0.0) && site["errors"] == 0.0, "{site}");
     assert!(row(&told, "domains", "name", "lone.test").expect("its row")["errors"].as_f64() > Some(0.0));
+    let failed = &told["failed"][0];
+    assert_eq!((&failed["status"], &failed["reason"]), (&json!(502), &json!("connect-failed")), "{failed}");
+    assert_eq!((&failed["domain"], &failed["upstream"]), (&json!("lone.test"), &json!("lone")), "{failed}");
+    assert_eq!(told["failed"].as_array().map(Vec::len), Some(1), "a 404 is its client's doing");
     assert_eq!(told["domains"]["matching"], 2, "what a client asks for is no name");
     let up = row(&told, "upstreams", "name", "up").expect("its row");
     assert!(up["rate"].as_f64() > Some(0.0) && up["p99_ms"].as_f64() > Some(0.0), "{up}");

@@ -4,15 +4,18 @@
 //! that are over. Next: [`stats`](super::stats) adds names, [`events`](super::events) sends it each second,
 //! [`recent`](crate::control::recent) counts.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 
+use super::times::Moment;
+use crate::control::failures::Failed;
 use crate::control::hub::Hub;
 use crate::control::lately::{Sums, quantile};
 use crate::control::recent::{Counted, Second};
 use crate::control::replies::Working;
 use crate::link::Gauges;
+use crate::reason::Reason;
 use crate::stats::histogram::Histogram;
 use crate::stats::reasons::Refused;
 
@@ -20,6 +23,8 @@ use crate::stats::reasons::Refused;
 pub(super) fn of(hub: &mut Hub, from: u32, now: Instant) -> Value {
     let (status, workers, snapshot) = (hub.status(), hub.workers(now), hub.serves());
     let (why, revision) = (hub.store_fault(), hub.revision());
+    let moment = Moment { measured: now, calendar: SystemTime::now() };
+    let failed: Vec<Value> = hub.failures().iter().map(|one| failure(one, &moment)).collect();
     let recent = hub.recent();
     let window = recent.window();
     let took = window.took.as_secs_f64();
@@ -45,6 +50,7 @@ pub(super) fn of(hub: &mut Hub, from: u32, now: Instant) -> Value {
         "seconds": recent.seconds(from).map(second).collect::<Value>(),
         "workers": each,
         "reasons": reasons(&all.refused, &recent.refused_before()),
+        "failed": failed,
     })
 }
 
@@ -99,8 +105,22 @@ fn reasons(all: &Refused, before: &Refused) -> Vec<Value> {
     let mut rows: Vec<_> =
         all.iter().map(|(reason, count)| (count.saturating_sub(earlier(reason)), count, reason)).collect();
     rows.sort_by_key(|(lately, count, _)| std::cmp::Reverse((*lately, *count)));
-    let row = |(lately, count, reason): (u64, u64, crate::reason::Reason)| json!({"reason": reason.word(), "status": reason.status(), "lately": lately, "total": count});
+    let row = |(lately, count, reason): (u64, u64, Reason)| json!({"reason": reason.word(), "status": reason.status(), "lately": lately, "total": count});
     rows.into_iter().map(row).collect()
+}
+
+/// What there is not is null.
+fn failure(failed: &Failed, moment: &Moment) -> Value {
+    let text = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+    json!({
+        "time": moment.text(failed.ended),
+        "status": failed.status,
+        "reason": failed.reason.map(Reason::word),
+        "domain": text(&failed.domain),
+        "upstream": text(&failed.upstream),
+        "server": text(&failed.server),
+        "took_ms": rounded(failed.took.as_secs_f64() * 1e3),
+    })
 }
 
 /// So many in so long, for each second.
@@ -116,7 +136,6 @@ fn rounded(number: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reason::Reason;
 
     #[test]
     fn reasons_of_late_come_first() {

@@ -1,7 +1,7 @@
 //! `/__erulb__/stats`: how this ELB does, with the domains, upstreams and servers that are looked for.
 //!
 //! It owns the words of its query and the choice of names: a search among 100,000 is made aside, and gives as many rows as fit a
-//! screen. What requests failed by name and why would be rows here, beside the reasons. Next: [`overview`] for
+//! screen. Next: [`overview`] for
 //! all that has no name, [`recent`](crate::control::recent) for what is counted.
 
 use std::cmp::Reverse;

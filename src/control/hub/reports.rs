@@ -38,6 +38,7 @@ impl Hub {
     /// A worker has counted requests by the slots of this snapshot.
     pub(in crate::control) fn counted(&mut self, taken: &Taken, snapshot: &Snapshot, now: Instant) {
         self.heat.counted(&taken.steps, snapshot, now);
+        self.failures.told(&taken.failures, snapshot);
         self.traffic.counted(taken, snapshot, &self.current);
         self.recent.counted(taken, snapshot, &self.current);
         let servers = &self.servers;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::Hub;
 use crate::access_log::batch::Lost;
+use crate::control::failures::Failures;
 use crate::control::heat::Step;
 use crate::control::recent::Recent;
 use crate::control::servers::Shown;
@@ -50,5 +51,10 @@ impl Hub {
     /// Which ways requests took through the rules of a domain, as far as they were looked at.
     pub(in crate::control) fn heat(&mut self, domain: &str, now: Instant) -> Vec<Step> {
         self.heat.of(domain, now)
+    }
+
+    /// The last requests that failed.
+    pub(in crate::control) fn failures(&self) -> &Failures {
+        &self.failures
     }
 }
