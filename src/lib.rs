@@ -127,6 +127,9 @@
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |
+//! | what is done for a request that is looked at closely | `data/aside.rs` | which ones those are: `data/seeing.rs` |
+//! | how requests spread over rules, which of them failed | `control/heat.rs`, `control/failures.rs` | |
+//! | a flag for what is seen from outside | `settings/seeing.rs` | |
 //! | a form of a line of the access log | `access_log/format/<form>.rs` | one line in `access_log/format/line.rs`, one in `settings/seeing.rs` |
 //! | what the access log shows | `access_log/entry.rs`, who notes it: `data/note.rs`, `data/record.rs` | its member in the forms, its row in the table of the access log |
 //! | a metric for Prometheus | one line in `control/admin/metrics.rs` | its row in the table of metrics |

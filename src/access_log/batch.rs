@@ -31,8 +31,8 @@ pub struct Batch {
     began_at: Instant,
 }
 
-/// A worker's end.
-#[derive(Debug, Clone)]
+/// A worker's end. A copy is another worker's, and begins without a batch.
+#[derive(Debug)]
 pub struct AccessLog {
     /// Which requests are logged.
     only: AccessLogOnly,
@@ -43,10 +43,17 @@ pub struct AccessLog {
     lost: Lost,
 }
 
-impl Clone for Batch {
-    /// Of a batch there is one: a copy is a new one without entries.
+impl Clone for AccessLog {
     fn clone(&self) -> Self {
-        Self::new()
+        let Self { only, forwarded_for, free, full, lost, .. } = self;
+        Self {
+            only: *only,
+            forwarded_for: *forwarded_for,
+            batch: None,
+            free: free.clone(),
+            full: full.clone(),
+            lost: lost.clone(),
+        }
     }
 }
 

@@ -67,7 +67,11 @@ impl Shell for Dispatcher<'_> {
         dispatch.routed = ctx.env.now;
         match routing.reserved() {
             Reserved::No => {}
-            reserved => return door::answer(routing, *self.peer, reserved, ctx),
+            reserved => {
+                // What is asked of ELB itself is no traffic: nobody counts or logs it.
+                dispatch.unrecorded = false;
+                return door::answer(routing, *self.peer, reserved, ctx);
+            }
         }
         ctx.requests += 1;
         let client = address.as_bytes();

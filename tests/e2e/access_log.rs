@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::client::get;
+use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
 use crate::support::rules::{self, SITE};
 use crate::support::server::{Server, ok};
@@ -90,6 +90,36 @@ fn a_line_says_what_became_of_a_request() {
     let line = of("method", Value::Null);
     assert_eq!((&line["status"], &line["client"]), (&json!(400), &json!("127.0.0.1")));
     assert_eq!((&line["version"], &line["path"]), (&json!(0), &Value::Null));
+}
+
+#[test]
+fn what_is_asked_of_elb_itself_is_neither_counted_nor_logged() {
+    let server = Server::named("a");
+    let folder = tempfile::tempdir().expect("a folder");
+    let launch = Launch::serving(&rules::site(&[&server])).flag("--admin-allow=192.0.2.0/24");
+    let (elb, path) = logged(launch.flag("--metrics-listen=127.0.0.1:0"), folder.path());
+    for (path, status) in [
+        ("/__erulb__/live", 200),
+        ("/__erulb__/ready", 200),
+        ("/__erulb__/domain", 403),
+        ("/x/../__erulb__/domain", 404),
+    ] {
+        assert_eq!(elb.client().ask(get("127.0.0.1", path)).status(), status, "{path}");
+    }
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    assert_eq!(lines(&path, 1)[0]["host"], SITE);
+    let told = elb.log();
+    let told = told.lines().find_map(|line| line.split_once("metrics listens on ")).expect("a line").1;
+    let address = told.trim().parse().expect("an address");
+    let counted = || {
+        let text = Client::connect(address).ask(get("metrics.test", "/metrics")).text();
+        text.lines()
+            .filter(|line| line.starts_with("elb_requests_total{"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let rows = wait::until("the request to be counted", || Some(counted()).filter(|rows| !rows.is_empty()));
+    assert_eq!(rows, [format!("elb_requests_total{{domain=\"{SITE}\",code=\"200\"}} 1.0")]);
 }
 
 #[test]

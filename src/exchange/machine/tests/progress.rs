@@ -117,6 +117,15 @@ fn the_course_of_a_request_has_its_times_and_its_own_bytes_each_way() {
 }
 
 #[test]
+fn an_answer_that_another_server_was_asked_for_is_none_of_that_ones() {
+    let mut play = Play::new();
+    let (begun, second) = (play.env.now, Duration::from_secs(1));
+    play.client(GET).seconds(1).server("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n");
+    let course = play.exchange.course();
+    assert_eq!((course.connected, course.answered), (Some(begun + second), None));
+}
+
+#[test]
 fn an_answer_of_elbs_own_has_no_server_and_its_bytes_count() {
     let mut play = Play::new();
     play.deny = Some(Reason::NoDomain);
