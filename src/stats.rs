@@ -8,6 +8,7 @@ use std::time::Instant;
 
 pub mod failures;
 pub mod histogram;
+pub mod lost;
 pub mod reasons;
 pub mod retries;
 pub mod seldom;

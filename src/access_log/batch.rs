@@ -3,14 +3,13 @@
 //! It owns the worker's end: what is put into a batch, when that leaves, and the count of what finds no room. It never waits and
 //! never formats. Next: [`writer`](super::writer) is the other end.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::entry::{Entry, LONGEST_ENTRY, Numbers};
 use crate::settings::AccessLogOnly;
+use crate::stats::lost::Lost;
 
 /// Bytes of a batch: some hundred requests, so that handing one over costs each of them nothing.
 const BATCH: usize = 128 << 10;
@@ -72,23 +71,6 @@ pub struct Batches {
     pub free: Sender<Box<Batch>>,
     /// Entries that were not written.
     pub lost: Lost,
-}
-
-/// How many requests have no line, since the start. It is written to only when one is lost.
-#[derive(Debug, Clone, Default)]
-pub struct Lost(Arc<AtomicU64>);
-
-impl Lost {
-    /// So many more.
-    pub fn add(&self, entries: u64) {
-        self.0.fetch_add(entries, Ordering::Relaxed);
-    }
-
-    /// All of them.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 /// The ends for so many workers, each to be given a copy of the first. `forwarded_for` says whether lines have that field.

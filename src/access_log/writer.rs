@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 
-use super::batch::{AccessLog, Batch, Batches, Lost, ends};
+use super::batch::{AccessLog, Batch, Batches, ends};
 use super::entry::Entry;
 use super::format::line::Lines;
 use super::sink::Sink;
 use crate::settings::{AccessLogFormat, AccessLogSettings};
+use crate::stats::lost::Lost;
 
 /// Workers for each writer: a line takes about a tenth of what its request takes of a worker.
 const WORKERS: usize = 4;

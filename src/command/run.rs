@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use super::say::complain;
 use super::{log, serve};
 use crate::settings::Settings;
+use crate::stats::lost::Lost;
 
 /// Serves by these settings. The exit code is the control plane's once everything has ended.
 #[must_use]
@@ -22,12 +23,12 @@ pub fn run(settings: Settings) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = run_with_log(settings);
+    let code = run_with_log(settings, log.lost());
     log.finish();
     code
 }
 
-fn run_with_log(settings: Settings) -> ExitCode {
+fn run_with_log(settings: Settings, lost: Lost) -> ExitCode {
     info!("ELB {}", env!("CARGO_PKG_VERSION"));
     for line in settings.describe() {
         info!("{line}");
@@ -36,7 +37,7 @@ fn run_with_log(settings: Settings) -> ExitCode {
         warn!("{warning}");
     }
     raise_open_files();
-    match serve::start(settings) {
+    match serve::start(settings, lost) {
         Ok(serving) => {
             for address in serving.addresses() {
                 info!("listening on {address}");

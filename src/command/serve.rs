@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::access_log::writer::Writers;
 use crate::settings::Settings;
+use crate::stats::lost::Lost;
 use crate::{access_log, control, data, link};
 
 /// `EX_SOFTWARE` of `sysexits.h`: the control thread ended without a word.
@@ -29,11 +30,12 @@ pub(super) struct Serving {
     writers: Option<Writers>,
 }
 
-/// Starts everything. When it returns, clients are served.
+/// Starts everything. When it returns, clients are served. Lines of the process's own log that are missing are counted in
+/// `lost`.
 ///
 /// # Errors
 /// What could not be had, in words that name it: an address, an open file, a thread.
-pub(super) fn start(settings: Settings) -> io::Result<Serving> {
+pub(super) fn start(settings: Settings, lost: Lost) -> io::Result<Serving> {
     let settings = Arc::new(settings);
     let listeners = data::bind(&settings)?;
     let addresses = listeners.first().map(data::Listeners::addresses).unwrap_or_default();
@@ -50,8 +52,8 @@ pub(super) fn start(settings: Settings) -> io::Result<Serving> {
     let access_log = settings.seeing.access_log.as_ref();
     let (log, writers) =
         access_log.map(|log| access_log::writer::start(log, settings.workers)).transpose()?.unzip();
-    let seen = writers.as_ref().map(|writers| writers.handle.clone());
-    let control = control::start(Arc::clone(&settings), own, seen, control_end, ready)?;
+    let logs = control::Logs { access: writers.as_ref().map(|writers| writers.handle.clone()), own: lost };
+    let control = control::start(Arc::clone(&settings), own, logs, control_end, ready)?;
     // Without a first snapshot control has ended, and its exit code says how.
     let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control, writers }) };
     let clients = data::Clients::new(settings.max_connections_per_client);

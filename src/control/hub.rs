@@ -21,11 +21,11 @@ use super::recent::Recent;
 use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
 use super::resolve::{Addresses, Resolver};
 use super::servers::{Servers, Shown};
+use super::sources::Sources;
 use super::store::StoreCommand;
 use super::store_guard::StoreGuard;
 use super::traffic::Traffic;
 use super::workers::Workers;
-use crate::access_log::batch::Lost;
 use crate::link::WorkerHandle;
 #[cfg(test)]
 use crate::model::Edit;
@@ -59,8 +59,7 @@ pub(super) struct Hub {
     workers: Workers,
     servers: Servers,
     traffic: Traffic,
-    /// Lines of the access log that are missing.
-    lost: Lost,
+    sources: Sources,
     recent: Recent,
     heat: Heat,
     failures: Failures,
@@ -94,7 +93,7 @@ impl Hub {
             workers: Workers::default(),
             servers: Servers::new(),
             traffic: Traffic::new(),
-            lost: Lost::default(),
+            sources: Sources::default(),
             recent: Recent::new(),
             heat: Heat::default(),
             failures: Failures::default(),

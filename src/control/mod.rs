@@ -29,6 +29,7 @@ mod saver;
 mod servers;
 mod shortages;
 mod signals;
+mod sources;
 mod start;
 pub mod state_file;
 pub mod statsd;
@@ -37,7 +38,7 @@ mod store_guard;
 mod traffic;
 mod workers;
 
-pub use start::{Listeners, start};
+pub use start::{Listeners, Logs, start};
 
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,7 @@ use super::resolve::Resolver;
 use super::run::{Control, Phase};
 use super::saver::Saver;
 use super::signals::{self, Order};
+use super::sources::Sources;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
@@ -36,6 +37,7 @@ use crate::explain::Explainer;
 use crate::link::{ControlEnd, Cut};
 use crate::model::{Library, Snapshot};
 use crate::settings::{Settings, StoreKind};
+use crate::stats::lost::Lost;
 
 /// Exit code when the process ended because it was told to.
 const DONE: u8 = 0;
@@ -61,6 +63,15 @@ pub struct Listeners {
     pub metrics: Option<TcpListener>,
 }
 
+/// What is written beside the answers.
+#[derive(Debug, Default)]
+pub struct Logs {
+    /// The access log, if there is one.
+    pub access: Option<LogHandle>,
+    /// Lines of the process's own log that are missing.
+    pub own: Lost,
+}
+
 /// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
 ///
 /// The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
@@ -71,7 +82,7 @@ pub struct Listeners {
 pub fn start(
     settings: Arc<Settings>,
     listeners: Listeners,
-    log: Option<LogHandle>,
+    logs: Logs,
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> io::Result<JoinHandle<u8>> {
@@ -82,7 +93,7 @@ pub fn start(
         signals::listen()?
     };
     let life = async move {
-        match begin(&settings, end, listeners, log, orders, &ready).await {
+        match begin(&settings, end, listeners, logs, orders, &ready).await {
             Ok(control) => {
                 control.run().await;
                 DONE
@@ -109,11 +120,11 @@ async fn begin(
     settings: &Settings,
     end: ControlEnd,
     listeners: Listeners,
-    log: Option<LogHandle>,
+    Logs { access: log, own: own_log }: Logs,
     mut orders: mpsc::Receiver<Order>,
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
-    let StoreHandle { mut events, commands } = open(settings);
+    let StoreHandle { mut events, commands, seen } = open(settings);
     let lookups = match &settings.names.resolvers[..] {
         [] => Lookups::system(),
         servers => Lookups::new(dns::ask(servers)),
@@ -123,9 +134,8 @@ async fn begin(
     let via = if is_file { Via::File } else { Via::Etcd };
     let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands, via);
     hub.traffic().show(settings.seeing.metrics_domains);
-    if let Some(log) = &log {
-        hub.loses(log.lost.clone());
-    }
+    let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
+    hub.looks_at(Sources { access, own: own_log, store: seen });
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     tokio::select! {
         read = load(&mut hub, &mut events, state_file.as_ref(), is_file, settings.require_config) => read?,
@@ -283,7 +293,9 @@ mod tests {
         if let Some(order) = order {
             tell.send(order).await.unwrap();
         }
-        begin(&settings, end, Listeners::default(), None, orders, &ready).await.map(|_| first.recv().unwrap())
+        begin(&settings, end, Listeners::default(), Logs::default(), orders, &ready)
+            .await
+            .map(|_| first.recv().unwrap())
     }
 
     #[tokio::test]

@@ -178,6 +178,7 @@ impl Dispatcher<'_> {
         let Some((upstream, local)) = found else {
             return exchange.refused(&ctx.env, NoServer::NoneLeft(Reason::NoUpstream));
         };
+        let is_next = !dispatch.tried.is_empty() && !same;
         if dispatch.tried.is_empty() {
             local.budget.request(ctx.env.now);
         } else if same {
@@ -187,7 +188,6 @@ impl Dispatcher<'_> {
                 ctx.retries_over_budget += 1;
                 return exchange.refused(&ctx.env, NoServer::NoneLeft(Reason::NoServer));
             }
-            ctx.retries.count(exchange.last_failure());
         }
         let kept = dispatch.lease.take();
         let again = kept.as_ref().filter(|_| same).and_then(|lease| local.balancer.index_of(lease));
@@ -208,6 +208,9 @@ impl Dispatcher<'_> {
                     };
                     return exchange.refused(&ctx.env, NoServer::NoneLeft(reason));
                 };
+                if is_next {
+                    ctx.retries.count(exchange.last_failure());
+                }
                 dispatch.tried.add(&lease);
                 dispatch.lease = Some(lease);
                 if local.balancer.take_opened() {

@@ -5,7 +5,10 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::reasons::Refused;
-use crate::reason::Reason;
+use crate::reason::{Reason, Whose};
+
+/// A server answered, with a 500 or a 504.
+const ERROR_STATUS: &str = "error-status";
 
 /// Second tries since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,6 +20,7 @@ pub struct Retries {
 
 impl Retries {
     /// Another server was asked, for this reason; without one it was a 500 or a 504.
+    #[cold]
     pub fn count(&mut self, reason: Option<Reason>) {
         match reason {
             Some(reason) => self.failed.count(reason),
@@ -24,9 +28,19 @@ impl Retries {
         }
     }
 
+    /// How often a server that was asked failed, by reason: what was tried again, and what `ended` with that.
+    #[must_use]
+    pub fn failures_of_servers(&self, ended: &Refused) -> Vec<(&'static str, u64)> {
+        let mut failed = self.failed;
+        failed += *ended;
+        let failed = failed.iter().filter(|(reason, _)| is_of_a_server(*reason));
+        let statuses = (self.error_status > 0).then_some((ERROR_STATUS, self.error_status));
+        failed.map(|(reason, count)| (reason.word(), count)).chain(statuses).collect()
+    }
+
     /// Each reason with how often it was so, but for those that never were.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        let others = [("error-status", self.error_status), ("stale-connection", self.stale_connection)];
+        let others = [(ERROR_STATUS, self.error_status), ("stale-connection", self.stale_connection)];
         let failed = self.failed.iter().map(|(reason, count)| (reason.word(), count));
         failed.chain(others.into_iter().filter(|(_, count)| *count > 0))
     }
@@ -35,6 +49,12 @@ impl Retries {
     pub fn stale(&mut self) {
         self.stale_connection += 1;
     }
+}
+
+/// Whether it tells of one server that was asked, and not of none being left or of an idle connection.
+fn is_of_a_server(reason: Reason) -> bool {
+    let is_of_none = matches!(reason, Reason::NoServer | Reason::ServerKeepaliveTimeout);
+    reason.whose() == Whose::Server && !is_of_none
 }
 
 impl std::ops::AddAssign for Retries {
@@ -69,5 +89,22 @@ mod tests {
         retries += retries;
         let shown = serde_json::json!({"connect-failed": 2, "error-status": 2, "stale-connection": 2});
         assert_eq!(serde_json::json!(retries), shown);
+    }
+
+    #[test]
+    fn failures_of_servers_are_those_that_were_tried_again_and_those_that_ended_so() {
+        let (mut retries, mut ended) = (Retries::default(), Refused::default());
+        assert_eq!(retries.failures_of_servers(&ended), []);
+        retries.count(Some(Reason::ConnectFailed));
+        retries.count(None);
+        retries.stale();
+        let others = [Reason::NoServer, Reason::ServerKeepaliveTimeout, Reason::NoDomain, Reason::NoPorts];
+        for reason in [Reason::ConnectFailed, Reason::ResponseCut].into_iter().chain(others) {
+            ended.count(reason);
+        }
+        assert_eq!(
+            retries.failures_of_servers(&ended),
+            [("connect-failed", 2), ("response-cut", 1), ("error-status", 1)]
+        );
     }
 }

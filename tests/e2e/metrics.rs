@@ -57,6 +57,13 @@ fn a_scrape_has_what_has_happened() {
     assert_eq!(sum(&text, "elb_server_up", &["server=\"127.0.0.1:9\""]), 0.0);
     assert_eq!(sum(&text, "elb_server_up", &["upstream=\"up\""]), 1.0);
     assert_eq!(sum(&text, "elb_ended_total", &["connect-failed"]), 1.0);
+    // There was no other server, so nothing was sent once more.
+    assert_eq!(sum(&text, "elb_retries_total", &[]), 0.0);
+    assert_eq!(sum(&text, "elb_server_failures_total", &[]), 1.0);
+    assert_eq!(sum(&text, "elb_server_failures_total", &["reason=\"connect-failed\""]), 1.0);
+    assert_eq!(sum(&text, "elb_log_lost_lines_total", &[]), 0.0);
+    // The file is looked at once a second; this machine may be slow, not as slow as that.
+    assert!(sum(&text, "elb_store_age_seconds", &[]) < 600.0 && text.contains("\nelb_store_age_seconds "));
     let site = format!("domain=\"{SITE}\"");
     assert_eq!(sum(&text, "elb_requests_total", &[&site, "code=\"200\""]), 3.0);
     assert_eq!(sum(&text, "elb_requests_total", &["domain=\"_none_\"", "code=\"404\""]), 3.0);

@@ -61,7 +61,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
     ("explain", &["settings", "semantics", "reason", "model", "http1", "exchange", "policy", "answer"]),
     ("answer", &["reason", "model", "http1", "exchange"]),
     ("policy", &["settings", "http1", "exchange"]),
-    ("access_log", &["settings"]),
+    ("access_log", &["settings", "stats"]),
     ("link", &["stats", "readiness", "model"]),
     ("exchange", &["semantics", "reason", "http1"]),
     ("http1", &["semantics", "reason"]),

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::stats::lost::Lost;
+
 /// Lines that may wait for a slow reader: what a start and a change of thousands of keys say in a burst.
 pub(super) const LINES: usize = 1024;
 /// Bytes of a line. An error text may repeat what it complains of; with this bound the queue holds 8 MiB at most.
@@ -31,7 +33,10 @@ pub(super) enum Entry {
 #[derive(Debug, Clone)]
 pub(super) struct Queue {
     entries: Sender<Entry>,
+    /// Since it was told last.
     dropped: Arc<AtomicU64>,
+    /// Since the start.
+    pub(super) lost: Lost,
 }
 
 /// The writer's end.
@@ -39,13 +44,16 @@ pub(super) struct Queue {
 pub(super) struct Waiting {
     pub(super) entries: Receiver<Entry>,
     dropped: Arc<AtomicU64>,
+    pub(super) lost: Lost,
 }
 
 /// A queue with room for `lines`.
 pub(super) fn queue(lines: usize) -> (Queue, Waiting) {
     let (give, entries) = bounded(lines);
     let dropped = Arc::new(AtomicU64::new(0));
-    (Queue { entries: give, dropped: Arc::clone(&dropped) }, Waiting { entries, dropped })
+    let lost = Lost::default();
+    let queue = Queue { entries: give, dropped: Arc::clone(&dropped), lost: lost.clone() };
+    (queue, Waiting { entries, dropped, lost })
 }
 
 impl Queue {
@@ -54,6 +62,7 @@ impl Queue {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if self.entries.try_send(Entry::Line { dropped, text: one_line(text) }).is_err() {
             self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
+            self.lost.add(1);
         }
     }
 
@@ -134,7 +143,7 @@ mod tests {
         assert_eq!(next(), (0, "one\n".to_owned()));
         queue.push(b"four\n");
         assert_eq!(next(), (2, "four\n".to_owned()));
-        assert_eq!(waiting.take_dropped(), 0);
+        assert_eq!((waiting.take_dropped(), queue.lost.count()), (0, 2));
     }
 
     #[test]

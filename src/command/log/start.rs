@@ -16,6 +16,7 @@ use super::form::{Form, Lines};
 use super::queue::{LINES, Queue, queue};
 use super::writer::Writer;
 use crate::settings::Settings;
+use crate::stats::lost::Lost;
 
 /// How long the end of the process waits for the last lines: far more than a reader needs that reads, also on a busy machine,
 /// and short beside the ten seconds that `docker stop` leaves.
@@ -50,6 +51,11 @@ pub(in crate::command) fn start(settings: &Settings) -> io::Result<Log> {
 }
 
 impl Log {
+    /// Where its lines are counted that are missing.
+    pub(in crate::command) fn lost(&self) -> Lost {
+        self.queue.lost.clone()
+    }
+
     /// Writes the last lines, as far as someone takes them.
     pub(in crate::command) fn finish(self) {
         self.queue.flush(LAST);

@@ -42,6 +42,7 @@ impl<W: Write> Writer<W> {
                     self.missing += dropped;
                     if !(self.tell_missing() && self.put(&text)) {
                         self.missing += 1;
+                        self.waiting.lost.add(1);
                     }
                 }
                 Entry::Flush(done) => drop(done.try_send(())),
@@ -158,6 +159,18 @@ mod tests {
         );
         assert_eq!(written(&["a", "b"], 9, &[broken; 9]), [""; 0]);
         assert_eq!(written(&["a"], 9, &[Ok(0)]), [""; 0]);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_counted_for_good() {
+        let (queue, waiting) = queue(9);
+        let lost = waiting.lost.clone();
+        ["a", "b", "c"].iter().for_each(|line| queue.push(line.as_bytes()));
+        drop(queue);
+        let mut bytes = Vec::new();
+        let steps = [Err(io::ErrorKind::BrokenPipe)].into();
+        Writer::new(Script { steps, written: &mut bytes }, waiting, Form::Text).run();
+        assert_eq!(lost.count(), 1, "{}", String::from_utf8_lossy(&bytes));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! It owns nothing but the list. Next: [`scrape`](super::scrape) gathers it, [`metrics`](super::metrics) makes rows of it.
 
+use std::time::Duration;
+
 use super::process::Process;
 use crate::control::replies::{Status, Working};
 use crate::control::servers::Shown;
@@ -24,7 +26,11 @@ pub(super) struct Measured {
     pub(super) rejected: usize,
     pub(super) revision: i64,
     pub(super) store_up: bool,
+    /// How long ago the store was found well.
+    pub(super) store_age: Option<Duration>,
     /// Lines of the access log that are missing.
     pub(super) lost_lines: u64,
+    /// Lines of the process's own log that are.
+    pub(super) lost_log_lines: u64,
     pub(super) process: Process,
 }

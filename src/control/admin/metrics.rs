@@ -194,9 +194,24 @@ pub(super) const METRICS: &[Metric] = &[
         "Requests that were brought to a server; one that is tried twice counts twice",
         |all| servers(all, |server| server.requests as f64),
     ),
-    metric("elb_server_failures", Gauge, None, "Failures of a server that count at the moment", |all| {
-        servers(all, |server| f64::from(server.failures))
-    }),
+    metric(
+        "elb_server_failures",
+        Counter,
+        None,
+        "Tries of a server that failed, by what went wrong",
+        |all| {
+            let Gauges { retries, refused, .. } = &all.gauges;
+            let failures = retries.failures_of_servers(refused).into_iter();
+            failures.map(|(reason, count)| (reason_label(reason), Value::Number(count as f64))).collect()
+        },
+    ),
+    metric(
+        "elb_server_recent_failures",
+        Gauge,
+        None,
+        "Failures of a server that count at the moment",
+        |all| servers(all, |server| f64::from(server.failures)),
+    ),
     metric(
         "elb_servers_not_shown",
         Gauge,
@@ -237,6 +252,16 @@ pub(super) const METRICS: &[Metric] = &[
     }),
     metric("elb_store_revision", Gauge, None, "The store's revision that was heard of last", |all| {
         one(all.revision as f64)
+    }),
+    metric(
+        "elb_store_age",
+        Gauge,
+        Some(Unit::Seconds),
+        "How long ago the store was found well; one that answers is asked every few seconds",
+        |all| some(all.store_age.map(|age| age.as_secs_f64())),
+    ),
+    metric("elb_log_lost_lines", Counter, None, "Lines of ELB's own log that were not written", |all| {
+        one(all.lost_log_lines as f64)
     }),
     metric(
         "elb_access_log_lost_lines",

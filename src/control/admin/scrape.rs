@@ -69,7 +69,9 @@ pub(super) async fn get(State(hub): State<HubHandle>, headers: HeaderMap) -> Res
             rejected: hub.rejected().len(),
             revision: hub.revision(),
             store_up: hub.store_fault().is_none(),
-            lost_lines: hub.lost_lines(),
+            store_age: hub.sources().store.age(now),
+            lost_lines: hub.sources().access.count(),
+            lost_log_lines: hub.sources().own.count(),
             process: Process::default(),
         }
     };
@@ -219,7 +221,9 @@ mod tests {
             rejected: 0,
             revision: 17,
             store_up: false,
+            store_age: Some(Duration::from_millis(1500)),
             lost_lines: 5,
+            lost_log_lines: 6,
             process: Process { cpu: Some(1.5), ..Process::default() },
         }
     }
@@ -239,6 +243,8 @@ mod tests {
             "# UNIT process_cpu_seconds seconds",
             "process_cpu_seconds_total 1.5",
             "elb_store_up 0.0",
+            "elb_store_age_seconds 1.5",
+            "elb_log_lost_lines_total 6.0",
             "elb_requests_total{domain=\"a.test\",code=\"502\"} 3.0",
             "elb_requests_total{domain=\"_other_\",code=\"200\"} 3.0",
             "elb_requests_total{domain=\"_none_\",code=\"404\"} 3.0",

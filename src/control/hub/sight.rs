@@ -6,22 +6,22 @@
 use std::time::Instant;
 
 use super::Hub;
-use crate::access_log::batch::Lost;
 use crate::control::failures::Failures;
 use crate::control::heat::Step;
 use crate::control::recent::Recent;
 use crate::control::servers::Shown;
+use crate::control::sources::Sources;
 use crate::control::traffic::Traffic;
 
 impl Hub {
-    /// Where lines of the access log are counted that are missing.
-    pub(in crate::control) fn loses(&mut self, lost: Lost) {
-        self.lost = lost;
+    /// Where others count what the hub only shows.
+    pub(in crate::control) fn looks_at(&mut self, sources: Sources) {
+        self.sources = sources;
     }
 
-    /// How many are.
-    pub(in crate::control) fn lost_lines(&self) -> u64 {
-        self.lost.count()
+    /// What they have counted.
+    pub(in crate::control) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// What was counted of requests, by names that are configured.

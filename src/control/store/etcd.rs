@@ -22,6 +22,7 @@ use super::keys::{Key, Keys};
 use super::merge::text;
 use super::options::EtcdOptions;
 use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+use super::seen::Seen;
 use super::watch::{Core, Heard, Note, Step};
 use crate::model::Contents;
 
@@ -36,8 +37,10 @@ const LATE: Duration = Duration::from_millis(100);
 pub fn start(options: EtcdOptions) -> StoreHandle {
     let (events, events_out) = mpsc::channel(EVENTS);
     let (commands_in, commands) = mpsc::channel(COMMANDS);
-    tokio::task::spawn(take_commands(Arc::new(options), events, commands));
-    StoreHandle { events: events_out, commands: commands_in }
+    let shared = Arc::new(Shared::default());
+    let seen = shared.seen.clone();
+    tokio::task::spawn(take_commands(Arc::new(options), shared, events, commands));
+    StoreHandle { events: events_out, commands: commands_in, seen }
 }
 
 /// What the two tasks share.
@@ -48,14 +51,16 @@ struct Shared {
     resync: Notify,
     /// Told when a dump has found etcd well: whoever rests from it need not rest any longer.
     reached: Notify,
+    /// When it was well: at a list, and at each message of the watch.
+    seen: Seen,
 }
 
 async fn take_commands(
     options: Arc<EtcdOptions>,
+    shared: Arc<Shared>,
     events: mpsc::Sender<StoreEvent>,
     mut commands: mpsc::Receiver<StoreCommand>,
 ) {
-    let shared = Arc::new(Shared::default());
     let told = events.clone();
     let follower = Follower {
         keys: Keys::new(&options.name),
@@ -147,6 +152,7 @@ impl Follower {
             format!("{address}: {reason}")
         })?;
         self.connection = Some(connection);
+        self.shared.seen.at(Instant::now());
         Ok((at, self.contents(keys), revision))
     }
 
@@ -192,6 +198,7 @@ impl Follower {
                 (compacted, _) => format!("compacted up to revision {compacted}"),
             });
         }
+        self.shared.seen.at(Instant::now());
         let revision = message.header().map_or(0, etcd_client::ResponseHeader::revision);
         if message.events().is_empty() {
             return Heard::Progress(revision);

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 
 use super::document;
 use super::port::{COMMANDS, Dumped, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+use super::seen::Seen;
 use crate::control::replace::{replace, whole};
 use crate::model::{Contents, KeyChange, KeyWrite};
 
@@ -31,9 +32,19 @@ const SETTLED: Duration = Duration::from_secs(2);
 pub fn start(path: PathBuf) -> StoreHandle {
     let (events, events_out) = mpsc::channel(EVENTS);
     let (commands_in, commands) = mpsc::channel(COMMANDS);
-    let keeper = Keeper { path, events, known: None, stamp: None, fault: None, missing: false, revision: 0 };
+    let seen = Seen::default();
+    let keeper = Keeper {
+        path,
+        events,
+        seen: seen.clone(),
+        known: None,
+        stamp: None,
+        fault: None,
+        missing: false,
+        revision: 0,
+    };
     tokio::task::spawn(keeper.run(commands));
-    StoreHandle { events: events_out, commands: commands_in }
+    StoreHandle { events: events_out, commands: commands_in, seen }
 }
 
 /// Contents, as short as two 64-bit hashes: enough to tell whether they are the same, and a copy of all would be as
@@ -54,6 +65,8 @@ struct Gone;
 struct Keeper {
     path: PathBuf,
     events: mpsc::Sender<StoreEvent>,
+    /// When a look found it sound, or not there.
+    seen: Seen,
     /// What the control loop was told last.
     known: Option<Digest>,
     /// The file as it was when that was read, if it can be told from a later one.
@@ -91,7 +104,11 @@ impl Keeper {
 
     async fn look(&mut self) -> Result<(), Gone> {
         let (path, stamp) = (self.path.clone(), self.stamp.clone());
-        match blocking(move || look(&path, stamp.as_ref(), SystemTime::now())).await {
+        let found = blocking(move || look(&path, stamp.as_ref(), SystemTime::now())).await;
+        if found.is_ok() {
+            self.seen.at(Instant::now());
+        }
+        match found {
             Ok(Look::Same) => Ok(()),
             Ok(Look::Read(contents, stamp)) => {
                 self.stamp = stamp;

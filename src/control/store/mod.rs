@@ -9,10 +9,12 @@ mod keys;
 mod merge;
 mod options;
 mod port;
+mod seen;
 mod watch;
 
 pub use etcd::start as start_etcd;
 pub use file::start as start_file;
 pub use options::{EtcdOptions, endpoints};
 pub use port::{COMMANDS, Dumped, EVENTS, StoreCommand, StoreEvent, StoreHandle};
+pub use seen::Seen;
 pub use watch::Pulse;

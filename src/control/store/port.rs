@@ -6,6 +6,7 @@
 
 use tokio::sync::mpsc;
 
+use super::seen::Seen;
 use crate::model::{Contents, KeyChange, KeyWrite};
 
 /// Events that may wait for the control loop; the store waits when it is full.
@@ -71,4 +72,6 @@ pub struct StoreHandle {
     pub events: mpsc::Receiver<StoreEvent>,
     /// What it is asked.
     pub commands: mpsc::Sender<StoreCommand>,
+    /// When it was well.
+    pub seen: Seen,
 }
