@@ -40,7 +40,7 @@ pub(super) enum Via {
 
 impl Via {
     /// Its word in the log.
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Etcd => "etcd",
@@ -55,10 +55,17 @@ impl Via {
     }
 }
 
+/// What one author has changed.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) author: Author,
+    pub(super) differences: Differences,
+}
+
 /// Changes that are accepted, and in no version yet.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    waiting: Vec<(Author, Differences)>,
+    waiting: Vec<Made>,
 }
 
 impl Changes {
@@ -69,18 +76,29 @@ impl Changes {
         }
         let is_full = self.waiting.len() >= WAITING;
         match self.waiting.last_mut() {
-            Some((last, known)) if last.via != Via::Api && *last == author => known.add(differences),
-            // Its version is late; what is known is told now.
-            _ if is_full => tell(version, None, author, &differences),
-            _ => self.waiting.push((author, differences)),
+            Some(last) if last.author.via != Via::Api && last.author == author => {
+                last.differences.add(differences);
+            }
+            // Its version is late; what is known is told now, and the history has it with the change before it.
+            Some(last) if is_full => {
+                tell(version, None, author, &differences);
+                last.differences.add(differences);
+            }
+            _ => self.waiting.push(Made { author, differences }),
         }
     }
 
     /// All of them are in this version, which has this digest.
-    pub(super) fn served(&mut self, version: u64, digest: Digest) {
-        for (author, differences) in self.waiting.drain(..) {
-            tell(version, Some(digest), author, &differences);
+    pub(super) fn served(&mut self, version: u64, digest: Digest) -> Vec<Made> {
+        for Made { author, differences } in &self.waiting {
+            tell(version, Some(digest), *author, differences);
         }
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Those that are in no version yet, in order.
+    pub(super) fn waiting(&self) -> impl DoubleEndedIterator<Item = &Differences> {
+        self.waiting.iter().map(|made| &made.differences)
     }
 }
 
@@ -185,7 +203,7 @@ mod tests {
         let waiting: Vec<String> = changes
             .waiting
             .iter()
-            .map(|(_, differences)| names(&differences.domains, &differences.upstreams))
+            .map(|Made { differences, .. }| names(&differences.domains, &differences.upstreams))
             .collect();
         assert_eq!(waiting, ["a", "b", "c,d", "e", "f"]);
         for number in 0..WAITING {

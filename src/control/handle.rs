@@ -13,7 +13,7 @@ use super::hub::Hub;
 use super::lookups::Lookups;
 use super::reader::Reader;
 use super::replies::{Accepted, Awaited, DumpError, Gone, Heard, Progress};
-use crate::model::{Edit, Fault, Library, Prepared};
+use crate::model::{Edit, Faults, Library, Prepared};
 
 /// Upstreams that are read on the control thread: a millisecond.
 const AT_ONCE: usize = 32;
@@ -90,8 +90,8 @@ impl HubHandle {
     ///
     /// # Errors
     /// What is wrong with it; or that the process is ending.
-    pub(super) async fn prepare(&self, edit: Edit) -> Result<Result<Prepared, Fault>, Gone> {
-        if edit.size() <= AT_ONCE && !matches!(edit, Edit::PutDomains(_)) {
+    pub(super) async fn prepare(&self, edit: Edit) -> Result<Result<Prepared, Faults>, Gone> {
+        if edit.size() <= AT_ONCE && !edit.has_rules() {
             return Ok(self.library.prepare(edit));
         }
         let library = self.library.clone();
@@ -102,7 +102,10 @@ impl HubHandle {
     ///
     /// # Errors
     /// As [`Self::prepare`].
-    pub(super) async fn prepare_domains(&self, json: Bytes) -> Result<Option<Result<Prepared, Fault>>, Gone> {
+    pub(super) async fn prepare_domains(
+        &self,
+        json: Bytes,
+    ) -> Result<Option<Result<Prepared, Faults>>, Gone> {
         let library = self.library.clone();
         self.reader.read(move || library.prepare_domains(&json)).await
     }

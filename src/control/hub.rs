@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, watch};
 use tracing::debug;
@@ -16,10 +16,11 @@ use super::changes::{Author, Changes, Via};
 use super::dumps::{Dumps, longer};
 use super::failures::Failures;
 use super::heat::Heat;
+use super::history::History;
 use super::lookups::Lookups;
 use super::recent::Recent;
-use super::replies::{Accepted, Awaited, Listed, Progress, Resync, Status, Working};
-use super::resolve::{Addresses, Resolver};
+use super::replies::{Accepted, Awaited, Progress, Resync, Status, Working};
+use super::resolve::Resolver;
 use super::servers::{Servers, Shown};
 use super::sources::Sources;
 use super::store::StoreCommand;
@@ -27,11 +28,9 @@ use super::store_guard::StoreGuard;
 use super::traffic::Traffic;
 use super::workers::Workers;
 use crate::link::WorkerHandle;
+use crate::model::{Digest, Library, Named, Rejected, Snapshot, State, Wanted};
 #[cfg(test)]
-use crate::model::Edit;
-use crate::model::{
-    Digest, Fault, Library, Named, Outcome, Prepared, Rejected, Snapshot, State, UpstreamSpec, Wanted,
-};
+use crate::model::{Edit, Faults};
 use crate::warning::{Code, Warning};
 
 /// How long a change of the store waits for the first addresses of names it brings, so that rules do not lead to a new
@@ -49,6 +48,7 @@ pub(super) struct Hub {
     /// Of what it serves.
     digest: Digest,
     changes: Changes,
+    history: History,
     /// The way by which changes of the store come.
     via: Via,
     /// Since when `current` is behind the state or the addresses.
@@ -73,12 +73,14 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    /// A hub with nothing in it and nobody to serve. `store` takes commands for the store, whose changes come by `via`.
+    /// A hub with nothing in it and nobody to serve. `store` takes commands for the store, whose changes come by `via`; `origin`
+    /// is one moment by both clocks.
     pub(super) fn new(
         library: Library,
         resolver: Resolver,
         store: mpsc::Sender<StoreCommand>,
         via: Via,
+        origin: (Instant, SystemTime),
     ) -> Self {
         let mut state = State::reading_with(library);
         Self {
@@ -86,6 +88,7 @@ impl Hub {
             state,
             current: Arc::new(Snapshot::empty()),
             changes: Changes::default(),
+            history: History::new(origin),
             via,
             behind: None,
             urgent: false,
@@ -144,7 +147,8 @@ impl Hub {
         let before = std::mem::replace(&mut self.current, snapshot);
         self.servers.follow(&before, &self.current, now);
         self.digest = self.state.digest();
-        self.changes.served(version, self.digest);
+        let made = self.changes.served(version, self.digest);
+        self.history.add(version, self.digest, made, now);
         (self.behind, self.urgent) = (None, false);
         debug!("version {version}: {} domains", self.current.domain_count());
     }
@@ -220,30 +224,6 @@ impl Hub {
         wanted
     }
 
-    /// Makes a change that was prepared and that `author` asks for, with what was found for its names; or nothing of it.
-    ///
-    /// # Errors
-    /// As [`State::apply`].
-    pub(super) fn apply(
-        &mut self,
-        prepared: Prepared,
-        found: Addresses,
-        author: Author,
-        now: Instant,
-    ) -> Result<Accepted, Fault> {
-        for (name, addresses) in self.resolver.take_found(found) {
-            self.learnt(&name, addresses, now);
-        }
-        let applied = self.state.apply(prepared);
-        if applied.as_ref().is_ok_and(|outcome| outcome.changed) {
-            self.changed(author, now);
-            self.urgent = true;
-        }
-        self.resolver.forget_found();
-        let Outcome { warnings, found, .. } = applied?;
-        Ok(Accepted { warnings, found, ..self.accepted(now) })
-    }
-
     /// A lookup has ended, and the name has other addresses now.
     pub(super) fn learnt(&mut self, name: &str, addresses: Vec<SocketAddr>, now: Instant) {
         self.unsaved = true;
@@ -254,34 +234,14 @@ impl Hub {
 
     /// Makes a change, or none of it.
     #[cfg(test)]
-    pub(super) fn edit(&mut self, edit: Edit, now: Instant) -> Result<Accepted, Fault> {
-        self.apply(self.library().prepare(edit)?, Addresses::new(), Via::Api.by_nobody(), now)
-    }
-
-    /// The keys that a change is about.
-    pub(super) fn named(&self, prepared: &Prepared) -> Named {
-        self.state.named(prepared)
+    pub(super) fn edit(&mut self, edit: Edit, now: Instant) -> Result<Accepted, Faults> {
+        self.apply(self.library().prepare(edit)?, Default::default(), Via::Api.by_nobody(), now)
     }
 
     /// Everything that was accepted so far, as something to wait for.
     pub(super) fn accepted(&self, now: Instant) -> Accepted {
         let names = self.due(now).map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
-        Accepted { version: self.next(), within: names + ACKS, warnings: Vec::new(), found: Vec::new() }
-    }
-
-    /// Every domain with its rule set, as given: the JSON of an object.
-    pub(super) fn domains(&self) -> String {
-        self.state.domains_json()
-    }
-
-    /// Every upstream, with the addresses of its servers.
-    pub(super) fn upstreams(&self) -> Vec<Listed> {
-        let list = |spec: Arc<UpstreamSpec>| {
-            let addresses =
-                spec.servers.iter().map(|server| self.state.endpoints(&server.target())).collect();
-            Listed { spec, addresses }
-        };
-        self.state.upstreams().into_iter().map(list).collect()
+        Accepted { version: self.next(), within: names + ACKS, ..Accepted::default() }
     }
 
     /// Every server, or those of one upstream; nothing when there is no such upstream.
@@ -365,6 +325,8 @@ impl Hub {
     }
 }
 
+mod change;
+mod lists;
 mod reports;
 mod sight;
 #[cfg(test)]

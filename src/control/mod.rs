@@ -12,6 +12,7 @@ mod handle;
 mod health;
 mod heat;
 mod held;
+mod history;
 mod hub;
 mod lately;
 mod lookups;
@@ -36,6 +37,7 @@ pub mod statsd;
 pub mod store;
 mod store_guard;
 mod traffic;
+mod wish;
 mod workers;
 
 pub use start::{Listeners, Logs, start};

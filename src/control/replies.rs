@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::rejections::some;
 use crate::link::Gauges;
-use crate::model::{Digest, UpstreamSpec};
+use crate::model::{Differences, Digest, Faults, UpstreamSpec};
 use crate::warning::Warning;
 
 /// How far things have come; watched by those who wait.
@@ -32,8 +32,10 @@ pub(super) struct Heard {
 }
 
 /// A change that was accepted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Accepted {
+    /// What its subject is now; nothing for one that is gone.
+    pub(super) tag: Option<Digest>,
     /// The version that it is served in.
     pub(super) version: u64,
     /// How long to wait for the workers to serve it.
@@ -42,6 +44,60 @@ pub(super) struct Accepted {
     pub(super) warnings: Vec<Warning>,
     /// For deletions, in order: the name, and whether it was there.
     pub(super) found: Vec<(String, bool)>,
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub(super) enum Made {
+    /// It is accepted, and goes to the store if it should.
+    Accepted(Accepted, Option<Awaited>),
+    /// It was only tried.
+    Tried(Tried),
+}
+
+/// What a change would come to.
+#[derive(Debug)]
+pub(super) struct Tried {
+    pub(super) differences: Differences,
+    /// What the operator should know.
+    pub(super) warnings: Vec<Warning>,
+    pub(super) stranded: Stranded,
+    /// It would be refused unless it is confirmed.
+    pub(super) needs_confirmation: bool,
+}
+
+/// What a change takes away of what had requests in the last seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Stranded {
+    /// Domains that go, …
+    pub(super) domains: usize,
+    /// … of so many that had requests.
+    pub(super) of_domains: usize,
+    /// Servers that go, …
+    pub(super) servers: usize,
+    /// … of so many that had requests.
+    pub(super) of_servers: usize,
+    /// Requests a second that these had.
+    pub(super) per_second: f64,
+}
+
+/// Why a change was not made.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It is wrong.
+    Faults(Faults),
+    /// Its condition does not hold: the subject is this now, or is not there.
+    Changed(Option<Digest>),
+    /// What it was made from has changed since it was read.
+    Meanwhile,
+    /// It takes too much away, and nobody said that this is meant.
+    Unconfirmed(Stranded),
+}
+
+impl From<Faults> for Refused {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
 }
 
 /// Where the configuration stands.

@@ -138,7 +138,13 @@ impl Rig {
         let (store, events) = mpsc::channel(8);
         let (orders, orders_in) = mpsc::channel(4);
         let (library, reader) = (Library::default(), Reader::start().unwrap());
-        let mut hub = Hub::new(library.clone(), names, commands_in, Via::Etcd);
+        let mut hub = Hub::new(
+            library.clone(),
+            names,
+            commands_in,
+            Via::Etcd,
+            (Instant::now(), std::time::SystemTime::now()),
+        );
         let (ends, end) = bridge(workers, true).unwrap();
         let first = hub.first(end.workers, Instant::now());
         let (handle, questions) = HubHandle::new(&hub, reader.clone());

@@ -26,7 +26,7 @@ pub fn candidate(document: &Value, library: Library) -> Result<Snapshot, Fault> 
             "upstreams" => Edit::PutUpstreams(given),
             _ => return Err(Fault::new("", "is neither domains nor upstreams").below(name)),
         };
-        state.edit(edit).map_err(|fault| fault.below(name))?;
+        state.edit(edit).map_err(|faults| Fault::clone(&faults).below(name))?;
     }
     Ok(state.snapshot(0))
 }

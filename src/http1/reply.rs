@@ -74,14 +74,20 @@ impl<'a> Reply<'a> {
         Self { status, fields, lines: [b""; 2], id: b"", body, reason: Some(reason) }
     }
 
-    /// The same with a JSON object that holds an `error`, as the admin API words its refusals. The pieces of the sentence
+    /// The same with a JSON object that holds an `error` and a `code`, as the admin API words its refusals. The pieces of the sentence
     /// are ELB's own words and addresses: nothing in them needs an escape.
     #[must_use]
     pub fn error(reason: Reason, error: [&'a [u8]; 2]) -> Self {
         let plain =
             |piece: &[u8]| piece.iter().all(|byte| (b' '..=b'~').contains(byte) && !b"\"\\".contains(byte));
         debug_assert!(error.iter().all(|piece| plain(piece)), "{error:?} needs an escape");
-        let text: Pieces<'_> = [b"{\"error\":\"", error[0], error[1], b"\"}\n"];
+        // The codes that the API has for these statuses.
+        let end: &[u8] = match reason.status() {
+            Some(403) => b"\",\"code\":\"forbidden\"}\n",
+            Some(503) => b"\",\"code\":\"unavailable\"}\n",
+            _ => b"\",\"code\":\"not-found\"}\n",
+        };
+        let text: Pieces<'_> = [b"{\"error\":\"", error[0], error[1], end];
         Self { body: Some(Body { kind: "application/json", text }), ..Self::refusal(reason) }
     }
 
@@ -216,8 +222,11 @@ mod tests {
         for bodiless in [false, true] {
             let (head, body) = written(&reply, bodiless);
             assert!(head.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{head}");
-            assert!(head.contains("\r\nContent-Type: application/json\r\nContent-Length: 30\r\n"), "{head}");
-            assert_eq!(body, if bodiless { "" } else { "{\"error\":\"192.0.2.1 may not\"}\n" });
+            assert!(head.contains("\r\nContent-Type: application/json\r\nContent-Length: 49\r\n"), "{head}");
+            assert_eq!(
+                body,
+                if bodiless { "" } else { "{\"error\":\"192.0.2.1 may not\",\"code\":\"forbidden\"}\n" }
+            );
         }
     }
 

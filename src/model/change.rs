@@ -19,6 +19,8 @@ use crate::warning::Warning;
 pub enum Edit {
     /// Adds or replaces domains: name → rule set.
     PutDomains(Map<String, Value>),
+    /// The same, and null takes a domain away.
+    PatchDomains(Map<String, Value>),
     /// Deletes domains; unknown names are no error.
     DeleteDomains(Vec<String>),
     /// Adds upstreams or replaces their servers whole: name → server → parameters.
@@ -28,14 +30,47 @@ pub enum Edit {
     PatchUpstreams(Map<String, Value>),
     /// Deletes upstreams; unknown names are no error.
     DeleteUpstreams(Vec<String>),
+    /// Domains and upstreams at once, in the form of the file; null takes one away.
+    Document {
+        /// Name → rule set, or null.
+        domains: Map<String, Value>,
+        /// Name → server → parameters, or null.
+        upstreams: Map<String, Value>,
+        /// How what is there already is treated.
+        mode: Mode,
+    },
+}
+
+/// What a document does to what it does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It is the whole: what it does not name goes.
+    Whole,
+    /// Each domain and upstream that it names becomes what it says, and the rest stays.
+    Each,
+    /// The same, and an upstream that is there keeps the servers that are not named (RFC 7396).
+    Merge,
 }
 
 impl Edit {
     /// How many domains or upstreams it is about.
     pub fn size(&self) -> usize {
         match self {
-            Edit::PutDomains(given) | Edit::PutUpstreams(given) | Edit::PatchUpstreams(given) => given.len(),
+            Edit::PutDomains(given)
+            | Edit::PatchDomains(given)
+            | Edit::PutUpstreams(given)
+            | Edit::PatchUpstreams(given) => given.len(),
             Edit::DeleteDomains(names) | Edit::DeleteUpstreams(names) => names.len(),
+            Edit::Document { domains, upstreams, .. } => domains.len() + upstreams.len(),
+        }
+    }
+
+    /// Whether it may bring patterns.
+    pub fn has_rules(&self) -> bool {
+        match self {
+            Edit::PutDomains(_) | Edit::PatchDomains(_) => true,
+            Edit::Document { domains, .. } => !domains.is_empty(),
+            _ => false,
         }
     }
 }
@@ -46,6 +81,21 @@ pub struct Prepared {
     pub(crate) change: Change,
     /// What the operator should know.
     pub(crate) warnings: Vec<Warning>,
+    /// The rule sets that it was made from, by domain; nothing where there was none.
+    pub(crate) basis: Vec<(String, Option<Arc<str>>)>,
+}
+
+impl Prepared {
+    /// The same, which was made from these rule sets and means nothing once they are others.
+    #[must_use]
+    pub fn based_on(self, basis: Vec<(String, Option<Arc<str>>)>) -> Prepared {
+        Prepared { basis, ..self }
+    }
+
+    /// Whether it takes away what it does not name.
+    pub fn takes_the_rest_away(&self) -> bool {
+        self.change.is_whole
+    }
 }
 
 /// Keys that somebody asks about.
@@ -90,13 +140,46 @@ impl Named {
     }
 }
 
+/// What is to be done, read.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    /// By name: its rule set, or nothing for one that goes.
+    pub(crate) domains: Vec<(String, Option<Arc<RuleSet>>)>,
+    pub(crate) upstreams: Vec<UpstreamChange>,
+    /// What is not named goes.
+    pub(crate) is_whole: bool,
+    /// It was given as a document: pointers begin with `/domains` and `/upstreams`.
+    pub(crate) is_document: bool,
+}
+
+/// What is to be done with one upstream.
 #[derive(Debug)]
-pub(crate) enum Change {
-    PutDomains(Vec<(String, Arc<RuleSet>)>),
-    DeleteDomains(Vec<String>),
-    PutUpstreams(Vec<UpstreamSpec>),
-    PatchUpstreams(Vec<UpstreamPatch>),
-    DeleteUpstreams(Vec<String>),
+pub(crate) enum UpstreamChange {
+    Put(UpstreamSpec),
+    Patch(UpstreamPatch),
+    Delete(String),
+}
+
+impl UpstreamChange {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            UpstreamChange::Put(spec) => &spec.name,
+            UpstreamChange::Patch(patch) => &patch.name,
+            UpstreamChange::Delete(name) => name,
+        }
+    }
+}
+
+impl Change {
+    /// How a pointer to a domain begins.
+    pub(crate) fn of_domains(&self) -> &'static str {
+        if self.is_document { "/domains" } else { "" }
+    }
+
+    /// How a pointer to an upstream begins.
+    pub(crate) fn of_upstreams(&self) -> &'static str {
+        if self.is_document { "/upstreams" } else { "" }
+    }
 }
 
 /// What an edit did.

@@ -51,7 +51,8 @@ pub fn check_all(document: &Value) -> (Vec<Fault>, Vec<Warning>) {
         report.absorb(name, inner);
     }
     let mut advice = Report::default();
-    servernames(&rules, |key| names.contains(key), &mut advice);
+    let pairs = rules.iter().map(|(domain, rules)| (domain, rules));
+    servernames(pairs, |key| names.contains(key), &mut advice);
     report.absorb("domains", advice);
     (report.faults, report.warnings)
 }
@@ -168,8 +169,8 @@ pub(crate) fn each_upstream<T>(
 }
 
 /// Warns of names in rules that are no upstream and may be meant to be. `known` is asked in lower case.
-pub(crate) fn servernames(
-    domains: &[(String, Arc<RuleSet>)],
+pub(crate) fn servernames<'a>(
+    domains: impl Iterator<Item = (&'a String, &'a Arc<RuleSet>)>,
     known: impl Fn(&str) -> bool,
     report: &mut Report,
 ) {

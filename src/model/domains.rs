@@ -3,7 +3,7 @@
 //! It owns the reading of rule texts and the quarantine of those that cannot be read, never which layer wins (that is
 //! `layers`) or a store. Next: [`state`](super::state) for who calls, [`ruleset`](super::ruleset) for what is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::change::{Doubtful, Rejected, StoreOutcome};
@@ -49,8 +49,13 @@ impl Domains {
     }
 
     /// The upstreams and hosts that the rules in force name.
-    pub(crate) fn servernames(&mut self) -> &mut Servernames {
-        &mut self.servernames
+    pub(crate) fn servernames(&self) -> &Servernames {
+        &self.servernames
+    }
+
+    /// Those, in lower case, that came into use or fell out of it since this was asked.
+    pub(crate) fn take_servername_news(&mut self) -> BTreeSet<Box<str>> {
+        self.servernames.take_news()
     }
 
     /// What is in force, in few words.
@@ -187,7 +192,8 @@ impl Domains {
             return false;
         }
         self.servernames.replace(change.before.as_deref(), change.after.as_deref());
-        let entry = |rules: &Arc<RuleSet>| Digest::of_entry(KIND, domain, rules.digest());
+        let entry =
+            |rules: &Arc<RuleSet>| (Digest::of_entry(KIND, domain, rules.digest()), Arc::clone(rules.text()));
         let key = self.layers.key(domain);
         self.ledger.note(&key, domain, change.before.as_ref().map(entry), change.after.as_ref().map(entry));
         self.hosts.set(&key, change.after);

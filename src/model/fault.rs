@@ -4,6 +4,7 @@
 //! [`server`](super::server) and [`state`](super::state) find faults, the admin API and `elb check` show them.
 
 use std::fmt;
+use std::ops::Deref;
 
 use crate::warning::{Code, Warning};
 
@@ -40,6 +41,59 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// All that is wrong with a change: at least one fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults {
+    first: Box<Fault>,
+    others: Vec<Fault>,
+}
+
+impl Faults {
+    /// Faults that are looked for in one change: what a person mends at a time.
+    pub const MOST: usize = 32;
+
+    /// All of them, in the order in which they stand there.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        std::iter::once(&*self.first).chain(&self.others)
+    }
+
+    /// The same faults, with pointers that `place` makes of theirs.
+    #[must_use]
+    pub fn placed(mut self, place: impl Fn(&str) -> String) -> Faults {
+        for fault in std::iter::once(&mut *self.first).chain(&mut self.others) {
+            fault.pointer = place(&fault.pointer);
+        }
+        self
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(first: Fault) -> Faults {
+        Faults { first: Box::new(first), others: Vec::new() }
+    }
+}
+
+/// Where there is room for one, it is the first.
+impl Deref for Faults {
+    type Target = Fault;
+
+    fn deref(&self) -> &Fault {
+        &self.first
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first.fmt(f)?;
+        match self.others.len() {
+            0 => Ok(()),
+            others => write!(f, " (and {others} more)"),
+        }
+    }
+}
+
+impl std::error::Error for Faults {}
 
 /// Everything found while reading one value, so that an operator is told all of it at once.
 #[derive(Debug, Default)]
@@ -82,6 +136,18 @@ impl Report {
     /// The first fault: what is told where there is room for one. Reading that gave nothing always noted why.
     pub(crate) fn first(self) -> Fault {
         self.faults.into_iter().next().unwrap_or_else(|| Fault::new("", "cannot be read"))
+    }
+
+    /// All faults; nothing if there are none.
+    pub(crate) fn all(self) -> Option<Faults> {
+        let mut faults = self.faults.into_iter();
+        let first = Box::new(faults.next()?);
+        Some(Faults { first, others: faults.take(Faults::MOST - 1).collect() })
+    }
+
+    /// Whether as many faults were found as are told of.
+    pub(crate) fn is_full(&self) -> bool {
+        self.faults.len() >= Faults::MOST
     }
 
     /// Adds what was found in the member `name` of the value at hand.

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use super::digest::{Digest, DigestTree};
 
+/// What stands under a key: its digest, and its text as a document has it.
+pub(crate) type Entry = (Digest, Arc<str>);
+
 /// Follows what is in force.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -16,11 +19,13 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// What stands under `key` is another one, which is called `name`. The digests are those of the entries before and after.
-    pub(crate) fn note(&mut self, key: &Arc<str>, name: &str, before: Option<Digest>, after: Option<Digest>) {
-        self.tree.replace(before, after);
+    /// What stands under `key` is another one, which is called `name`. Each side is the digest of the entry and its text.
+    pub(crate) fn note(&mut self, key: &Arc<str>, name: &str, before: Option<Entry>, after: Option<Entry>) {
+        let part = |entry: Option<Entry>| entry.unzip();
+        let ((old, before), (new, after)) = (part(before), part(after));
+        self.tree.replace(old, new);
         let name = if **key == *name { Arc::clone(key) } else { name.into() };
-        self.news.add(Arc::clone(key), Touch { name, before: before.is_some(), after: after.is_some() });
+        self.news.add(Arc::clone(key), Touch { name, before, after });
     }
 
     /// The digest of all entries.
@@ -60,21 +65,26 @@ impl Differences {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched(BTreeMap<Arc<str>, Touch>);
 
-/// Whether it was there, and is.
+/// One that is different: what it was, if it was there, and what it is, if it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Touch {
-    name: Arc<str>,
-    before: bool,
-    after: bool,
+pub struct Touch {
+    /// As it is spelled, or was.
+    pub name: Arc<str>,
+    /// The JSON that it was: a rule set, or an object of servers and their parameters.
+    pub before: Option<Arc<str>>,
+    /// The JSON that it is.
+    pub after: Option<Arc<str>>,
 }
 
 impl Touched {
-    fn add(&mut self, key: Arc<str>, later: Touch) {
-        let before = self.0.get(&key).map_or(later.before, |earlier| earlier.before);
-        if before || later.after {
+    /// What was different before, if it was, and is `later` now.
+    pub(crate) fn add(&mut self, key: Arc<str>, later: Touch) {
+        let before = match self.0.remove(&key) {
+            Some(earlier) => earlier.before,
+            None => later.before,
+        };
+        if before.is_some() || later.after.is_some() {
             self.0.insert(key, Touch { before, ..later });
-        } else {
-            self.0.remove(&key);
         }
     }
 
@@ -87,7 +97,7 @@ impl Touched {
     }
 
     fn count(&self, which: impl Fn(bool, bool) -> bool) -> usize {
-        self.0.values().filter(|touch| which(touch.before, touch.after)).count()
+        self.0.values().filter(|touch| which(touch.before.is_some(), touch.after.is_some())).count()
     }
 
     /// How many are there that were not.
@@ -103,6 +113,11 @@ impl Touched {
     /// How many are there as they were, and are others.
     pub fn changed(&self) -> usize {
         self.count(|before, after| before && after)
+    }
+
+    /// All of these, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Touch> {
+        self.0.values()
     }
 
     /// The names of all of these, in order.
@@ -124,7 +139,8 @@ mod tests {
         let none = None;
         let mut take = |steps: &[(&str, Option<Digest>, Option<Digest>)]| {
             for (name, before, after) in steps {
-                ledger.note(&name.to_ascii_lowercase().into(), name, *before, *after);
+                let entry = |digest: Digest| (digest, digest.to_string().into());
+                ledger.note(&name.to_ascii_lowercase().into(), name, before.map(entry), after.map(entry));
             }
             let news = ledger.take_news();
             let told = (news.added(), news.removed(), news.changed());
@@ -143,5 +159,8 @@ mod tests {
         assert!(!all.is_empty());
         all.add(Differences::default());
         assert_eq!(all.domains.names().collect::<Vec<_>>(), ["a", "C", "d"]);
+        let [two] = [two].map(|two| two.map(|two| two.to_string()));
+        let first = all.domains.iter().next().unwrap();
+        assert_eq!((&first.before, first.after.as_deref()), (&None, two.as_deref()), "the last of it");
     }
 }

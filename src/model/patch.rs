@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::check;
 use super::fault::{Fault, Report, step};
+use super::shapes;
 use super::storable;
 use super::upstream::UpstreamSpec;
 use super::upstream_options::OPTIONS;
@@ -24,6 +25,8 @@ pub(crate) struct UpstreamPatch {
     pub(crate) name: String,
     /// The parts that are named: each is this from now on, or (`None`) is gone.
     pub(crate) parts: Vec<(String, Option<Part>)>,
+    /// An upstream that is not there is made.
+    pub(crate) may_be_new: bool,
 }
 
 impl UpstreamPatch {
@@ -45,7 +48,7 @@ impl UpstreamPatch {
                 Err(message) => report.fault(step(part), message),
             }
         }
-        Some(UpstreamPatch { name: name.to_owned(), parts })
+        Some(UpstreamPatch { name: name.to_owned(), parts, may_be_new: false })
     }
 
     /// The upstream that it makes of one that is in force. Servers that it takes away and that are not there are warned of.
@@ -58,10 +61,11 @@ impl UpstreamPatch {
         warnings: &mut Vec<Warning>,
     ) -> Result<UpstreamSpec, Fault> {
         let place = step(&self.name);
-        let Some(before) = in_force else {
-            return Err(Fault::new(place, "there is no such upstream; PUT makes one"));
+        let mut spec = match in_force {
+            Some(before) => UpstreamSpec::clone(before),
+            None if self.may_be_new => UpstreamSpec { name: self.name, servers: Vec::new(), options: None },
+            None => return Err(Fault::new(place, "there is no such upstream; PUT makes one")),
         };
-        let mut spec = UpstreamSpec::clone(before);
         for (name, part) in self.parts {
             if part.is_none() && spec.part(&name).is_none() {
                 let pointer = format!("{place}{}", step(&name));
@@ -85,6 +89,10 @@ fn read_part(upstream: &str, name: &str, said: &Value) -> Result<Option<Part>, S
     match said {
         Value::Null => Ok(None),
         Value::String(text) => Part::read(name, text).map(Some),
+        Value::Object(_) if name != OPTIONS => {
+            let text = shapes::parameters(said).map_err(|fault| fault.to_string())?.unwrap_or_default();
+            Part::read(name, &text).map(Some)
+        }
         _ => Err("must be a string of parameters, or null to take it away".to_owned()),
     }
 }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::change::{Change, Edit, Prepared};
+use super::change::{Change, Edit, Mode, Prepared, UpstreamChange};
 use super::check::{DomainNames, domain, upstreams};
-use super::fault::{Fault, Report};
+use super::fault::{Faults, Report};
 use super::json::{Once, Place};
 use super::library::Library;
 use super::patch::UpstreamPatch;
@@ -24,30 +24,93 @@ impl Library {
     /// prepared with one library are one in memory.
     ///
     /// # Errors
-    /// The first fault, with a pointer that leads into what was put: `/up1/127.0.0.1:80`.
-    pub fn prepare(&self, edit: Edit) -> Result<Prepared, Fault> {
+    /// The faults, with pointers that lead into what was put: `/up1/127.0.0.1:80`.
+    pub fn prepare(&self, edit: Edit) -> Result<Prepared, Faults> {
         let mut report = Report::default();
         let change = match edit {
-            Edit::PutDomains(given) => Change::PutDomains(self.prepare_each(given, &mut report)),
-            Edit::PutUpstreams(given) => Change::PutUpstreams(upstreams(&given, &mut report)),
-            Edit::PatchUpstreams(given) => {
-                Change::PatchUpstreams(UpstreamPatch::read_all(&given, &mut report))
+            Edit::PutDomains(given) => {
+                Change { domains: self.rule_sets(given, &mut report), ..Change::default() }
             }
-            Edit::DeleteDomains(names) => Change::DeleteDomains(names),
-            Edit::DeleteUpstreams(names) => Change::DeleteUpstreams(names),
+            Edit::PatchDomains(given) => {
+                Change { domains: self.rule_sets_or_none(given, &mut report), ..Change::default() }
+            }
+            Edit::DeleteDomains(names) => {
+                let domains = names.into_iter().map(|name| (name, None)).collect();
+                Change { domains, ..Change::default() }
+            }
+            Edit::PutUpstreams(given) => {
+                let upstreams = upstreams(&given, &mut report).into_iter().map(UpstreamChange::Put).collect();
+                Change { upstreams, ..Change::default() }
+            }
+            Edit::PatchUpstreams(given) => {
+                let patches = UpstreamPatch::read_all(&given, &mut report).into_iter();
+                Change { upstreams: patches.map(UpstreamChange::Patch).collect(), ..Change::default() }
+            }
+            Edit::DeleteUpstreams(names) => {
+                let upstreams = names.into_iter().map(UpstreamChange::Delete).collect();
+                Change { upstreams, ..Change::default() }
+            }
+            Edit::Document { domains, upstreams, mode } => {
+                self.document(domains, upstreams, mode, &mut report)
+            }
         };
         prepared(change, report)
     }
 
-    /// Rule sets up to the first fault, which is what is told.
-    fn prepare_each(&self, given: Map<String, Value>, report: &mut Report) -> Vec<(String, Arc<RuleSet>)> {
+    /// Both kinds; null takes one away, and where all is said, there is nothing to take away.
+    fn document(
+        &self,
+        domains: Map<String, Value>,
+        given: Map<String, Value>,
+        mode: Mode,
+        report: &mut Report,
+    ) -> Change {
+        let mut inner = Report::default();
+        let read = self.rule_sets_or_none(domains, &mut inner);
+        report.absorb("domains", inner);
+        let (gone, given) = part(given);
+        let mut inner = Report::default();
+        let mut changes: Vec<UpstreamChange> = match mode {
+            Mode::Merge => {
+                let may_be_new = |patch| UpstreamPatch { may_be_new: true, ..patch };
+                let patches = UpstreamPatch::read_all(&given, &mut inner).into_iter().map(may_be_new);
+                patches.map(UpstreamChange::Patch).collect()
+            }
+            Mode::Whole | Mode::Each => {
+                upstreams(&given, &mut inner).into_iter().map(UpstreamChange::Put).collect()
+            }
+        };
+        changes.extend(gone.into_iter().map(|(name, _)| UpstreamChange::Delete(name)));
+        report.absorb("upstreams", inner);
+        Change { domains: read, upstreams: changes, is_whole: mode == Mode::Whole, is_document: true }
+    }
+
+    /// Rule sets, and domains that go.
+    fn rule_sets_or_none(
+        &self,
+        given: Map<String, Value>,
+        report: &mut Report,
+    ) -> Vec<(String, Option<Arc<RuleSet>>)> {
+        let (gone, given) = part(given);
+        let mut read = self.rule_sets(given, report);
+        read.extend(gone.into_iter().map(|(name, _)| (name, None)));
+        read
+    }
+
+    /// Rule sets, until there are as many faults as are told of.
+    fn rule_sets(
+        &self,
+        given: Map<String, Value>,
+        report: &mut Report,
+    ) -> Vec<(String, Option<Arc<RuleSet>>)> {
         let mut read = Vec::with_capacity(given.len());
         let mut names = DomainNames::default();
         for (name, rules) in given {
-            match domain(&name, &rules, self, &mut names, report) {
-                Some(rules) => read.push((name, rules)),
-                None => break,
+            if report.is_full() {
+                break;
             }
+            let rules = domain(&name, &rules, self, &mut names, report);
+            read.extend(rules.map(|rules| (name, Some(rules))));
         }
         read
     }
@@ -58,7 +121,7 @@ impl Library {
     ///
     /// # Errors
     /// As [`Library::prepare`].
-    pub fn prepare_domains(&self, json: &[u8]) -> Option<Result<Prepared, Fault>> {
+    pub fn prepare_domains(&self, json: &[u8]) -> Option<Result<Prepared, Faults>> {
         let mut reading = Reading {
             library: self,
             seen: HashSet::new(),
@@ -69,22 +132,29 @@ impl Library {
         let mut json = serde_json::Deserializer::from_slice(json);
         let is_plain = json.deserialize_map(&mut reading).ok()?;
         json.end().ok()?;
-        is_plain.then(|| prepared(Change::PutDomains(reading.read), reading.report))
+        let change = Change { domains: reading.read, ..Change::default() };
+        is_plain.then(|| prepared(change, reading.report))
     }
 }
 
-fn prepared(change: Change, report: Report) -> Result<Prepared, Fault> {
-    if !report.faults.is_empty() {
-        return Err(report.first());
+/// What is null, and what is something.
+fn part(given: Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
+    given.into_iter().partition(|(_, value)| value.is_null())
+}
+
+fn prepared(change: Change, mut report: Report) -> Result<Prepared, Faults> {
+    let warnings = std::mem::take(&mut report.warnings);
+    match report.all() {
+        Some(faults) => Err(faults),
+        None => Ok(Prepared { change, warnings, basis: Vec::new() }),
     }
-    Ok(Prepared { change, warnings: report.warnings })
 }
 
 struct Reading<'l> {
     library: &'l Library,
     seen: HashSet<String>,
     names: DomainNames,
-    read: Vec<(String, Arc<RuleSet>)>,
+    read: Vec<(String, Option<Arc<RuleSet>>)>,
     report: Report,
 }
 
@@ -104,12 +174,12 @@ impl<'de> Visitor<'de> for &mut Reading<'_> {
                 return Ok(false);
             }
             let rules = entries.next_value_seed(Once(&mut Place::default()))?;
-            // The first fault is what is told, so what comes behind it is only checked to be JSON.
-            if !self.report.faults.is_empty() {
+            // What comes behind the last fault that is told is only checked to be JSON.
+            if self.report.is_full() {
                 continue;
             }
             let read = domain(&name, &rules, self.library, &mut self.names, &mut self.report);
-            self.read.extend(read.map(|rules| (name, rules)));
+            self.read.extend(read.map(|rules| (name, Some(rules))));
         }
         Ok(true)
     }
@@ -122,11 +192,11 @@ mod tests {
     use crate::warning::Warning;
     use proptest::prelude::*;
 
-    type Came = Option<Result<(String, Vec<Warning>), Fault>>;
+    type Came = Option<Result<(String, Vec<Warning>), Faults>>;
 
     /// What comes of putting `json` at once, and one by one if that is possible.
     fn both(json: &str) -> [Came; 2] {
-        let outcome = |prepared: &dyn Fn(&Library) -> Option<Result<Prepared, Fault>>| {
+        let outcome = |prepared: &dyn Fn(&Library) -> Option<Result<Prepared, Faults>>| {
             let mut state = State::new();
             let prepared = prepared(state.library())?;
             Some(prepared.map(|prepared| {

@@ -11,29 +11,25 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::change::{Change, Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutcome};
-use super::check;
+use super::change::{Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutcome};
 use super::contents::{Contents, KeyChange, KeyWrite};
 use super::domains::Domains;
-use super::fault::{Fault, Report, step};
-use super::host;
+use super::fault::Faults;
 use super::implicit;
 use super::layers::Told;
 use super::library::Library;
-use super::patch::UpstreamPatch;
 use super::server::ServerTarget;
 use super::snapshot::Snapshot;
 use super::targets::EditableTargets;
 use super::upstream::UpstreamSpec;
 use super::upstreams::Upstreams;
-use crate::warning::{Code, Warning};
 
 /// All that the operators said, in two layers: the store's, and the admin API's edits since the last dump. For each
 /// domain and each upstream the newest change is in force.
 #[derive(Debug, Default)]
 pub struct State {
-    domains: Domains,
-    upstreams: Upstreams,
+    pub(super) domains: Domains,
+    pub(super) upstreams: Upstreams,
     /// Both of them resolved, as far as it is known.
     targets: EditableTargets,
     library: Library,
@@ -60,8 +56,8 @@ impl State {
     /// Checks an edit whole, and applies it whole or not at all.
     ///
     /// # Errors
-    /// The first fault, with a pointer that leads into what was put: `/up1/127.0.0.1:80`.
-    pub fn edit(&mut self, edit: Edit) -> Result<Outcome, Fault> {
+    /// The faults, with pointers that lead into what was put: `/up1/127.0.0.1:80`.
+    pub fn edit(&mut self, edit: Edit) -> Result<Outcome, Faults> {
         let prepared = self.library.prepare(edit)?;
         self.apply(prepared)
     }
@@ -69,57 +65,10 @@ impl State {
     /// Applies what was prepared with [`State::library`], or nothing of it.
     ///
     /// # Errors
-    /// A domain is in force under another spelling of its name; a patch names an upstream that is not in force, or would
-    /// leave it without servers.
-    pub fn apply(&mut self, prepared: Prepared) -> Result<Outcome, Fault> {
-        let Prepared { change, warnings } = prepared;
-        let mut outcome = Outcome { warnings, ..Outcome::default() };
-        match change {
-            Change::PutDomains(domains) => {
-                let twin = |(name, _): &(String, _)| {
-                    Some(Fault::new(step(name), host::same_domain(self.domains.twin(name)?)))
-                };
-                if let Some(fault) = domains.iter().find_map(twin) {
-                    return Err(fault);
-                }
-                let (mut report, known) = (Report::default(), self.upstreams.layers().effective());
-                check::servernames(&domains, |key| known.contains_key(key), &mut report);
-                outcome.warnings.extend(report.warnings);
-                for (domain, rules) in domains {
-                    outcome.changed |= self.domains.put(&domain, rules);
-                }
-            }
-            Change::PutUpstreams(upstreams) => {
-                for spec in upstreams {
-                    outcome.changed |= self.upstreams.put(spec);
-                }
-            }
-            Change::PatchUpstreams(patches) => {
-                for spec in self.upstreams.complete(patches, &mut outcome.warnings)? {
-                    outcome.changed |= self.upstreams.put(spec);
-                }
-            }
-            Change::DeleteDomains(names) => {
-                delete(names, &mut outcome, |name| self.domains.delete(name));
-            }
-            Change::DeleteUpstreams(names) => {
-                delete(names, &mut outcome, |name| self.upstreams.delete(name));
-                self.warn_of_named(&mut outcome);
-            }
-        }
-        self.settle();
-        Ok(outcome)
-    }
-
-    /// Warns of upstreams that are deleted while rules name them.
-    fn warn_of_named(&mut self, outcome: &mut Outcome) {
-        for (at, (name, _)) in outcome.found.iter().enumerate().filter(|(_, (_, found))| *found) {
-            let named = self.domains.servernames().spelling(&name.to_ascii_lowercase()).is_some();
-            if named && implicit::target(name).is_none() {
-                let message = format!("rules still name the upstream {name}: 502 until it is there again");
-                outcome.warnings.push(Warning::new(Code::StillNamed, format!("/{at}"), message));
-            }
-        }
+    /// As [`State::plan`].
+    pub fn apply(&mut self, prepared: Prepared) -> Result<Outcome, Faults> {
+        let plan = self.plan(prepared)?;
+        Ok(self.carry_out(plan))
     }
 
     /// Whether there is an upstream of this name in force. `key` is in lower case.
@@ -162,39 +111,6 @@ impl State {
     /// From now on outcomes list the keys that others changed, or do not.
     pub fn heed(&mut self, heeded: bool) {
         self.heeded = heeded;
-    }
-
-    /// The keys that a change is about: those that it writes, and those that are known and that it takes away.
-    pub fn named(&self, prepared: &Prepared) -> Named {
-        let mut named = Named::default();
-        let known = |name: &str| {
-            let key = name.to_ascii_lowercase();
-            let servers = self.upstreams.known_servers(&key);
-            (key, (name.to_owned(), servers))
-        };
-        match &prepared.change {
-            Change::PutDomains(domains) => {
-                named.domains.extend(domains.iter().map(|(domain, _)| domain.clone()));
-            }
-            Change::DeleteDomains(domains) => named.domains.extend(domains.iter().cloned()),
-            Change::PutUpstreams(specs) => {
-                for spec in specs {
-                    let (key, (name, mut servers)) = known(&spec.name);
-                    servers.extend(spec.parts().map(|(name, _)| name.to_owned()));
-                    named.upstreams.insert(key, (name, servers));
-                }
-            }
-            Change::PatchUpstreams(patches) => {
-                for UpstreamPatch { name, parts } in patches {
-                    let servers = parts.iter().map(|(server, _)| server.clone()).collect();
-                    let key = name.to_ascii_lowercase();
-                    let spelling = self.upstreams.layers().effective().get(&*key).map(|spec| &spec.name);
-                    named.upstreams.insert(key, (spelling.unwrap_or(name).clone(), servers));
-                }
-            }
-            Change::DeleteUpstreams(names) => named.upstreams.extend(names.iter().map(|name| known(name))),
-        }
-        named
     }
 
     /// The keys that a dump writes or compares: those that edits change, and those that `named` names, which are compared
@@ -282,9 +198,15 @@ impl State {
         self.domains.layers().edits() + self.upstreams.layers().edits()
     }
 
-    /// How many domains and upstreams are in force.
+    /// How many domains and upstreams are in force together.
     pub fn size(&self) -> usize {
-        self.domains.layers().effective().len() + self.upstreams.layers().effective().len()
+        let (domains, upstreams) = self.sizes();
+        domains + upstreams
+    }
+
+    /// How many domains, and how many upstreams, are in force.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.domains.layers().effective().len(), self.upstreams.layers().effective().len())
     }
 
     /// The quarantine: keys of the store that could not be accepted.
@@ -303,17 +225,10 @@ impl State {
         self.domains.layers().effective().iter().map(|(name, rules)| (&**name, &**rules.text()))
     }
 
-    /// The same as the JSON of one object.
-    pub fn domains_json(&self) -> String {
-        let mut json = String::from("{");
-        for (name, rules) in self.domain_texts() {
-            json.push_str(if json.len() > 1 { "," } else { "" });
-            json.push_str(&Value::from(name).to_string());
-            json.push(':');
-            json.push_str(rules);
-        }
-        json.push('}');
-        json
+    /// The same, to be kept.
+    pub fn domain_list(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let all = self.domains.layers().effective().iter();
+        all.map(|(name, rules)| (Arc::clone(name), Arc::clone(rules.text()))).collect()
     }
 
     /// The upstreams in force, ordered by name without regard to case.
@@ -357,11 +272,11 @@ impl State {
     }
 
     /// Brings the targets up to date with what has changed: upstreams, and names that rules use or do not use any more.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         for key in self.upstreams.take_news() {
             self.settle_upstream(&key);
         }
-        for key in self.domains.servernames().take_news() {
+        for key in self.domains.take_servername_news() {
             // An explicit upstream exists whether rules name it or not.
             if !self.upstreams.layers().effective().contains_key(&*key) {
                 self.settle_upstream(&key);
@@ -378,14 +293,6 @@ impl State {
             (None, None) => None,
         };
         self.targets.set(&self.library.name(key), spec);
-    }
-}
-
-fn delete(names: Vec<String>, outcome: &mut Outcome, mut delete: impl FnMut(&str) -> (bool, bool)) {
-    for name in names {
-        let (changed, found) = delete(&name);
-        outcome.changed |= changed;
-        outcome.found.push((name, found));
     }
 }
 

@@ -13,6 +13,7 @@ use super::fault::{Report, step};
 use super::server::ServerSpec;
 use super::server_id::ServerId;
 use super::server_state::ServerState;
+use super::shapes;
 use super::upstream_options::{OPTIONS, UpstreamOptions};
 
 /// Where to connect to.
@@ -46,16 +47,28 @@ pub struct UpstreamSpec {
 
 impl UpstreamSpec {
     /// Reads what the admin API is given for one upstream: an object, server → parameters, and perhaps its options among
-    /// them. Refuses what nginx refuses: no servers at all, and none that is not a backup. `None` when anything is at fault;
+    /// them, or one of the shapes in which it gives upstreams out ([`shapes`]). Refuses what nginx refuses: no servers at all, and none that is not a backup. `None` when anything is at fault;
     /// all of it is in `report`.
     pub(crate) fn read(name: &str, given: &Value, report: &mut Report) -> Option<UpstreamSpec> {
-        let Value::Object(given) = given else {
-            report.fault("", "must be an object: server → parameters");
-            return None;
+        let given = match shapes::servers(given) {
+            Ok(given) => given,
+            Err(fault) => {
+                report.faults.push(fault);
+                return None;
+            }
         };
         let (mut servers, mut options) = (Vec::with_capacity(given.len()), None);
         let before = report.faults.len();
-        for (name, text) in given {
+        for (name, text) in &*given {
+            let written = match shapes::parameters(text) {
+                Ok(written) if name != OPTIONS => written.map(Value::from),
+                Err(fault) if name != OPTIONS => {
+                    report.faults.push(fault.below(name));
+                    continue;
+                }
+                _ => None,
+            };
+            let text = written.as_ref().unwrap_or(text);
             let read = match text {
                 Value::String(text) if name == OPTIONS => {
                     UpstreamOptions::parse(text).map(|read| options = Some(read))
@@ -149,7 +162,7 @@ mod tests {
     #[test]
     fn what_nginx_refuses_is_refused_with_its_place() {
         for (given, fault) in [
-            (json!([]), "must be an object: server → parameters"),
+            (json!([]), "has no servers"),
             (json!("a:1"), "must be an object: server → parameters"),
             (json!({}), "has no servers"),
             (json!({"@options": "method=round_robin"}), "has no servers"),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::digest::Digest;
 use super::server::ServerSpec;
@@ -73,10 +73,19 @@ impl UpstreamSpec {
         servers.chain(self.options.iter().map(|options| (OPTIONS, Part::Options(options.clone()))))
     }
 
+    /// Its parts as a document has them: an object, server → parameters, in the order given.
+    pub fn document(&self) -> Map<String, Value> {
+        self.parts().map(|(name, part)| (name.to_owned(), part.to_string().into())).collect()
+    }
+
+    /// The same as JSON in one line.
+    pub(crate) fn text(&self) -> Arc<str> {
+        Value::Object(self.document()).to_string().into()
+    }
+
     /// The digest of its name and its parts, whatever the order of these.
     pub(crate) fn digest(&self) -> Digest {
-        let parts = self.parts().map(|(name, part)| (name.to_owned(), part.to_string().into()));
-        Digest::of_entry(KIND, &self.name, Digest::of_json(&Value::Object(parts.collect())))
+        Digest::of_entry(KIND, &self.name, Digest::of_json(&Value::Object(self.document())))
     }
 
     /// The part of that name.

@@ -88,29 +88,24 @@ impl Upstreams {
         self.note(&key, &change)
     }
 
-    /// Applies patches to copies of the upstreams in force. A dump writes every key of an edited upstream, so keys in quarantine
-    /// that a patch does not name are warned of: the dump replaces them with what serves in their place.
+    /// Applies a patch to a copy of the upstream in force. A dump writes every key of an edited upstream, so keys in quarantine
+    /// that the patch does not name are warned of: the dump replaces them with what serves in their place.
     ///
     /// # Errors
-    /// The first that cannot be applied.
+    /// It cannot be applied.
     pub(crate) fn complete(
         &self,
-        patches: Vec<UpstreamPatch>,
+        patch: UpstreamPatch,
         warnings: &mut Vec<Warning>,
-    ) -> Result<Vec<UpstreamSpec>, Fault> {
-        let mut complete = Vec::with_capacity(patches.len());
-        for patch in patches {
-            let key = patch.name.to_ascii_lowercase();
-            let faulty = self.store.get(&*key).into_iter().flatten().filter(|stored| stored.fault.is_some());
-            for stored in faulty.filter(|stored| patch.parts.iter().all(|(name, _)| **name != *stored.server))
-            {
-                let message = "is in quarantine; a dump replaces it with what serves instead";
-                let pointer = format!("{}{}", step(&patch.name), step(&stored.server));
-                warnings.push(Warning::new(Code::InQuarantine, pointer, message));
-            }
-            complete.push(patch.complete(self.layers.effective().get(&*key), warnings)?);
+    ) -> Result<UpstreamSpec, Fault> {
+        let key = patch.name.to_ascii_lowercase();
+        let faulty = self.store.get(&*key).into_iter().flatten().filter(|stored| stored.fault.is_some());
+        for stored in faulty.filter(|stored| patch.parts.iter().all(|(name, _)| **name != *stored.server)) {
+            let message = "is in quarantine; a dump replaces it with what serves instead";
+            let pointer = format!("{}{}", step(&patch.name), step(&stored.server));
+            warnings.push(Warning::new(Code::InQuarantine, pointer, message));
         }
-        Ok(complete)
+        patch.complete(self.layers.effective().get(&*key), warnings)
     }
 
     /// An edit; says whether what serves is different now, and whether the upstream was there.
@@ -124,8 +119,8 @@ impl Upstreams {
         let (before, after) = (change.before.as_deref(), change.after.as_deref());
         let Some(named) = after.or(before).filter(|_| change.is_one()) else { return false };
         let key = self.layers.key(key);
-        let digest = UpstreamSpec::digest;
-        self.ledger.note(&key, &named.name, before.map(digest), after.map(digest));
+        let entry = |spec: &UpstreamSpec| (spec.digest(), spec.text());
+        self.ledger.note(&key, &named.name, before.map(entry), after.map(entry));
         self.news.insert(key);
         true
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::change::{Change, Prepared};
+use super::change::{Prepared, UpstreamChange};
 use super::fault::step;
 use super::implicit;
 use super::server::ServerTarget;
@@ -32,43 +32,42 @@ impl Prepared {
                 wanted.push(Wanted { host, pointer: pointer(), servername: servername.map(str::to_owned) });
             }
         };
-        match &self.change {
-            Change::PutUpstreams(upstreams) => {
-                for (upstream, server) in
-                    upstreams.iter().flat_map(|spec| spec.servers.iter().map(move |server| (spec, server)))
-                {
-                    if let ServerTarget::Name(host) = server.target() {
-                        add(host, &|| step(&upstream.name) + &step(&server.name), None);
-                    }
-                }
-            }
-            Change::PatchUpstreams(patches) => {
-                for (patch, server, part) in patches
-                    .iter()
-                    .flat_map(|patch| patch.parts.iter().map(move |(server, part)| (patch, server, part)))
-                {
-                    if let Some(Part::Server(spec)) = part
-                        && let ServerTarget::Name(host) = spec.target()
-                    {
-                        add(host, &|| step(&patch.name) + &step(server), None);
-                    }
-                }
-            }
-            Change::PutDomains(domains) => {
-                let mut names = BTreeSet::new();
-                for (domain, rules) in domains {
-                    for (rule, backend) in rules.named_backends() {
-                        let key = backend.name().key();
-                        if names.insert(key)
-                            && let Some(ServerTarget::Name(host)) = implicit::target(backend.servername())
-                        {
-                            let pointer = || format!("{}/rules{}/args/servername", step(domain), step(rule));
-                            add(host, &pointer, Some(key));
+        let (of_upstreams, of_domains) = (self.change.of_upstreams(), self.change.of_domains());
+        for upstream in &self.change.upstreams {
+            let place =
+                |upstream: &str, server: &str| format!("{of_upstreams}{}{}", step(upstream), step(server));
+            match upstream {
+                UpstreamChange::Put(spec) => {
+                    for server in &spec.servers {
+                        if let ServerTarget::Name(host) = server.target() {
+                            add(host, &|| place(&spec.name, &server.name), None);
                         }
                     }
                 }
+                UpstreamChange::Patch(patch) => {
+                    for (server, part) in &patch.parts {
+                        if let Some(Part::Server(spec)) = part
+                            && let ServerTarget::Name(host) = spec.target()
+                        {
+                            add(host, &|| place(&patch.name, server), None);
+                        }
+                    }
+                }
+                UpstreamChange::Delete(_) => {}
             }
-            Change::DeleteDomains(_) | Change::DeleteUpstreams(_) => {}
+        }
+        let mut names = BTreeSet::new();
+        for (domain, rules) in &self.change.domains {
+            for (rule, backend) in rules.iter().flat_map(|rules| rules.named_backends()) {
+                let key = backend.name().key();
+                if names.insert(key)
+                    && let Some(ServerTarget::Name(host)) = implicit::target(backend.servername())
+                {
+                    let pointer =
+                        || format!("{of_domains}{}/rules{}/args/servername", step(domain), step(rule));
+                    add(host, &pointer, Some(key));
+                }
+            }
         }
         wanted
     }

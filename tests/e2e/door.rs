@@ -56,7 +56,7 @@ fn a_call_with_a_mistake_in_its_path_keeps_its_token_and_body_to_itself() {
     let server = Server::named("proxied");
     let elb = Launch::serving(&rules::site(&[&server])).variable("ELB_ADMIN_TOKEN", "hunter2").start();
     let admin = elb.admin().with("Authorization: Bearer hunter2");
-    for word in ["upstream/up1", "domains", "upstream/", "", "a-b", "%64omain", "../__erulb__/domain"] {
+    for word in ["upstreams/up1", "domains", "upstream/", "", "a-b", "%64omain", "../__erulb__/domain"] {
         refused(&admin.call("PUT", word, Some("{}")), 404);
     }
     assert_eq!(server.connections(), 0);
@@ -106,7 +106,10 @@ fn a_stranger_is_refused_by_the_worker_and_keeps_the_operator_from_nothing() {
     }
     for stranger in &mut strangers {
         let answer = stranger.response();
-        assert_eq!(refused(&answer, 403), json!({"error": "127.0.0.2 is not in --admin-allow"}));
+        assert_eq!(
+            refused(&answer, 403),
+            json!({"error": "127.0.0.2 is not in --admin-allow", "code": "forbidden"})
+        );
         assert_eq!(answer.head.get("X-ELB-Reason"), Some("admin-refused"));
     }
     assert_eq!(server.connections(), 0);

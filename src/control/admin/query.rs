@@ -28,6 +28,8 @@ pub(super) enum Word {
     Confirm,
     /// Servers whose names have no address are accepted.
     Unresolved,
+    /// It is only asked what the change would come to.
+    DryRun,
 }
 
 impl Word {
@@ -37,6 +39,7 @@ impl Word {
             Self::Dump => "dump",
             Self::Confirm => "confirm",
             Self::Unresolved => "unresolved",
+            Self::DryRun => "dry_run",
         }
     }
 }
@@ -53,7 +56,7 @@ impl Flags {
 
     /// Reads a query in which `known` may stand.
     fn read(uri: &Uri, known: &[Word]) -> Result<Self, Failure> {
-        let refuse = |error: String| Failure::new(StatusCode::BAD_REQUEST, error);
+        let refuse = |error: String| Failure::new(StatusCode::BAD_REQUEST, error).coded("bad-query");
         let (mut seen, mut on, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

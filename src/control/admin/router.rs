@@ -20,11 +20,11 @@ use super::events::Streams;
 use super::peer::Peer;
 use super::query::{
     self, Word,
-    Word::{Confirm, Dump, Unresolved},
+    Word::{Confirm, DryRun, Dump, Unresolved},
 };
 use super::{
-    domain, dump, events, explain, graph, health, page, rejected, resync, scrape, servers, stats, upstream,
-    workers,
+    config, domain, dump, events, explain, graph, health, history, page, rejected, resync, scrape, servers,
+    stats, upstream, upstream_item, workers,
 };
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
@@ -45,20 +45,82 @@ pub(in crate::control) fn api(
     let page = Router::new()
         .route("/__erulb__/ui", only("GET", &[], get(page::get)))
         .layer(middleware::from_fn_with_state(access, guard_page));
+    configuration()
+        .merge(sights())
+        .fallback(unknown)
+        .layer(Extension(explainer))
+        .layer(Extension(readiness))
+        .layer(Extension(streams))
+        .layer(middleware::from_fn_with_state(hub.clone(), stamp))
+        .layer(guard)
+        .merge(page)
+        .with_state(hub)
+}
+
+/// What is served, as it was given, and how it is changed.
+fn configuration() -> Router<HubHandle> {
     Router::new()
         .route(
             "/__erulb__/domain",
-            only("GET, PUT, DELETE", &[Dump], get(domain::get).put(domain::put).delete(domain::delete)),
+            only(
+                "GET, PUT, PATCH, DELETE",
+                &[Dump, DryRun, Confirm],
+                get(domain::get).put(domain::put).patch(domain::patch).delete(domain::delete),
+            ),
+        )
+        .route(
+            "/__erulb__/domain/{name}",
+            only(
+                "GET, PUT, PATCH, DELETE",
+                &[Dump, DryRun, Confirm],
+                get(domain::get_one).put(domain::put_one).patch(domain::patch_one).delete(domain::delete_one),
+            ),
         )
         .route(
             "/__erulb__/upstream",
             only(
                 "GET, PUT, PATCH, DELETE",
-                &[Dump, Unresolved],
+                &[Dump, DryRun, Confirm, Unresolved],
                 get(upstream::get).put(upstream::put).patch(upstream::patch).delete(upstream::delete),
             ),
         )
+        .route(
+            "/__erulb__/upstream/{name}",
+            only(
+                "GET, PUT, PATCH, DELETE",
+                &[Dump, DryRun, Confirm, Unresolved],
+                get(upstream_item::get)
+                    .put(upstream_item::put)
+                    .patch(upstream_item::patch)
+                    .delete(upstream_item::delete),
+            ),
+        )
+        .route(
+            "/__erulb__/upstream/{name}/{server}",
+            only(
+                "GET, PUT, DELETE",
+                &[Dump, DryRun, Confirm, Unresolved],
+                get(upstream_item::get_server)
+                    .put(upstream_item::put_server)
+                    .delete(upstream_item::delete_server),
+            ),
+        )
+        .route(
+            "/__erulb__/config",
+            only(
+                "GET, PUT, PATCH",
+                &[Dump, DryRun, Confirm, Unresolved],
+                get(config::get).put(config::put).patch(config::patch),
+            ),
+        )
+}
+
+/// Everything else.
+fn sights() -> Router<HubHandle> {
+    Router::new()
         .route("/__erulb__/explain", only("POST", &[], post(explain::post)))
+        .route("/__erulb__/history", only("GET", &[], get(history::get)))
+        .route("/__erulb__/rollback", only("POST", &[Dump, DryRun, Confirm, Unresolved], post(history::post)))
         .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))
         .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
@@ -70,14 +132,6 @@ pub(in crate::control) fn api(
         .route("/__erulb__/metrics", only("GET", &[], get(scrape::get)))
         .route("/__erulb__/live", only("GET", &[], get(health::get)))
         .route("/__erulb__/ready", only("GET", &[], get(health::get)))
-        .fallback(unknown)
-        .layer(Extension(explainer))
-        .layer(Extension(readiness))
-        .layer(Extension(streams))
-        .layer(middleware::from_fn_with_state(hub.clone(), stamp))
-        .layer(guard)
-        .merge(page)
-        .with_state(hub)
 }
 
 /// Metrics and nothing else, with nobody in front of them.
@@ -106,7 +160,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, servers, explain, graph, dump, rejected, resync, stats, events, ui, workers, \
+        "no such endpoint: domain, upstream, config, history, rollback, servers, explain, graph, dump, rejected, resync, stats, events, ui, workers, \
          metrics, live and ready are known",
     )
 }

@@ -202,10 +202,10 @@ async fn a_word_that_nobody_knows_changes_nothing_and_a_get_ignores_it() {
     let rig = Rig::obedient();
     rig.load(stored(&["a"])).await;
     for (method, path, body, named) in [
-        ("PUT", "domain?dry_run=1", DOMAIN, "\"dry_run\""),
-        ("PUT", "upstream?dump=1&dry_run=1", UPSTREAM, "\"dry_run\""),
+        ("PUT", "domain?dryrun=1", DOMAIN, "\"dryrun\""),
+        ("PUT", "upstream?dump=1&dryrun=1", UPSTREAM, "\"dryrun\""),
         ("PUT", "domain?dump=yes", DOMAIN, "\"yes\""),
-        ("PUT", "domain?confirm=1", DOMAIN, "\"confirm\""),
+        ("PUT", "domain?unresolved=1", DOMAIN, "\"unresolved\""),
         ("DELETE", "domain?force", r#"["a"]"#, "\"force\""),
         ("DELETE", "upstream?x=1", r#"["up"]"#, "\"x\""),
         ("PUT", "dump?dump=1", "", "\"dump\""),
@@ -239,7 +239,7 @@ async fn an_answer_stays_small_whatever_a_change_warns_of() {
 #[tokio::test]
 async fn other_methods_are_405_with_allow_and_other_words_404() {
     let rig = Rig::obedient();
-    for (word, allowed) in [("domain", "GET, PUT, DELETE"), ("upstream", "GET, PUT, PATCH, DELETE")] {
+    for (word, allowed) in [("domain", "GET, PUT, PATCH, DELETE"), ("upstream", "GET, PUT, PATCH, DELETE")] {
         for method in ["POST", "OPTIONS"] {
             let told = rig.ask(method, &format!("/__erulb__/{word}"), "").await;
             is_failure(&told, 405, None);

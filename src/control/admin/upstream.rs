@@ -3,6 +3,7 @@
 //! It owns the shapes of the answers, which the Python client relies on; the hub owns what happens. Next:
 //! [`write`](super::write) for what every change has in common.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use axum::extract::State;
@@ -11,65 +12,91 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, Answer};
 use super::body::Json;
-use super::query::Flags;
+use super::list::Page;
 use super::servers;
 use super::times::Moment;
-use super::write::{ok, stored, write};
-use crate::control::changes::Author;
+use super::write::{Done, done, stored, write};
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
-use crate::control::replies::Listed;
+use crate::control::replies::{Gone, Listed};
+use crate::control::wish::{Subject, Wish};
 use crate::model::{Edit, ServerSpec};
 
 /// What `DELETE` says of a name that is not there.
 const UNKNOWN: u16 = 404;
 
-/// All upstreams: `{name: [server, …]}`, servers in the order given. With `?detail=1`, `{name: {"options", "servers"}}`, each
-/// server with how it does at its addresses.
+/// All upstreams: `{name: [server, …]}`, servers in the order given; or a page of them. With `?detail=1`, `{name: {"options",
+/// "servers"}}`, each server with how it does at its addresses.
 pub(super) async fn get(State(hub): State<HubHandle>, uri: Uri) -> Answer {
-    if matches!(servers::word(&uri, "detail").as_deref(), Some("1" | "true")) {
-        return detailed(&hub).await;
-    }
-    let listed = hub.ask(|hub| hub.upstreams()).await?;
-    let upstreams: Map<String, Value> =
-        listed.iter().map(|upstream| (upstream.spec.name.clone(), listing(upstream))).collect();
-    Ok(answer::json(&upstreams))
-}
-
-async fn detailed(hub: &HubHandle) -> Answer {
-    let ask = |hub: &mut Hub, now| (now, hub.upstreams(), hub.servers(None).unwrap_or_default());
-    let (measured, listed, shown) = hub.ask_now(ask).await?;
+    let page = Page::read(&uri)?;
+    let with_detail = is_detailed(&uri);
+    let ask = move |hub: &mut Hub, now| {
+        let shown = if with_detail { hub.servers(None).unwrap_or_default() } else { Vec::new() };
+        (now, hub.upstreams(), shown, hub.tag(&Subject::All))
+    };
+    let (measured, listed, shown, tag) = hub.ask_now(ask).await?;
+    let rows = listed.into_iter().map(|upstream| (upstream.spec.name.to_lowercase(), upstream));
+    let chosen = page.choose(rows.collect());
     let moment = Moment { measured, calendar: SystemTime::now() };
     let mut rows = servers::by_server(&shown, &moment);
     let mut upstreams = Map::new();
-    for upstream in &listed {
-        let name = &upstream.spec.name;
-        let mut servers = listing(upstream);
-        for server in servers.as_array_mut().into_iter().flatten() {
-            let of = server["name"].as_str().unwrap_or_default().to_owned();
-            server["addresses"] = rows.remove(&(name.clone(), of)).unwrap_or_default().into();
-        }
-        let options = upstream.spec.options.clone().unwrap_or_default();
-        upstreams.insert(name.clone(), json!({"options": options.to_string(), "servers": servers}));
+    for upstream in &chosen.rows {
+        let value = if with_detail { detailed(upstream, &mut rows) } else { listing(upstream) };
+        upstreams.insert(upstream.spec.name.clone(), value);
     }
-    Ok(answer::json(&upstreams))
+    let mut response = answer::json(&upstreams);
+    page.tell(&mut response, uri.path(), &chosen);
+    answer::tag(&mut response, tag);
+    Ok(response)
+}
+
+/// Whether it is asked how servers do.
+pub(super) fn is_detailed(uri: &Uri) -> bool {
+    matches!(servers::word(uri, "detail").as_deref(), Some("1" | "true"))
+}
+
+/// One upstream with how its servers do, if there is one.
+pub(super) async fn listed_one(hub: &HubHandle, name: &str) -> Result<Option<Value>, Gone> {
+    let name = name.to_owned();
+    let ask = move |hub: &mut Hub, now| {
+        let shown = hub.servers(Some(&name)).unwrap_or_default();
+        hub.upstream(&name).map(|listed| (now, listed, shown))
+    };
+    Ok(hub.ask_now(ask).await?.map(|(measured, listed, shown)| {
+        let moment = Moment { measured, calendar: SystemTime::now() };
+        detailed(&listed, &mut servers::by_server(&shown, &moment))
+    }))
+}
+
+fn detailed(upstream: &Listed, rows: &mut BTreeMap<(String, String), Vec<Value>>) -> Value {
+    let name = &upstream.spec.name;
+    let mut servers = listing(upstream);
+    for server in servers.as_array_mut().into_iter().flatten() {
+        let of = server["name"].as_str().unwrap_or_default().to_owned();
+        server["addresses"] = rows.remove(&(name.clone(), of)).unwrap_or_default().into();
+    }
+    let options = upstream.spec.options.clone().unwrap_or_default();
+    json!({"options": options.to_string(), "servers": servers})
 }
 
 /// Adds upstreams, or replaces their servers whole.
-pub(super) async fn put(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Json) -> Answer {
-    let written = write(&hub, author, &flags, Edit::PutUpstreams(body.object()?)).await?;
-    ok(&hub, written).await
+pub(super) async fn put(State(hub): State<HubHandle>, wish: Wish, body: Json) -> Answer {
+    let made = write(&hub, &wish, Edit::PutUpstreams(body.object()?)).await?;
+    done(&hub, made).await
 }
 
 /// Changes the servers that it names, and the options if they are among them; the rest of each upstream stays.
-pub(super) async fn patch(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Json) -> Answer {
-    let written = write(&hub, author, &flags, Edit::PatchUpstreams(body.object()?)).await?;
-    ok(&hub, written).await
+pub(super) async fn patch(State(hub): State<HubHandle>, wish: Wish, body: Json) -> Answer {
+    let made = write(&hub, &wish, Edit::PatchUpstreams(body.object()?)).await?;
+    done(&hub, made).await
 }
 
 /// Deletes the upstreams in a list of names: `{name: true}`, or `{name: 404}` for one that is not there.
-pub(super) async fn delete(State(hub): State<HubHandle>, author: Author, flags: Flags, body: Json) -> Answer {
-    let written = write(&hub, author, &flags, Edit::DeleteUpstreams(body.names()?)).await?;
+pub(super) async fn delete(State(hub): State<HubHandle>, wish: Wish, body: Json) -> Answer {
+    let written = match write(&hub, &wish, Edit::DeleteUpstreams(body.names()?)).await? {
+        Done::Written(written) => written,
+        tried => return done(&hub, tried).await,
+    };
     let mut found = Map::new();
     for (name, was_there) in written.found {
         let said = if was_there { Value::from(true) } else { Value::from(UNKNOWN) };
@@ -78,6 +105,7 @@ pub(super) async fn delete(State(hub): State<HubHandle>, author: Author, flags: 
     }
     let mut response = answer::json(&found);
     stored(&mut response, written.revision);
+    answer::tag(&mut response, written.tag);
     answer::warn(response.headers_mut(), &written.warnings);
     Ok(response)
 }

@@ -1,5 +1,6 @@
 //! Dumps between the hub and a store that the test plays: what is written, who shares one, who is told what.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,8 +9,11 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::control::changes::Via;
+use crate::control::hub::Hub;
+use crate::control::replies::Made;
 use crate::control::store::StoreEvent;
 use crate::control::tests::{Rig, SOON, no_names, put_upstream, stored};
+use crate::control::wish::Wish;
 use crate::model::Edit;
 
 type Asked = JoinHandle<Result<i64, DumpError>>;
@@ -27,15 +31,17 @@ fn ask(rig: &Rig, named: Named, within: Duration) -> Asked {
 async fn edit(rig: &Rig, edit: Edit) -> Asked {
     let hub = rig.hub.clone();
     let prepared = hub.prepare(edit).await.unwrap().unwrap();
-    let awaited = hub
-        .ask_now(move |hub, now| {
-            let named = hub.named(&prepared);
-            hub.apply(prepared, std::collections::BTreeMap::new(), Via::Api.by_nobody(), now).unwrap();
-            hub.dump(named)
-        })
-        .await
-        .unwrap();
+    let wish = Wish { is_dumped: true, ..Wish::of(Via::Api.by_nobody()) };
+    let changed = move |hub: &mut Hub, now| hub.change(prepared, BTreeMap::new(), &wish, now);
+    let Ok(Made::Accepted(_, Some(awaited))) = hub.ask_now(changed).await.unwrap() else {
+        panic!("a dump that is awaited")
+    };
     tokio::spawn(async move { hub.dumped(awaited, SOON).await })
+}
+
+/// All domains with their rule sets.
+async fn served(rig: &Rig) -> String {
+    format!("{:?}", rig.hub.ask(|hub| hub.domain_texts()).await.unwrap()).replace('\\', "")
 }
 
 fn servers(upstream: &str, servers: serde_json::Value) -> Edit {
@@ -168,7 +174,7 @@ async fn an_edit_that_gave_way_is_told_to_whoever_waits_for_it_and_to_nobody_els
     assert_eq!(names(&writes), ["rules/b"]);
     rig.wrote(&writes, 10).await;
     assert_eq!(ends(other).await, Ok(10));
-    let domains = rig.hub.ask(|hub| hub.domains()).await.unwrap();
+    let domains = served(&rig).await;
     assert!(domains.contains("later") && !domains.contains(r#""b""#), "{domains}");
 }
 
@@ -297,7 +303,7 @@ async fn what_a_wiped_store_lacks_is_restored_by_whoever_asks_for_all() {
     assert_eq!(writes[0].wanted.text(), Some(""), "as it stood there");
     rig.wrote(&writes, 6).await;
     assert_eq!(ends(all).await, Ok(6));
-    let domains = rig.hub.ask(|hub| hub.domains()).await.unwrap();
+    let domains = served(&rig).await;
     assert!(domains.contains("other"), "what the others wrote is served: {domains}");
 }
 

@@ -44,8 +44,7 @@ impl Hub {
 
     /// The rule set of a domain, as it was given.
     pub(in crate::control) fn rules_of(&self, domain: &str) -> Option<String> {
-        let mut texts = self.state.domain_texts();
-        texts.find(|(name, _)| *name == domain).map(|(_, text)| text.to_owned())
+        self.state.domain(domain).map(|text| text.to_string())
     }
 
     /// Which ways requests took through the rules of a domain, as far as they were looked at.

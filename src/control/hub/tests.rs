@@ -23,7 +23,7 @@ use crate::control::state_file::{Kept, Saved};
 use crate::control::store::{Dumped, StoreCommand, StoreEvent};
 use crate::control::tests::{SOON, names, no_names, put_upstream, stored};
 use crate::link::{ToWorker, WorkerEnd, bridge};
-use crate::model::{Contents, Edit, Fault, KeyChange, Library, Named, Snapshot};
+use crate::model::{Contents, Edit, Faults, KeyChange, Library, Named, Snapshot};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -38,7 +38,13 @@ struct Stage {
 impl Stage {
     fn new(workers: usize, names: Resolver) -> Self {
         let (commands_in, commands) = mpsc::channel(8);
-        let mut hub = Hub::new(Library::default(), names, commands_in, Via::Etcd);
+        let mut hub = Hub::new(
+            Library::default(),
+            names,
+            commands_in,
+            Via::Etcd,
+            (Instant::now(), std::time::SystemTime::now()),
+        );
         let (ends, end) = bridge(workers, true).unwrap();
         let now = Instant::now();
         let first = hub.first(end.workers, now);
@@ -57,7 +63,7 @@ impl Stage {
         self.try_edit(edit).unwrap()
     }
 
-    fn try_edit(&mut self, edit: Edit) -> Result<Accepted, Fault> {
+    fn try_edit(&mut self, edit: Edit) -> Result<Accepted, Faults> {
         self.does(|hub, now| hub.edit(edit, now))
     }
 

@@ -211,7 +211,10 @@ async fn strangers_at_the_listener_are_told_so_and_get_no_place() {
         client.write_all(GET).await.unwrap();
         let told = heard(client).await;
         assert!(told.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{told}");
-        assert!(told.ends_with("{\"error\":\"127.0.0.1 is not in --admin-allow\"}\n"), "{told}");
+        assert!(
+            told.ends_with("{\"error\":\"127.0.0.1 is not in --admin-allow\",\"code\":\"forbidden\"}\n"),
+            "{told}"
+        );
         assert!(admin.is_idle());
     }
 }

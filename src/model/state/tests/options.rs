@@ -96,7 +96,7 @@ fn whoever_names_an_upstream_names_its_options() {
     let mut state = State::new();
     state.store_changed(vec![server("up", "h:1", Some("")), server("up", OPTIONS, Some(""))]);
     let edit = Edit::PutUpstreams(object(json!({"UP": {"h:2": ""}, "new": {"h:1": "", "@options": ""}})));
-    let named = state.named(&state.library().prepare(edit).unwrap());
+    let named = state.named(&state.plan(state.library().prepare(edit).unwrap()).unwrap());
     for key in ["upstreams/up/@options", "upstreams/up/h:1", "upstreams/up/h:2", "upstreams/new/@options"] {
         assert!(named.names(key), "{key}");
     }

@@ -144,8 +144,9 @@ impl Elb {
             self.edited.entry(key.name()).or_default().push((self.clock, *number));
         }
         let prepared = self.state.library().prepare(edit).unwrap();
-        let named = self.state.named(&prepared);
-        self.state.apply(prepared).unwrap();
+        let plan = self.state.plan(prepared).unwrap();
+        let named = self.state.named(&plan);
+        self.state.carry_out(plan);
         if dump {
             let outcome = self.dumps.ask(named, true);
             self.asked.push(Asked { keys, at: store.revision(), outcome });
