@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Explain(args)) => command::explain(&args),
         Ok(Invocation::Graph(args)) => command::graph(&args),
         Ok(Invocation::Health(args)) => command::health(&args),
+        Ok(Invocation::Fleet(args)) => command::fleet(&args),
         Ok(Invocation::Top(args)) => command::top(&args),
         Err(fault) => command::refuse(&fault),
     }

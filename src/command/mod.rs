@@ -3,13 +3,15 @@
 //! Commands start the two planes and talk to people on a terminal; they hold no logic of either plane. [`run`](fn@run) serves,
 //! [`demo`](fn@demo) serves two sample servers, [`check`](fn@check) reads a file of rules and says what is wrong with it,
 //! [`explain`](fn@explain) says why a request goes where it goes, [`graph`](fn@graph) draws a rule set,
-//! [`health`](fn@health) asks whether an ELB should get traffic, [`top`](fn@top) watches one.
+//! [`health`](fn@health) asks whether an ELB should get traffic, [`top`](fn@top) watches one, [`fleet`](fn@fleet) shows all that
+//! share a configuration.
 
 mod api;
 mod check;
 mod demo;
 mod document;
 mod explain;
+mod fleet;
 mod graph;
 mod health;
 mod log;
@@ -22,6 +24,7 @@ mod top;
 pub use check::check;
 pub use demo::demo;
 pub use explain::explain;
+pub use fleet::fleet;
 pub use graph::graph;
 pub use health::health;
 pub use refuse::refuse;

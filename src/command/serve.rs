@@ -48,6 +48,7 @@ pub(super) fn start(settings: Settings, lost: Lost) -> io::Result<Serving> {
     let own = control::Listeners {
         admin: bind(settings.admin.listen, "the admin API")?,
         metrics: bind(settings.seeing.metrics_listen, "metrics")?,
+        data: addresses.clone(),
     };
     let access_log = settings.seeing.access_log.as_ref();
     let (log, writers) =

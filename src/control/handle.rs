@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::fleet::{Fleet, Identity};
 use super::hub::Hub;
 use super::lookups::Lookups;
 use super::reader::Reader;
@@ -34,6 +35,7 @@ pub(super) struct HubHandle {
     library: Library,
     lookups: Lookups,
     reader: Reader,
+    fleet: Fleet,
 }
 
 impl HubHandle {
@@ -41,7 +43,18 @@ impl HubHandle {
     pub(super) fn new(hub: &Hub, reader: Reader) -> (Self, mpsc::Receiver<Question>) {
         let (questions, arrive) = mpsc::channel(QUESTIONS);
         let (progress, library, lookups) = (hub.watch(), hub.library(), hub.lookups());
-        (Self { questions, progress, library, lookups, reader }, arrive)
+        let nobody = Identity::default();
+        (Self { questions, progress, library, lookups, reader, fleet: Fleet::alone(nobody) }, arrive)
+    }
+
+    /// The same among other nodes.
+    pub(super) fn among(self, fleet: Fleet) -> Self {
+        Self { fleet, ..self }
+    }
+
+    /// The other nodes.
+    pub(super) fn fleet(&self) -> &Fleet {
+        &self.fleet
     }
 
     /// Where names are looked up that the hub does not know yet.
@@ -157,7 +170,8 @@ mod tests {
         let (_progress, progress) = watch::channel(Progress::default());
         let (lookups, reader) = (Lookups::system(), Reader::start().unwrap());
         let library = Library::default();
-        let handle = HubHandle { questions, progress, library, lookups, reader: reader.clone() };
+        let fleet = Fleet::alone(Identity::default());
+        let handle = HubHandle { questions, progress, library, lookups, reader: reader.clone(), fleet };
         let rules = json!({"init": "a", "rules": {
             "a": {"type": "ua", "args": {"pattern": r"\p{L}{5}", "succ": "b", "fail": "b"}},
             "b": {"type": "backend", "args": {"servername": "up"}}}});

@@ -15,6 +15,7 @@ use super::alarms::{Alarms, Subject};
 use super::changes::{Author, Changes, Via};
 use super::dumps::{Dumps, longer};
 use super::failures::Failures;
+use super::fleet::Built;
 use super::heat::Heat;
 use super::history::History;
 use super::lookups::Lookups;
@@ -47,6 +48,7 @@ pub(super) struct Hub {
     current: Arc<Snapshot>,
     /// Of what it serves.
     digest: Digest,
+    built: Built,
     changes: Changes,
     history: History,
     /// The way by which changes of the store come.
@@ -87,6 +89,7 @@ impl Hub {
             digest: state.digest(),
             state,
             current: Arc::new(Snapshot::empty()),
+            built: Built::default(),
             changes: Changes::default(),
             history: History::new(origin),
             via,
@@ -149,6 +152,7 @@ impl Hub {
         self.digest = self.state.digest();
         let made = self.changes.served(version, self.digest);
         self.history.add(version, self.digest, made, now);
+        self.built.built(version, self.digest, self.guard.known().revision);
         (self.behind, self.urgent) = (None, false);
         debug!("version {version}: {} domains", self.current.domain_count());
     }
@@ -328,6 +332,7 @@ impl Hub {
 mod change;
 mod lists;
 mod reports;
+mod served;
 mod sight;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ pub mod checks;
 mod dns;
 mod dumps;
 mod failures;
+mod fleet;
 mod handle;
 mod health;
 mod heat;

@@ -16,6 +16,7 @@ use super::admin::AdminServer;
 use super::ahead::Ahead;
 use super::checks::order::{Finding, Ticket};
 use super::checks::prober::Prober;
+use super::fleet::Teller;
 use super::handle::Question;
 use super::hub::Hub;
 use super::outages::Outages;
@@ -63,6 +64,8 @@ pub(super) struct Control {
     /// What workers that have ended had left to do.
     pub(super) cut: Cut,
     pub(super) outages: Outages,
+    /// What other nodes are told.
+    pub(super) teller: Teller,
     pub(super) prober: Prober,
 }
 
@@ -120,6 +123,7 @@ impl Control {
             self.hub.settle(now);
             self.check(now);
             self.judge(now);
+            self.teller.look(&mut self.hub, &self.readiness, now);
             if self.is_over(now) {
                 return self.end().await;
             }
@@ -318,8 +322,13 @@ impl Control {
                 saver.finish().await;
             }
         };
-        if timeout(LAST, rest).await.is_err() {
+        // Side by side: an etcd that does not answer takes no time from the disk.
+        let (kept, left) = tokio::join!(timeout(LAST, rest), timeout(LAST, self.teller.leave()));
+        if kept.is_err() {
             warn!("the last statistics or the state file could not be written in time");
+        }
+        if left.is_err() {
+            warn!("this node could not be taken out of the fleet in time; it is gone when its lease ends");
         }
         info!("stopped");
         self.cut

@@ -4,21 +4,22 @@
 //! of the thread's life.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{error, info, warn};
 
-use super::admin::{Access, AdminServer};
+use super::admin::{Access, AdminServer, Moment};
 use super::ahead::read_ahead;
 use super::changes::Via;
 use super::checks::prober::Prober;
 use super::dns;
+use super::fleet::{Fleet, Identity, Teller};
 use super::handle::HubHandle;
 use super::hub::Hub;
 use super::lookups::Lookups;
@@ -31,7 +32,7 @@ use super::signals::{self, Order};
 use super::sources::Sources;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
-use super::store::{EtcdOptions, StoreEvent, StoreHandle, start_etcd, start_file};
+use super::store::{EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file};
 use crate::access_log::writer::LogHandle;
 use crate::explain::Explainer;
 use crate::link::{ControlEnd, Cut};
@@ -61,6 +62,8 @@ pub struct Listeners {
     pub admin: Option<TcpListener>,
     /// For metrics alone.
     pub metrics: Option<TcpListener>,
+    /// Where the data port is, bound by others.
+    pub data: Vec<SocketAddr>,
 }
 
 /// What is written beside the answers.
@@ -147,7 +150,9 @@ async fn begin(
         FAILURE
     })?;
     let events = read_ahead(events, hub.library(), reader.clone());
+    let (fleet, teller) = fleet(settings, &listeners);
     let (handle, questions) = HubHandle::new(&hub, reader);
+    let handle = handle.among(fleet);
     let access = Access::new(&settings.admin, machine().as_deref());
     let readiness = end.readiness.clone();
     let mut admin = AdminServer::new(handle.clone(), access, Explainer::new(settings), readiness);
@@ -176,6 +181,7 @@ async fn begin(
         phase: Phase::Serving,
         cut: Cut::default(),
         outages: Outages::default(),
+        teller,
         prober: Prober::default(),
     })
 }
@@ -262,15 +268,38 @@ async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
     while orders.recv().await == Some(Order::Resync) {}
 }
 
+/// What this node is among others, and its voice there; see [`super::fleet`].
+fn fleet(settings: &Settings, listeners: &Listeners) -> (Fleet, Teller) {
+    let machine = machine().unwrap_or_else(|| "localhost".to_owned());
+    let wanted = || settings.listen.first().copied().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let data = listeners.data.first().copied().unwrap_or_else(wanted);
+    let api = listeners.admin.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(data);
+    let (now, calendar) = (Instant::now().into_std(), SystemTime::now());
+    let identity = Identity {
+        id: settings.fleet.id_on(&machine, data),
+        address: settings.fleet.address_on(&machine, api),
+        started: Moment { measured: now, calendar }.text(now).unwrap_or_default(),
+    };
+    if matches!(settings.store, StoreKind::File(_)) {
+        return (Fleet::alone(identity.clone()), Teller::new(identity, None));
+    }
+    let options = Arc::new(etcd(settings));
+    let keeper = NodeKeeper::start(Arc::clone(&options), &identity.id, settings.fleet.ttl);
+    let fleet = Fleet::among(identity.clone(), NodeReader::new(options), keeper.standing());
+    (fleet, Teller::new(identity, Some(keeper)))
+}
+
+/// How etcd is reached.
+fn etcd(settings: &Settings) -> EtcdOptions {
+    let Settings { etcd, name, .. } = settings;
+    let login = etcd.user.clone().zip(etcd.password.as_ref().map(|password| password.expose().to_owned()));
+    EtcdOptions { endpoints: etcd.endpoints.clone(), login, ..EtcdOptions::new("", name) }
+}
+
 /// Starts the store that the settings name.
 fn open(settings: &Settings) -> StoreHandle {
     match &settings.store {
-        StoreKind::Etcd => {
-            let Settings { etcd, name, .. } = settings;
-            let login =
-                etcd.user.clone().zip(etcd.password.as_ref().map(|password| password.expose().to_owned()));
-            start_etcd(EtcdOptions { endpoints: etcd.endpoints.clone(), login, ..EtcdOptions::new("", name) })
-        }
+        StoreKind::Etcd => start_etcd(etcd(settings)),
         StoreKind::File(path) => start_file(path.clone()),
     }
 }

@@ -173,6 +173,7 @@ impl Rig {
             phase: Phase::Serving,
             cut: Cut::default(),
             outages: super::outages::Outages::default(),
+            teller: super::fleet::Teller::new(super::fleet::Identity::default(), None),
             prober: super::checks::prober::Prober::default(),
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };

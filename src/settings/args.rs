@@ -11,7 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use ipnet::IpNet;
 
 use super::addresses;
-use super::commands::{CheckArgs, ExplainArgs, GraphArgs, HealthArgs, TopArgs};
+use super::commands::{CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, TopArgs};
+use super::fleet::FleetArgs;
 use super::seeing::SeeingArgs;
 use crate::units;
 
@@ -42,6 +43,8 @@ pub(super) enum Action {
     Graph(GraphArgs),
     /// Ask an ELB whether it should get traffic; for checks of containers. Ends with 1 when it should not
     Health(HealthArgs),
+    /// Show all ELBs that share a configuration: whether each serves the same, which one does not, and why
+    Fleet(FleetCommandArgs),
     /// Watch what an ELB does: domains, upstreams, servers and workers by their requests and errors
     Top(TopArgs),
 }
@@ -200,6 +203,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten, next_help_heading = "Seeing what goes on")]
     pub(super) seeing: SeeingArgs,
+
+    #[command(flatten, next_help_heading = "The fleet")]
+    pub(super) fleet: FleetArgs,
 
     #[command(flatten, next_help_heading = "Timeouts")]
     pub(super) timeouts: TimeoutArgs,

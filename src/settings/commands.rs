@@ -4,8 +4,11 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+use crate::units;
 
 /// Where the admin API is, unless it is said otherwise: on the data port, as it is without `--admin-listen`.
 const API: &str = "127.0.0.1:8080";
@@ -60,6 +63,35 @@ pub struct HealthArgs {
     /// Ask whether it lives, not whether it should get traffic
     #[arg(long)]
     pub live: bool,
+}
+
+/// `elb fleet`.
+#[derive(Debug, Clone, Args)]
+pub struct FleetCommandArgs {
+    /// Where the admin API of an ELB of the fleet is; the variable ELB_ADMIN_TOKEN has its token
+    #[arg(long, value_name = "ADDR", default_value = API)]
+    pub api: String,
+    /// Wait until all serve this: a digest, its first 8 digits at least, or newest
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    pub wait: Option<String>,
+    /// All must have served the store up to this revision, as `etcdctl put -w json` tells it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub revision: Option<i64>,
+    /// How long is waited with --wait
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = units::duration_or_zero)]
+    pub timeout: Duration,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A digest or the first digits of one, or `newest`.
+fn digest(text: &str) -> Result<String, String> {
+    let is_digest = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest || text == "newest" {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("need newest, or 8 to 64 hexadecimal digits".to_owned())
 }
 
 /// `elb top`.

@@ -11,6 +11,7 @@ use super::addresses;
 use super::allow::AllowList;
 use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
 use super::fault::Fault;
+use super::fleet::FleetSettings;
 use super::secret::Secret;
 use super::seeing::SeeingSettings;
 use super::surroundings::Surroundings;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub seeing: SeeingSettings,
     /// Who may use the admin API, and where.
     pub admin: AdminSettings,
+    /// What it is among others that share its configuration.
+    pub fleet: FleetSettings,
     /// How the names of servers are looked up.
     pub names: NameSettings,
     /// Servers see the `Host` header untouched, instead of in lower case and without the port.
@@ -170,6 +173,7 @@ impl Settings {
                 token: admin_token(args, around)?,
                 hosts: args.admin_host.clone(),
             },
+            fleet: FleetSettings::new(&args.fleet),
             trusted_proxies: AllowList::new(&args.trusted_proxies),
             names: NameSettings {
                 resolvers: args.resolver.clone(),

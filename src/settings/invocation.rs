@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Action, CommandLine, DemoArgs};
-use super::commands::{CheckArgs, ExplainArgs, GraphArgs, HealthArgs, TopArgs};
+use super::commands::{CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, TopArgs};
 use super::effective::Settings;
 use super::fault::Fault;
 use super::surroundings::Surroundings;
@@ -35,6 +35,8 @@ pub enum Invocation {
     Graph(GraphArgs),
     /// Ask whether an ELB should get traffic.
     Health(HealthArgs),
+    /// Show all ELBs that share a configuration.
+    Fleet(FleetCommandArgs),
     /// Watch what an ELB does.
     Top(TopArgs),
 }
@@ -78,6 +80,7 @@ where
         Some(Action::Explain(args)) => Ok(Invocation::Explain(args)),
         Some(Action::Graph(args)) => Ok(Invocation::Graph(args)),
         Some(Action::Health(args)) => Ok(Invocation::Health(args)),
+        Some(Action::Fleet(args)) => Ok(Invocation::Fleet(args)),
         Some(Action::Top(args)) => Ok(Invocation::Top(args)),
         None => {
             // Variables join as the flags they stand for, so both are read by the same rules.

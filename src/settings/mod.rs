@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod effective;
 mod fault;
+mod fleet;
 mod invocation;
 mod secret;
 mod seeing;
@@ -18,9 +19,12 @@ mod unknown;
 
 pub use allow::AllowList;
 pub use args::DemoArgs;
-pub use commands::{CheckArgs, ExplainArgs, GraphArgs, GraphFormat, HealthArgs, TopArgs, TopSort, TopView};
+pub use commands::{
+    CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, TopArgs, TopSort, TopView,
+};
 pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
 pub use fault::Fault;
+pub use fleet::FleetSettings;
 pub use invocation::{Invocation, parse};
 pub use secret::Secret;
 pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, LogFormat, SeeingSettings};

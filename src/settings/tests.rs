@@ -55,6 +55,9 @@ const ROWS: &[Row] = &[
         StoreKind::File(path) => format!("file:{}", path.display()),
     }),
     ("--state-file", "ELB_STATE_FILE", "last.json", |s| s.state_file.clone().unwrap().display().to_string()),
+    ("--node-id", "ELB_NODE_ID", "edge-1:80", |s| s.fleet.id.clone().unwrap()),
+    ("--advertise", "ELB_ADVERTISE", "edge-1:80", |s| s.fleet.advertise.clone().unwrap()),
+    ("--node-ttl", "ELB_NODE_TTL", "3s", |s| whole_seconds(s.fleet.ttl)),
     ("--statsd", "STATSD", "127.0.0.1:8125", |s| s.statsd.clone().unwrap()),
     ("--resolver", "ELB_RESOLVER", "10.0.0.2:53,10.0.0.3:5353", |s| {
         s.names.resolvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")

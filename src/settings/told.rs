@@ -47,6 +47,7 @@ impl Settings {
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
+            self.fleet.describe(),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
             self.seeing.describe(),
             format!("names of servers: {}", self.names.describe()),

@@ -37,6 +37,7 @@ mod exact_requests;
 mod exact_responses;
 mod explain;
 mod faults;
+mod fleet;
 mod forwarded;
 mod health;
 mod heat;

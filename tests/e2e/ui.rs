@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::browser::Browser;
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
+use crate::support::etcdctl::etcd;
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
 use crate::support::wait;
@@ -253,6 +254,34 @@ fn all_of_it_can_be_reached_by_keys() {
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
+#[test]
+fn the_fleet_is_shown_with_who_lags_and_why() {
+    let Some(browser) = Browser::start() else { return };
+    let (etcd, server) = (etcd(), Server::named("one"));
+    etcd.put("/ELB/rules/site.test", &rules::to("up").to_string());
+    etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
+    let launch = |id: &str| Launch::storing(&etcd.address()).flag(&format!("--node-id={id}")).start();
+    let (one, two) = (launch("one"), launch("two"));
+    browser.open(&page(&one, "#fleet"));
+    browser.until(
+        "both",
+        "return document.getElementById('fleet-state').textContent.startsWith('2 nodes, all on ')",
+    );
+    two.admin().put("upstream", &json!({"mine": {"127.0.0.1:9": ""}}));
+    browser.until(
+        "who lags",
+        "return document.getElementById('fleet-state').textContent.startsWith('1 of 2 nodes lag behind ')",
+    );
+    let lags = browser.run(&row("fleet", "two"));
+    assert!(lags[1].as_str().is_some_and(|why| why.contains("1 unsaved edit")), "{lags}");
+    two.admin().dump();
+    browser.until(
+        "both again",
+        "return document.getElementById('fleet-state').textContent.startsWith('2 nodes, all on ')",
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
 /// Text whose contrast with what is behind it is below what WCAG 2 asks for at level AA, and what has no name.
 const FAULTS: &str = include_str!("../support/page_faults.js");
 
@@ -278,7 +307,7 @@ fn it_can_be_read_in_light_and_dark_on_a_phone_and_by_a_screen_reader() {
         browser.chromium("Emulation.setEmulatedMedia", &features);
         for width in [1400, 360] {
             browser.resize(width, 900);
-            for tab in ["domains", "upstreams", "errors", "process"] {
+            for tab in ["domains", "upstreams", "errors", "fleet", "process"] {
                 browser.run(&format!("document.getElementById('tab-{tab}').click()"));
                 assert_eq!(browser.run(FAULTS), json!([]), "{scheme}, {width} pixels, {tab}");
             }

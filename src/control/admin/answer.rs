@@ -52,12 +52,13 @@ pub(super) const MEANWHILE: &str = "changed-meanwhile";
 pub(super) type Answer = Result<Response, Failure>;
 
 /// The code of a failure that has none of its own.
-fn usual_code(status: StatusCode) -> &'static str {
+pub(super) fn usual_code(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "bad-request",
         StatusCode::UNAUTHORIZED => "unauthorized",
         StatusCode::FORBIDDEN => "forbidden",
         StatusCode::NOT_FOUND => "not-found",
+        StatusCode::REQUEST_TIMEOUT => "too-slow",
         StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
         StatusCode::CONFLICT => "conflict",
         StatusCode::PRECONDITION_FAILED => "precondition-failed",

@@ -9,6 +9,7 @@ mod domain;
 mod dump;
 mod events;
 mod explain;
+mod fleet;
 mod graph;
 mod health;
 mod history;
@@ -42,6 +43,7 @@ mod write;
 
 pub(super) use access::Access;
 pub(super) use serve::AdminServer;
+pub(super) use times::Moment;
 
 #[cfg(test)]
 pub(super) use events::Streams;

@@ -3,7 +3,7 @@
 //! It owns the document and what a browser may do with it: nothing from elsewhere is loaded, nothing is asked but this API, and text
 //! never becomes markup, which the browser itself sees to. The page holds no numbers and no names, so it is served without the token
 //! to who may reach the API: an address that is typed into a browser carries none. It asks for the token, and sends it with each call.
-//! Next: `ui/` has its parts, [`stats`](super::stats), [`events`](super::events) and [`graph`](super::graph) what it shows.
+//! Next: `ui/` has its parts, [`stats`](super::stats), [`events`](super::events), [`graph`](super::graph) and [`fleet`](super::fleet) what it shows.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -23,6 +23,7 @@ const SCRIPT: &str = concat!(
     include_str!("ui/rules.js"),
     include_str!("ui/tables.js"),
     include_str!("ui/explain.js"),
+    include_str!("ui/fleet.js"),
     include_str!("ui/main.js"),
 );
 

@@ -23,8 +23,8 @@ use super::query::{
     Word::{Confirm, DryRun, Dump, Unresolved},
 };
 use super::{
-    config, domain, dump, events, explain, graph, health, history, page, rejected, resync, scrape, servers,
-    stats, upstream, upstream_item, workers,
+    config, domain, dump, events, explain, fleet, graph, health, history, page, rejected, resync, scrape,
+    servers, stats, upstream, upstream_item, workers,
 };
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
@@ -125,6 +125,7 @@ fn sights() -> Router<HubHandle> {
         .route("/__erulb__/rejected", only("GET", &[], get(rejected::get)))
         .route("/__erulb__/resync", only("PUT", &[Confirm], put(resync::put)))
         .route("/__erulb__/servers", only("GET", &[], get(servers::get)))
+        .route("/__erulb__/fleet", only("GET", &[], get(fleet::get)))
         .route("/__erulb__/graph", only("GET", &[], get(graph::get)))
         .route("/__erulb__/events", only("GET", &[], get(events::get)))
         .route("/__erulb__/stats", only("GET", &[], get(stats::get)))
@@ -160,7 +161,8 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, config, history, rollback, servers, explain, graph, dump, rejected, resync, stats, events, ui, workers, \
+        "no such endpoint: domain, upstream, config, history, rollback, servers, explain, fleet, graph, dump, rejected, resync, \
+         stats, events, ui, workers, \
          metrics, live and ready are known",
     )
 }

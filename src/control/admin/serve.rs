@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use super::access::Access;
+use super::answer::usual_code;
 use super::events::Streams;
 use super::peer::Peer;
 use super::prefixed::Prefixed;
@@ -204,7 +205,7 @@ async fn refuse(mut stream: TcpStream, why: &str) {
 
 /// A whole answer for those whose request was not, or will not be, understood.
 fn words(status: StatusCode, why: &str) -> Vec<u8> {
-    let body = serde_json::json!({"error": why, "code": "forbidden"}).to_string() + "\n";
+    let body = serde_json::json!({"error": why, "code": usual_code(status)}).to_string() + "\n";
     let (now, length) = (SystemTime::now(), body.len());
     // Who has no clock sends no date (RFC 9110, section 6.6.1).
     let date = match is_datable(now) {

@@ -9,14 +9,14 @@ use jiff::Timestamp;
 
 /// What the time was at one moment, by the clock that times are measured with and by the calendar.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) measured: Instant,
-    pub(super) calendar: SystemTime,
+pub(in crate::control) struct Moment {
+    pub(in crate::control) measured: Instant,
+    pub(in crate::control) calendar: SystemTime,
 }
 
 impl Moment {
     /// The text of a time; nothing where the calendar has none.
-    pub(super) fn text(&self, at: Instant) -> Option<String> {
+    pub(in crate::control) fn text(&self, at: Instant) -> Option<String> {
         let calendar = match at.checked_duration_since(self.measured) {
             Some(later) => self.calendar.checked_add(later),
             None => self.calendar.checked_sub(self.measured.saturating_duration_since(at)),

@@ -16,6 +16,7 @@ use etcd_client::{
 
 use tokio::task::JoinSet;
 
+use super::keys::KeyRange;
 use super::merge::{Operation, Present};
 use super::options::EtcdOptions;
 
@@ -32,7 +33,7 @@ const REASONS: usize = 4;
 /// every 5 s; a watch that lives is asked for progress before a ping is due.
 const PING: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(3));
 
-/// All keys below a prefix, at one revision.
+/// All keys of a range, at one revision.
 #[derive(Debug)]
 pub(super) struct Listing {
     pub(super) keys: Vec<KeyValue>,
@@ -77,9 +78,9 @@ impl From<Error> for Refusal {
 
 /// A connection that has not been proven yet: the client is lazy, so only the first answer says that etcd is there.
 pub(super) struct Connection {
-    client: Client,
-    kv: KvClient,
-    patience: Duration,
+    pub(super) client: Client,
+    pub(super) kv: KvClient,
+    pub(super) patience: Duration,
 }
 
 impl Connection {
@@ -103,13 +104,13 @@ impl Connection {
     }
 
     /// Asks the endpoints side by side, beginning with the one whose number is `first`, and gives the first that answers:
-    /// one small read below `prefix`, which takes a leader and the right to read.
+    /// one small read in `range`, which takes a leader and the right to read.
     ///
     /// # Errors
     /// When none does, why not, each by name.
     pub(super) async fn first_to_answer(
         options: &Arc<EtcdOptions>,
-        prefix: &str,
+        range: &KeyRange,
         first: usize,
     ) -> Result<(usize, Connection), String> {
         let count = options.endpoints.len();
@@ -118,8 +119,8 @@ impl Connection {
         let mut reasons = Vec::new();
         loop {
             if let Some(at) = turns.next() {
-                let (options, prefix) = (Arc::clone(options), prefix.to_owned());
-                asked.spawn(async move { (at, Connection::proven(&options, at, &prefix).await) });
+                let (options, range) = (Arc::clone(options), range.clone());
+                asked.spawn(async move { (at, Connection::proven(&options, at, &range).await) });
             }
             let wait = if turns.len() > 0 { HEAD_START } else { Duration::MAX };
             let Ok(answer) = tokio::time::timeout(wait, asked.join_next()).await else { continue };
@@ -138,20 +139,19 @@ impl Connection {
     }
 
     /// A connection to this endpoint that has answered.
-    async fn proven(options: &EtcdOptions, at: usize, prefix: &str) -> Result<Connection, String> {
+    async fn proven(options: &EtcdOptions, at: usize, range: &KeyRange) -> Result<Connection, String> {
         let address = options.endpoints.get(at).map_or("", String::as_str);
         let named = |reason: String| format!("{address}: {reason}");
         let mut connection = Connection::open(address, options).await.map_err(named)?;
-        let one = GetOptions::new().with_range(end_of(prefix)).with_limit(1).with_keys_only();
-        let read = answer(connection.patience, connection.kv.get(prefix, Some(one))).await;
+        let one = GetOptions::new().with_range(range.end.clone()).with_limit(1).with_keys_only();
+        let read = answer(connection.patience, connection.kv.get(range.from.clone(), Some(one))).await;
         read.and_then(|read| read.map_err(plain)).map_err(named)?;
         Ok(connection)
     }
 
-    /// Reads every key below `prefix`, in pages that all show the revision of the first.
-    pub(super) async fn list(&mut self, prefix: &str) -> Result<Listing, String> {
-        let end = end_of(prefix);
-        let mut from = prefix.as_bytes().to_vec();
+    /// Reads every key of `range`, in pages that all show the revision of the first; none any more when there are `most`.
+    pub(super) async fn list(&mut self, range: &KeyRange, most: usize) -> Result<Listing, String> {
+        let KeyRange { mut from, end } = range.clone();
         let mut listing = Listing { keys: Vec::new(), revision: 0 };
         let mut limit = PAGE_KEYS;
         loop {
@@ -171,21 +171,22 @@ impl Connection {
             let more = page.more();
             listing.keys.append(&mut page.take_kvs());
             match listing.keys.last() {
-                Some(last) if more => from = [last.key(), b"\0"].concat(),
+                Some(last) if more && listing.keys.len() < most => from = [last.key(), b"\0"].concat(),
                 _ => return Ok(listing),
             }
         }
     }
 
-    /// Watches every key below `prefix`, from `revision` on. The sender must live as long as the stream.
+    /// Watches every key of `range`, from `revision` on. The sender must live as long as the stream.
     pub(super) async fn watch(
         &self,
-        prefix: &str,
+        range: &KeyRange,
         revision: i64,
     ) -> Result<(WatchRequestSender, WatchResponseStream), String> {
         let mut watch = self.client.watch_client().max_decoding_message_size(MESSAGE_BYTES);
-        let options = WatchOptions::new().with_range(end_of(prefix)).with_start_revision(revision);
-        let stream = answer(self.patience, watch.watch(prefix, Some(options))).await?.map_err(plain)?;
+        let options = WatchOptions::new().with_range(range.end.clone()).with_start_revision(revision);
+        let stream =
+            answer(self.patience, watch.watch(range.from.clone(), Some(options))).await?.map_err(plain)?;
         Ok(stream.split())
     }
 
@@ -232,17 +233,8 @@ fn write(operation: &Operation) -> TxnOp {
     }
 }
 
-/// The first key behind all that begin with `prefix`, which ends in `/`.
-fn end_of(prefix: &str) -> Vec<u8> {
-    let mut end = prefix.as_bytes().to_vec();
-    if let Some(last) = end.last_mut() {
-        *last += 1;
-    }
-    end
-}
-
 /// The library has timeouts of its own, but a call may also wait in its queue for a connection that never comes.
-async fn answer<F: Future>(patience: Duration, call: F) -> Result<F::Output, String> {
+pub(super) async fn answer<F: Future>(patience: Duration, call: F) -> Result<F::Output, String> {
     tokio::time::timeout(patience, call)
         .await
         .map_err(|_| format!("no answer in {} ms", patience.as_millis()))
@@ -269,14 +261,4 @@ pub(super) fn plain(error: Error) -> String {
         cause = inner.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_ends_before_its_neighbour() {
-        assert_eq!(end_of("/ELB/"), b"/ELB0");
-    }
 }

@@ -37,7 +37,7 @@ pub(super) async fn dump(
     let all = writes.len();
     let keys = Keys::new(&options.name);
     let plan = plan(&keys, writes);
-    let (_, connection) = timeout(FIRST, Connection::first_to_answer(options, keys.prefix(), first))
+    let (_, connection) = timeout(FIRST, Connection::first_to_answer(options, &keys.data(), first))
         .await
         .map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))??;
     reached();

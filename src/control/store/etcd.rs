@@ -144,10 +144,10 @@ impl Follower {
     async fn list(&mut self, first: usize) -> Result<(usize, Contents, i64), String> {
         self.watch = None;
         self.connection = None;
-        let prefix = self.keys.prefix();
-        let (at, mut connection) = Connection::first_to_answer(&self.options, prefix, first).await?;
+        let range = self.keys.data();
+        let (at, mut connection) = Connection::first_to_answer(&self.options, &range, first).await?;
         self.shared.endpoint.store(at, Ordering::Relaxed);
-        let Listing { keys, revision } = connection.list(prefix).await.map_err(|reason| {
+        let Listing { keys, revision } = connection.list(&range, usize::MAX).await.map_err(|reason| {
             let address = self.options.endpoints.get(at).map_or("", String::as_str);
             format!("{address}: {reason}")
         })?;
@@ -158,7 +158,7 @@ impl Follower {
 
     async fn open_watch(&mut self, from: i64) -> Result<(), String> {
         let connection = self.connection.as_ref().ok_or("there is no connection")?;
-        self.watch = Some(connection.watch(self.keys.prefix(), from).await?);
+        self.watch = Some(connection.watch(&self.keys.data(), from).await?);
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! How a rule set and a server are named in etcd, both ways.
 //!
-//! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server` and
-//! `/$ELBNAME/upstreams/$upstream/@options`), never a value or a connection. Next: [`etcd`](super::etcd) reads keys with
-//! it, [`merge`](super::merge) writes them.
+//! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server`,
+//! `/$ELBNAME/upstreams/$upstream/@options`, and `/$ELBNAME/@nodes/$id`, which is no data), and where they lie; never a value or a
+//! connection. Next: [`etcd`](super::etcd) reads keys with it, [`merge`](super::merge) writes them, [`nodes`](super::nodes) has its own.
 
 use crate::model::{KeyChange, OPTIONS};
 
@@ -10,6 +10,13 @@ use crate::model::{KeyChange, OPTIONS};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Keys {
     prefix: String,
+}
+
+/// Keys from the first one to before the second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyRange {
+    pub(super) from: Vec<u8>,
+    pub(super) end: Vec<u8>,
 }
 
 /// What a key names.
@@ -35,9 +42,23 @@ impl Keys {
         Keys { prefix: format!("/{}/", name.trim_matches('/')) }
     }
 
-    /// What all keys begin with. It ends in a slash, so `/ELB/` does not cover `/ELB2/`.
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+    /// Where all data lie: rules and upstreams, and whatever sorts between them. It is one range, because one watch is one order
+    /// of events; and it holds none of `/$ELBNAME/@nodes/`, of which each ELB would otherwise be told at each change of any.
+    pub(super) fn data(&self) -> KeyRange {
+        let key = |rest: &str| format!("{}{rest}", self.prefix).into_bytes();
+        // `0` is what comes after a slash.
+        KeyRange { from: key("rules/"), end: key("upstreams0") }
+    }
+
+    /// Where all nodes are.
+    pub(super) fn nodes(&self) -> KeyRange {
+        let key = |rest: &str| format!("{}{rest}", self.prefix).into_bytes();
+        KeyRange { from: key("@nodes/"), end: key("@nodes0") }
+    }
+
+    /// The key of a node.
+    pub(super) fn node(&self, id: &str) -> String {
+        format!("{}@nodes/{id}", self.prefix)
     }
 
     /// The key text of `key`.
@@ -196,6 +217,36 @@ mod tests {
     #[test]
     fn slashes_around_the_name_do_not_matter() {
         assert_eq!(Keys::new("/ELB/"), Keys::new("ELB"));
-        assert_eq!(Keys::new("prod/ELB").prefix(), "/prod/ELB/");
+        assert_eq!(Keys::new("prod/ELB").node("a"), "/prod/ELB/@nodes/a");
+    }
+
+    #[test]
+    fn one_range_holds_all_data_and_no_node() {
+        let keys = Keys::new("ELB");
+        let (data, nodes) = (keys.data(), keys.nodes());
+        let holds = |range: &KeyRange, key: &str| {
+            range.from.as_slice() <= key.as_bytes() && key.as_bytes() < range.end.as_slice()
+        };
+        for key in [
+            "rules/a",
+            "rules/[::1]",
+            "rules/\u{10ffff}",
+            "rules2/a",
+            "upstreams/up/s",
+            "upstreams/zz/@options",
+        ] {
+            let key = format!("/ELB/{key}");
+            assert!(holds(&data, &key) && !holds(&nodes, &key), "{key}");
+        }
+        for id in ["a", "edge-1.test:8080", "~"] {
+            let key = keys.node(id);
+            assert!(
+                holds(&nodes, &key) && !holds(&data, &key) && keys.read(key.as_bytes()).is_none(),
+                "{key}"
+            );
+        }
+        for key in ["/ELB/@other", "/ELB2/rules/a", "/ELB2/@nodes/a", "/ELB"] {
+            assert!(!holds(&nodes, key) && !holds(&data, key), "{key}");
+        }
     }
 }

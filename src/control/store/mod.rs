@@ -6,7 +6,9 @@ mod dump;
 mod etcd;
 mod file;
 mod keys;
+mod lease;
 mod merge;
+mod nodes;
 mod options;
 mod port;
 mod seen;
@@ -14,6 +16,7 @@ mod watch;
 
 pub use etcd::start as start_etcd;
 pub use file::start as start_file;
+pub use nodes::{NodeKeeper, NodeReader, Standing};
 pub use options::{EtcdOptions, endpoints};
 pub use port::{COMMANDS, Dumped, EVENTS, StoreCommand, StoreEvent, StoreHandle};
 pub use seen::Seen;

@@ -342,7 +342,7 @@ impl Group {
 
 /// How long to rest after the `nth` failure in a row (from 1): doubled each time, and between half of that and all of
 /// it, so that many ELBs do not come back at one moment.
-fn rest(nth: u32, chance: f64) -> Duration {
+pub(super) fn rest(nth: u32, chance: f64) -> Duration {
     let doublings = nth.saturating_sub(1).min(16);
     let longest = REST_FIRST.saturating_mul(1 << doublings).min(REST_LONGEST);
     longest.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))

@@ -5,7 +5,7 @@ const AGAIN = { first: 1000, most: 10000 };
 const POLL = 2000;
 /** A search waits until nobody has typed for so long. */
 const TYPING = 200;
-const TABS = ["domains", "upstreams", "errors", "process"];
+const TABS = ["domains", "upstreams", "errors", "fleet", "process"];
 
 let overview = null;
 let version = null;
@@ -84,6 +84,7 @@ async function read(answer) {
       state("live", "Live");
       show(JSON.parse(data));
       refresh();
+      loadFleet();
     }
   }
 }
@@ -105,6 +106,7 @@ async function live() {
       if (why.status === 503) {
         state("live", "Live, by asking");
         await refresh();
+        await loadFleet();
         await pause(POLL);
         continue;
       }
@@ -139,6 +141,7 @@ function open(tab, isFocused) {
     $("view-" + one).hidden = !isOpen;
   }
   if (isFocused) $("tab-" + tab).focus();
+  loadFleet();
   remember();
 }
 
