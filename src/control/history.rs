@@ -60,6 +60,11 @@ impl History {
         Self { entries: VecDeque::new(), bytes: 0, origin }
     }
 
+    /// When there were no versions.
+    pub(super) fn began(&self) -> Instant {
+        self.origin.0
+    }
+
     /// Adds a version, unless it differs in nothing.
     pub(super) fn add(&mut self, version: u64, digest: Digest, changes: Vec<Made>, now: Instant) {
         if changes.is_empty() {
