@@ -48,7 +48,8 @@
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
-//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb fleet`, `elb top`.
+//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb fleet`, `elb top`,
+//!   `elb ctl`, `elb completions`, `elb man`.
 //!
 //! # The life of a request
 //!
@@ -126,6 +127,7 @@
 //! | who is asked for the address of a server's name | `control/dns.rs`, `control/lookups.rs` | |
 //! | what a node says of itself to others | `control/fleet/document.rs` | when it is told: `control/fleet/teller.rs`; its lease: `control/store/nodes.rs` |
 //! | which node lags, and the words for why | `control/fleet/judge.rs` | `control/admin/fleet.rs` shows it, `command/fleet.rs` prints it |
+//! | a command of `elb ctl` | its words in `settings/ctl.rs`, what it does in `command/ctl/` | its row in the manual |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |

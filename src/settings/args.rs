@@ -11,7 +11,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use ipnet::IpNet;
 
 use super::addresses;
-use super::commands::{CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, TopArgs};
+use super::commands::{
+    CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, ManArgs, TopArgs,
+};
+use super::ctl::CtlArgs;
 use super::fleet::FleetArgs;
 use super::seeing::SeeingArgs;
 use crate::units;
@@ -47,6 +50,12 @@ pub(super) enum Action {
     Fleet(FleetCommandArgs),
     /// Watch what an ELB does: domains, upstreams, servers and workers by their requests and errors
     Top(TopArgs),
+    /// Use the whole admin API: domains, upstreams, servers, the configuration, its history
+    Ctl(CtlArgs),
+    /// Print what a shell needs to complete words of this command
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands
+    Man(ManArgs),
 }
 
 /// `elb demo`.

@@ -7,6 +7,7 @@ mod addresses;
 mod allow;
 mod args;
 mod commands;
+mod ctl;
 mod effective;
 mod fault;
 mod fleet;
@@ -20,12 +21,14 @@ mod unknown;
 pub use allow::AllowList;
 pub use args::DemoArgs;
 pub use commands::{
-    CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, TopArgs, TopSort, TopView,
+    CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, ManArgs,
+    TopArgs, TopSort, TopView,
 };
+pub use ctl::{ConfigVerb, Ctl, CtlArgs, How, ItemVerb, ServerArgs, ServerVerb};
 pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
 pub use fault::Fault;
 pub use fleet::FleetSettings;
-pub use invocation::{Invocation, parse};
+pub use invocation::{Invocation, command_line, parse};
 pub use secret::Secret;
 pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, LogFormat, SeeingSettings};
 pub use surroundings::Surroundings;

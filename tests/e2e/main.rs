@@ -26,6 +26,7 @@ mod checks;
 mod client_py;
 mod command;
 mod config;
+mod ctl;
 mod demo;
 mod door;
 mod download;
