@@ -1,7 +1,7 @@
 //! `elb ctl domain edit` and `upstream edit`: the text of one in an editor, until it is right or given up.
 //!
 //! It owns the loop: what is refused is opened again, with each fault above its line; what somebody else changed meanwhile is not
-//! written over. Next: [`marks`](super::marks) puts faults into the text.
+//! written over. Next: [`marks`] puts faults into the text.
 
 use std::fs;
 use std::io;

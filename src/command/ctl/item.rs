@@ -1,6 +1,6 @@
 //! `elb ctl domain` and `elb ctl upstream`.
 //!
-//! It owns what a list shows of each. Next: [`edit`](super::edit) changes one in an editor.
+//! It owns what a list shows of each. Next: [`edit`] changes one in an editor.
 
 use std::collections::BTreeSet;
 
