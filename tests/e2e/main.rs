@@ -22,6 +22,7 @@ mod balancing;
 mod blame;
 mod bodies;
 mod changes;
+mod chaos;
 mod checks;
 mod client_py;
 mod command;

@@ -14,6 +14,7 @@ pub(crate) mod etcdctl;
 pub(crate) mod exact;
 pub(crate) mod load;
 pub(crate) mod message;
+pub(crate) mod numbered;
 pub(crate) mod pages;
 pub(crate) mod rules;
 pub(crate) mod server;
