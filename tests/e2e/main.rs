@@ -48,6 +48,7 @@ mod hop_by_hop;
 mod interim;
 mod items;
 mod keepalive;
+mod kills;
 mod leaks;
 mod limit;
 mod limits;
