@@ -1,10 +1,12 @@
-//! A load of the store that would take too much away, while it waits: for a person, or for what it lacks to come back.
+//! What a store holds where that would take too much away, while it waits: for a person, or for what is lacking to come back.
 //!
 //! It owns the bound and the waiting, never the state. Next: [`store_guard`](super::store_guard) holds and releases.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::live::{Gone, Live, Losses, ServerKey};
+use super::replies::Stranded;
 use crate::model::{Contents, Dropped, KeyChange, State};
 
 /// Fewer domains than this may always go in one load.
@@ -19,13 +21,60 @@ pub(super) struct Held {
     contents: Contents,
     dropped: Dropped,
     changed: Instant,
+    /// It is held because of these, which had requests.
+    live: Option<Stranding>,
+}
+
+/// What of live traffic waits to be taken away.
+#[derive(Debug)]
+struct Stranding {
+    gone: Gone,
+    stranded: Stranded,
+    /// Domains and servers that were gone before, within the last minute.
+    before: (usize, usize),
+}
+
+impl Stranding {
+    fn new(gone: Gone, stranded: Stranded) -> Self {
+        let before = (
+            stranded.domains.saturating_sub(gone.domains.len()),
+            stranded.servers.saturating_sub(gone.servers.len()),
+        );
+        Self { gone, stranded, before }
+    }
 }
 
 impl Held {
-    /// Holds `contents` back if `state` would lose too much by them; gives them back if not.
-    pub(super) fn judge(contents: Contents, state: &State, now: Instant) -> Result<Held, Contents> {
+    /// Holds `contents` back if `state` would lose too much by them, or `live` traffic would; gives them back if not.
+    pub(super) fn judge(
+        contents: Contents,
+        state: &State,
+        live: &Live,
+        losses: &Losses,
+        now: Instant,
+    ) -> Result<Held, Contents> {
         let dropped = state.would_drop(&contents);
-        if is_suspicious(&dropped) { Ok(Held { contents, dropped, changed: now }) } else { Err(contents) }
+        if is_suspicious(&dropped) {
+            return Ok(Held { contents, dropped, changed: now, live: None });
+        }
+        let has = |(upstream, server): &ServerKey| state.stores_server(upstream, server);
+        let gone = live.lacking(&contents, |domain| state.stores(domain), has);
+        let stranded = live.without(&gone, losses);
+        if gone.is_empty() || !stranded.is_too_much() {
+            return Err(contents);
+        }
+        Ok(Held { contents, dropped, changed: now, live: Some(Stranding::new(gone, stranded)) })
+    }
+
+    /// Holds back what a store took away key by key: it holds `contents` now, and `gone` had requests.
+    pub(super) fn of_live(contents: Contents, gone: Gone, stranded: Stranded, now: Instant) -> Held {
+        let live = Some(Stranding::new(gone, stranded));
+        Held { contents, dropped: Dropped::default(), changed: now, live }
+    }
+
+    /// Whether removals wait that came key by key, and others like them wait with them.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.is_some()
     }
 
     /// The store has changed after the load.
@@ -38,6 +87,12 @@ impl Held {
     /// nothing is lacking any more, and after a while when it is little.
     pub(super) fn is_over(&mut self, state: &State, now: Instant) -> bool {
         self.dropped = state.would_drop(&self.contents);
+        if let Some(Stranding { gone, stranded, before }) = &mut self.live {
+            gone.stay_away(&self.contents);
+            stranded.domains = before.0 + gone.domains.len();
+            stranded.servers = before.1 + gone.servers.len();
+            return gone.is_empty() || (!stranded.is_too_much() && now >= self.changed + QUIET);
+        }
         let Dropped { domains, upstreams, .. } = self.dropped;
         let nothing = domains == 0 && upstreams == 0;
         nothing || (!is_suspicious(&self.dropped) && now >= self.changed + QUIET)
@@ -70,6 +125,14 @@ pub(super) fn is_suspicious(dropped: &Dropped) -> bool {
 
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Stranding { stranded, .. }) = &self.live {
+            let Stranded { domains, of_domains, servers, of_servers, per_second } = stranded;
+            return write!(
+                f,
+                "the store took away {domains} of {of_domains} domains and {servers} of {of_servers} servers that had requests, \
+                 {per_second:.1} a second; that is held back until PUT /__erulb__/resync?confirm=1"
+            );
+        }
         let Dropped { domains, of_domains, upstreams, of_upstreams } = self.dropped;
         write!(
             f,
@@ -118,7 +181,8 @@ mod tests {
         let (mut state, now) = (State::new(), Instant::now());
         let contents = stored(&["a", "b", "c", "d", "e", "f"]);
         state.load(contents.clone());
-        let begin = || Held::judge(Contents::default(), &state, now).unwrap();
+        let begin =
+            || Held::judge(Contents::default(), &state, &Live::default(), &Losses::default(), now).unwrap();
 
         let mut held = begin();
         held.apply(&changes(&contents, &["a", "b"]), now);

@@ -242,16 +242,16 @@ async fn keep(file: HistoryFile, mut newest: watch::Receiver<Vec<Arc<Entry>>>) {
             Ok(done) => {
                 written = Some(done);
                 if !is_well {
-                    info!("{} is written again", file.path.display());
+                    info!("versions are kept in {} again", file.path.display());
                 }
                 is_well = true;
             }
             Err(error) => {
                 written = None;
                 if is_well {
+                    let path = file.path.display();
                     warn!(
-                        "{} cannot be written: {error}; a restart would forget versions; trying on",
-                        file.path.display()
+                        "versions cannot be kept in {path}: {error}; a restart would forget them; trying on"
                     );
                 }
                 is_well = false;

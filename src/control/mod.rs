@@ -17,6 +17,7 @@ mod history;
 mod history_file;
 mod hub;
 mod lately;
+mod live;
 mod lookups;
 mod names;
 mod outages;

@@ -12,11 +12,12 @@ use tracing::info;
 use super::alarms::{Alarms, Subject};
 use super::dumps::Known;
 use super::held::Held;
+use super::live::{Live, Losses, ServerKey};
 use super::rejections::Rejections;
 use super::removals::Removals;
 use super::replies::Heard;
 use super::store::StoreEvent;
-use crate::model::{Contents, Dropped, State, StoreOutcome};
+use crate::model::{Contents, Dropped, KeyChange, State, StoreOutcome};
 
 /// The store as it was last heard of.
 #[derive(Debug, Default)]
@@ -26,6 +27,7 @@ pub(super) struct StoreGuard {
     down: Option<String>,
     held: Option<Held>,
     removals: Removals,
+    losses: Losses,
     rejections: Rejections,
     /// What came so far.
     heard: Heard,
@@ -68,16 +70,19 @@ impl StoreGuard {
         state: &mut State,
         alarms: &mut Alarms,
         event: StoreEvent,
+        live: &Live,
         now: Instant,
     ) -> bool {
         match event {
-            StoreEvent::Loaded { contents, revision } => self.loaded(state, alarms, contents, revision, now),
+            StoreEvent::Loaded { contents, revision } => {
+                self.loaded(state, alarms, contents, (revision, live), now)
+            }
             StoreEvent::Changed { changes, revision } => {
                 self.up(alarms, revision);
                 if let Some(held) = &mut self.held {
                     held.apply(&changes, now);
                 }
-                // What comes back from a dump was meant.
+                let changes = self.spare(state, alarms, changes, live, now);
                 let others = changes.iter().filter(|change| !state.is_away(change));
                 self.removals.note(others, state, now);
                 let outcome = state.store_changed(changes);
@@ -92,19 +97,50 @@ impl StoreGuard {
         }
     }
 
+    /// Holds back what a store takes away of live traffic key by key, if that is too much; gives what is to be taken.
+    fn spare(
+        &mut self,
+        state: &State,
+        alarms: &mut Alarms,
+        changes: Vec<KeyChange>,
+        live: &Live,
+        now: Instant,
+    ) -> Vec<KeyChange> {
+        // What comes back from a dump was meant.
+        let is_other = |change: &&KeyChange| !state.is_away(change);
+        self.losses.forget_old(now);
+        let is_there = |(upstream, server): &ServerKey| state.stores_server(upstream, server);
+        let gone = live.removed(changes.iter().filter(is_other), is_there);
+        let stranded = live.without(&gone, &self.losses);
+        let is_held = self.held.as_ref().is_some_and(Held::is_live);
+        if !is_held && (gone.is_empty() || self.held.is_some() || !stranded.is_too_much()) {
+            self.losses.add(gone, &changes, is_there, now);
+            return changes;
+        }
+        if !is_held {
+            let mut contents = state.as_read();
+            changes.iter().for_each(|change| contents.apply(change.clone()));
+            let held = Held::of_live(contents, gone, stranded, now);
+            alarms.raise(Subject::Held, held.to_string());
+            self.held = Some(held);
+        }
+        changes.into_iter().filter(|change| !change.is_removal() || state.is_away(change)).collect()
+    }
+
     fn loaded(
         &mut self,
         state: &mut State,
         alarms: &mut Alarms,
         contents: Contents,
-        revision: i64,
+        (revision, live): (i64, &Live),
         now: Instant,
     ) -> bool {
         self.heard.loads += 1;
         self.loaded_at = revision;
         let first = self.source != Source::Store;
         self.up(alarms, revision);
-        match Held::judge(contents, state, now) {
+        self.losses.forget_old(now);
+        match Held::judge(contents, state, live, &self.losses, now) {
             Ok(held) => {
                 alarms.raise(Subject::Held, held.to_string());
                 self.held = Some(held);
@@ -217,6 +253,7 @@ impl StoreGuard {
     /// served has changed.
     pub(super) fn confirm(&mut self, state: &mut State, alarms: &mut Alarms, now: Instant) -> Option<bool> {
         self.removals.forget();
+        self.losses = Losses::default();
         alarms.clear(Subject::Removed, "confirmed: what was removed from the store is gone");
         let held = self.held.take()?;
         let Dropped { domains, upstreams, .. } = state.would_drop(held.peek());

@@ -72,6 +72,12 @@ pub enum KeyChange {
 }
 
 impl KeyChange {
+    /// Whether the key is gone.
+    pub fn is_removal(&self) -> bool {
+        let (Self::Rule { text, .. } | Self::Server { text, .. }) = self;
+        text.is_none()
+    }
+
     /// The key for people: `rules/$domain` or `upstreams/$upstream/$server`.
     pub fn name(&self) -> String {
         match self {

@@ -211,6 +211,11 @@ impl Domains {
         texts
     }
 
+    /// The texts of the store.
+    pub(crate) fn as_read(&self) -> BTreeMap<String, String> {
+        self.texts.iter().map(|(domain, text)| (domain.to_string(), text.to_string())).collect()
+    }
+
     /// The store layer in its last good values.
     pub(crate) fn last_good(&self) -> BTreeMap<String, String> {
         let store = self.layers.store().iter();

@@ -42,6 +42,8 @@ pub struct Removal {
     pub domains: Vec<Arc<str>>,
     /// Upstream, as it is spelled, and server.
     pub servers: Vec<(String, String)>,
+    /// The upstream of each server that comes, as it is spelled: one in the place of another takes nothing away.
+    pub added: Vec<String>,
     /// How many upstreams go whole.
     pub upstreams: usize,
 }
@@ -262,6 +264,9 @@ impl Plan {
             };
             let gone = before.servers.iter().filter(|server| !stays(&server.name));
             removal.servers.extend(gone.map(|server| (before.name.clone(), server.name.clone())));
+            let was = |server: &str| before.servers.iter().any(|one| one.name == server);
+            let after = spec.iter().flat_map(|spec| &spec.servers);
+            removal.added.extend(after.filter(|server| !was(&server.name)).map(|_| before.name.clone()));
         }
         removal
     }

@@ -176,6 +176,16 @@ impl State {
         Contents { rules: self.domains.last_good(), upstreams: self.upstreams.last_good() }
     }
 
+    /// What the store held when it was last heard of, to the letter.
+    pub fn as_read(&self) -> Contents {
+        Contents { rules: self.domains.as_read(), upstreams: self.upstreams.as_read() }
+    }
+
+    /// Whether the store has this server of an upstream, whose name is in lower case.
+    pub fn stores_server(&self, upstream: &str, server: &str) -> bool {
+        self.upstreams.stores(upstream, server)
+    }
+
     /// What [`State::load`] of `contents` would take away from the store layer.
     pub fn would_drop(&self, contents: &Contents) -> Dropped {
         let (domains, of_domains) = self.domains.would_drop(&contents.rules);

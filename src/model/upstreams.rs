@@ -335,11 +335,6 @@ impl Upstreams {
         upstreams
     }
 
-    /// The store layer in its last good values.
-    pub(crate) fn last_good(&self) -> BTreeMap<String, Servers> {
-        written(self.layers.store().values().filter_map(|stored| stored.value.as_ref()))
-    }
-
     /// How many upstreams of the store `upstreams` lacks, and of how many; those that an edit deletes are not asked for.
     pub(crate) fn would_drop(&self, upstreams: &BTreeMap<String, Servers>) -> (usize, usize) {
         // An upstream without servers answers nothing, so its options alone are no loss.
@@ -391,3 +386,5 @@ fn written<'a>(upstreams: impl Iterator<Item = &'a Arc<UpstreamSpec>>) -> BTreeM
         |spec: &UpstreamSpec| spec.parts().map(|(name, part)| (name.to_owned(), part.to_string())).collect();
     upstreams.filter(|spec| !spec.is_empty()).map(|spec| (spec.name.clone(), texts(spec))).collect()
 }
+
+mod sights;

@@ -52,7 +52,8 @@ fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
     let (server, etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
     let elb = Launch::storing(&etcd.address()).start();
-    assert_eq!((statuses(&elb), alarm(&elb)), (vec![200; 6], String::new()));
+    // Nobody has asked for any of them: what has requests is held back.
+    assert_eq!(alarm(&elb), "");
 
     etcd.ctl(&["del", "--prefix", "/ELB/"]);
     wait::until("the alarm", || alarm(&elb).contains("6 of 6 domains and 1 of 1 upstreams").then_some(()));
@@ -67,6 +68,64 @@ fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
     wait::until("the alarm", || alarm(&elb).contains("6 of 6 domains").then_some(()));
     elb.admin().call("PUT", "resync?confirm=1", Some(""));
     assert_eq!(alarm(&elb), "", "it was meant");
+}
+
+#[test]
+fn what_has_requests_is_not_deleted_by_a_watch_until_somebody_says_so() {
+    let (server, etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    let elb = Launch::storing(&etcd.address()).start();
+    let live = &SITES[..4];
+    let mut client = elb.client();
+    let mut ask = || live.iter().map(|site| client.ask(get(site, "/")).status()).collect::<Vec<_>>();
+    // What workers report each second is known to the hub.
+    wait::until("live traffic", || {
+        assert_eq!(ask(), [200; 4]);
+        let rows = elb.admin().get("stats")["domains"]["rows"].as_array().cloned().unwrap_or_default();
+        let busy = rows.iter().filter(|row| row["rate"].as_f64().is_some_and(|rate| rate > 0.0));
+        (busy.count() == 4).then_some(())
+    });
+    etcd.delete("/ELB/rules/f.test");
+    let mut other = elb.client();
+    wait::until("what nobody asks for", || (other.ask(get("f.test", "/")).status() == 404).then_some(()));
+    etcd.delete("/ELB/rules/a.test");
+    etcd.delete("/ELB/rules/b.test");
+    wait::until("a part of it", || (ask() == [404, 404, 200, 200]).then_some(()));
+    etcd.ctl(&["del", "--prefix", "/ELB/"]);
+    // The one that went before had requests as well: those of this test.
+    wait::until("the hold", || alarm(&elb).contains("took away 4 of 5 domains").then_some(()));
+    assert!(alarm(&elb).contains(" a second; that is held back"), "{}", alarm(&elb));
+    assert_eq!(ask(), [404, 404, 200, 200]);
+    assert_eq!(other.ask(get("e.test", "/")).status(), 200, "nothing of the same step is done");
+    assert!(elb.admin().get("status")["configuration"]["held"].is_string());
+
+    assert_eq!(elb.admin().call("PUT", "resync?confirm=1", Some("")).status(), 200);
+    assert_eq!((ask(), alarm(&elb)), (vec![404; 4], String::new()));
+    assert_eq!(elb.admin().get("config"), json!({"domains": {}, "upstreams": {}}));
+}
+
+#[test]
+fn what_was_held_back_goes_on_when_it_is_put_back() {
+    let (server, etcd) = (Server::named("a"), etcd());
+    write(&etcd, &server);
+    let elb = Launch::storing(&etcd.address()).start();
+    let mut client = elb.client();
+    wait::until("live traffic", || {
+        SITES.iter().for_each(|site| assert_eq!(client.ask(get(site, "/")).status(), 200));
+        let rows = elb.admin().get("stats")["domains"]["rows"].as_array().cloned().unwrap_or_default();
+        let busy = rows.iter().filter(|row| row["rate"].as_f64().is_some_and(|rate| rate > 0.0));
+        (busy.count() == 6).then_some(())
+    });
+    etcd.ctl(&["del", "--prefix", "/ELB/rules/"]);
+    wait::until("the hold", || alarm(&elb).contains("took away 6 of 6 domains").then_some(()));
+    // A change of one that is gone in the store is stored, and one that is not named there stays away.
+    let answer = elb.admin().call("PUT", "domain/a.test?dump=1", Some(&rules::to("other").to_string()));
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+    assert_eq!(etcd.keys("/ELB/rules/").len(), 1);
+    assert_eq!(statuses(&elb)[1..], [200; 5]);
+    write(&etcd, &server);
+    wait::until("its end", || alarm(&elb).is_empty().then_some(()));
+    assert_eq!(statuses(&elb), [200; 6]);
 }
 
 #[test]

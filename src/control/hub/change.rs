@@ -3,21 +3,19 @@
 //! It owns the order of these; never how a change is read (`model`) or told (`admin::write`). All of it is done in one turn of
 //! the hub, so nothing comes between what is looked at and what is done. Next: [`Plan`] says what a change comes to.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Hub;
 use crate::control::changes::Author;
 use crate::control::held;
+use crate::control::live::{Gone, Live, Losses, key};
 use crate::control::replies::{Accepted, Awaited, Made, Refused, Stranded, Tried};
 use crate::control::resolve::Addresses;
 use crate::control::wish::{Subject, Wish};
 #[cfg(test)]
 use crate::model::Faults;
 use crate::model::{Digest, Dropped, Plan, Prepared, Removal};
-
-/// Domains or servers of live traffic that may always go at once.
-const FEW: usize = 3;
 
 impl Hub {
     /// Makes a change that was prepared, with what was found for its names; or nothing of it. A trial says what it would come
@@ -101,31 +99,34 @@ impl Hub {
         if removal.domains.is_empty() && removal.servers.is_empty() {
             return Stranded::default();
         }
-        let seconds = self.recent.window().took.as_secs_f64();
-        let (domains, servers) = (self.recent.domains(), self.recent.servers());
-        let mut stranded =
-            Stranded { of_domains: domains.len(), of_servers: servers.len(), ..Stranded::default() };
-        let gone: HashSet<&str> = removal.domains.iter().map(|name| &**name).collect();
-        let mut requests = 0;
-        for (slot, sums) in domains {
-            if gone.contains(self.current.domain_name(slot)) {
-                stranded.domains += 1;
-                requests += sums.requests;
+        let live = self.live();
+        let domains = removal.domains.iter().map(ToString::to_string);
+        let servers = removal.servers.iter().map(|(upstream, server)| key(upstream, server));
+        let mut gone = Gone {
+            domains: domains.filter(|name| live.domains.contains_key(name)).collect(),
+            servers: servers.filter(|key| live.servers.contains_key(key)).collect(),
+        };
+        removal.added.iter().for_each(|upstream| gone.replace_one(upstream));
+        live.without(&gone, &Losses::default())
+    }
+
+    /// What had requests in the last seconds.
+    pub(super) fn live(&self) -> Live {
+        let window = self.recent.window();
+        let domains = self.recent.domains().into_iter();
+        let names = domains.map(|(slot, sums)| (self.current.domain_name(slot).to_owned(), sums.requests));
+        let domains = names.filter(|(_, requests)| *requests > 0).collect();
+        let counted = self.recent.servers();
+        let mut servers = BTreeMap::new();
+        for upstream in self.current.upstreams().filter(|_| !counted.is_empty()) {
+            for server in &upstream.servers {
+                let requests = counted.get(&server.id).map_or(0, |sums| sums.requests);
+                if requests > 0 {
+                    *servers.entry(key(&upstream.name, &server.spec.name)).or_default() += requests;
+                }
             }
         }
-        let mut of_servers = 0;
-        for (upstream, server) in &removal.servers {
-            let upstream = self.current.upstream_named(upstream);
-            let addresses = upstream.iter().flat_map(|upstream| &upstream.servers);
-            let of_this = addresses.filter(|one| one.spec.name == *server);
-            let sums: u64 = of_this.filter_map(|one| servers.get(&one.id)).map(|sums| sums.requests).sum();
-            stranded.servers += usize::from(sums > 0);
-            of_servers += sums;
-        }
-        // A request may lose its domain and its server.
-        let requests = requests.max(of_servers) as f64;
-        stranded.per_second = if seconds > 0.0 { requests / seconds } else { 0.0 };
-        stranded
+        Live { domains, servers, seconds: window.took.as_secs_f64() }
     }
 
     /// Whether so much is not named in a document that it may be a part of one.
@@ -133,12 +134,5 @@ impl Hub {
         let (of_domains, of_upstreams) = self.state.sizes();
         let (domains, upstreams) = (removal.domains.len(), removal.upstreams);
         held::is_suspicious(&Dropped { domains, of_domains, upstreams, of_upstreams })
-    }
-}
-
-impl Stranded {
-    fn is_too_much(&self) -> bool {
-        let most = |gone: usize, of: usize| gone >= FEW && gone > of / 2;
-        most(self.domains, self.of_domains) || most(self.servers, self.of_servers)
     }
 }

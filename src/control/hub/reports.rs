@@ -11,11 +11,12 @@ use crate::control::alarms::Subject;
 use crate::control::changes::Via;
 use crate::control::checks::order::{Finding, Order, Ticket};
 use crate::control::history::{Entry, last_of};
+use crate::control::live::Live;
 use crate::control::shortages;
 use crate::control::state_file::{Kept, Saved};
 use crate::control::store::StoreEvent;
 use crate::link::{Gauges, ServerNumbers, ToWorker};
-use crate::model::{Differences, Snapshot, Touch};
+use crate::model::{Differences, KeyChange, Snapshot, Touch};
 use crate::stats::Taken;
 
 impl Hub {
@@ -29,7 +30,9 @@ impl Hub {
         };
         let is_news = !matches!(event, StoreEvent::Down { .. });
         self.state.heed(self.dumps.is_awaited());
-        let changed = self.guard.event(&mut self.state, &mut self.alarms, event, now);
+        // Whoever takes nothing away takes nothing of anybody's.
+        let live = if takes_away(&event) { self.live() } else { Live::default() };
+        let changed = self.guard.event(&mut self.state, &mut self.alarms, event, &live, now);
         let (edits, others) = self.guard.take_overridden();
         self.dumps.gave_way(&edits, &others);
         if is_news {
@@ -186,5 +189,14 @@ impl Hub {
     /// Gives an order to every worker.
     pub(in crate::control) fn order(&self, order: impl Fn() -> ToWorker) {
         self.workers.order(order);
+    }
+}
+
+/// Whether keys go, or may be gone.
+fn takes_away(event: &StoreEvent) -> bool {
+    match event {
+        StoreEvent::Loaded { .. } => true,
+        StoreEvent::Changed { changes, .. } => changes.iter().any(KeyChange::is_removal),
+        StoreEvent::Dumped(_) | StoreEvent::Down { .. } => false,
     }
 }

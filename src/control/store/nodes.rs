@@ -221,6 +221,10 @@ impl Keeper {
                 "another process keeps {} in etcd, so this one is not seen by others; --node-id gives it a name of its own",
                 self.key
             ),
+            // That etcd is away is what the store warns of.
+            Standing::Lost(reason) if !reason.contains("permission denied") => {
+                info!("this node cannot be kept in etcd, so others do not see it: {reason}; trying on");
+            }
             Standing::Lost(reason) => {
                 warn!("this node cannot be kept in etcd, so others do not see it: {reason}; trying on");
             }
