@@ -136,7 +136,7 @@ async fn begin(
     let is_file = matches!(settings.store, StoreKind::File(_));
     let via = if is_file { Via::File } else { Via::Etcd };
     let origin = (Instant::now().into_std(), std::time::SystemTime::now());
-    let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands, via, origin);
+    let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
     hub.traffic().show(settings.seeing.metrics_domains);
     let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
     hub.looks_at(Sources { access, own: own_log, store: seen });

@@ -173,6 +173,21 @@ pub(super) const METRICS: &[Metric] = &[
         "Searches of backtracking patterns that took too long",
         |all| one(all.gauges.searches_given_up as f64),
     ),
+    metric("elb_patterns", Gauge, None, "Different patterns of the rules", |all| {
+        one(all.patterns.patterns as f64)
+    }),
+    metric("elb_patterns_compiled", Gauge, None, "Patterns that are compiled at the moment", |all| {
+        one(all.patterns.compiled as f64)
+    }),
+    metric("elb_pattern_memory", Gauge, Some(Unit::Bytes), "What compiled patterns take", |all| {
+        one(all.patterns.bytes as f64)
+    }),
+    metric("elb_pattern_compilations", Counter, None, "How many times a pattern was compiled", |all| {
+        one(all.patterns.compilations as f64)
+    }),
+    metric("elb_pattern_evictions", Counter, None, "Compiled patterns that made room for others", |all| {
+        one(all.patterns.evictions as f64)
+    }),
     metric(
         "elb_server_up",
         Gauge,
