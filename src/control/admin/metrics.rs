@@ -166,13 +166,9 @@ pub(super) const METRICS: &[Metric] = &[
     metric("elb_fail_open", Counter, None, "Requests that went to a server although all were aside", |all| {
         one(all.gauges.fail_open as f64)
     }),
-    metric(
-        "elb_searches_given_up",
-        Counter,
-        None,
-        "Searches of backtracking patterns that took too long",
-        |all| one(all.gauges.searches_given_up as f64),
-    ),
+    metric("elb_searches_given_up", Counter, None, "Searches by backtracking that took too long", |all| {
+        one(all.gauges.searches_given_up as f64)
+    }),
     metric("elb_patterns", Gauge, None, "Different patterns of the rules", |all| {
         one(all.patterns.patterns as f64)
     }),
