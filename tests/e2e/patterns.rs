@@ -126,10 +126,10 @@ fn stored_patterns_for_which_there_is_no_room_are_rejected_and_the_rest_is_serve
 }
 
 /// One number of the metrics.
-fn number(elb: &Elb, name: &str) -> u64 {
+fn number(elb: &Elb, name: &str) -> usize {
     let text = elb.admin().call("GET", "metrics", None).text();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{name} is not there")).parse().unwrap()
+    line.unwrap_or_else(|| panic!("{name} is not there")).parse::<f64>().unwrap() as usize
 }
 
 #[test]

@@ -194,14 +194,14 @@ mod tests {
             ("[]", "invalid type: sequence, expected"),
             (
                 r#"{"domain": {}}"#,
-                "unknown field `domain`, expected `domains` or `upstreams` at line 1 column 9",
+                "unknown field `domain`, expected `domains` or `upstreams` at line 1 column 10",
             ),
-            (r#"{"domains": []}"#, "expected an object at line 1 column 12"),
-            (r#"{"upstreams": {"up": {"s": 1}}}"#, "expected a string at line 1 column 28"),
-            (r#"{"domains": {"a": 1, "a": 2}}"#, "\"a\" is there twice at line 1 column 24"),
+            (r#"{"domains": []}"#, "expected an object at line 1 column 13"),
+            (r#"{"upstreams": {"up": {"s": 1}}}"#, "expected a string at line 1 column 29"),
+            (r#"{"domains": {"a": 1, "a": 2}}"#, "\"a\" is there twice at line 1 column 25"),
             (r#"{"upstreams": {"u": {"s": "", "s": ""}}}"#, "\"s\" is there twice"),
-            (r#"{"domains": {"a": {"b": 1, "b": 1}}}"#, "\"b\" is there twice at line 1 column 30"),
-            (r#"{"domains": {}, "domains": {}}"#, "\"domains\" is there twice at line 1 column 25"),
+            (r#"{"domains": {"a": {"b": 1, "b": 1}}}"#, "\"b\" is there twice at line 1 column 31"),
+            (r#"{"domains": {}, "domains": {}}"#, "\"domains\" is there twice at line 1 column 26"),
         ] {
             let error = read(text.as_bytes()).unwrap_err();
             assert!(error.contains(fault), "{text}: {error}");
