@@ -153,9 +153,14 @@ impl Shelf {
         self.patterns.fetch_sub(1, Ordering::Relaxed);
         self.lost.fetch_add(1, Ordering::Relaxed);
         if let Some(engine) = engine {
-            engine.gone.store(true, Ordering::Relaxed);
-            self.is_untidy.store(true, Ordering::Relaxed);
+            self.leave(engine);
         }
+    }
+
+    /// Nobody will ask for this engine any more.
+    pub(super) fn leave(&self, engine: &Compiled) {
+        engine.gone.store(true, Ordering::Relaxed);
+        self.is_untidy.store(true, Ordering::Relaxed);
     }
 
     /// Whether so many patterns have gone since this was last true.
@@ -183,8 +188,8 @@ impl Shelf {
 
     /// Takes an engine in. `false` where there is no room, as workers hold all others: then it lasts as long as its worker
     /// holds it, and is nobody else's.
-    pub(super) fn put(&self, engine: Option<Engine>, more: usize) -> (Arc<Compiled>, bool) {
-        let compiled = self.compiled(engine, more, false);
+    pub(super) fn put(&self, engine: Option<Engine>) -> (Arc<Compiled>, bool) {
+        let compiled = self.compiled(engine, 0, false);
         let is_kept = self.make_room();
         if is_kept {
             self.with(|queue| queue.push_back(Arc::clone(&compiled)));

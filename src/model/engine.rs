@@ -34,8 +34,9 @@ const LINEAR: usize = 2 * 1024;
 pub(crate) enum Engine {
     /// In time linear in what is searched, always.
     Linear(meta::Regex),
-    /// By trying, as long as the request's budget lasts.
-    Backtracking(Program),
+    /// By trying, as long as the request's budget lasts. Boxed, as what an engine takes itself stays with a pattern whose engine
+    /// was given up.
+    Backtracking(Box<Program>),
 }
 
 impl Engine {
@@ -168,7 +169,7 @@ fn weight(part: &Hir) -> usize {
 
 fn backtracking(text: &str, meant: &Meant) -> Result<Engine, String> {
     match backtrack::compile(text) {
-        Ok(program) => Ok(Engine::Backtracking(program)),
+        Ok(program) => Ok(Engine::Backtracking(Box::new(program))),
         // Places behind the first `$` that was written otherwise are not those of the text.
         Err((problem, Some(place))) if meant.ends.is_empty() => {
             Err(format!("{problem} (at byte {})", meant.given(place)))

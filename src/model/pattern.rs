@@ -76,11 +76,24 @@ impl Pattern {
         }
         // Two workers may do this at the same time, which is better than that one waits for the other. What passed the check
         // compiles; if it did not, it would match nothing.
-        let (compiled, is_kept) = shelf.put(compile(text, *grouped).ok(), 0);
-        if is_kept {
-            with(slot, |slot| *slot = Arc::downgrade(&compiled));
+        let (compiled, is_kept) = shelf.put(compile(text, *grouped).ok());
+        if !is_kept {
+            return (compiled, false);
         }
-        (compiled, is_kept)
+        let faster = with(slot, |slot| {
+            let faster = slot.upgrade();
+            if faster.is_none() {
+                *slot = Arc::downgrade(&compiled);
+            }
+            faster
+        });
+        match faster {
+            Some(faster) => {
+                shelf.leave(&compiled);
+                (faster, true)
+            }
+            None => (compiled, true),
+        }
     }
 }
 
@@ -313,5 +326,26 @@ mod tests {
         held.truncate(1);
         assert!(all[499].compiled().1, "there is room as soon as one is let go");
         assert!(Arc::ptr_eq(&held[0], &all[0].compiled().0));
+    }
+
+    #[test]
+    fn workers_that_ask_at_the_same_time_have_one_engine_and_leave_none_behind() {
+        let parts = Parts::default();
+        for round in 0..20 {
+            let pattern = parts.pattern(&format!("^/{round}/(.*)$"), false).unwrap();
+            let barrier = std::sync::Barrier::new(4);
+            let ask = || {
+                barrier.wait();
+                pattern.compiled().0
+            };
+            let held: Vec<_> = std::thread::scope(|scope| {
+                let asked: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+                asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+            });
+            assert!(held.iter().all(|one| Arc::ptr_eq(one, &held[0])));
+        }
+        parts.tidy();
+        let numbers = parts.numbers();
+        assert_eq!((numbers.patterns, numbers.compiled, numbers.bytes), (0, 0, 0));
     }
 }
