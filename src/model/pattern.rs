@@ -60,7 +60,7 @@ impl Pattern {
         self.0.capital
     }
 
-    /// Its engine, which may take half a millisecond. `false` with one that only the asker has, as there was no room for it:
+    /// Its engine, which may take most of a millisecond. `false` with one that only the asker has, as there was no room for it:
     /// it is to be let go of soon.
     #[cold]
     pub(crate) fn compiled(&self) -> (Arc<Compiled>, bool) {

@@ -275,14 +275,16 @@ fn dump(path: &Path, writes: Vec<KeyWrite>) -> Result<Wrote, String> {
                 conflicts.push(write.wanted);
             }
         } else if !write.is_check() {
-            contents.apply(write.wanted.clone());
-            changes.push(write.wanted);
+            changes.push(write.wanted.without_text());
+            contents.apply(write.wanted);
         }
     }
     let after = digest(&contents);
     if before != after {
         replace(path, |out| document::write(&contents, out)).map_err(|error| error.to_string())?;
     }
+    // The texts are told as they were written, and each is held once: there may be as much of them as is served.
+    changes.iter_mut().for_each(|change| contents.move_text(change));
     Ok(Wrote { before, after, changes, conflicts })
 }
 
