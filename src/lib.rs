@@ -81,7 +81,7 @@
 //!
 //! # The life of a change
 //!
-//! Rules that a PUT or an etcd event brings are read, and their patterns compiled, on a thread of their own
+//! Rules that a PUT or an etcd event brings are read, and their patterns checked, on a thread of their own
 //! (`control::reader`), where nobody waits. The names that a PUT brings are looked up (`control::names`), so that it waits
 //! for its own and nobody else does. Then it reaches `control::hub`, as an etcd event does by way of `control::store_guard`, and
 //! is applied to [`model::State`]: whole, or not at all. The hub builds a snapshot that shares whatever did not change, and
@@ -99,7 +99,8 @@
 //! | how rules are linked and walked | `model/graph.rs` | `model/recorder.rs` for who watches |
 //! | what an explanation says | `explain/way.rs`, `explain/servers.rs` | `explain/tree.rs` draws it |
 //! | a form in which rules are drawn | `explain/graph/words.rs`; for programs `explain/graph/json.rs` | its word in `settings/commands.rs` |
-//! | the dialect of patterns | `model/dialect/` | a row in its test; `model/pattern.rs` for the engines |
+//! | the dialect of patterns | `model/dialect/` | a row in its test; `model/engine.rs` for the engines |
+//! | when a pattern is compiled, and which make room | `model/pattern.rs`, `model/compiled.rs` | `model/engines.rs` for what a worker holds |
 //! | what is suggested for a word that there is not | `spelling.rs` | |
 //! | a server parameter | `model/server.rs` | `data/balancer/peer.rs` reads it |
 //! | a balancing method | `data/balancer/<method>.rs` | one line in `data/balancer/methods.rs`, one in `model/options/balancing.rs` |

@@ -89,13 +89,21 @@ impl HistoryFile {
 
     fn rewrite(&self, entries: &[Arc<Entry>]) -> io::Result<u64> {
         let head = Head { elb_history: FORMAT, name: Cow::Borrowed(&self.name) };
-        let mut bytes = serde_json::to_vec(&head)?;
-        bytes.push(b'\n');
-        for entry in entries {
-            line(entry, &mut bytes)?;
-        }
-        replace(&self.path, &bytes)?;
-        Ok(bytes.len() as u64)
+        let mut length = 0;
+        // One version after the other: all of them as one text would be as large as what they are made of.
+        replace(&self.path, |out| {
+            let mut bytes = serde_json::to_vec(&head)?;
+            bytes.push(b'\n');
+            for entry in entries {
+                out.write_all(&bytes)?;
+                length += bytes.len() as u64;
+                bytes.clear();
+                line(entry, &mut bytes)?;
+            }
+            length += bytes.len() as u64;
+            out.write_all(&bytes)
+        })?;
+        Ok(length)
     }
 
     fn append<'e>(&self, entries: impl Iterator<Item = &'e Arc<Entry>>) -> io::Result<u64> {

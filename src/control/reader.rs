@@ -1,4 +1,4 @@
-//! The thread on which rules are read and their patterns compiled, so that nobody who serves waits for that.
+//! The thread on which rules are read and their patterns checked, so that nobody who serves waits for that.
 //!
 //! It owns one thread and the order of what it does, never what that is. One and always the same: the allocator keeps
 //! memory by thread, so what the patterns before took is there for the next ones, and ten changes of the whole

@@ -4,7 +4,7 @@
 //! blocking task. Next: [`state_file`](super::state_file) and `store::file` write with it.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -13,26 +13,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Who may read a file that did not exist before: its owner. Rule sets may hold credentials for servers.
 const MODE: u32 = 0o600;
 
-/// Writes `bytes` to `path`. After a crash at any moment the file is the old one or the new one; a symbolic link stays
-/// one, and so do the permissions.
+/// Bytes that are collected before they are written.
+const AT_ONCE: usize = 64 * 1024;
+
+/// Writes a file at `path`, which `fill` fills. After a crash at any moment the file is the old one or the new one; a symbolic
+/// link stays one, and so do the permissions.
 ///
 /// A file that is a mount point of its own (a single file bound into a container) cannot be replaced, so it is written in
 /// place. What is to be written then stands whole beside it until that is done: see [`whole`].
 ///
 /// # Errors
-/// Whatever the file system says; the old file is untouched then, but for one that is written in place.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_by(path, bytes, |from, to| fs::rename(from, to))
+/// Whatever `fill` and the file system say; the old file is untouched then, but for one that is written in place.
+pub(super) fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    replace_by(path, fill, |from, to| fs::rename(from, to))
 }
 
-fn replace_by(path: &Path, bytes: &[u8], rename: impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+fn replace_by(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    rename: impl Fn(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mode = fs::metadata(&target).map_or(MODE, |there| there.permissions().mode());
     let temporary = beside(&target)?;
     let done =
-        write(&temporary, bytes, mode).map_err(|error| hint(&target, error)).and_then(|()| {
+        write(&temporary, fill, mode).map_err(|error| hint(&target, error)).and_then(|()| {
             match rename(&temporary, &target) {
-                Err(error) if is_mounted(&error) => in_place(&target, &temporary, bytes),
+                Err(error) if is_mounted(&error) => in_place(&target, &temporary),
                 done => done,
             }
         });
@@ -62,15 +69,15 @@ fn hint(target: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), told)
 }
 
-/// Writes `bytes` over the file, while `copy` holds them whole.
-fn in_place(target: &Path, copy: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes what `copy` holds over the file, while it stands there whole.
+fn in_place(target: &Path, copy: &Path) -> io::Result<()> {
     let whole = whole(target)?;
     fs::rename(copy, &whole)?;
     File::open(folder(target))?.sync_all()?;
     let over = || -> io::Result<()> {
         let mut file = File::options().write(true).open(target)?;
-        file.write_all(bytes)?;
-        file.set_len(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+        let bytes = io::copy(&mut File::open(&whole)?, &mut file)?;
+        file.set_len(bytes)?;
         file.sync_all()
     };
     over().map_err(|error| {
@@ -100,7 +107,7 @@ pub(super) fn keep(path: &Path, previous: &Path) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let temporary = beside(previous)?;
     if fs::hard_link(&target, &temporary).is_err() {
-        return replace(previous, &fs::read(&target)?);
+        return replace(previous, |out| io::copy(&mut File::open(&target)?, out).map(|_| ()));
     }
     let done = fs::rename(&temporary, previous);
     // A rename onto another name of the same file does nothing at all.
@@ -108,11 +115,12 @@ pub(super) fn keep(path: &Path, previous: &Path) -> io::Result<()> {
     done
 }
 
-fn write(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = File::options().write(true).create(true).truncate(true).mode(MODE).open(path)?;
+fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>, mode: u32) -> io::Result<()> {
+    let file = File::options().write(true).create(true).truncate(true).mode(MODE).open(path)?;
     file.set_permissions(Permissions::from_mode(mode))?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let mut out = BufWriter::with_capacity(AT_ONCE, file);
+    fill(&mut out)?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 /// A name in the same folder (a rename does not cross file systems) that nobody else uses.
@@ -138,6 +146,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, symlink};
 
+    fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+        replace(path, |out| out.write_all(bytes))
+    }
+
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(folder)
             .unwrap()
@@ -151,10 +163,10 @@ mod tests {
     fn a_file_is_made_for_its_owner_and_replaced_with_its_permissions() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        replace(&path, b"one").unwrap();
+        put(&path, b"one").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        replace(&path, b"two").unwrap();
+        put(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(names(folder.path()), ["state"], "nothing is left beside it");
@@ -166,7 +178,7 @@ mod tests {
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "one").unwrap();
         symlink(&real, &link).unwrap();
-        replace(&link, b"two").unwrap();
+        put(&link, b"two").unwrap();
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"two");
     }
@@ -182,7 +194,7 @@ mod tests {
         let path = folder.path().join("elb.json");
         fs::write(&path, "something longer").unwrap();
         let before = fs::metadata(&path).unwrap();
-        replace_by(&path, b"short", busy).unwrap();
+        replace_by(&path, |out| out.write_all(b"short"), busy).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"short");
         assert_eq!(fs::metadata(&path).unwrap().ino(), before.ino());
         assert_eq!(names(folder.path()), ["elb.json"], "nothing is left beside it");
@@ -193,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("elb.json");
         fs::create_dir(&path).unwrap(); // Cannot be opened for writing.
-        let told = replace_by(&path, b"text", busy).unwrap_err().to_string();
+        let told = replace_by(&path, |out| out.write_all(b"text"), busy).unwrap_err().to_string();
         let copy = whole(&path).unwrap();
         assert!(told.contains(&copy.display().to_string()), "{told}");
         assert_eq!(fs::read(copy).unwrap(), b"text");
@@ -210,12 +222,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, previous) = (folder.path().join("state"), folder.path().join("state.previous"));
         for text in ["one", "two", "three"] {
-            replace(&path, text.as_bytes()).unwrap();
+            put(&path, text.as_bytes()).unwrap();
             keep(&path, &previous).unwrap();
             keep(&path, &previous).unwrap();
             assert_eq!(fs::read(&previous).unwrap(), text.as_bytes());
         }
-        replace(&path, b"four").unwrap();
+        put(&path, b"four").unwrap();
         assert_eq!(
             (fs::read(&path).unwrap(), fs::read(&previous).unwrap()),
             (b"four".to_vec(), b"three".to_vec())
@@ -228,8 +240,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let taken = folder.path().join("taken");
         fs::create_dir(&taken).unwrap();
-        replace(&taken, b"text").unwrap_err();
-        replace(&folder.path().join("no/such/folder"), b"text").unwrap_err();
+        put(&taken, b"text").unwrap_err();
+        put(&folder.path().join("no/such/folder"), b"text").unwrap_err();
         assert_eq!(names(folder.path()), ["taken"]);
     }
 }

@@ -3,6 +3,7 @@
 //! It owns when the file is written and what is said of a disk that refuses; never the form of the file. Next:
 //! [`state_file`](super::state_file) writes it, [`hub`](super::hub) says what is worth keeping.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,10 +15,15 @@ use super::state_file::{Kept, StateFile};
 /// The pause after a write that failed.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// What is to be written next. Whoever writes takes it out, so that nothing is kept that stands on the disk: it is as large
+/// as all that is served.
+type Newest = Arc<Mutex<Option<Arc<Kept>>>>;
+
 /// The task that writes, and what it is to write.
 #[derive(Debug)]
 pub(super) struct Saver {
-    newest: watch::Sender<Option<Kept>>,
+    newest: Newest,
+    bell: watch::Sender<()>,
     /// Why the last write failed.
     fault: watch::Receiver<Option<String>>,
     writer: JoinHandle<()>,
@@ -26,9 +32,10 @@ pub(super) struct Saver {
 impl Saver {
     /// Starts the task on the current tokio runtime.
     pub(super) fn new(file: StateFile) -> Self {
-        let (newest, to_write) = watch::channel(None);
+        let (newest, (bell, rung)) = (Newest::default(), watch::channel(()));
         let (faults, fault) = watch::channel(None);
-        Self { newest, fault, writer: tokio::spawn(write(file, to_write, faults)) }
+        let writer = tokio::spawn(write(file, Arc::clone(&newest), rung, faults));
+        Self { newest, bell, fault, writer }
     }
 
     /// Why the file could not be written when that was last tried, as a sentence.
@@ -38,35 +45,45 @@ impl Saver {
 
     /// Has this written, instead of anything that still waits.
     pub(super) fn save(&self, kept: Kept) {
-        self.newest.send_replace(Some(kept));
+        *locked(&self.newest) = Some(Arc::new(kept));
+        self.bell.send_replace(());
     }
 
     /// Writes what waits, and ends.
     pub(super) async fn finish(self) {
-        drop(self.newest);
+        drop(self.bell);
         // It panics nowhere; and if it did, there would be nothing left to save.
         let _ = self.writer.await;
     }
 }
 
+fn locked(newest: &Newest) -> MutexGuard<'_, Option<Arc<Kept>>> {
+    // Nothing that could panic is done under the lock.
+    newest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 async fn write(
     file: StateFile,
-    mut newest: watch::Receiver<Option<Kept>>,
+    newest: Newest,
+    mut rung: watch::Receiver<()>,
     faults: watch::Sender<Option<String>>,
 ) {
-    while newest.changed().await.is_ok() {
+    while rung.changed().await.is_ok() {
         loop {
-            let Some(kept) = newest.borrow_and_update().clone() else { break };
-            let Err(error) = file.write(kept).await else {
+            rung.borrow_and_update();
+            let Some(kept) = locked(&newest).take() else { break };
+            let Err(error) = file.write(Arc::clone(&kept)).await else {
                 faults.send_replace(None);
                 break;
             };
+            // Unless there is something newer by now.
+            locked(&newest).get_or_insert(kept);
             faults.send_replace(Some(format!(
                 "{} cannot be written: {error}; a restart would serve what it held before; trying on",
                 file.path().display()
             )));
             // Nobody will wait for a disk that refuses when the process ends.
-            if let Ok(Err(_)) = timeout(AGAIN, newest.changed()).await {
+            if let Ok(Err(_)) = timeout(AGAIN, rung.changed()).await {
                 return;
             }
         }

@@ -137,7 +137,7 @@ async fn begin(
     let is_file = matches!(settings.store, StoreKind::File(_));
     let via = if is_file { Via::File } else { Via::Etcd };
     let origin = (Instant::now().into_std(), std::time::SystemTime::now());
-    let mut hub = Hub::new(Library::new(settings.max_patterns), resolver, commands, via, origin);
+    let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
     hub.traffic().show(settings.seeing.metrics_domains);
     let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
     hub.looks_at(Sources { access, own: own_log, store: seen });
@@ -365,7 +365,7 @@ mod tests {
         let rules = r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"127.0.0.1:81"}}}}"#;
         contents.rules.insert("a.test".to_owned(), rules.to_owned());
         let kept = Kept { contents, revision: 7, names: BTreeMap::new() };
-        StateFile::new(state, "ELB").write(kept).await.unwrap();
+        StateFile::new(state, "ELB").write(Arc::new(kept)).await.unwrap();
         assert_eq!(first(&flags, None).await.unwrap().domain_count(), 1);
         assert!(begun.elapsed() < LOAD, "a store that refuses is not waited for");
     }

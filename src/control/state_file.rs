@@ -3,10 +3,11 @@
 //! It owns the form of that file and the tolerance towards a broken one; never the decision what is good or when it is
 //! used. Next: `replace` writes it, the hub asks for it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,8 @@ use crate::model::{Contents, Dropped, Servers};
 
 /// The form of the file. Another number is another form, and the file is ignored.
 const FORMAT: u32 = 1;
+/// Bytes that are read at once.
+const AT_ONCE: usize = 64 * 1024;
 
 /// A file that keeps the last good contents of the store of one ELB name.
 #[derive(Debug, Clone)]
@@ -62,7 +65,7 @@ pub struct Saved {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Form {
+struct Form<'c> {
     format: u32,
     name: String,
     revision: i64,
@@ -72,10 +75,10 @@ struct Form {
     #[serde(default)]
     digest: Digest,
     /// Texts and not values, so that what comes back is what the store held, to the letter.
-    rules: BTreeMap<String, String>,
-    upstreams: BTreeMap<String, Servers>,
+    rules: Cow<'c, BTreeMap<String, String>>,
+    upstreams: Cow<'c, BTreeMap<String, Servers>>,
     #[serde(default)]
-    names: BTreeMap<String, Vec<SocketAddr>>,
+    names: Cow<'c, BTreeMap<String, Vec<SocketAddr>>>,
 }
 
 /// Enough to tell whether two files have the same contents, and how much is in them.
@@ -102,7 +105,8 @@ impl Digest {
 
     /// That of the file, if it is one of ours that has one.
     fn read(path: &Path) -> Option<Self> {
-        Some(serde_json::from_slice::<Head>(&fs::read(path).ok()?).ok()?.digest)
+        let file = BufReader::with_capacity(AT_ONCE, File::open(path).ok()?);
+        Some(serde_json::from_reader::<_, Head>(file).ok()?.digest)
     }
 
     /// Whether this is so much less than `before` that something went wrong.
@@ -153,13 +157,13 @@ impl StateFile {
     ///
     /// # Errors
     /// Whatever the file system says; what was kept before is kept then.
-    pub async fn write(&self, kept: Kept) -> io::Result<()> {
+    pub async fn write(&self, kept: Arc<Kept>) -> io::Result<()> {
         let (path, previous, name) = (self.path.clone(), self.previous(), self.name.clone());
         let saved = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let written = Arc::clone(&self.written);
         let write = move || {
-            let Kept { contents, revision, names } = kept;
-            let digest = Digest::of(&contents);
+            let Kept { contents, revision, names } = &*kept;
+            let digest = Digest::of(contents);
             // A lock that a panic poisoned still holds two digests, or none. Nobody else waits for it: one writes at a time.
             let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
             // What fails on the way leaves nothing known, and the files are looked at again.
@@ -173,9 +177,17 @@ impl StateFile {
                 keep(&path, &previous)?;
                 before = Some(there);
             }
-            let Contents { rules, upstreams } = contents;
-            let form = Form { format: FORMAT, name, revision, saved, digest, rules, upstreams, names };
-            replace(&path, &serde_json::to_vec(&form)?)?;
+            let form = Form {
+                format: FORMAT,
+                name,
+                revision: *revision,
+                saved,
+                digest,
+                rules: Cow::Borrowed(&contents.rules),
+                upstreams: Cow::Borrowed(&contents.upstreams),
+                names: Cow::Borrowed(names),
+            };
+            replace(&path, |out| Ok(serde_json::to_writer(out, &form)?))?;
             *written = Some(Written { there: Some(digest), before });
             Ok(())
         };
@@ -184,26 +196,27 @@ impl StateFile {
 }
 
 fn read(path: &Path, name: &str) -> Result<Option<Saved>, String> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
+    let file = match File::open(path) {
+        Ok(file) => BufReader::with_capacity(AT_ONCE, file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let form: Form = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let form: Form<'static> = serde_json::from_reader(file).map_err(|error| error.to_string())?;
     if form.format != FORMAT {
         return Err(format!("it has form {}, and {FORMAT} is known", form.format));
     }
     if form.name != name {
         return Err(format!("it belongs to {}", form.name));
     }
-    let contents = Contents { rules: form.rules, upstreams: form.upstreams };
+    let contents = Contents { rules: form.rules.into_owned(), upstreams: form.upstreams.into_owned() };
     let at = UNIX_EPOCH.checked_add(Duration::from_secs(form.saved)).unwrap_or(UNIX_EPOCH);
-    Ok(Some(Saved { contents, revision: form.revision, names: form.names, at }))
+    Ok(Some(Saved { contents, revision: form.revision, names: form.names.into_owned(), at }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn contents() -> Contents {
         let mut contents = Contents::default();
@@ -212,9 +225,9 @@ mod tests {
         contents
     }
 
-    fn kept(contents: Contents, revision: i64) -> Kept {
+    fn kept(contents: Contents, revision: i64) -> Arc<Kept> {
         let names = BTreeMap::from([("a.test:80".to_owned(), vec![SocketAddr::from(([10, 0, 0, 1], 80))])]);
-        Kept { contents, revision, names }
+        Arc::new(Kept { contents, revision, names })
     }
 
     #[tokio::test]

@@ -30,6 +30,17 @@ impl Contents {
         .map(String::as_str)
     }
 
+    /// Gives a change the text that they hold of its key, if any, and keeps none.
+    pub fn move_text(&mut self, change: &mut KeyChange) {
+        match change {
+            KeyChange::Rule { domain, text } => *text = self.rules.get_mut(domain).map(std::mem::take),
+            KeyChange::Server { upstream, server, text } => {
+                let servers = self.upstreams.get_mut(upstream);
+                *text = servers.and_then(|servers| servers.get_mut(server)).map(std::mem::take);
+            }
+        }
+    }
+
     /// Makes a change in them. An upstream without servers is none.
     pub fn apply(&mut self, change: KeyChange) {
         match change {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
+use super::compiled::PatternNumbers;
 use super::fault::{Fault, Report};
 use super::graph::Graph;
 use super::intern::Interner;
@@ -98,6 +99,11 @@ impl Library {
     /// The name of an upstream, given in lower case.
     pub(crate) fn name(&self, key: &str) -> Arc<UpstreamName> {
         self.parts.name(key)
+    }
+
+    /// What is to be known of patterns.
+    pub fn patterns(&self) -> PatternNumbers {
+        self.parts.numbers()
     }
 
     /// Gives back what still points to patterns and rule sets that are gone, if many are: small pieces, but they keep the

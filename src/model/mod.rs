@@ -18,18 +18,21 @@
 //!                                       │
 //!              route ──► ruleset ──► graph ──► rule, scratch, rates     what becomes of a request
 //!                                        │
-//!                          pattern ──► dialect, backtrack               what a pattern means, and its engines
+//!                          pattern ──► dialect                          what a pattern means
+//!                             └──► compiled ──► engine, backtrack       its engine, once it is used
 //! ```
 
 mod backtrack;
 mod change;
 mod check;
+mod compiled;
 mod condition;
 mod contents;
 mod dialect;
 mod digest;
 mod domains;
 mod encode;
+mod engine;
 mod engines;
 mod fault;
 mod foresee;
@@ -77,6 +80,7 @@ mod writes;
 
 pub use change::{Doubtful, Dropped, Edit, Mode, Named, Outcome, Prepared, Rejected, StoreOutcome};
 pub use check::{check, check_all};
+pub use compiled::PatternNumbers;
 pub use condition::Condition;
 pub use contents::{Contents, KeyChange, KeyWrite, Servers};
 pub use digest::Digest;

@@ -1,50 +1,42 @@
-//! Patterns: the one place that knows the regex engines.
+//! Patterns: texts that were checked, each of which is compiled when it is first used.
 //!
-//! It owns compiling, the size limits of one pattern and the bound on all of them; never the worker-local state that
-//! matching needs (that is `engines`). Patterns are Perl-style and match bytes. Next: [`dialect`] says what a text means,
-//! [`parts`](super::parts) compiles each text once, `rule::ua` and `rule::path` use patterns.
+//! It owns what is kept of a pattern, which is its text, and the way to its engine; never the engines (that is `engine`),
+//! their budget (that is `compiled`), or the worker-local state that matching needs (that is `engines`). Patterns are
+//! Perl-style and match bytes. Next: [`parts`](super::parts) keeps each text once, `rule::ua` and `rule::path` use patterns.
 
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use regex_automata::meta;
-use regex_automata::util::syntax;
+use super::compiled::{Compiled, Shelf};
+use super::engine::{Checked, check, compile};
 
-use super::backtrack::{self, Program};
-use super::dialect::{self, Meant, Verdict};
-
-/// Longest pattern, in bytes: ten times the longest anyone was seen to write.
-pub(crate) const TEXT: usize = 8 * 1024;
-/// Largest compiled program, in bytes: `\w{1000}` fits, nested counts that multiply do not.
-pub(crate) const PROGRAM: usize = 1024 * 1024;
-/// Most memory, in bytes, that a lazily built automaton may take in each worker before it starts over.
-pub(crate) const AUTOMATON: usize = 256 * 1024;
-
-/// A compiled pattern. Cheap to clone; equal texts from one [`super::Library`] are one compiled pattern.
+/// A pattern. Cheap to clone; equal texts from one [`super::Library`] are one pattern.
 #[derive(Debug, Clone)]
-pub struct Pattern(Arc<Compiled>);
+pub struct Pattern(Arc<Kept>);
 
+/// What is kept of a pattern.
 #[derive(Debug)]
-pub(crate) struct Compiled {
+pub(crate) struct Kept {
     id: u64,
     text: Box<str>,
-    engine: Engine,
-    /// What it was compiled for: where its first group lies is told exactly.
+    /// What it was checked for: where its first group lies is told exactly.
     grouped: bool,
     /// It would be the same for both uses.
     either: bool,
+    backtracks: bool,
     capital: Option<(char, usize)>,
-    _room: Room,
+    way: Way,
+    shelf: Arc<Shelf>,
 }
 
-/// What matches a pattern.
+/// The way to the engine.
 #[derive(Debug)]
-pub(crate) enum Engine {
-    /// In time linear in what is searched, always.
-    Linear(meta::Regex),
-    /// By trying, as long as the request's budget lasts.
-    Backtracking(Program),
+enum Way {
+    /// It takes long to compile, and was.
+    Heavy(Arc<Compiled>),
+    /// It is compiled when it is first used, and again when it was given up. Locked for as long as a pointer takes to copy.
+    Light(Mutex<Weak<Compiled>>),
 }
 
 impl Pattern {
@@ -60,7 +52,7 @@ impl Pattern {
 
     /// Whether it is matched by backtracking, which is slower and bounded; operators are warned.
     pub fn backtracks(&self) -> bool {
-        matches!(self.0.engine, Engine::Backtracking(_))
+        self.0.backtracks
     }
 
     /// The first capital that nothing but a capital matches, and at which byte it stands.
@@ -68,23 +60,55 @@ impl Pattern {
         self.0.capital
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.0.engine
-    }
-
-    /// The same, held by nobody: it ends when all others are gone.
-    pub(crate) fn weak(&self) -> Weak<Compiled> {
-        Arc::downgrade(&self.0)
+    /// Its engine, which may take most of a millisecond. `false` with one that only the asker has, as there was no room for it:
+    /// it is to be let go of soon.
+    #[cold]
+    pub(crate) fn compiled(&self) -> (Arc<Compiled>, bool) {
+        let Kept { text, grouped, way, shelf, .. } = &*self.0;
+        let slot = match way {
+            Way::Heavy(compiled) => return (Arc::clone(compiled), true),
+            Way::Light(slot) => slot,
+        };
+        let known = with(slot, |slot| slot.upgrade());
+        if let Some(known) = known {
+            known.touch();
+            return (known, true);
+        }
+        // Two workers may do this at the same time, which is better than that one waits for the other. What passed the check
+        // compiles; if it did not, it would match nothing.
+        let (compiled, is_kept) = shelf.put(compile(text, *grouped).ok());
+        if !is_kept {
+            return (compiled, false);
+        }
+        let faster = with(slot, |slot| {
+            let faster = slot.upgrade();
+            if faster.is_none() {
+                *slot = Arc::downgrade(&compiled);
+            }
+            faster
+        });
+        match faster {
+            Some(faster) => {
+                shelf.leave(&compiled);
+                (faster, true)
+            }
+            None => (compiled, true),
+        }
     }
 }
 
-impl From<Arc<Compiled>> for Pattern {
-    fn from(compiled: Arc<Compiled>) -> Pattern {
-        Pattern(compiled)
+fn with<T>(slot: &Mutex<Weak<Compiled>>, look: impl FnOnce(&mut Weak<Compiled>) -> T) -> T {
+    // Nothing that could panic is done under the lock.
+    look(&mut slot.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl From<Arc<Kept>> for Pattern {
+    fn from(kept: Arc<Kept>) -> Pattern {
+        Pattern(kept)
     }
 }
 
-/// The same when they were compiled once.
+/// The same when they were read once.
 impl PartialEq for Pattern {
     fn eq(&self, other: &Pattern) -> bool {
         self.id() == other.id()
@@ -99,141 +123,45 @@ impl Hash for Pattern {
     }
 }
 
-impl Compiled {
+impl Kept {
+    /// Checks a text, and keeps it. `grouped`: where its first group lies will be asked.
+    ///
+    /// # Errors
+    /// What is wrong with it and, where known, at which byte.
+    pub(crate) fn read(text: &str, grouped: bool, shelf: &Arc<Shelf>) -> Result<Kept, String> {
+        let Checked { either, backtracks, capital, heavy } = check(text, grouped)?;
+        let way = match heavy {
+            Some(engine) => Way::Heavy(shelf.pin(engine, text.len())?),
+            None => Way::Light(Mutex::default()),
+        };
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        shelf.count_in();
+        let shelf = Arc::clone(shelf);
+        Ok(Kept { id, text: text.into(), grouped, either, backtracks, capital, way, shelf })
+    }
+
     /// Whether it is the pattern of that text, for that use.
     pub(crate) fn is(&self, text: &str, grouped: bool) -> bool {
         *self.text == *text && (self.either || self.grouped == grouped)
     }
 }
 
-/// What all compiled patterns that are in use take together, and may take.
-#[derive(Debug)]
-pub(crate) struct Account {
-    used: AtomicUsize,
-    most: usize,
-    /// Patterns that were given up since somebody asked.
-    gone: AtomicUsize,
-}
-
-impl Account {
-    pub(crate) fn new(most: usize) -> Account {
-        Account { used: AtomicUsize::new(0), most, gone: AtomicUsize::new(0) }
-    }
-
-    /// Whether so many patterns have gone since this was last true.
-    pub(crate) fn has_lost(&self, patterns: usize) -> bool {
-        self.gone.load(Ordering::Relaxed) >= patterns && self.gone.swap(0, Ordering::Relaxed) >= patterns
-    }
-}
-
-/// Room in the account; given back when it is dropped.
-#[derive(Debug)]
-struct Room {
-    account: Arc<Account>,
-    size: usize,
-}
-
-impl Room {
-    fn take(account: &Arc<Account>, size: usize) -> Result<Room, String> {
-        let used = account.used.fetch_add(size, Ordering::Relaxed);
-        let room = Room { account: Arc::clone(account), size };
-        if used.saturating_add(size) > account.most {
-            return Err(format!(
-                "the compiled patterns of all rules together would take more than {} bytes; this one takes {size} \
-                 (--max-patterns sets the bound)",
-                account.most
-            ));
-        }
-        Ok(room)
-    }
-}
-
-impl Drop for Room {
+impl Drop for Kept {
     fn drop(&mut self) {
-        self.account.used.fetch_sub(self.size, Ordering::Relaxed);
-        self.account.gone.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Compiles a pattern: linear if it can be, backtracking if it must. `grouped`: where its first group lies will be asked.
-/// It takes long, up to some milliseconds.
-///
-/// # Errors
-/// What is wrong with it and, where known, at which byte.
-pub(crate) fn compile(text: &str, grouped: bool, account: &Arc<Account>) -> Result<Compiled, String> {
-    if text.len() > TEXT {
-        return Err(format!("is longer than {TEXT} bytes"));
-    }
-    let meant = dialect::read(text)?;
-    let exact = dialect::judge(&meant, true)?;
-    let either = meant.ends.is_empty() || matches!(exact, Verdict::Linear(_));
-    let verdict = if grouped || either { exact } else { dialect::judge(&meant, false)? };
-    let engine = match verdict {
-        Verdict::Linear(text) => linear(&text).map(Engine::Linear).or_else(|problem| match problem {
-            Problem::TooLarge => Err(format!("is too large when compiled (more than {PROGRAM} bytes)")),
-            Problem::Other(message) => backtracking(&meant.with_ends(r"\Z"), &meant).map_err(|_| message),
-        })?,
-        Verdict::Backtracking(text) => backtracking(&text, &meant)?,
-    };
-    let size = size_of::<Compiled>()
-        + text.len()
-        + match &engine {
-            // Beside the programs: what finds them, and is as large for each.
-            Engine::Linear(regex) => regex.memory_usage() + LINEAR,
-            Engine::Backtracking(program) => program.size(),
+        let engine = match &self.way {
+            Way::Heavy(compiled) => Some(Arc::clone(compiled)),
+            Way::Light(slot) => with(slot, |slot| slot.upgrade()),
         };
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    let room = Room::take(account, size)?;
-    Ok(Compiled { id, text: text.into(), engine, grouped, either, capital: meant.capital, _room: room })
-}
-
-/// What a linear pattern takes and does not count, in bytes: measured with small ones.
-const LINEAR: usize = 2 * 1024;
-
-enum Problem {
-    TooLarge,
-    Other(String),
-}
-
-/// Bytes, as PCRE without its UTF mode matches them; only what cannot be said so (`\p{Greek}`, `[é]`) matches characters.
-fn linear(text: &str) -> Result<meta::Regex, Problem> {
-    let build = |unicode| {
-        meta::Builder::new()
-            .configure(
-                meta::Config::new()
-                    .utf8_empty(false)
-                    .nfa_size_limit(Some(PROGRAM))
-                    .hybrid_cache_capacity(AUTOMATON),
-            )
-            .syntax(syntax::Config::new().unicode(unicode).utf8(false))
-            .build(text)
-            .map_err(Box::new)
-    };
-    build(false).or_else(|_| build(true)).map_err(|error| match error.syntax_error() {
-        None if error.size_limit().is_some() => Problem::TooLarge,
-        None => Problem::Other(error.to_string()),
-        // The last line says what is wrong; those before draw an arrow under a pattern that JSON would show on one line.
-        Some(error) => {
-            Problem::Other(error.to_string().lines().last().unwrap_or("is not a pattern").to_owned())
-        }
-    })
-}
-
-fn backtracking(text: &str, meant: &Meant) -> Result<Engine, String> {
-    match backtrack::compile(text) {
-        Ok(program) => Ok(Engine::Backtracking(program)),
-        // Places behind the first `$` that was written otherwise are not those of the text.
-        Err((problem, Some(place))) if meant.ends.is_empty() => {
-            Err(format!("{problem} (at byte {})", meant.given(place)))
-        }
-        Err((problem, _)) => Err(problem),
+        self.shelf.count_out(engine.as_deref());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::compiled::PatternNumbers;
+    use crate::model::engine::{PROGRAM, TEXT};
     use crate::model::intern::PRUNE_FROM;
     use crate::model::parts::Parts;
 
@@ -314,20 +242,110 @@ mod tests {
         assert!(get(&format!("(?=a){}", "(".repeat(TEXT - 5))).is_err());
     }
 
+    /// Patterns that are compiled as they are read, because that takes long.
+    fn heavy(number: usize) -> String {
+        format!(r"\w{{600}}x{number}")
+    }
+
     #[test]
-    fn what_all_patterns_take_together_is_bounded_and_given_back() {
-        let parts = Parts::new(PROGRAM);
+    fn what_heavy_patterns_take_together_is_bounded_and_given_back() {
+        let parts = Parts::new(2 * PROGRAM);
         let mut held = Vec::new();
         let error = loop {
-            match parts.pattern(&format!(r"\w{{100}}x{}", held.len()), false) {
+            match parts.pattern(&heavy(held.len()), false) {
                 Ok(pattern) => held.push(pattern),
                 Err(error) => break error,
             }
             assert!(held.len() < 1000, "there is no bound");
         };
-        assert!(!held.is_empty() && error.contains("--max-patterns"), "{error}");
-        parts.pattern(r"\w{100}x0", false).expect("one that is there takes no more");
+        assert!(!held.is_empty() && error.contains("--pattern-memory"), "{error}");
+        parts.pattern(&heavy(0), false).expect("one that is there takes no more");
+        parts.pattern("light", false).expect("others take nothing yet");
+        let numbers = parts.numbers();
+        assert_eq!((numbers.patterns, numbers.compiled), (held.len(), held.len()));
         drop(held);
-        parts.pattern(r"\w{100}x", false).expect("there is room again");
+        parts.pattern(&heavy(0), false).expect("there is room again");
+        assert_eq!(parts.numbers().bytes, 0);
+    }
+
+    #[test]
+    fn to_read_patterns_compiles_none_and_each_is_compiled_once_when_it_is_used() {
+        let parts = Parts::default();
+        let all: Vec<_> = (0..1000).map(|n| parts.pattern(&format!("^/{n}/(.*)$"), false).unwrap()).collect();
+        assert_eq!(parts.numbers(), PatternNumbers { patterns: 1000, ..PatternNumbers::default() });
+        let first = all[7].compiled().0;
+        assert!(Arc::ptr_eq(&first, &all[7].compiled().0));
+        let numbers = parts.numbers();
+        assert_eq!((numbers.compiled, numbers.compilations, numbers.evictions), (1, 1, 0));
+        assert!(numbers.bytes > 1000);
+        drop((first, all));
+        parts.tidy();
+        let numbers = parts.numbers();
+        assert_eq!((numbers.patterns, numbers.compiled, numbers.bytes), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_budget_holds_and_what_was_given_up_is_compiled_again() {
+        let most = 512 * 1024;
+        let parts = Parts::new(most);
+        let all: Vec<_> = (0..500).map(|n| parts.pattern(&format!("^/{n}/(.*)$"), false).unwrap()).collect();
+        let often = &all[0];
+        for pattern in &all {
+            let (compiled, is_kept) = pattern.compiled();
+            assert!(is_kept && compiled.engine.is_some());
+            assert!(parts.numbers().bytes <= most);
+            often.compiled();
+        }
+        let numbers = parts.numbers();
+        assert!(numbers.evictions > 300, "{numbers:?}");
+        often.compiled();
+        assert_eq!(parts.numbers().compilations, numbers.compilations, "what is used stays");
+        all[1].compiled();
+        assert_eq!(parts.numbers().compilations, numbers.compilations + 1);
+    }
+
+    #[test]
+    fn what_workers_hold_is_not_given_up_and_without_room_an_engine_is_its_askers_own() {
+        let most = 128 * 1024;
+        let parts = Parts::new(most);
+        let all: Vec<_> = (0..500).map(|n| parts.pattern(&format!("^/{n}/(.*)$"), false).unwrap()).collect();
+        let mut held = Vec::new();
+        let lone = loop {
+            match all[held.len()].compiled() {
+                (compiled, true) => held.push(compiled),
+                (compiled, false) => break compiled,
+            }
+            assert!(parts.numbers().bytes <= most);
+        };
+        assert_eq!(lone.squeezes(), 1);
+        assert!(lone.engine.is_some());
+        let compiled = parts.numbers().compiled;
+        assert_eq!(compiled, held.len() + 1);
+        drop(lone);
+        assert!(parts.numbers().bytes <= most);
+        held.truncate(1);
+        assert!(all[499].compiled().1, "there is room as soon as one is let go");
+        assert!(Arc::ptr_eq(&held[0], &all[0].compiled().0));
+    }
+
+    #[test]
+    fn workers_that_ask_at_the_same_time_have_one_engine_and_leave_none_behind() {
+        let parts = Parts::default();
+        for round in 0..20 {
+            let pattern = parts.pattern(&format!("^/{round}/(.*)$"), false).unwrap();
+            let barrier = std::sync::Barrier::new(4);
+            let ask = || {
+                barrier.wait();
+                pattern.compiled().0
+            };
+            let held: Vec<_> = std::thread::scope(|scope| {
+                let asked: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+                asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+            });
+            assert!(held.iter().all(|one| Arc::ptr_eq(one, &held[0])));
+        }
+        parts.tidy();
+        let numbers = parts.numbers();
+        assert_eq!((numbers.patterns, numbers.compiled, numbers.bytes), (0, 0, 0));
     }
 }

@@ -38,7 +38,7 @@ impl Scratch {
 
     /// Searches that were given up since this was made, as they took too long; each counted as no match.
     pub fn searches_given_up(&self) -> u64 {
-        self.engines.given_up
+        self.engines.given_up()
     }
 
     /// Gives back the memory that patterns took which are in no snapshot any more.

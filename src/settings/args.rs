@@ -291,9 +291,10 @@ pub(super) struct LimitArgs {
     #[arg(long, env = "ELB_MAX_HEAD", value_name = "SIZE", default_value = "64k", value_parser = head_size)]
     pub(super) max_head: usize,
 
-    /// Memory of all compiled patterns together in bytes, from 1m; rules that would take more are refused
-    #[arg(long, env = "ELB_MAX_PATTERNS", value_name = "SIZE", default_value = "256m", value_parser = mebibytes)]
-    pub(super) max_patterns: usize,
+    /// Memory of all compiled patterns together in bytes, from 1m; the least used make room, and are compiled again when
+    /// they are used
+    #[arg(long, env = "ELB_PATTERN_MEMORY", value_name = "SIZE", default_value = "64m", value_parser = mebibytes)]
+    pub(super) pattern_memory: usize,
 
     /// Buffers of each worker in bytes, from 1m; from half of them on second tries are given up and slow heads refused, and
     /// when all are used, reading waits

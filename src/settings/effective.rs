@@ -91,7 +91,7 @@ pub struct Settings {
     /// Bytes of buffers that each worker uses at once.
     pub max_buffers: usize,
     /// Bytes that all compiled patterns take together.
-    pub max_patterns: usize,
+    pub pattern_memory: usize,
     /// Client connections of each worker; `None` follows the limit of open files.
     pub max_connections: Option<usize>,
     /// Connections of each client address to each worker; zero for any.
@@ -199,7 +199,7 @@ impl Settings {
             max_body: if args.limits.max_body == 0 { u64::MAX } else { args.limits.max_body },
             max_head: args.limits.max_head,
             max_buffers: args.limits.max_buffers,
-            max_patterns: args.limits.max_patterns,
+            pattern_memory: args.limits.pattern_memory,
             max_connections: args.limits.max_connections.map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
             max_connections_per_client: args.limits.max_connections_per_client,
             max_forwarded: args.limits.max_forwarded,

@@ -104,7 +104,7 @@ const ROWS: &[Row] = &[
     ("--max-body", "ELB_MAX_BODY", "1234", |s| s.max_body.to_string()),
     ("--max-head", "ELB_MAX_HEAD", "4321", |s| s.max_head.to_string()),
     ("--max-buffers", "ELB_MAX_BUFFERS", "2000000", |s| s.max_buffers.to_string()),
-    ("--max-patterns", "ELB_MAX_PATTERNS", "3000000", |s| s.max_patterns.to_string()),
+    ("--pattern-memory", "ELB_PATTERN_MEMORY", "3000000", |s| s.pattern_memory.to_string()),
     ("--max-connections", "ELB_MAX_CONNECTIONS", "10", |s| s.max_connections.unwrap().to_string()),
     ("--max-connections-per-client", "ELB_MAX_CONNECTIONS_PER_CLIENT", "11", |s| {
         s.max_connections_per_client.to_string()

@@ -31,7 +31,7 @@ impl Settings {
             (None, hosts) => format!(", also as {}", list(hosts)),
         };
         let body = if self.max_body == u64::MAX { "any".to_owned() } else { Size(self.max_body).to_string() };
-        let [head, buffers, patterns] = [self.max_head, self.max_buffers, self.max_patterns]
+        let [head, buffers, patterns] = [self.max_head, self.max_buffers, self.pattern_memory]
             .map(|bytes| Size(u64::try_from(bytes).unwrap_or(u64::MAX)));
         let connections = self.max_connections.map_or("as open files allow".to_owned(), |n| n.to_string());
         let idle = match self.server_idle_max {

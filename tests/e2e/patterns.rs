@@ -80,7 +80,7 @@ fn a_capital_that_matches_no_user_agent_is_a_warning() {
     assert_eq!(put("(?i)Chrome"), json!({"msg": "OK"}));
 }
 
-/// A pattern that takes some 480 KiB.
+/// A pattern that takes some 480 KiB, and so long to compile that it is kept.
 fn wide(number: usize) -> String {
     format!(r"\p{{L}}{{10}}x{number}")
 }
@@ -88,7 +88,7 @@ fn wide(number: usize) -> String {
 #[test]
 fn patterns_that_take_too_much_together_are_refused_at_the_first_for_which_there_is_no_room() {
     let server = Server::named("a");
-    let elb = Launch::serving(&rules::site(&[&server])).flag("--max-patterns=2m").start();
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--pattern-memory=4m").start();
     let body = json!({"fine.test": rules::to("up"), "wide.test": chain((0..900).map(wide))});
     let answer = elb.admin().call("PUT", "domain", Some(&body.to_string()));
     let said = answer.json();
@@ -97,7 +97,7 @@ fn patterns_that_take_too_much_together_are_refused_at_the_first_for_which_there
     let number =
         pointer.strip_prefix("/wide.test/rules/r").and_then(|rest| rest.strip_suffix("/args/pattern"));
     assert!(number.unwrap().parse::<usize>().unwrap() < 100, "{said}");
-    assert!(said["error"].as_str().unwrap().contains("--max-patterns"), "{said}");
+    assert!(said["error"].as_str().unwrap().contains("--pattern-memory"), "{said}");
     assert_eq!(elb.client().ask(get("fine.test", "/")).status(), 404, "nothing of it is served");
 
     // What was compiled for it has given its room back: as much as fits can be put, taken away, and put again.
@@ -118,9 +118,47 @@ fn stored_patterns_for_which_there_is_no_room_are_rejected_and_the_rest_is_serve
         "domains": {SITE: rules::to("up"), "wide.test": chain((0..50).map(wide))},
         "upstreams": {"up": rules::upstream(&[&server], "")},
     });
-    let elb = Launch::serving(&document).flag("--max-patterns=2m").start();
+    let elb = Launch::serving(&document).flag("--pattern-memory=4m").start();
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
     assert_eq!(elb.client().ask(get("wide.test", "/")).status(), 404);
     let rejected = elb.admin().get("rejected").to_string();
     assert!(rejected.contains("rules/wide.test") && rejected.contains("/args/pattern"), "{rejected}");
+}
+
+/// One number of the metrics.
+fn number(elb: &Elb, name: &str) -> usize {
+    let text = elb.admin().call("GET", "metrics", None).text();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} is not there")).parse::<f64>().unwrap() as usize
+}
+
+#[test]
+fn many_patterns_are_compiled_when_they_are_used_within_their_memory_and_give_it_back() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).workers(2).flag("--pattern-memory=1m").start();
+    let name = |at: usize| format!("d{at}.test");
+    let domains: Map<String, Value> =
+        (0..2000).map(|at| (name(at), chain([format!("^curl/(?:{at})[.]")]))).collect();
+    elb.admin().put("domain", &Value::Object(domains.clone()));
+    assert_eq!(number(&elb, "elb_patterns"), 2000);
+    assert_eq!(number(&elb, "elb_patterns_compiled"), 0, "none was used");
+
+    let mut client = elb.client();
+    for _ in 0..2 {
+        for at in 0..300 {
+            let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nUser-Agent: curl/{at}.1\r\n\r\n", name(at));
+            assert_eq!(client.ask(request).text(), "a");
+        }
+    }
+    assert!(number(&elb, "elb_pattern_memory_bytes") <= 1 << 20);
+    assert!(number(&elb, "elb_pattern_compilations_total") >= 300);
+    assert!(number(&elb, "elb_pattern_evictions_total") >= 100);
+    assert!(number(&elb, "elb_patterns_compiled") > 10);
+
+    let names: Vec<&String> = domains.keys().collect();
+    elb.admin().delete("domain", &json!(names));
+    wait::until("all to be given back", || {
+        (number(&elb, "elb_pattern_memory_bytes") == 0 && number(&elb, "elb_patterns") == 0).then_some(())
+    });
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
 }

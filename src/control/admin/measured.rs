@@ -9,6 +9,7 @@ use crate::control::replies::{Status, Working};
 use crate::control::servers::Shown;
 use crate::control::traffic::{ByStatus, Listed, Upstream};
 use crate::link::Gauges;
+use crate::model::PatternNumbers;
 use crate::stats::Requests;
 
 /// All that a scrape is made of.
@@ -32,5 +33,6 @@ pub(super) struct Measured {
     pub(super) lost_lines: u64,
     /// Lines of the process's own log that are.
     pub(super) lost_log_lines: u64,
+    pub(super) patterns: PatternNumbers,
     pub(super) process: Process,
 }

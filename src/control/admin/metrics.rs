@@ -166,13 +166,24 @@ pub(super) const METRICS: &[Metric] = &[
     metric("elb_fail_open", Counter, None, "Requests that went to a server although all were aside", |all| {
         one(all.gauges.fail_open as f64)
     }),
-    metric(
-        "elb_searches_given_up",
-        Counter,
-        None,
-        "Searches of backtracking patterns that took too long",
-        |all| one(all.gauges.searches_given_up as f64),
-    ),
+    metric("elb_searches_given_up", Counter, None, "Searches by backtracking that took too long", |all| {
+        one(all.gauges.searches_given_up as f64)
+    }),
+    metric("elb_patterns", Gauge, None, "Different patterns of the rules", |all| {
+        one(all.patterns.patterns as f64)
+    }),
+    metric("elb_patterns_compiled", Gauge, None, "Patterns that are compiled at the moment", |all| {
+        one(all.patterns.compiled as f64)
+    }),
+    metric("elb_pattern_memory", Gauge, Some(Unit::Bytes), "What compiled patterns take", |all| {
+        one(all.patterns.bytes as f64)
+    }),
+    metric("elb_pattern_compilations", Counter, None, "How many times a pattern was compiled", |all| {
+        one(all.patterns.compilations as f64)
+    }),
+    metric("elb_pattern_evictions", Counter, None, "Compiled patterns that made room for others", |all| {
+        one(all.patterns.evictions as f64)
+    }),
     metric(
         "elb_server_up",
         Gauge,

@@ -72,6 +72,7 @@ pub(super) async fn get(State(hub): State<HubHandle>, headers: HeaderMap) -> Res
             store_age: hub.sources().store.age(now),
             lost_lines: hub.sources().access.count(),
             lost_log_lines: hub.sources().own.count(),
+            patterns: hub.library().patterns(),
             process: Process::default(),
         }
     };
@@ -175,6 +176,7 @@ mod tests {
     use crate::control::replies::{Status, Working};
     use crate::control::servers::Shown;
     use crate::control::traffic::{Listed, Upstream};
+    use crate::model::PatternNumbers;
     use crate::stats::{Requests, Times};
 
     fn measured() -> Measured {
@@ -224,6 +226,7 @@ mod tests {
             store_age: Some(Duration::from_millis(1500)),
             lost_lines: 5,
             lost_log_lines: 6,
+            patterns: PatternNumbers { patterns: 3, compiled: 2, bytes: 40, compilations: 5, evictions: 3 },
             process: Process { cpu: Some(1.5), ..Process::default() },
         }
     }

@@ -5,44 +5,70 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::{self, Read, Write};
 use std::marker::PhantomData;
 
-use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, json};
+use serde::ser::{self, SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::model::{Contents, read_member};
+use crate::model::{Contents, Servers, read_member};
 
-/// Reads a document. What is missing is empty; what is not known is refused, because it is most likely misspelt.
+/// Reads a document, piece by piece: the whole text would be as large as what comes of it. What is missing is empty; what is not known is refused, because it is most likely misspelt.
 ///
 /// # Errors
 /// What is wrong, with line and column.
-pub(super) fn read(text: &[u8]) -> Result<Contents, String> {
-    let document = parse(text).map_err(|error| error.to_string())?;
+pub(super) fn read(text: impl Read) -> Result<Contents, String> {
+    let document = parse(serde_json::Deserializer::from_reader(text)).map_err(|error| error.to_string())?;
     let rules = document.domains.0.into_iter().map(|(domain, rules)| (domain, rules.0)).collect();
     let upstreams = document.upstreams.0.into_iter().map(|(name, servers)| (name, servers.0)).collect();
     Ok(Contents { rules, upstreams })
 }
 
-fn parse(text: &[u8]) -> serde_json::Result<Document> {
-    let mut json = serde_json::Deserializer::from_slice(text);
+/// What is wrong with a document, and exactly where: who reads piece by piece has looked one byte ahead when it is told.
+pub(super) fn fault(text: &[u8]) -> Option<String> {
+    parse(serde_json::Deserializer::from_slice(text)).err().map(|error| error.to_string())
+}
+
+fn parse<'t>(
+    mut json: serde_json::Deserializer<impl serde_json::de::Read<'t>>,
+) -> serde_json::Result<Document> {
     let document = json.deserialize_map(Document::default())?;
     json.end()?;
     Ok(document)
 }
 
-/// Writes a document for people: indented, sorted by name, a rule set in the order it was given in.
+/// Writes a document for people: indented, sorted by name, a rule set in the order it was given in. One rule set after the
+/// other is read for that: all of them as values would take many times what is served.
 ///
 /// # Errors
-/// The rule set that is no JSON.
-pub(super) fn write(contents: &Contents) -> Result<String, String> {
-    let mut domains = Map::new();
-    for (domain, text) in &contents.rules {
-        let rules = serde_json::from_str(text).map_err(|error| format!("rules of {domain}: {error}"))?;
-        domains.insert(domain.clone(), rules);
+/// The rule set that is no JSON; whatever `out` says.
+pub(super) fn write(contents: &Contents, mut out: impl Write) -> io::Result<()> {
+    let document = Written { domains: RuleTexts(&contents.rules), upstreams: &contents.upstreams };
+    serde_json::to_writer_pretty(&mut out, &document)?;
+    out.write_all(b"\n")
+}
+
+#[derive(Serialize)]
+struct Written<'c> {
+    domains: RuleTexts<'c>,
+    upstreams: &'c BTreeMap<String, Servers>,
+}
+
+/// Rule sets as texts, each written as the value that it is.
+struct RuleTexts<'c>(&'c BTreeMap<String, String>);
+
+impl Serialize for RuleTexts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut all = serializer.serialize_map(Some(self.0.len()))?;
+        for (domain, text) in self.0 {
+            let rules: Value = serde_json::from_str(text)
+                .map_err(|error| ser::Error::custom(format_args!("rules of {domain}: {error}")))?;
+            all.serialize_entry(domain, &rules)?;
+        }
+        all.end()
     }
-    let document = json!({ "domains": domains, "upstreams": contents.upstreams });
-    Ok(format!("{document:#}\n"))
 }
 
 #[derive(Default)]
@@ -128,6 +154,24 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn written(contents: &Contents) -> io::Result<String> {
+        let mut out = Vec::new();
+        write(contents, &mut out).map(|()| String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_document_is_written_as_the_value_that_it_is() {
+        let mut contents = Contents::default();
+        let text = |value: &Value| format!("{value:#}\n");
+        assert_eq!(written(&contents).unwrap(), text(&json!({"domains": {}, "upstreams": {}})));
+        let rules = json!({"z": [1, {}, [], "\u{e9}\n"], "a": {"b": null, "c": 1.5e300}});
+        contents.rules.insert("a\"b".to_owned(), rules.to_string());
+        contents.upstreams.entry("up".to_owned()).or_default().insert("s".to_owned(), String::new());
+        let document = json!({"domains": {"a\"b": rules}, "upstreams": {"up": {"s": ""}}});
+        assert_eq!(written(&contents).unwrap(), text(&document));
+    }
 
     #[test]
     fn a_document_is_read_and_written() {
@@ -136,7 +180,7 @@ mod tests {
         let contents = read(text.as_bytes()).unwrap();
         assert_eq!(contents.rules["b.com"], r#"{"z":1,"a":2}"#, "the order within a rule set stays");
         assert_eq!(contents.upstreams["up"]["10.0.0.1:80"], "weight=3");
-        let written = write(&contents).unwrap();
+        let written = written(&contents).unwrap();
         assert_eq!(read(written.as_bytes()).unwrap(), contents);
         assert!(written.starts_with("{\n  \"domains\": {\n    \"a.com\": {},"), "{written}");
         assert!(written.ends_with("}\n"));
@@ -144,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_empty() {
-        assert_eq!(read(b"{}"), Ok(Contents::default()));
+        assert_eq!(read(&b"{}"[..]), Ok(Contents::default()));
     }
 
     #[test]
@@ -165,7 +209,8 @@ mod tests {
             (r#"{"domains": {"a": {"b": 1, "b": 1}}}"#, "\"b\" is there twice at line 1 column 30"),
             (r#"{"domains": {}, "domains": {}}"#, "\"domains\" is there twice at line 1 column 25"),
         ] {
-            let error = read(text.as_bytes()).unwrap_err();
+            assert!(read(text.as_bytes()).is_err(), "{text}");
+            let error = super::fault(text.as_bytes()).unwrap();
             assert!(error.contains(fault), "{text}: {error}");
         }
     }
@@ -174,6 +219,6 @@ mod tests {
     fn a_rule_set_that_is_no_json_is_not_written() {
         let mut contents = Contents::default();
         contents.rules.insert("a.com".into(), "{".into());
-        assert!(write(&contents).unwrap_err().starts_with("rules of a.com: EOF"));
+        assert!(written(&contents).unwrap_err().to_string().starts_with("rules of a.com: EOF"));
     }
 }

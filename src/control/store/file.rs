@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// are coarse, and a second write may bear the time of the first.
 const SETTLED: Duration = Duration::from_secs(2);
 
+/// Bytes that are read at once.
+const AT_ONCE: usize = 64 * 1024;
+
 /// Starts the store on the current tokio runtime. It runs until the command channel of the handle closes. A file that
 /// does not exist is an empty store, and the first dump makes it.
 #[must_use]
@@ -229,8 +232,10 @@ fn look(path: &Path, known: Option<&Stamp>, now: SystemTime) -> Result<Look, Str
         return Ok(Look::Same);
     }
     let settled = stamp.is_settled(now);
-    let contents = match fs::read(path) {
-        Ok(text) => document::read(&text).map_err(|fault| cut_short(path, fault))?,
+    let contents = match fs::File::open(path) {
+        Ok(file) => document::read(io::BufReader::with_capacity(AT_ONCE, file))
+            .map_err(|fault| fs::read(path).ok().and_then(|text| document::fault(&text)).unwrap_or(fault))
+            .map_err(|fault| cut_short(path, fault))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
         Err(error) => return Err(error.to_string()),
     };
@@ -271,15 +276,16 @@ fn dump(path: &Path, writes: Vec<KeyWrite>) -> Result<Wrote, String> {
                 conflicts.push(write.wanted);
             }
         } else if !write.is_check() {
-            contents.apply(write.wanted.clone());
-            changes.push(write.wanted);
+            changes.push(write.wanted.without_text());
+            contents.apply(write.wanted);
         }
     }
     let after = digest(&contents);
     if before != after {
-        let text = document::write(&contents)?;
-        replace(path, text.as_bytes()).map_err(|error| error.to_string())?;
+        replace(path, |out| document::write(&contents, out)).map_err(|error| error.to_string())?;
     }
+    // The texts are told as they were written, and each is held once: there may be as much of them as is served.
+    changes.iter_mut().for_each(|change| contents.move_text(change));
     Ok(Wrote { before, after, changes, conflicts })
 }
 

@@ -37,7 +37,7 @@ fn ours(pattern: &str, text: &[u8]) -> Came {
         "{pattern:?} in {:?}",
         text.escape_ascii().to_string()
     );
-    assert_eq!(engines.given_up, 0, "{pattern:?}");
+    assert_eq!(engines.given_up(), 0, "{pattern:?}");
     match found {
         None => No,
         Some(None) => Whole,

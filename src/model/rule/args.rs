@@ -41,7 +41,7 @@ pub(crate) struct Args<'a> {
     pub(crate) at: String,
     /// The rules of the set by name.
     rules: &'a HashMap<&'a str, usize>,
-    /// Where patterns are compiled and names get their slots.
+    /// Where patterns are kept and names get their slots.
     pub(crate) parts: &'a Parts,
     /// Where faults go.
     pub(crate) report: &'a mut Report,
@@ -204,7 +204,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// A pattern that must be there, compiled. `grouped`: where its first group lies will be asked.
+    /// A pattern that must be there. `grouped`: where its first group lies will be asked.
     pub(crate) fn pattern(&mut self, name: &str, grouped: bool) -> Option<Pattern> {
         let text = self.text(name)?;
         match self.parts.pattern(&text, grouped) {

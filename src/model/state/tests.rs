@@ -469,7 +469,7 @@ fn a_stored_pattern_for_which_there_is_no_room_is_rejected_and_has_room_later() 
     assert!((1..10).contains(&served) && outcome.rejected.len() == 10 - served, "{served}");
     for rejected in &outcome.rejected {
         assert_eq!(rejected.pointer, "/rules/a/args/pattern");
-        assert!(rejected.message.contains("--max-patterns"), "{}", rejected.message);
+        assert!(rejected.message.contains("--pattern-memory"), "{}", rejected.message);
     }
     let fault = put_domains(&mut state, json!({"new": to("up"), "wide": wide(10)})).unwrap_err();
     assert_eq!(fault.pointer, "/wide/rules/a/args/pattern");

@@ -27,7 +27,7 @@ impl Bench {
     }
 
     fn write(&self, text: &str) {
-        replace(&self.path(), text.as_bytes()).unwrap();
+        replace(&self.path(), |out| out.write_all(text.as_bytes())).unwrap();
     }
 
     async fn event(&mut self) -> StoreEvent {
