@@ -11,23 +11,48 @@
 
 #[path = "support/etcd.rs"]
 mod etcd;
+#[macro_use]
+#[path = "support/modes.rs"]
+mod modes;
 #[path = "support/watcher.rs"]
 mod watcher;
 
 use std::time::{Duration, Instant};
 
-use elb::control::store::{EVENTS, EtcdOptions, Pulse, StoreCommand, StoreEvent};
+use elb::control::store::{EVENTS, Pulse, StoreCommand, StoreEvent};
 use etcd_client::{CompactionOptions, Txn, TxnOp};
 
-use etcd::Etcd;
+use etcd::{Etcd, Mode};
 use watcher::{Watcher, logged, options, rule, server};
+
+in_each_mode! {
+    async
+    what_is_there_is_loaded
+    an_empty_etcd_is_loaded_too
+    changes_are_reported_as_they_come
+    what_one_transaction_writes_is_one_change
+    a_value_that_is_no_text_is_reported_as_one_that_nobody_accepts
+    a_server_under_a_lease_goes_when_the_lease_does
+    a_large_store_is_read_in_pages_of_one_revision
+    pages_shrink_until_they_fit
+    a_compaction_while_we_were_away_loses_nothing
+    a_compaction_under_a_running_watch_is_survived
+    a_wiped_etcd_is_seen_as_what_it_is
+    down_is_reported_once_and_etcd_is_found_again
+    a_start_without_etcd_waits_for_it
+    a_link_that_died_in_silence_is_noticed
+    a_dead_endpoint_is_passed_over
+    endpoints_that_hang_are_not_waited_for
+    a_resync_reports_a_store_that_is_still_down
+    a_resync_loads_again
+    the_store_ends_with_its_handle
+}
 
 /// Longer than any test.
 const HOUR: Duration = Duration::from_secs(3600);
 
-#[tokio::test]
-async fn what_is_there_is_loaded() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn what_is_there_is_loaded(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     for (key, value) in [
         ("/ELB/rules/a.com", r#"{"default":"r1"}"#),
@@ -51,16 +76,14 @@ async fn what_is_there_is_loaded() {
     assert_eq!(contents.upstreams["up"]["unix:/run/app.sock"], "");
 }
 
-#[tokio::test]
-async fn an_empty_etcd_is_loaded_too() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn an_empty_etcd_is_loaded_too(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     assert_eq!(watcher.loaded().await, (elb::model::Contents::default(), 1));
 }
 
-#[tokio::test]
-async fn changes_are_reported_as_they_come() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn changes_are_reported_as_they_come(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
@@ -73,9 +96,8 @@ async fn changes_are_reported_as_they_come() {
     assert_eq!(watcher.changed().await, (vec![rule("a.com", None)], 5));
 }
 
-#[tokio::test]
-async fn what_one_transaction_writes_is_one_change() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn what_one_transaction_writes_is_one_change(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
@@ -86,9 +108,8 @@ async fn what_one_transaction_writes_is_one_change() {
     assert_eq!(revision, 2);
 }
 
-#[tokio::test]
-async fn a_value_that_is_no_text_is_reported_as_one_that_nobody_accepts() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_value_that_is_no_text_is_reported_as_one_that_nobody_accepts(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     client.put("/ELB/rules/a.com", b"{\"default\":\"\xff\"}".to_vec(), None).await.unwrap();
     let mut watcher = Watcher::start(options(&etcd));
@@ -96,9 +117,8 @@ async fn a_value_that_is_no_text_is_reported_as_one_that_nobody_accepts() {
     assert!(contents.rules["a.com"].ends_with("not UTF-8 at byte 12"), "{:?}", contents.rules);
 }
 
-#[tokio::test]
-async fn a_server_under_a_lease_goes_when_the_lease_does() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_server_under_a_lease_goes_when_the_lease_does(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let lease = client.lease_grant(60, None).await.unwrap().id();
     let under = etcd_client::PutOptions::new().with_lease(lease);
@@ -110,9 +130,8 @@ async fn a_server_under_a_lease_goes_when_the_lease_does() {
 }
 
 /// More than the 4 MiB that a client takes by default, and more keys than a page.
-#[tokio::test]
-async fn a_large_store_is_read_in_pages_of_one_revision() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_large_store_is_read_in_pages_of_one_revision(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let text = "x".repeat(10 * 1024);
     for batch in 0..12 {
@@ -128,9 +147,8 @@ async fn a_large_store_is_read_in_pages_of_one_revision() {
 }
 
 /// 100 values of 700 KiB are more than one answer may hold, so the pages have to become smaller.
-#[tokio::test]
-async fn pages_shrink_until_they_fit() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn pages_shrink_until_they_fit(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let text = "x".repeat(700 * 1024);
     for number in 0..100 {
@@ -143,9 +161,8 @@ async fn pages_shrink_until_they_fit() {
 }
 
 /// etcd is killed, written and compacted behind our back; the history we would need is gone.
-#[tokio::test]
-async fn a_compaction_while_we_were_away_loses_nothing() {
-    let Some(mut etcd) = Etcd::start() else { return };
+async fn a_compaction_while_we_were_away_loses_nothing(mode: Mode) {
+    let Some(mut etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     etcd.stop();
@@ -168,9 +185,8 @@ async fn a_compaction_while_we_were_away_loses_nothing() {
 /// On a busy machine etcd or this thread may stand still for so long that the watch ends for want of a sign of life. The
 /// load after that is not the one that the compaction causes; and if the watch ends so at the very moment, the whole is
 /// done again.
-#[tokio::test]
-async fn a_compaction_under_a_running_watch_is_survived() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_compaction_under_a_running_watch_is_survived(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
@@ -205,9 +221,8 @@ async fn fall_behind(watcher: &Watcher, client: &mut etcd_client::Client, round:
     revision
 }
 
-#[tokio::test]
-async fn a_wiped_etcd_is_seen_as_what_it_is() {
-    let Some(mut etcd) = Etcd::start() else { return };
+async fn a_wiped_etcd_is_seen_as_what_it_is(mode: Mode) {
+    let Some(mut etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     for _ in 0..20 {
         client.put("/ELB/rules/old.com", "{}", None).await.unwrap();
@@ -222,9 +237,8 @@ async fn a_wiped_etcd_is_seen_as_what_it_is() {
     watcher.until_rule("new.com", Some("{}")).await;
 }
 
-#[tokio::test]
-async fn down_is_reported_once_and_etcd_is_found_again() {
-    let Some(mut etcd) = Etcd::start() else { return };
+async fn down_is_reported_once_and_etcd_is_found_again(mode: Mode) {
+    let Some(mut etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     etcd.stop();
@@ -238,9 +252,8 @@ async fn down_is_reported_once_and_etcd_is_found_again() {
     watcher.until_rule("a.com", Some("{}")).await;
 }
 
-#[tokio::test]
-async fn a_start_without_etcd_waits_for_it() {
-    let Some(mut etcd) = Etcd::start() else { return };
+async fn a_start_without_etcd_waits_for_it(mode: Mode) {
+    let Some(mut etcd) = Etcd::start_in(mode) else { return };
     etcd.stop();
     let mut watcher = Watcher::start(options(&etcd));
     watcher.down().await;
@@ -249,9 +262,8 @@ async fn a_start_without_etcd_waits_for_it() {
 }
 
 /// A process that is stopped keeps its connections open and answers nothing: only our own questions find that out.
-#[tokio::test]
-async fn a_link_that_died_in_silence_is_noticed() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_link_that_died_in_silence_is_noticed(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut quick = options(&etcd);
     quick.pulse = Pulse { every: Duration::from_millis(200), silence: Duration::from_millis(500) };
     quick.connect_timeout = Duration::from_millis(500);
@@ -268,24 +280,24 @@ async fn a_link_that_died_in_silence_is_noticed() {
     watcher.until_rule("a.com", Some("{}")).await;
 }
 
-#[tokio::test]
-async fn a_dead_endpoint_is_passed_over() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_dead_endpoint_is_passed_over(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let addresses = format!("{dead},{}", etcd.address());
-    let mut watcher = Watcher::start(EtcdOptions::new(&addresses, "ELB"));
+    let mut both = options(&etcd);
+    both.endpoints.insert(0, etcd.scheme_of(&dead.to_string()));
+    let mut watcher = Watcher::start(both);
     watcher.loaded().await;
     etcd.client().await.put("/ELB/rules/a.com", "{}", None).await.unwrap();
     assert_eq!(watcher.changed().await.0, [rule("a.com", Some("{}"))]);
 }
 
 /// Endpoints that take a connection and never answer, before one that is well. Nothing here ends by a timeout.
-#[tokio::test]
-async fn endpoints_that_hang_are_not_waited_for() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn endpoints_that_hang_are_not_waited_for(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let hung: Vec<_> = (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<String> = hung.iter().map(|one| one.local_addr().unwrap().to_string()).collect();
-    let mut patient = EtcdOptions::new(&format!("{},{}", addresses.join(","), etcd.address()), "ELB");
+    let mut patient = options(&etcd);
+    let addresses = hung.iter().map(|one| etcd.scheme_of(&one.local_addr().unwrap().to_string()));
+    patient.endpoints = addresses.chain([etcd.endpoint()]).collect();
     (patient.connect_timeout, patient.request_timeout) = (HOUR, HOUR);
     let mut watcher = Watcher::start(patient);
     watcher.loaded().await;
@@ -294,9 +306,8 @@ async fn endpoints_that_hang_are_not_waited_for() {
 }
 
 /// Whoever asks for a new load hears each time why there is none, though the log hears it once.
-#[tokio::test]
-async fn a_resync_reports_a_store_that_is_still_down() {
-    let Some(mut etcd) = Etcd::start() else { return };
+async fn a_resync_reports_a_store_that_is_still_down(mode: Mode) {
+    let Some(mut etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     etcd.stop();
@@ -308,18 +319,16 @@ async fn a_resync_reports_a_store_that_is_still_down() {
     assert_eq!(logged().matches("cannot be reached").count(), 1, "{}", logged());
 }
 
-#[tokio::test]
-async fn a_resync_loads_again() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_resync_loads_again(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     let first = watcher.loaded().await;
     watcher.handle.commands.send(StoreCommand::Resync).await.unwrap();
     assert_eq!(watcher.loaded().await, first);
 }
 
-#[tokio::test]
-async fn the_store_ends_with_its_handle() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn the_store_ends_with_its_handle(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     drop(watcher.handle.commands);

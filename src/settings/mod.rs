@@ -6,11 +6,15 @@
 mod addresses;
 mod allow;
 mod args;
+mod certificates;
 mod commands;
 mod effective;
+mod etcd;
+mod etcd_args;
 mod fault;
 mod fleet;
 mod invocation;
+mod migration;
 mod secret;
 mod seeing;
 mod surroundings;
@@ -19,13 +23,16 @@ mod unknown;
 
 pub use allow::AllowList;
 pub use args::DemoArgs;
+pub use certificates::{CertificateTexts, Certificates};
 pub use commands::{
     CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, TopArgs, TopSort, TopView,
 };
-pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
+pub use effective::{AdminSettings, NameSettings, Settings, StoreKind};
+pub use etcd::EtcdSettings;
 pub use fault::Fault;
 pub use fleet::FleetSettings;
 pub use invocation::{Invocation, parse};
+pub use migration::Migration;
 pub use secret::Secret;
 pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, LogFormat, SeeingSettings};
 pub use surroundings::Surroundings;

@@ -51,7 +51,7 @@ fn warned_once(elb: &Elb, words: &str) -> String {
 fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
     let (server, etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     assert_eq!((statuses(&elb), alarm(&elb)), (vec![200; 6], String::new()));
 
     etcd.ctl(&["del", "--prefix", "/ELB/"]);
@@ -75,7 +75,7 @@ fn what_is_deleted_by_the_api_and_dumped_is_no_alarm() {
     write(&etcd, &server);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("state.json");
-    let elb = Launch::storing(&etcd.address()).flag(&format!("--state-file={}", path.display())).start();
+    let elb = Launch::storing(&etcd).flag(&format!("--state-file={}", path.display())).start();
 
     let answer = elb.admin().call("DELETE", "domain?dump=1", Some(&json!(SITES).to_string()));
     assert_eq!((answer.status(), statuses(&elb)), (200, vec![404; 6]), "{}", answer.text());
@@ -92,7 +92,7 @@ fn what_is_deleted_by_the_api_and_dumped_is_no_alarm() {
 fn a_hold_ends_when_everything_was_put_back() {
     let (server, mut etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     etcd.wipe();
     wait::until("the hold", || alarm(&elb).contains("lacks 6 of 6 domains").then_some(()));
@@ -110,7 +110,7 @@ fn a_hold_ends_when_everything_was_put_back() {
 fn a_bad_value_that_is_written_a_hundred_times_is_one_line_with_its_revision() {
     let (server, etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     let mut writer = Writer::to(&etcd);
     for number in 0..100 {
@@ -133,7 +133,7 @@ fn a_state_file_that_cannot_be_written_is_one_warning_and_an_alarm() {
     write(&etcd, &server);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("missing/state.json");
-    let elb = Launch::storing(&etcd.address()).flag(&format!("--state-file={}", path.display())).start();
+    let elb = Launch::storing(&etcd).flag(&format!("--state-file={}", path.display())).start();
 
     wait::until("the alarm", || alarm(&elb).contains("state.json cannot be written").then_some(()));
     warned_once(&elb, "cannot be written");
@@ -153,7 +153,7 @@ fn endpoints_of_etcd_that_hang_cost_no_request_at_the_start() {
     let mut endpoints: Vec<String> =
         hung.iter().map(|one| one.local_addr().expect("an address").to_string()).collect();
     endpoints.push(etcd.address());
-    let elb = Launch::storing(&endpoints.join(",")).start();
+    let elb = Launch::storing_at(&endpoints.join(",")).start();
     assert_eq!(statuses(&elb), [200; 6]);
 }
 

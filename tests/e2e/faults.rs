@@ -60,7 +60,7 @@ fn traffic_does_not_notice_that_etcd_is_gone_and_changes_flow_again_with_it() {
     let mut etcd = etcd();
     etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let load = Load::start(elb.address(), 16, must_serve);
     load.carry_on(100);
 
@@ -97,7 +97,7 @@ fn without_etcd_it_starts_says_so_and_keeps_trying() {
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
     etcd.stop();
 
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let mut client = elb.client();
     assert_eq!(client.ask(get(SITE, "/")).status(), 404);
     let told =
@@ -116,12 +116,12 @@ fn without_etcd_the_last_good_state_serves() {
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
     let folder = tempfile::tempdir().expect("a folder");
     let state = format!("--state-file={}", folder.path().join("state.json").display());
-    let elb = Launch::storing(&etcd.address()).flag(&state).start();
+    let elb = Launch::storing(&etcd).flag(&state).start();
     wait::until("the state file", || folder.path().join("state.json").exists().then_some(()));
     drop(elb);
     etcd.stop();
 
-    let elb = Launch::storing(&etcd.address()).flag(&state).start();
+    let elb = Launch::storing(&etcd).flag(&state).start();
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
 }
 
@@ -147,7 +147,7 @@ fn a_broken_key_in_etcd_hides_nothing_else_and_keeps_its_last_good_value() {
     etcd.put("/ELB/upstreams/bad/127.0.0.1:1", "weight=heavy");
     etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     let mut client = elb.client();
     assert_eq!(client.ask(get(SITE, "/")).text(), "a");

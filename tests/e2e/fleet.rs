@@ -15,7 +15,7 @@ use crate::support::wait;
 /// An ELB of this id, which is missed after two seconds.
 fn node(etcd: &Etcd, id: &str) -> Elb {
     let flags = [format!("--node-id={id}"), "--node-ttl=2s".to_owned(), format!("--advertise={id}.test:80")];
-    flags.iter().fold(Launch::storing(&etcd.address()), |launch, flag| launch.flag(flag)).start()
+    flags.iter().fold(Launch::storing(etcd), |launch, flag| launch.flag(flag)).start()
 }
 
 fn fill(etcd: &Etcd, servers: &[&Server]) {
@@ -161,7 +161,7 @@ fn a_node_that_does_not_take_a_change_is_named() {
     fill(&etcd, &[&server]);
     let one = node(&etcd, "one");
     // Its lease outlives the time in which it stands still.
-    let two = Launch::storing(&etcd.address()).flag("--node-id=two").flag("--node-ttl=1h").start();
+    let two = Launch::storing(&etcd).flag("--node-id=two").flag("--node-ttl=1h").start();
     converged(&one, 2);
     two.signal("STOP");
     etcd.put("/ELB/rules/new.test", &rules::to("up").to_string());
@@ -240,7 +240,7 @@ fn who_may_only_read_serves_and_says_once_that_others_do_not_see_it() {
     ] {
         etcd.ctl(&words.split(' ').collect::<Vec<_>>());
     }
-    let launch = Launch::storing(&etcd.address()).flag("--etcd-user=elb");
+    let launch = Launch::storing(&etcd).flag("--etcd-user=elb");
     let elb = launch.variable("ELB_ETCD_PASSWORD", "pw").start();
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
     let told = wait::until("the refusal", || {

@@ -32,7 +32,7 @@ impl Memory {
     }
 
     fn start(&self, etcd: &Etcd) -> Elb {
-        Launch::storing(&etcd.address()).flag(&self.flag()).start()
+        Launch::storing(etcd).flag(&self.flag()).start()
     }
 
     /// Ends an ELB in order, once the file is right.

@@ -16,7 +16,7 @@ use crate::support::rules;
 use crate::support::wait;
 
 fn before(etcd: &Etcd) -> Elb {
-    Launch::storing(&etcd.address()).start()
+    Launch::storing(etcd).start()
 }
 
 /// `{name: a rule set}`.

@@ -14,6 +14,8 @@ pub(crate) mod etcdctl;
 pub(crate) mod exact;
 pub(crate) mod load;
 pub(crate) mod message;
+#[macro_use]
+pub(crate) mod modes;
 pub(crate) mod pages;
 pub(crate) mod rules;
 pub(crate) mod server;

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::keys::KeyRange;
 use super::merge::{Operation, Present};
 use super::options::EtcdOptions;
+use super::tls;
 
 /// Keys asked for at once; halved while the answer is larger than [`MESSAGE_BYTES`].
 const PAGE_KEYS: i64 = 500;
@@ -97,8 +98,12 @@ impl Connection {
         if let Some((user, password)) = &options.login {
             connect = connect.with_user(user, password);
         }
+        if let Some(tls) = tls::options(endpoint, &options.certificates).await? {
+            connect = connect.with_tls(tls);
+        }
         let patience = options.connect_timeout + options.request_timeout;
-        let client = answer(patience, Client::connect([endpoint], Some(connect))).await?.map_err(plain)?;
+        let client = answer(patience, Client::connect([endpoint], Some(connect))).await?;
+        let client = client.map_err(|error| first_words(error, options))?;
         let kv = client.kv_client().max_decoding_message_size(MESSAGE_BYTES);
         Ok(Connection { client, kv, patience })
     }
@@ -145,7 +150,7 @@ impl Connection {
         let mut connection = Connection::open(address, options).await.map_err(named)?;
         let one = GetOptions::new().with_range(range.end.clone()).with_limit(1).with_keys_only();
         let read = answer(connection.patience, connection.kv.get(range.from.clone(), Some(one))).await;
-        read.and_then(|read| read.map_err(plain)).map_err(named)?;
+        read.and_then(|read| read.map_err(|error| first_words(error, options))).map_err(named)?;
         Ok(connection)
     }
 
@@ -245,14 +250,20 @@ fn is_too_large(error: &Error) -> bool {
     matches!(error, Error::GRpcStatus(status) if status.message().contains("message length too large"))
 }
 
+/// The same for the first call of a connection, which also says that there is none, and why.
+fn first_words(error: Error, options: &EtcdOptions) -> String {
+    tls::fault(&error, &options.certificates).unwrap_or_else(|| plain(error))
+}
+
 /// An error in one line: the message, and what it came from if that says more.
 pub(super) fn plain(error: Error) -> String {
-    let Error::GRpcStatus(status) = &error else { return error.to_string() };
-    let mut text = match status.message() {
-        "" => status.code().to_string(),
-        message => message.to_owned(),
+    let (mut text, mut cause) = match &error {
+        Error::GRpcStatus(status) => match status.message() {
+            "" => (status.code().to_string(), status.source()),
+            message => (message.to_owned(), status.source()),
+        },
+        other => (other.to_string(), other.source()),
     };
-    let mut cause = status.source();
     while let Some(inner) = cause {
         let more = inner.to_string();
         if !text.contains(&more) {

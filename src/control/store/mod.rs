@@ -12,6 +12,7 @@ mod nodes;
 mod options;
 mod port;
 mod seen;
+mod tls;
 mod watch;
 
 pub use etcd::start as start_etcd;
