@@ -86,7 +86,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Prepares a connection, and logs in if there is a user.
-    pub(super) async fn open(endpoint: &str, options: &EtcdOptions) -> Result<Connection, String> {
+    async fn open(endpoint: &str, options: &EtcdOptions, range: &KeyRange) -> Result<Connection, String> {
         let mut connect = ConnectOptions::new()
             .with_connect_timeout(options.connect_timeout)
             .with_timeout(options.request_timeout)
@@ -103,7 +103,7 @@ impl Connection {
         }
         let patience = options.connect_timeout + options.request_timeout;
         let client = answer(patience, Client::connect([endpoint], Some(connect))).await?;
-        let client = client.map_err(|error| first_words(error, options))?;
+        let client = client.map_err(|error| first_words(error, endpoint, options, range))?;
         let kv = client.kv_client().max_decoding_message_size(MESSAGE_BYTES);
         Ok(Connection { client, kv, patience })
     }
@@ -147,10 +147,11 @@ impl Connection {
     async fn proven(options: &EtcdOptions, at: usize, range: &KeyRange) -> Result<Connection, String> {
         let address = options.endpoints.get(at).map_or("", String::as_str);
         let named = |reason: String| format!("{address}: {reason}");
-        let mut connection = Connection::open(address, options).await.map_err(named)?;
+        let mut connection = Connection::open(address, options, range).await.map_err(named)?;
         let one = GetOptions::new().with_range(range.end.clone()).with_limit(1).with_keys_only();
         let read = answer(connection.patience, connection.kv.get(range.from.clone(), Some(one))).await;
-        read.and_then(|read| read.map_err(|error| first_words(error, options))).map_err(named)?;
+        read.and_then(|read| read.map_err(|error| first_words(error, address, options, range)))
+            .map_err(named)?;
         Ok(connection)
     }
 
@@ -251,8 +252,24 @@ fn is_too_large(error: &Error) -> bool {
 }
 
 /// The same for the first call of a connection, which also says that there is none, and why.
-fn first_words(error: Error, options: &EtcdOptions) -> String {
-    tls::fault(&error, &options.certificates).unwrap_or_else(|| plain(error))
+fn first_words(error: Error, endpoint: &str, options: &EtcdOptions, range: &KeyRange) -> String {
+    if let Some(fault) = tls::fault(&error, endpoint, &options.certificates) {
+        return fault;
+    }
+    let [from, end] = [&range.from, &range.end].map(|key| String::from_utf8_lossy(key));
+    denied(plain(error), options, &format!("read {from} to {end}"))
+}
+
+/// The reason, in plain words if it is that the user has no right to do that.
+pub(super) fn denied(reason: String, options: &EtcdOptions, what: &str) -> String {
+    let user = options.login.as_ref().map_or("that is none", |(user, _)| user);
+    if reason.contains("permission denied") {
+        return format!("the user {user} may not {what} in etcd (permission denied)");
+    }
+    if reason.contains("user name is empty") {
+        return "etcd wants a user: --etcd-user (user name is empty)".to_owned();
+    }
+    reason
 }
 
 /// An error in one line: the message, and what it came from if that says more.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::connection::{Commit, Connection, Refusal};
+use super::connection::{Commit, Connection, Refusal, denied};
 use super::keys::Keys;
 use super::merge::{Wish, merge, plan};
 use super::options::EtcdOptions;
@@ -61,6 +61,7 @@ pub(super) async fn dump(
                 seen += batch.len();
             }
             Err(Refusal::Other(reason)) => {
+                let reason = denied(reason, options, &format!("write below /{}/", options.name));
                 return Err(format!("{reason}; {seen} of {all} keys were seen to"));
             }
         }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
-use super::connection::Connection;
+use super::connection::{Connection, denied};
 use super::dump::FIRST;
 use super::keys::Keys;
 use super::lease::{Lease, Written};
@@ -129,6 +129,7 @@ impl Keeper {
             failures = if began.elapsed() > self.ttl { 0 } else { failures.saturating_add(1) };
             debug!(reason, "the node of this process cannot be kept in etcd; trying on");
             let is_refused = reason.contains("permission denied");
+            let reason = denied(reason, &self.options, &format!("write {}", self.key));
             self.stands(Standing::Lost(reason));
             let chance =
                 f64::from(u32::try_from(chance.hash_one(began) >> 32).unwrap_or(0)) / f64::from(u32::MAX);

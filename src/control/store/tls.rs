@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use etcd_client::{Certificate, Error, Identity, TlsOptions};
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::{CertificateError, InvalidMessage};
 
 use crate::settings::Certificates;
 
@@ -17,6 +17,12 @@ use crate::settings::Certificates;
 const MOST: u64 = 1024 * 1024;
 /// Causes of an error that are looked at; there are five in an error of the library.
 const CAUSES: usize = 16;
+
+/// Who closes a connection at the first word of a handshake, or says something else than TLS.
+const CLEAR: &str = "it does not speak TLS; is http:// meant?";
+
+/// How a connection ends that the other side did not understand, or did not want.
+const ENDINGS: [&str; 4] = ["connection closed", "broken pipe", "reset", "frame with invalid size"];
 
 /// What a connection to an `https://` endpoint is made with; nothing for another one.
 pub(super) async fn options(
@@ -50,17 +56,33 @@ fn text(path: &Path) -> io::Result<String> {
     }
 }
 
-/// What was wrong with the other side, or with what it was shown; nothing if that was not it.
-pub(super) fn fault(error: &Error, certificates: &Certificates) -> Option<String> {
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+/// What was wrong with the other side at this endpoint, or with what it was shown; nothing if that was not it.
+pub(super) fn fault(error: &Error, endpoint: &str, certificates: &Certificates) -> Option<String> {
+    let mut cause: Option<&(dyn StdError + 'static)> = match error {
+        Error::GRpcStatus(status) => status.source(),
+        other => Some(other),
+    };
+    let mut last = None;
     for _ in 0..CAUSES {
-        let this = cause?;
-        if let Some(found) = of_tls(this) {
-            return Some(told(found, certificates));
+        let Some(this) = cause else { break };
+        if let Some(certificate) = of_tls(this) {
+            return Some(told(certificate, certificates));
         }
-        cause = this.source();
+        (last, cause) = (Some(this), this.source());
     }
-    None
+    // What comes after the handshake comes as a text.
+    let last = last?.to_string();
+    let is_cut = ENDINGS.iter().any(|ending| last.contains(ending));
+    match last.split_once("received fatal alert: ") {
+        Some((_, alert)) => Some(alerted(alert, certificates)),
+        None if last == "tls handshake eof" => Some(CLEAR.to_owned()),
+        // Some of what the other side says gets lost when it closes at once.
+        None if is_cut && endpoint.starts_with("https://") => Some(cut(&last, certificates)),
+        None if is_cut => {
+            Some(format!("the connection ended as soon as it was made ({last}); is https:// meant?"))
+        }
+        None => None,
+    }
 }
 
 /// An error of TLS, which mostly comes in an error of the connection below it.
@@ -70,43 +92,51 @@ fn of_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> 
 }
 
 fn told(error: &rustls::Error, certificates: &Certificates) -> String {
-    use rustls::Error as Tls;
-    let ca = certificates.ca.as_ref();
-    let own = certificates.own.as_ref().map(|(certificate, _)| certificate.display());
-    match error {
-        Tls::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => match ca
-        {
-            Some(ca) => format!("its certificate is not trusted: none of {} has signed it", ca.display()),
-            None => "its certificate is not trusted: nobody whom this system trusts has signed it; \
-                --etcd-ca names the file of who has"
-                .to_owned(),
-        },
-        Tls::InvalidCertificate(CertificateError::NotValidForNameContext { expected, presented }) => format!(
+    use CertificateError as Of;
+    let rustls::Error::InvalidCertificate(fault) = error else {
+        return match error {
+            rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => CLEAR.to_owned(),
+            rustls::Error::AlertReceived(alert) => alerted(&format!("{alert:?}"), certificates),
+            _ => error.to_string(),
+        };
+    };
+    match (fault, &certificates.ca) {
+        (Of::UnknownIssuer | Of::BadSignature, Some(ca)) => {
+            format!("its certificate is not trusted: none of {} has signed it", ca.display())
+        }
+        (Of::UnknownIssuer | Of::BadSignature, None) => "its certificate is not trusted: nobody whom this \
+            system trusts has signed it; --etcd-ca names the file of who has"
+            .to_owned(),
+        (Of::NotValidForNameContext { expected, presented }, _) => format!(
             "the name does not match: its certificate is for {}, not for {}",
             if presented.is_empty() { "no name".to_owned() } else { presented.join(", ") },
             expected.to_str()
         ),
-        Tls::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "its certificate has expired".to_owned()
+        (Of::Expired | Of::ExpiredContext { .. }, _) => "its certificate has expired".to_owned(),
+        (Of::NotValidYet | Of::NotValidYetContext { .. }, _) => {
+            "its certificate is not valid yet; is the clock of this machine right?".to_owned()
         }
-        Tls::InvalidCertificate(
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
-        ) => "its certificate is not valid yet; is the clock of this machine right?".to_owned(),
-        Tls::InvalidCertificate(_) => format!("its certificate is not accepted: {error}"),
-        Tls::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "it does not speak TLS; is http:// meant?".to_owned()
-        }
-        Tls::AlertReceived(AlertDescription::CertificateRequired) => wanted(),
-        // What etcd says when it was shown none, and when it does not like what it was shown.
-        Tls::AlertReceived(alert) => match own {
-            None if *alert == AlertDescription::BadCertificate => wanted(),
-            None => format!("it does not accept the connection ({alert:?})"),
-            Some(own) => format!("it does not accept the certificate in {own} ({alert:?})"),
-        },
-        _ => error.to_string(),
+        _ => format!("its certificate is not accepted: {error}"),
     }
 }
 
-fn wanted() -> String {
-    "it wants to be shown a certificate: --etcd-cert and --etcd-key name the files".to_owned()
+fn cut(how: &str, certificates: &Certificates) -> String {
+    let asked = match &certificates.own {
+        Some((own, _)) => format!("does it not accept the certificate in {}?", own.display()),
+        None => {
+            "does it want to be shown a certificate? --etcd-cert and --etcd-key name the files".to_owned()
+        }
+    };
+    format!("the connection ended as soon as it was made ({how}); {asked}")
+}
+
+/// What the other side has said of what it was shown.
+fn alerted(alert: &str, certificates: &Certificates) -> String {
+    match &certificates.own {
+        Some((own, _)) => format!("it does not accept the certificate in {} ({alert})", own.display()),
+        None if matches!(alert, "BadCertificate" | "CertificateRequired") => {
+            "it wants to be shown a certificate: --etcd-cert and --etcd-key name the files".to_owned()
+        }
+        None => format!("it does not accept the connection ({alert})"),
+    }
 }
