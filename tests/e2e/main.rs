@@ -11,6 +11,7 @@
 )]
 #![allow(dead_code, reason = "support serves more tests than are in one crate")]
 
+#[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -55,6 +56,7 @@ mod log;
 mod loops;
 mod manual;
 mod metrics;
+mod migrate;
 mod names;
 mod patch;
 mod paths;

@@ -28,6 +28,8 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// How much earlier each endpoint is asked than the next one: an endpoint that hangs delays the start by 200 ms. One that
 /// works answers within that, even if it has to check a password, which takes 100 ms.
 const HEAD_START: Duration = Duration::from_millis(200);
+/// How long the endpoints may take together until one of them has answered for the first time.
+const FIRST: Duration = Duration::from_secs(2);
 /// Reasons of endpoints that are told when none answers.
 const REASONS: usize = 4;
 /// HTTP/2 pings, for a link that died before the watch was open. etcd ends connections that ping more often than
@@ -141,6 +143,16 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// The same, for whoever does not wait any longer than [`FIRST`].
+    pub(super) async fn soon(
+        options: &Arc<EtcdOptions>,
+        range: &KeyRange,
+        first: usize,
+    ) -> Result<(usize, Connection), String> {
+        let answered = tokio::time::timeout(FIRST, Connection::first_to_answer(options, range, first)).await;
+        answered.map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))?
     }
 
     /// A connection to this endpoint that has answered.

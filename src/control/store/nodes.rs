@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::connection::{Connection, denied};
-use super::dump::FIRST;
 use super::keys::Keys;
 use super::lease::{Lease, Written};
 use super::options::EtcdOptions;
@@ -143,13 +142,11 @@ impl Keeper {
     /// Keeps the node over one connection. Ends well when it is to leave.
     async fn session(&mut self) -> Result<(), String> {
         let data = self.keys.data();
-        let connecting = timeout(FIRST, Connection::first_to_answer(&self.options, &data, self.endpoint));
         let connected = tokio::select! {
-            connected = connecting => connected,
+            connected = Connection::soon(&self.options, &data, self.endpoint) => connected,
             () = closed(&mut self.documents) => return Ok(()),
         };
-        let (at, connection) =
-            connected.map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))??;
+        let (at, connection) = connected?;
         self.endpoint = at;
         let lease = connection.lease(self.lease, self.ttl).await?;
         self.lease = lease.id;
@@ -276,10 +273,7 @@ impl NodeReader {
         let (at, connection, listing) = match kept {
             Some(kept) => kept,
             None => {
-                let (at, mut made) =
-                    timeout(FIRST, Connection::first_to_answer(&self.options, &nodes, first))
-                        .await
-                        .map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))??;
+                let (at, mut made) = Connection::soon(&self.options, &nodes, first).await?;
                 let listing = made.list(&nodes, MOST).await?;
                 (at, made, listing)
             }
