@@ -6,11 +6,16 @@ use serde_json::json;
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
-use crate::support::etcdctl::{Writer, etcd};
+use crate::support::etcd::{Etcd, Mode};
+use crate::support::etcdctl::{Writer, etcd, etcd_in};
 use crate::support::rules;
 use crate::support::server::Server;
 use crate::support::wait;
+
+in_each_mode! {
+    a_hold_ends_when_everything_was_put_back
+    endpoints_of_etcd_that_hang_cost_no_request_at_the_start
+}
 
 const SITES: [&str; 6] = ["a.test", "b.test", "c.test", "d.test", "e.test", "f.test"];
 
@@ -88,9 +93,8 @@ fn what_is_deleted_by_the_api_and_dumped_is_no_alarm() {
     assert_eq!((alarm(&elb), warnings(&elb, "were removed").len()), (String::new(), 0), "{}", elb.log());
 }
 
-#[test]
-fn a_hold_ends_when_everything_was_put_back() {
-    let (server, mut etcd) = (Server::named("a"), etcd());
+fn a_hold_ends_when_everything_was_put_back(mode: Mode) {
+    let (server, mut etcd) = (Server::named("a"), etcd_in(mode));
     write(&etcd, &server);
     let elb = Launch::storing(&etcd).start();
 
@@ -144,16 +148,14 @@ fn a_state_file_that_cannot_be_written_is_one_warning_and_an_alarm() {
     assert!(path.exists());
 }
 
-#[test]
-fn endpoints_of_etcd_that_hang_cost_no_request_at_the_start() {
-    let (server, etcd) = (Server::named("a"), etcd());
+fn endpoints_of_etcd_that_hang_cost_no_request_at_the_start(mode: Mode) {
+    let (server, etcd) = (Server::named("a"), etcd_in(mode));
     write(&etcd, &server);
     // They take connections and never say a word.
     let hung: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    let mut endpoints: Vec<String> =
-        hung.iter().map(|one| one.local_addr().expect("an address").to_string()).collect();
-    endpoints.push(etcd.address());
-    let elb = Launch::storing_at(&endpoints.join(",")).start();
+    let hung = hung.iter().map(|one| etcd.scheme_of(&one.local_addr().expect("an address").to_string()));
+    let endpoints: Vec<String> = hung.chain([etcd.endpoint()]).collect();
+    let elb = Launch::storing(&etcd).at(&endpoints.join(",")).start();
     assert_eq!(statuses(&elb), [200; 6]);
 }
 

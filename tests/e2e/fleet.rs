@@ -6,11 +6,16 @@ use serde_json::{Value, json};
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
-use crate::support::etcdctl::{Writer, etcd};
+use crate::support::etcd::{Etcd, Mode};
+use crate::support::etcdctl::{Writer, etcd, etcd_in};
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
 use crate::support::wait;
+
+in_each_mode! {
+    two_on_one_etcd_converge_after_each_change_and_the_command_says_so
+    after_an_outage_and_after_its_key_was_lost_a_node_is_there_again
+}
 
 /// An ELB of this id, which is missed after two seconds.
 fn node(etcd: &Etcd, id: &str) -> Elb {
@@ -66,9 +71,8 @@ fn said(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), told + &complained)
 }
 
-#[test]
-fn two_on_one_etcd_converge_after_each_change_and_the_command_says_so() {
-    let (etcd, server) = (etcd(), Server::named("a"));
+fn two_on_one_etcd_converge_after_each_change_and_the_command_says_so(mode: Mode) {
+    let (etcd, server) = (etcd_in(mode), Server::named("a"));
     fill(&etcd, &[&server]);
     let (one, two) = (node(&etcd, "one"), node(&etcd, "two"));
     let mut digests = vec![converged(&one, 2)];
@@ -197,9 +201,8 @@ fn two_of_one_name_do_not_fight_and_the_later_one_says_so() {
     converged(&two, 1);
 }
 
-#[test]
-fn after_an_outage_and_after_its_key_was_lost_a_node_is_there_again() {
-    let (mut etcd, server) = (etcd(), Server::named("a"));
+fn after_an_outage_and_after_its_key_was_lost_a_node_is_there_again(mode: Mode) {
+    let (mut etcd, server) = (etcd_in(mode), Server::named("a"));
     fill(&etcd, &[&server]);
     let (one, two) = (node(&etcd, "one"), node(&etcd, "two"));
     converged(&one, 2);
@@ -250,5 +253,17 @@ fn who_may_only_read_serves_and_says_once_that_others_do_not_see_it() {
     assert_eq!((&told["converged"], &told["all"], &told["lagging"]), (&json!(false), &json!(1), &json!(0)));
     let (code, told) = said(&asked(&elb, &[]));
     assert!(code == Some(1) && told.starts_with("not known: 1 node on "), "{told}");
+    let refused = "the user elb may not write /ELB/@nodes/";
     assert_eq!(elb.log().matches("this node cannot be kept in etcd").count(), 1, "{}", elb.log());
+    assert!(elb.log().contains(refused), "{}", elb.log());
+
+    // What it is told serves, and only a dump says that it cannot be kept.
+    elb.admin().put("domain", &json!({"mine.test": rules::to("up")}));
+    assert_eq!(elb.client().ask(get("mine.test", "/")).text(), "a");
+    let dump = elb.admin().call("PUT", "dump", Some(""));
+    let told = dump.json();
+    assert_eq!((dump.status(), &told["code"]), (503, &json!("store-failed")), "{told}");
+    let why =
+        "the store did not take the dump: the user elb may not write below /ELB/ in etcd (permission denied)";
+    assert!(told["error"].as_str().is_some_and(|error| error.starts_with(why)), "{told}");
 }

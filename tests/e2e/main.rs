@@ -32,6 +32,7 @@ mod door;
 mod download;
 mod drain;
 mod ends;
+mod etcd_tls;
 mod events;
 mod exact_bodies;
 mod exact_requests;

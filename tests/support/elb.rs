@@ -92,6 +92,12 @@ impl Launch {
         etcd.flags().iter().fold(Launch::storing_at(&etcd.endpoint()), |launch, flag| launch.flag(flag))
     }
 
+    /// With these endpoints of etcd in the place of its own.
+    pub(crate) fn at(mut self, endpoints: &str) -> Launch {
+        self.flags.retain(|flag| !flag.starts_with("--etcd="));
+        self.flag(&format!("--etcd={endpoints}"))
+    }
+
     /// The same for any endpoints of etcd, with no further word.
     pub(crate) fn storing_at(endpoints: &str) -> Launch {
         Launch::bare(&["--listen=127.0.0.1:0", "--no-pin", &format!("--etcd={endpoints}")]).workers(2)
