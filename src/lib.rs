@@ -48,7 +48,8 @@
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
-//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb fleet`, `elb top`.
+//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb fleet`,
+//!   `elb top`, `elb migrate-v2`.
 //!
 //! # The life of a request
 //!
@@ -127,6 +128,7 @@
 //! | what a node says of itself to others | `control/fleet/document.rs` | when it is told: `control/fleet/teller.rs`; its lease: `control/store/nodes.rs` |
 //! | which node lags, and the words for why | `control/fleet/judge.rs` | `control/admin/fleet.rs` shows it, `command/fleet.rs` prints it |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
+//! | how etcd is reached, and who one is there | `settings/etcd_args.rs`, `settings/etcd.rs` | `control/store/options.rs`, for all who ask etcd; the files for TLS: `settings/certificates.rs`; what was wrong: `control/store/tls.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |
 //! | what is done for a request that is looked at closely | `data/aside.rs` | which ones those are: `data/seeing.rs` |

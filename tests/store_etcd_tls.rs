@@ -144,7 +144,7 @@ async fn who_may_only_read_is_told_at_a_dump() {
     root.put("/ELB/rules/a.com", "1", None).await.unwrap();
     watcher.until_rule("a.com", Some("1")).await;
 
-    // One who has the right to read rules and none for upstreams cannot read the range of both.
+    // Rights for both prefixes leave out what lies between, and are none for the range of both.
     root.role_revoke_permission(
         "reader",
         "/ELB/rules/",
@@ -152,6 +152,9 @@ async fn who_may_only_read_is_told_at_a_dump() {
     )
     .await
     .unwrap();
+    for prefix in ["/ELB/rules/", "/ELB/upstreams/"] {
+        root.role_grant_permission("reader", Permission::read(prefix).with_prefix()).await.unwrap();
+    }
     let mut reads = options(&etcd);
     reads.login = Some(("reader".into(), "pw".into()));
     let told = refusal(reads).await;

@@ -4,7 +4,7 @@
 //! [`demo`](fn@demo) serves two sample servers, [`check`](fn@check) reads a file of rules and says what is wrong with it,
 //! [`explain`](fn@explain) says why a request goes where it goes, [`graph`](fn@graph) draws a rule set,
 //! [`health`](fn@health) asks whether an ELB should get traffic, [`top`](fn@top) watches one, [`fleet`](fn@fleet) shows all that
-//! share a configuration.
+//! share a configuration, [`migrate`](fn@migrate) copies keys of etcd's v2 API.
 
 mod api;
 mod check;

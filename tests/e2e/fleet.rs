@@ -86,7 +86,7 @@ fn two_on_one_etcd_converge_after_each_change_and_the_command_says_so(mode: Mode
         (&row["unsaved"], &row["health"]["ready"], &row["elb"]),
         (&json!(0), &json!(true), &json!(env!("CARGO_PKG_VERSION")))
     );
-    for number in 0..10 {
+    for number in 0..if mode == Mode::Plain { 10 } else { 4 } {
         let put = etcd.ctl(&[
             "put",
             "-w",
