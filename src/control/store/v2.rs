@@ -138,24 +138,33 @@ mod tests {
         let mut short = leaf("/ELB/upstreams/up/10.0.0.2:80", "");
         short["ttl"] = json!(30);
         let found = read(&json!({"key": "/ELB", "dir": true, "nodes": [
-            {"key": "/ELB/rules", "dir": true, "nodes": [
-                leaf("/ELB/rules/a.test", good),
-                {"key": "/ELB/rules/b.test", "dir": true, "nodes": [leaf("/ELB/rules/b.test/x", good)]},
-                leaf("/ELB/rules/bad.test", r#"{"init": "r9", "rules": {}}"#),
-                leaf("/ELB/rules/text.test", "no JSON"),
-            ]},
-            {"key": "/ELB/upstreams", "dir": true, "nodes": [
-                {"key": "/ELB/upstreams/empty", "dir": true},
-                leaf("/ELB/upstreams/stray", ""),
-                {"key": "/ELB/upstreams/up", "dir": true, "nodes": [
-                    leaf("/ELB/upstreams/up/10.0.0.1:80", "weight=2"), short,
-                    leaf("/ELB/upstreams/up/10.0.0.3:80", "weight=heavy"),
-                ]},
-            ]},
-            leaf("/ELB/notes", "of somebody else"),
-        ]}));
-        assert_eq!(found.contents.rules.keys().collect::<Vec<_>>(), ["a.test", "b.test/x"]);
-        assert_eq!(found.contents.upstreams["up"].keys().collect::<Vec<_>>(), ["10.0.0.1:80"]);
+                    {"key": "/ELB/rules", "dir": true, "nodes": [
+                        leaf("/ELB/rules/a.test", good),
+        // No `Host` can say it.
+                        {"key": "/ELB/rules/b.test", "dir": true, "nodes": [leaf("/ELB/rules/b.test/x", good)]},
+                        leaf("/ELB/rules/bad.test", r#"{"init": "r9", "rules": {}}"#),
+                        leaf("/ELB/rules/text.test", "no JSON"),
+                    ]},
+                    {"key": "/ELB/upstreams", "dir": true, "nodes": [
+                        {"key": "/ELB/upstreams/empty", "dir": true},
+                        leaf("/ELB/upstreams/stray", ""),
+                        {"key": "/ELB/upstreams/up", "dir": true, "nodes": [
+                            leaf("/ELB/upstreams/up/10.0.0.1:80", "weight=2"), short,
+                            leaf("/ELB/upstreams/up/10.0.0.3:80", "weight=heavy"),
+                            {"key": "/ELB/upstreams/up/unix:", "dir": true, "nodes": [
+                                {"key": "/ELB/upstreams/up/unix:/run", "dir": true, "nodes": [
+                                    leaf("/ELB/upstreams/up/unix:/run/a.sock", "backup"),
+                                ]},
+                            ]},
+                        ]},
+                    ]},
+                    leaf("/ELB/notes", "of somebody else"),
+                ]}));
+        assert_eq!(found.contents.rules.keys().collect::<Vec<_>>(), ["a.test"]);
+        assert_eq!(
+            found.contents.upstreams["up"].keys().collect::<Vec<_>>(),
+            ["10.0.0.1:80", "unix:/run/a.sock"]
+        );
         assert_eq!((found.others, found.changes().count()), (1, 3));
         let left: Vec<String> = found.left.iter().map(|(key, why)| format!("{key}: {why}")).collect();
         for (key, why) in [
@@ -164,11 +173,12 @@ mod tests {
             ("upstreams/up/10.0.0.3:80", "it is faulty: "),
             ("rules/bad.test", "it is faulty: /init: there is no rule r9"),
             ("rules/text.test", "it is faulty: is not JSON"),
+            ("rules/b.test/x", "it is faulty: "),
         ] {
             let is_told = left.iter().any(|line| line.starts_with(&format!("{key}: ")) && line.contains(why));
             assert!(is_told, "{key}: {why} in {left:#?}");
         }
-        assert_eq!(left.len(), 5);
+        assert_eq!(left.len(), 6);
     }
 
     #[test]
