@@ -166,3 +166,28 @@ async fn who_may_only_read_is_told_at_a_dump() {
     let told = refusal(nobody).await;
     assert!(told.ends_with("etcd wants a user: --etcd-user (user name is empty)"), "{told}");
 }
+
+/// An etcd with users that asks for certificates takes the name in the certificate for the user.
+#[tokio::test]
+async fn the_certificate_may_say_who_one_is() {
+    let Some(etcd) = Etcd::start_in(Mode::Tls) else { return };
+    let mut root = etcd.client().await;
+    root.put("/ELB/rules/a.com", "{}", None).await.unwrap();
+    root.user_add("root", "r", None).await.unwrap();
+    root.user_grant_role("root", "root").await.unwrap();
+    root.role_add("reader").await.unwrap();
+    let all = Permission::read("/ELB/rules/").with_range_end("/ELB/upstreams0");
+    root.role_grant_permission("reader", all).await.unwrap();
+    root.user_add("elb.test", "unused", None).await.unwrap();
+    root.user_grant_role("elb.test", "reader").await.unwrap();
+    root.auth_enable().await.unwrap();
+    let mut watcher = Watcher::start(options(&etcd));
+    watcher.loaded().await;
+    let write = KeyWrite { read: None, wanted: rule("b.com", Some("{}")), doubtful: false };
+    let told = watcher.write(vec![write]).await.unwrap_err();
+    let why = format!(
+        "the user whom the certificate in {} names may not write below /ELB/ in etcd",
+        etcd.path("client.pem").display()
+    );
+    assert!(told.starts_with(&why), "{told}");
+}

@@ -89,31 +89,30 @@ fn report(migration: &Migration, found: &V2, copied: &Copied) -> String {
             false => format!("would be written: {}", plain(key)),
         }));
     }
-    lines.extend(
-        found
-            .left
-            .iter()
-            .chain(&copied.left)
-            .map(|(key, why)| format!("left: {}: {}", plain(key), plain(why))),
-    );
+    let named = found.left.iter().chain(&copied.left);
+    lines.extend(named.map(|(key, why)| format!("left: {}: {}", plain(key), plain(why))));
     let left = left(found, copied);
     let (count, done) = match migration.dry_run {
         true => (copied.planned.len(), "would be written"),
         false => (copied.written, "written"),
     };
-    let all = found.count();
     let others = match found.others {
         0 => String::new(),
-        others => format!("; {others} keys beside are not ELB's"),
+        others => format!("; beside them {} of others", keys(others)),
     };
     lines.push(format!(
-        "{all} keys of v2: {count} {done}, {} there already, {left} left{others}",
+        "{} of v2: {count} {done}, {} there already, {left} left{others}",
+        keys(found.count()),
         copied.there
     ));
     if copied.cut > 0 && copied.failed.is_none() {
         lines.push(format!("told to end before {} of them; it can be run again", copied.cut));
     }
     lines.join("\n") + "\n"
+}
+
+fn keys(count: usize) -> String {
+    if count == 1 { "1 key".to_owned() } else { format!("{count} keys") }
 }
 
 /// What somebody wrote is shown as it is but for what a terminal would obey.

@@ -105,7 +105,7 @@ fn what_v2_has_is_copied_once_and_what_cannot_be_is_named(mode: Mode) {
         "left: upstreams/up/10.0.0.1:80: it is faulty: ",
         "left: upstreams/up/10.0.0.2:80: it ends by itself in 3",
         "left: rules/d000.test: v3 has it with another value; --force writes over it\n",
-        "135 keys of v2: 0 written, 131 there already, 4 left; 1 keys beside are not ELB's\n",
+        "135 keys of v2: 0 written, 131 there already, 4 left; beside them 1 key of others\n",
     ] {
         assert!(told.contains(line), "{line} in {told}");
     }
@@ -113,7 +113,7 @@ fn what_v2_has_is_copied_once_and_what_cannot_be_is_named(mode: Mode) {
     let (code, told, _) = migrated(&from, &to, &["--force"]);
     assert!(
         code == Some(1)
-            && told.ends_with("1 written, 131 there already, 3 left; 1 keys beside are not ELB's\n"),
+            && told.ends_with("1 written, 131 there already, 3 left; beside them 1 key of others\n"),
         "{told}"
     );
     assert_eq!(to.keys("/ELB/rules/").len(), keys.iter().filter(|(key, _)| key.contains("/rules/")).count());
@@ -144,7 +144,7 @@ fn what_cannot_be_read_or_written_ends_with_2_and_says_why() {
     let (code, told, complained) = ended(&by_variables.output().expect("elb"));
     assert_eq!(
         (code, told.as_str()),
-        (Some(0), "1 keys of v2: 1 written, 0 there already, 0 left\n"),
+        (Some(0), "1 key of v2: 1 written, 0 there already, 0 left\n"),
         "{complained}"
     );
     assert_eq!(to.keys("/edge/rules/").len(), 1);
@@ -179,7 +179,7 @@ fn who_may_only_read_copies_nothing() {
     command.args(to.flags().first());
     let (code, told, complained) = ended(&command.output().expect("elb"));
     assert_eq!(code, Some(2), "{told}{complained}");
-    assert_eq!(told, "1 keys of v2: 0 written, 0 there already, 1 left\n");
+    assert_eq!(told, "1 key of v2: 0 written, 0 there already, 1 left\n");
     let why = "error: etcd cannot be written: the user reader may not write below /ELB/ in etcd (permission denied)\n";
     assert_eq!(complained, why);
 }

@@ -274,9 +274,13 @@ fn first_words(error: Error, endpoint: &str, options: &EtcdOptions, range: &KeyR
 
 /// The reason, in plain words if it is that the user has no right to do that.
 pub(super) fn denied(reason: String, options: &EtcdOptions, what: &str) -> String {
-    let user = options.login.as_ref().map_or("that is none", |(user, _)| user);
     if reason.contains("permission denied") {
-        return format!("the user {user} may not {what} in etcd (permission denied)");
+        let who = match (&options.login, &options.certificates.own) {
+            (Some((user, _)), _) => format!("the user {user}"),
+            (None, Some((own, _))) => format!("the user whom the certificate in {} names", own.display()),
+            (None, None) => "who gives no user".to_owned(),
+        };
+        return format!("{who} may not {what} in etcd (permission denied)");
     }
     if reason.contains("user name is empty") {
         return "etcd wants a user: --etcd-user (user name is empty)".to_owned();

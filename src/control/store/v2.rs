@@ -1,7 +1,7 @@
 //! What etcd's v2 API has of an ELB, read out of its answer and judged.
 //!
 //! It owns the form of that answer, and which of its keys can be copied; never a connection. Pure. Next:
-//! [`copy`](super::copy) writes what is left of it to v3.
+//! [`copy`](mod@super::copy) writes what is left of it to v3.
 
 use serde_json::Value;
 
