@@ -48,8 +48,8 @@
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
-//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb fleet`,
-//!   `elb top`, `elb migrate-v2`.
+//! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb fleet`, `elb top`,
+//!   `elb ctl`, `elb migrate-v2`, `elb completions`, `elb man`.
 //!
 //! # The life of a request
 //!
@@ -127,6 +127,7 @@
 //! | who is asked for the address of a server's name | `control/dns.rs`, `control/lookups.rs` | |
 //! | what a node says of itself to others | `control/fleet/document.rs` | when it is told: `control/fleet/teller.rs`; its lease: `control/store/nodes.rs` |
 //! | which node lags, and the words for why | `control/fleet/judge.rs` | `control/admin/fleet.rs` shows it, `command/fleet.rs` prints it |
+//! | a command of `elb ctl` | its words in `settings/ctl.rs`, what it does in `command/ctl/` | its row in the manual |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
 //! | how etcd is reached, and who one is there | `settings/etcd_args.rs`, `settings/etcd.rs` | `control/store/options.rs`, for all who ask etcd; the files for TLS: `settings/certificates.rs`; what was wrong: `control/store/tls.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
@@ -139,6 +140,7 @@
 //! | a metric for Prometheus | one line in `control/admin/metrics.rs` | its row in the table of metrics |
 //! | a number of requests that is counted | `stats.rs` | by which names it is told: `control/traffic.rs`; its line in `control/admin/metrics.rs`, `control/statsd.rs` |
 //! | what is told of a change of the configuration | `control/changes.rs` | what counts as one: `model/ledger.rs` |
+//! | what is kept of the last versions | `control/history.rs`; over a restart `control/history_file.rs` | |
 //! | what the digest of the configuration is made of | `model/digest.rs` | |
 //! | what is told at a glance | `control/admin/overview.rs`; rows of names in `control/admin/stats.rs` | what it is made of: `control/recent.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |

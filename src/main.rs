@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         Ok(Invocation::Health(args)) => command::health(&args),
         Ok(Invocation::Fleet(args)) => command::fleet(&args),
         Ok(Invocation::Top(args)) => command::top(&args),
+        Ok(Invocation::Ctl(args)) => command::ctl(&args),
+        Ok(Invocation::Completions(args)) => command::completions(&args),
+        Ok(Invocation::Man(args)) => command::man(&args),
         Ok(Invocation::Migrate(migration)) => command::migrate(&migration),
         Err(fault) => command::refuse(&fault),
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::api;
+use super::columns::{cell as text, columns, plain};
 use super::say::{complain, print};
 use crate::settings::FleetCommandArgs;
 
@@ -102,15 +103,6 @@ fn waiting(told: &Value) -> String {
     }
 }
 
-/// What a node said is shown as it is but for what a terminal would obey.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| if value.is_null() { "-".to_owned() } else { value.to_string() }, plain)
-}
-
 /// One line for all, one for each node, and why those lag that do.
 fn table(told: &Value) -> String {
     let digest = |value: &Value| text(value).chars().take(DIGITS).collect::<String>();
@@ -139,13 +131,7 @@ fn table(told: &Value) -> String {
             health(&node["health"]),
         ]);
     }
-    let widths: Vec<usize> = (0..rows[0].len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
-    }
+    out.push_str(&columns(&rows));
     for node in told["nodes"].as_array().into_iter().flatten() {
         if let Some(why) = node["lags"].as_str() {
             let _ = writeln!(out, "{}: {}", text(&node["id"]), plain(why));

@@ -13,6 +13,12 @@ pub(super) fn complain(what: impl Display) {
     let _ = io::stderr().write_all(told.as_bytes());
 }
 
+/// Says on standard error what should be known.
+pub(super) fn note(what: impl Display) {
+    let told = format!("warning: {what}\n");
+    let _ = io::stderr().write_all(told.as_bytes());
+}
+
 /// Prints what was asked for. Whoever stopped reading does not need the rest.
 pub(super) fn print(text: &str) -> ExitCode {
     match io::stdout().write_all(text.as_bytes()) {

@@ -49,6 +49,11 @@ impl Via {
         }
     }
 
+    /// The way of this word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        [Self::Api, Self::Etcd, Self::File, Self::StateFile].into_iter().find(|via| via.word() == word)
+    }
+
     /// A change that came this way, and that nobody asked this ELB for.
     pub(super) const fn by_nobody(self) -> Author {
         Author { who: None, via: self }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::changes::{Author, Made};
+use super::changes::{Author, Made, Via};
 use crate::model::{Differences, Digest, Touched};
 
 /// Versions that are kept: a day of careful work, or the last seconds of a program that writes all the time.
-const VERSIONS: usize = 100;
+pub(super) const VERSIONS: usize = 100;
 /// Bytes of the texts of all of them together, so that a hundred replacements of everything do not take a hundred times its memory.
 const BYTES: usize = 256 << 20;
 
@@ -23,6 +23,10 @@ pub(super) struct History {
     bytes: usize,
     /// One moment by both clocks.
     origin: (Instant, SystemTime),
+    /// What the state file differs in from the last version of the life before, if that is known. It stands for what the state file
+    /// adds to nothing.
+    gap: Option<Differences>,
+    is_news: bool,
 }
 
 /// One version that differs from the one before it.
@@ -57,23 +61,49 @@ pub(super) struct Overlay {
 impl History {
     /// Nothing yet. `origin` is one moment by both clocks.
     pub(super) fn new(origin: (Instant, SystemTime)) -> Self {
-        Self { entries: VecDeque::new(), bytes: 0, origin }
+        Self { entries: VecDeque::new(), bytes: 0, origin, gap: None, is_news: false }
+    }
+
+    /// When there were no versions.
+    pub(super) fn began(&self) -> Instant {
+        self.origin.0
+    }
+
+    /// Takes on the versions of the life before; what is served now, before the first version of this life, differs in `gap` from the
+    /// last of them.
+    pub(super) fn resume(&mut self, entries: Vec<Entry>, gap: Differences) {
+        self.gap = (!entries.is_empty()).then_some(gap);
+        entries.into_iter().for_each(|entry| self.push(entry));
     }
 
     /// Adds a version, unless it differs in nothing.
-    pub(super) fn add(&mut self, version: u64, digest: Digest, changes: Vec<Made>, now: Instant) {
+    pub(super) fn add(&mut self, version: u64, digest: Digest, mut changes: Vec<Made>, now: Instant) {
+        if let Some(gap) = self.gap.take() {
+            changes.retain(|made| made.author.via != Via::StateFile);
+            changes.insert(0, Made { author: Via::StateFile.by_nobody(), differences: gap });
+            changes.retain(|made| !made.differences.is_empty());
+        }
         if changes.is_empty() {
             return;
         }
-        let bytes = changes.iter().map(|made| weight(&made.differences)).sum();
         let (measured, calendar) = self.origin;
         let at = calendar.checked_add(now.saturating_duration_since(measured)).unwrap_or(calendar);
-        self.entries.push_back(Arc::new(Entry { version, digest, at, changes, bytes }));
-        self.bytes += bytes;
+        self.push(Entry::new(version, digest, at, changes));
+        self.is_news = true;
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.bytes += entry.bytes;
+        self.entries.push_back(Arc::new(entry));
         while self.entries.len() > VERSIONS || (self.bytes > BYTES && self.entries.len() > 1) {
             let Some(oldest) = self.entries.pop_front() else { break };
             self.bytes -= oldest.bytes;
         }
+    }
+
+    /// All versions that are kept, the oldest first, if there are other ones since this was asked.
+    pub(super) fn take_news(&mut self) -> Option<Vec<Arc<Entry>>> {
+        std::mem::take(&mut self.is_news).then(|| self.entries.iter().cloned().collect())
     }
 
     /// All versions that are kept, the newest first.
@@ -108,6 +138,34 @@ impl History {
     }
 }
 
+impl Entry {
+    /// A version with what it differs in.
+    pub(super) fn new(version: u64, digest: Digest, at: SystemTime, changes: Vec<Made>) -> Self {
+        let bytes = changes.iter().map(|made| weight(&made.differences)).sum();
+        Self { version, digest, at, changes, bytes }
+    }
+
+    /// How much its texts are.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What was served at the last of these versions under every name that they touch: domains, and upstreams by their names in lower case.
+pub(super) fn last_of(entries: &[Entry]) -> Overlay {
+    let mut last = Overlay::default();
+    for made in entries.iter().flat_map(|entry| &entry.changes) {
+        for touch in made.differences.domains.iter() {
+            last.domains.insert(Arc::clone(&touch.name), touch.after.clone());
+        }
+        for touch in made.differences.upstreams.iter() {
+            let key = touch.name.to_ascii_lowercase();
+            last.upstreams.insert(key, (Arc::clone(&touch.name), touch.after.clone()));
+        }
+    }
+    last
+}
+
 impl Overlay {
     fn undo(&mut self, differences: &Differences) {
         for touch in differences.domains.iter() {
@@ -137,7 +195,6 @@ pub(super) fn who(author: &Author) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::changes::Via;
     use crate::model::{Edit, State};
     use serde_json::{Map, Value, json};
     use std::time::Duration;

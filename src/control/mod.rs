@@ -14,6 +14,7 @@ mod health;
 mod heat;
 mod held;
 mod history;
+mod history_file;
 mod hub;
 mod lately;
 mod lookups;

@@ -18,6 +18,7 @@ use super::checks::order::{Finding, Ticket};
 use super::checks::prober::Prober;
 use super::fleet::Teller;
 use super::handle::Question;
+use super::history_file::HistorySaver;
 use super::hub::Hub;
 use super::outages::Outages;
 use super::saver::Saver;
@@ -53,6 +54,7 @@ pub(super) struct Control {
     pub(super) adoptions: mpsc::Receiver<Adopted>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) saver: Option<Saver>,
+    pub(super) history: Option<HistorySaver>,
     pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
     /// From the order to end until nothing is accepted any more.
@@ -121,6 +123,7 @@ impl Control {
         let mut now = Instant::now();
         loop {
             self.hub.settle(now);
+            self.keep_history();
             self.check(now);
             self.judge(now);
             self.teller.look(&mut self.hub, &self.readiness, now);
@@ -305,6 +308,14 @@ impl Control {
         }
     }
 
+    fn keep_history(&mut self) {
+        if let Some(history) = &self.history
+            && let Some(entries) = self.hub.history_news()
+        {
+            history.save(entries);
+        }
+    }
+
     /// Sends and writes what is left, but waits for no network and no disk for long.
     async fn end(mut self) -> Cut {
         self.tell_cut();
@@ -313,13 +324,16 @@ impl Control {
         if lost > 0 {
             warn!("{lost} unsaved changes end with this process: they were never dumped");
         }
-        let (statsd, saver) = (self.statsd.take(), self.saver.take());
+        let (statsd, saver, history) = (self.statsd.take(), self.saver.take(), self.history.take());
         let rest = async {
             if let Some(statsd) = statsd {
                 statsd.finish().await;
             }
             if let Some(saver) = saver {
                 saver.finish().await;
+            }
+            if let Some(history) = history {
+                history.finish().await;
             }
         };
         // Side by side: an etcd that does not answer takes no time from the disk.

@@ -21,6 +21,7 @@ use super::checks::prober::Prober;
 use super::dns;
 use super::fleet::{Fleet, Identity, Teller};
 use super::handle::HubHandle;
+use super::history_file::{HistoryFile, HistorySaver};
 use super::hub::Hub;
 use super::lookups::Lookups;
 use super::outages::Outages;
@@ -141,8 +142,9 @@ async fn begin(
     let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
     hub.looks_at(Sources { access, own: own_log, store: seen });
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
+    let history = settings.state_file.as_deref().map(|path| HistoryFile::beside(path, &settings.name));
     tokio::select! {
-        read = load(&mut hub, &mut events, state_file.as_ref(), is_file, settings.require_config) => read?,
+        read = load(&mut hub, &mut events, state_file.as_ref().zip(history.as_ref()), is_file, settings.require_config) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),
     }
     let reader = Reader::start().map_err(|error| {
@@ -173,6 +175,7 @@ async fn begin(
         adoptions,
         orders,
         saver: state_file.map(Saver::new),
+        history: history.map(HistorySaver::new),
         statsd: settings.statsd.as_ref().map(|target| Statsd::start(target, &settings.name)),
         drain_timeout: settings.drain_timeout,
         drain_delay: settings.drain_delay,
@@ -206,15 +209,16 @@ fn listen(server: &mut AdminServer, listener: Option<TcpListener>, purpose: &str
 async fn load(
     hub: &mut Hub,
     events: &mut mpsc::Receiver<StoreEvent>,
-    state_file: Option<&StateFile>,
+    kept: Option<(&StateFile, &HistoryFile)>,
     is_file: bool,
     is_required: bool,
 ) -> Result<(), u8> {
-    if let Some(file) = state_file
+    if let Some((file, history)) = kept
         && let Some(saved) = file.read().await
     {
         let age = saved.at.elapsed().unwrap_or_default();
         hub.remember(saved, age, Instant::now().into_std());
+        hub.resume(history.read().await);
     }
     let heard = if is_file { Ok(events.recv().await) } else { timeout(LOAD, events.recv()).await };
     let missing = match heard {

@@ -48,6 +48,15 @@ enum Source {
 }
 
 impl StoreGuard {
+    /// What said last what there is.
+    pub(super) fn origin(&self) -> Option<&'static str> {
+        match self.source {
+            Source::Nothing => None,
+            Source::StateFile(_) => Some("state-file"),
+            Source::Store => Some("store"),
+        }
+    }
+
     /// Whether a store or a state file has said what there is.
     pub(super) fn has_source(&self) -> bool {
         self.source != Source::Nothing

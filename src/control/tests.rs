@@ -166,6 +166,7 @@ impl Rig {
             adoptions: end.adoptions,
             orders: orders_in,
             saver: None,
+            history: None,
             statsd: None,
             drain_timeout: Duration::from_secs(1),
             drain_delay: Duration::ZERO,

@@ -53,6 +53,22 @@ impl Digest {
     }
 }
 
+impl Digest {
+    /// The digest of this text, as [`fmt::Display`] writes it.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Digest> {
+        let digits = text.as_bytes();
+        let mut bytes = [0; 32];
+        if digits.len() != 2 * bytes.len() || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Digest(bytes))
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>())

@@ -126,6 +126,15 @@ impl Touched {
     }
 }
 
+impl FromIterator<(Arc<str>, Touch)> for Touched {
+    /// What is different under each key: the name of a domain, or of an upstream in lower case.
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, Touch)>>(touches: I) -> Self {
+        let mut touched = Touched::default();
+        touches.into_iter().for_each(|(key, touch)| touched.add(key, touch));
+        touched
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -42,6 +42,8 @@ pub struct Removal {
     pub domains: Vec<Arc<str>>,
     /// Upstream, as it is spelled, and server.
     pub servers: Vec<(String, String)>,
+    /// How many upstreams go whole.
+    pub upstreams: usize,
 }
 
 impl State {
@@ -254,6 +256,7 @@ impl Plan {
             let Some(before) = state.upstreams.layers().effective().get(&*name.to_ascii_lowercase()) else {
                 continue;
             };
+            removal.upstreams += usize::from(spec.is_none());
             let stays = |server: &str| {
                 spec.as_ref().is_some_and(|spec| spec.servers.iter().any(|one| one.name == server))
             };

@@ -26,7 +26,12 @@ pub struct Snapshot {
 impl Snapshot {
     /// A snapshot of nothing, version 0.
     pub fn empty() -> Snapshot {
-        Snapshot { version: 0, hosts: Hosts::default(), targets: Targets::default() }
+        Snapshot::empty_at(0)
+    }
+
+    /// A snapshot of nothing, with this number.
+    pub fn empty_at(version: u64) -> Snapshot {
+        Snapshot { version, hosts: Hosts::default(), targets: Targets::default() }
     }
 
     pub(crate) fn new(version: u64, hosts: Hosts, targets: Targets) -> Snapshot {

@@ -12,8 +12,10 @@ use ipnet::IpNet;
 
 use super::addresses;
 use super::commands::{
-    CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, MigrateArgs, TopArgs,
+    CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, ManArgs, MigrateArgs,
+    TopArgs,
 };
+use super::ctl::CtlArgs;
 use super::etcd_args::{EtcdArgs, name};
 use super::fleet::FleetArgs;
 use super::seeing::SeeingArgs;
@@ -50,6 +52,12 @@ pub(super) enum Action {
     Fleet(FleetCommandArgs),
     /// Watch what an ELB does: domains, upstreams, servers and workers by their requests and errors
     Top(TopArgs),
+    /// Use the whole admin API: domains, upstreams, servers, the configuration, its history
+    Ctl(CtlArgs),
+    /// Print what a shell needs to complete words of this command
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all commands
+    Man(ManArgs),
     /// Copy the keys that etcd's v2 API has, of which the first ELB read its own, to where v3 finds them
     #[command(after_help = super::commands::MIGRATE_CODES)]
     MigrateV2(MigrateArgs),

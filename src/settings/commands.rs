@@ -12,7 +12,7 @@ use super::etcd_args::{EtcdArgs, name};
 use crate::units;
 
 /// Where the admin API is, unless it is said otherwise: on the data port, as it is without `--admin-listen`.
-const API: &str = "127.0.0.1:8080";
+pub(super) const API: &str = "127.0.0.1:8080";
 
 /// `elb check`.
 #[derive(Debug, Clone, Args)]
@@ -87,7 +87,7 @@ pub struct FleetCommandArgs {
 }
 
 /// A digest or the first digits of one, or `newest`.
-fn digest(text: &str) -> Result<String, String> {
+pub(super) fn digest(text: &str) -> Result<String, String> {
     let is_digest = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_digest || text == "newest" {
         return Ok(text.to_ascii_lowercase());
@@ -132,6 +132,22 @@ pub enum TopSort {
     Rate,
     Errors,
     Name,
+}
+
+/// `elb completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell that completes
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `elb man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// Write all pages into this folder, in the place of printing the first
+    #[arg(long, value_name = "FOLDER")]
+    pub to: Option<PathBuf>,
 }
 
 /// `elb graph`.

@@ -10,7 +10,10 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
 use super::args::{Action, CommandLine, DemoArgs};
-use super::commands::{CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, TopArgs};
+use super::commands::{
+    CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, ManArgs, TopArgs,
+};
+use super::ctl::CtlArgs;
 use super::effective::Settings;
 use super::fault::Fault;
 use super::migration::Migration;
@@ -43,6 +46,12 @@ pub enum Invocation {
     Fleet(FleetCommandArgs),
     /// Watch what an ELB does.
     Top(TopArgs),
+    /// Use the admin API.
+    Ctl(CtlArgs),
+    /// Print completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print manual pages.
+    Man(ManArgs),
     /// Copy what etcd's v2 API has to where v3 finds it.
     Migrate(Box<Migration>),
 }
@@ -88,6 +97,9 @@ where
         Some(Action::Health(args)) => Ok(Invocation::Health(args)),
         Some(Action::Fleet(args)) => Ok(Invocation::Fleet(args)),
         Some(Action::Top(args)) => Ok(Invocation::Top(args)),
+        Some(Action::Ctl(args)) => Ok(Invocation::Ctl(args)),
+        Some(Action::Completions(args)) => Ok(Invocation::Completions(args)),
+        Some(Action::Man(args)) => Ok(Invocation::Man(args)),
         Some(Action::MigrateV2(_)) => {
             let (sub, given) = (command.find_subcommand(MIGRATE), given.subcommand_matches(MIGRATE));
             if let Some((sub, given)) = sub.zip(given) {
@@ -113,6 +125,12 @@ where
             Ok(Invocation::Run(Box::new(settings)))
         }
     }
+}
+
+/// The command line as clap knows it, for completions and manual pages.
+#[must_use]
+pub fn command_line() -> Command {
+    command().0
 }
 
 /// The command, and which variable stands for which flag. Clap would read variables itself, from the process and without

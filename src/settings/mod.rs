@@ -8,6 +8,7 @@ mod allow;
 mod args;
 mod certificates;
 mod commands;
+mod ctl;
 mod effective;
 mod etcd;
 mod etcd_args;
@@ -25,13 +26,15 @@ pub use allow::AllowList;
 pub use args::DemoArgs;
 pub use certificates::{CertificateTexts, Certificates};
 pub use commands::{
-    CheckArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, TopArgs, TopSort, TopView,
+    CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, ManArgs,
+    TopArgs, TopSort, TopView,
 };
+pub use ctl::{ConfigVerb, Ctl, CtlArgs, How, ItemVerb, ServerArgs, ServerVerb};
 pub use effective::{AdminSettings, NameSettings, Settings, StoreKind};
 pub use etcd::EtcdSettings;
 pub use fault::Fault;
 pub use fleet::FleetSettings;
-pub use invocation::{Invocation, parse};
+pub use invocation::{Invocation, command_line, parse};
 pub use migration::Migration;
 pub use secret::Secret;
 pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, LogFormat, SeeingSettings};

@@ -89,8 +89,8 @@ fn a_store_that_was_wiped_while_elb_was_away_is_held_against_the_state_file(mode
     assert_eq!(elb.admin().call("PUT", "resync?confirm=1", Some("")).status(), 200);
     assert_eq!(statuses(&elb), [404; 4]);
     for line in [
-        "configuration changed version=1 who=- via=state-file +domains=4 +upstreams=1 names=",
-        "configuration changed version=2 who=127.0.0.1 via=etcd -domains=4 -upstreams=1 names=",
+        "configuration changed version=2 who=- via=state-file +domains=4 +upstreams=1 names=",
+        "configuration changed version=3 who=127.0.0.1 via=etcd -domains=4 -upstreams=1 names=",
     ] {
         assert!(elb.log().contains(line), "{line} in the log:\n{}", elb.log());
     }
@@ -238,4 +238,54 @@ fn a_faulty_key_in_a_file_is_told_and_left_out_and_a_broken_file_is_an_error_at_
     assert!(!broken.exit().success());
     let (_, log) = wait::until("its last words", || broken.said_all());
     assert!(log.contains("cannot be read") && log.contains("line 2 column 15"), "{log}");
+}
+
+/// The whole as it is, and which version that is.
+fn whole(elb: &Elb) -> (u64, Value) {
+    let answer = elb.admin().call("GET", "config", None);
+    let version = answer.head.get("x-elb-version").and_then(|version| version.parse().ok());
+    (version.expect("a version"), answer.json())
+}
+
+#[test]
+fn versions_outlive_a_process_that_is_killed_and_what_was_changed_meanwhile() {
+    let (etcd, memory) = (etcd(), Memory::new());
+    write(&etcd, "127.0.0.1:1");
+    let mut elb = memory.start(&etcd);
+    let mut versions = vec![whole(&elb)];
+    elb.admin().put("domain?dump=1", &json!({"a.test": rules::to("other")}));
+    versions.push(whole(&elb));
+    elb.admin().put("upstream", &json!({"Unsaved": {"127.0.0.1:2": "weight=3"}}));
+    versions.push(whole(&elb));
+    elb.admin().delete("domain?dump=1", &json!(["b.test"]));
+    versions.push(whole(&elb));
+    let history = |elb: &Elb| elb.admin().get("history")["versions"].as_array().cloned().expect("a list");
+    let before = history(&elb);
+    wait::until("the state file", || {
+        let kept = std::fs::read_to_string(memory.0.path().join("state.json.history")).unwrap_or_default();
+        (domains(&read(&memory.path())) == 3 && kept.lines().count() == before.len() + 1).then_some(())
+    });
+    elb.signal("KILL");
+    elb.exit();
+    // One that no version touches, and one that one does.
+    etcd.put("/ELB/rules/c.test", &rules::to("meanwhile").to_string());
+    etcd.put("/ELB/rules/a.test", &rules::to("meanwhile").to_string());
+
+    let elb = memory.start(&etcd);
+    let after = history(&elb);
+    assert_eq!(after[after.len() - before.len()..], before[..]);
+    let now = whole(&elb);
+    assert_eq!(now.0, versions[3].0 + 1, "numbers go on");
+    for (number, was) in &versions {
+        assert_eq!(elb.admin().get(&format!("config?version={number}")), *was, "version {number}");
+    }
+    for (number, was) in versions.iter().rev().chain([&now]) {
+        let answer = elb.admin().call("POST", "rollback?confirm=1", Some(&json!({"to": number}).to_string()));
+        assert_eq!(
+            (answer.status(), whole(&elb).1),
+            (200, was.clone()),
+            "version {number}: {}",
+            answer.text()
+        );
+    }
 }

@@ -11,15 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use etcd_client::{Compare, CompareOp, EventType, PutOptions, Txn, TxnOp, WatchOptions};
+use etcd_client::{Compare, CompareOp, EventType, PutOptions, WatchOptions};
 use serde_json::{Value, json};
 
 use crate::support::admin::Admin;
 use crate::support::chance::Chance;
-use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
+use crate::support::elb::Launch;
 use crate::support::etcdctl::etcd;
-use crate::support::rules;
+use crate::support::numbered::{Client, PREFIX, by_hand, number, numbered, served};
 use crate::support::wait;
 
 /// How long the storm lasts by itself.
@@ -33,22 +32,6 @@ const CLIENTS: usize = 2;
 /// The longest pause between two writes of an ELB's client, and of another, in milliseconds: the others leave it a chance.
 const PAUSE: usize = 12;
 const PAUSE_OF_OTHERS: usize = 150;
-/// The prefix of all keys.
-const PREFIX: &str = "/ELB/";
-
-/// The number that a value carries, however it is spelled.
-fn number(text: &str) -> Option<u64> {
-    let mark = ["max_fails=", "#"].into_iter().find_map(|mark| text.find(mark).map(|at| at + mark.len()))?;
-    let digits: String = text[mark..].chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
-}
-
-/// A rule set that carries a number.
-fn numbered(value: u64) -> Value {
-    let mut rules = rules::to("10.0.0.1:80");
-    rules["number"] = json!(format!("#{value}"));
-    rules
-}
 
 fn domain(nth: usize) -> String {
     format!("d{nth}.test")
@@ -99,54 +82,6 @@ impl Diary {
         let mut theirs = self.theirs.lock().expect("no writer panicked");
         theirs.extend(writes.into_iter().map(|(key, value)| ((revision, key), value)));
     }
-}
-
-/// A client of etcd that a thread waits for.
-struct Client {
-    runtime: tokio::runtime::Runtime,
-    etcd: etcd_client::Client,
-}
-
-impl Client {
-    fn to(etcd: &Etcd) -> Client {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let client = runtime.block_on(etcd_client::Client::connect([etcd.address()], None)).expect("etcd");
-        Client { runtime, etcd: client }
-    }
-
-    fn revision(&mut self) -> i64 {
-        let got = self.runtime.block_on(self.etcd.get("/", None)).expect("an answer");
-        got.header().expect("a header").revision()
-    }
-
-    /// Does all of this in one revision, which it gives.
-    fn write(
-        &mut self,
-        guards: Vec<Compare>,
-        writes: &[(String, Option<u64>)],
-        spelled: fn(&str, u64) -> String,
-    ) -> Option<i64> {
-        let operation = |(key, value): &(String, Option<u64>)| match value {
-            Some(value) => TxnOp::put(key.as_str(), spelled(key, *value), None),
-            None => TxnOp::delete(key.as_str(), None),
-        };
-        let txn = Txn::new().when(guards).and_then(writes.iter().map(operation).collect::<Vec<_>>());
-        let done = self.runtime.block_on(self.etcd.txn(txn)).expect("an answer");
-        done.succeeded().then(|| done.header().expect("a header").revision())
-    }
-
-    /// The value of a key and the revision that wrote it; 0 if it is not there.
-    fn read(&mut self, key: &str) -> (Option<u64>, i64) {
-        let got = self.runtime.block_on(self.etcd.get(key, None)).expect("an answer");
-        got.kvs()
-            .first()
-            .map_or((None, 0), |pair| (number(pair.value_str().expect("text")), pair.mod_revision()))
-    }
-}
-
-/// As people write it, which is not as ELB does.
-fn by_hand(key: &str, value: u64) -> String {
-    if key.contains("/rules/") { format!("{:#}", numbered(value)) } else { format!("max_fails={value}") }
 }
 
 /// Writes one key after the other.
@@ -350,21 +285,6 @@ fn judge(history: &History, diary: &Diary) {
             );
         }
     }
-}
-
-/// What an ELB serves, by etcd's keys.
-fn served(elb: &Elb) -> BTreeMap<String, u64> {
-    let mut served = BTreeMap::new();
-    for (domain, rules) in elb.admin().get("domain").as_object().expect("an object") {
-        served.extend(number(&rules.to_string()).map(|number| (format!("{PREFIX}rules/{domain}"), number)));
-    }
-    for (upstream, servers) in elb.admin().get("upstream").as_object().expect("an object") {
-        for server in servers.as_array().expect("a list") {
-            let key = format!("{PREFIX}upstreams/{upstream}/{}", server["name"].as_str().expect("a name"));
-            served.extend(server["max_fails"].as_u64().map(|number| (key, number)));
-        }
-    }
-    served
 }
 
 fn seed() -> u64 {

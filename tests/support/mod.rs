@@ -14,6 +14,7 @@ pub(crate) mod etcdctl;
 pub(crate) mod exact;
 pub(crate) mod load;
 pub(crate) mod message;
+pub(crate) mod numbered;
 #[macro_use]
 pub(crate) mod modes;
 pub(crate) mod pages;

@@ -1,6 +1,6 @@
 //! `/__erulb__/history` and `/__erulb__/rollback`: what the last versions changed, and the way back to one of them.
 //!
-//! It owns these shapes and how a version is named. Next: [`history`](crate::control::history) keeps them, [`trial`](super::trial)
+//! It owns these shapes and how a version is named. Next: [`history`](crate::control::history) keeps them, [`trial`]
 //! shows differences.
 
 use std::sync::Arc;

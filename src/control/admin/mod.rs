@@ -33,6 +33,7 @@ mod scrape;
 mod serve;
 mod servers;
 mod stats;
+mod status;
 mod times;
 mod trial;
 mod upstream;

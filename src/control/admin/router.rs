@@ -24,7 +24,7 @@ use super::query::{
 };
 use super::{
     config, domain, dump, events, explain, fleet, graph, health, history, page, rejected, resync, scrape,
-    servers, stats, upstream, upstream_item, workers,
+    servers, stats, status, upstream, upstream_item, workers,
 };
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
@@ -128,6 +128,7 @@ fn sights() -> Router<HubHandle> {
         .route("/__erulb__/fleet", only("GET", &[], get(fleet::get)))
         .route("/__erulb__/graph", only("GET", &[], get(graph::get)))
         .route("/__erulb__/events", only("GET", &[], get(events::get)))
+        .route("/__erulb__/status", only("GET", &[], get(status::get)))
         .route("/__erulb__/stats", only("GET", &[], get(stats::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .route("/__erulb__/metrics", only("GET", &[], get(scrape::get)))
@@ -162,7 +163,7 @@ async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
         "no such endpoint: domain, upstream, config, history, rollback, servers, explain, fleet, graph, dump, rejected, resync, \
-         stats, events, ui, workers, \
+         status, stats, events, ui, workers, \
          metrics, live and ready are known",
     )
 }

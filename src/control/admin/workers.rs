@@ -18,7 +18,18 @@ pub(super) async fn get(State(hub): State<HubHandle>) -> Answer {
     let mut all = Gauges::default();
     workers.iter().for_each(|worker| all += worker.gauges);
     let workers = workers.iter().map(|worker| shown(worker, &all)).collect::<Value>();
-    Ok(answer::json(&json!({"all": all, "workers": workers})))
+    Ok(answer::json(&json!({"all": held(&all), "workers": workers})))
+}
+
+/// What is held, by the names that these have elsewhere. Those in brackets are of the last release, and go with the next one:
+/// `requests_active` (`exchanges`), `buffer_bytes` (`window_bytes`), `ended` (`refused`), `debug` (its members stood outside).
+fn held(gauges: &Gauges) -> Value {
+    let mut held = json!(gauges);
+    held["requests_active"] = json!(gauges.exchanges);
+    held["buffer_bytes"] = json!(gauges.window_bytes);
+    held["ended"] = held["refused"].clone();
+    held["debug"] = json!({"timers": gauges.timers, "spare_exchanges": gauges.spare_exchanges});
+    held
 }
 
 fn shown(worker: &Working, all: &Gauges) -> Value {
@@ -27,7 +38,7 @@ fn shown(worker: &Working, all: &Gauges) -> Value {
         "requests": percent(worker.gauges.requests, all.requests),
     });
     let mut shown = json!({"version": worker.version, "age_ms": worker.age.as_millis(), "share": share});
-    if let (Value::Object(shown), Value::Object(mut gauges)) = (&mut shown, json!(worker.gauges)) {
+    if let (Value::Object(shown), Value::Object(mut gauges)) = (&mut shown, held(&worker.gauges)) {
         shown.append(&mut gauges);
     }
     shown

@@ -131,10 +131,8 @@ impl Hub {
     /// Whether so much is not named in a document that it may be a part of one.
     fn is_most(&self, removal: &Removal) -> bool {
         let (of_domains, of_upstreams) = self.state.sizes();
-        let upstreams: HashSet<&str> = removal.servers.iter().map(|(upstream, _)| &**upstream).collect();
-        let gone = upstreams.into_iter().filter(|name| self.state.has_upstream(&name.to_ascii_lowercase()));
-        let domains = removal.domains.len();
-        held::is_suspicious(&Dropped { domains, of_domains, upstreams: gone.count(), of_upstreams })
+        let (domains, upstreams) = (removal.domains.len(), removal.upstreams);
+        held::is_suspicious(&Dropped { domains, of_domains, upstreams, of_upstreams })
     }
 }
 

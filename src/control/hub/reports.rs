@@ -3,17 +3,19 @@
 //! It owns what follows from each, never a question of the admin API. Next: [`run`](crate::control::run) tells it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Hub;
 use crate::control::alarms::Subject;
 use crate::control::changes::Via;
 use crate::control::checks::order::{Finding, Order, Ticket};
+use crate::control::history::{Entry, last_of};
 use crate::control::shortages;
 use crate::control::state_file::{Kept, Saved};
 use crate::control::store::StoreEvent;
 use crate::link::{Gauges, ServerNumbers, ToWorker};
-use crate::model::Snapshot;
+use crate::model::{Differences, Snapshot, Touch};
 use crate::stats::Taken;
 
 impl Hub {
@@ -94,6 +96,32 @@ impl Hub {
         self.resolver.remember(saved.names.clone());
         self.guard.remember(&mut self.state, &mut self.alarms, saved.contents, age, now);
         self.changed(Via::StateFile.by_nobody(), now);
+    }
+
+    /// Takes on the versions that were kept with what was just remembered, so that numbers go on and each of them can be served again.
+    pub(in crate::control) fn resume(&mut self, entries: Vec<Entry>) {
+        let Some(newest) = entries.last() else { return };
+        self.current = Arc::new(Snapshot::empty_at(newest.version));
+        let last = last_of(&entries);
+        let touch = |name: Arc<str>, before, after: Option<Arc<str>>| {
+            (before != after).then_some(Touch { name, before, after })
+        };
+        let domains = last.domains.into_iter().filter_map(|(name, before)| {
+            let after = self.state.domain(&name).cloned();
+            Some((Arc::clone(&name), touch(name, before, after)?))
+        });
+        let domains = domains.collect();
+        let upstreams = last.upstreams.into_iter().filter_map(|(key, (name, before))| {
+            let after = self.state.upstream(&key).map(|spec| spec.text());
+            Some((key.into(), touch(name, before, after)?))
+        });
+        let upstreams = upstreams.collect();
+        self.history.resume(entries, Differences { domains, upstreams });
+    }
+
+    /// All versions that are kept, the oldest first, if there are other ones since this was asked.
+    pub(in crate::control) fn history_news(&mut self) -> Option<Vec<Arc<Entry>>> {
+        self.history.take_news()
     }
 
     /// The store did not answer in time.

@@ -3,12 +3,14 @@
 //! It owns these looks and nothing that is counted. Next: [`reports`](super::reports) has what workers tell,
 //! `control::admin` asks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Hub;
+use crate::control::changes::Via;
 use crate::control::failures::Failures;
 use crate::control::heat::Step;
 use crate::control::recent::Recent;
+use crate::control::replies::Heard;
 use crate::control::servers::Shown;
 use crate::control::sources::Sources;
 use crate::control::traffic::Traffic;
@@ -22,6 +24,26 @@ impl Hub {
     /// What they have counted.
     pub(in crate::control) fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    /// How long there has been a hub.
+    pub(in crate::control) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.history.began())
+    }
+
+    /// The way by which changes of the store come.
+    pub(in crate::control) fn via(&self) -> Via {
+        self.via
+    }
+
+    /// What came from the store since the start.
+    pub(in crate::control) fn heard(&self) -> Heard {
+        self.guard.heard()
+    }
+
+    /// Where the data come from that are served beside what was changed by the API: a word, or nothing as long as there are none.
+    pub(in crate::control) fn origin_of_data(&self) -> Option<&'static str> {
+        self.guard.origin()
     }
 
     /// What was counted of requests, by names that are configured.
