@@ -49,7 +49,7 @@
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
 //! * [`command`]: `elb`, `elb demo`, `elb check`, `elb explain`, `elb graph`, `elb health`, `elb fleet`, `elb top`,
-//!   `elb ctl`, `elb completions`, `elb man`.
+//!   `elb ctl`, `elb migrate-v2`, `elb completions`, `elb man`.
 //!
 //! # The life of a request
 //!
@@ -130,6 +130,7 @@
 //! | which node lags, and the words for why | `control/fleet/judge.rs` | `control/admin/fleet.rs` shows it, `command/fleet.rs` prints it |
 //! | a command of `elb ctl` | its words in `settings/ctl.rs`, what it does in `command/ctl/` | its row in the manual |
 //! | a store | `control/store/<name>.rs` | one line in `control/start.rs` |
+//! | how etcd is reached, and who one is there | `settings/etcd_args.rs`, `settings/etcd.rs` | `control/store/options.rs`, for all who ask etcd; the files for TLS: `settings/certificates.rs`; what was wrong: `control/store/tls.rs` |
 //! | who may use the admin API | `control/admin/access.rs`, `data/door.rs` | |
 //! | who is told of a request that is over | a line in `data/record.rs` | |
 //! | what is done for a request that is looked at closely | `data/aside.rs` | which ones those are: `data/seeing.rs` |

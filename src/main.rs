@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Ctl(args)) => command::ctl(&args),
         Ok(Invocation::Completions(args)) => command::completions(&args),
         Ok(Invocation::Man(args)) => command::man(&args),
+        Ok(Invocation::Migrate(migration)) => command::migrate(&migration),
         Err(fault) => command::refuse(&fault),
     }
 }

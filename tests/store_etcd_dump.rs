@@ -11,6 +11,9 @@
 
 #[path = "support/etcd.rs"]
 mod etcd;
+#[macro_use]
+#[path = "support/modes.rs"]
+mod modes;
 #[path = "support/watcher.rs"]
 mod watcher;
 
@@ -18,10 +21,23 @@ use std::time::{Duration, Instant};
 
 use elb::control::store::StoreEvent;
 use elb::model::{Contents, KeyChange};
-use etcd_client::{Client, GetOptions, Permission, PutOptions};
+use etcd_client::{Client, GetOptions, PutOptions};
 
-use etcd::Etcd;
+use etcd::{Etcd, Mode, USER};
 use watcher::{Watcher, options, rule, server};
+
+in_each_mode! {
+    async
+    a_dump_writes_the_difference_and_nothing_else
+    a_large_dump_goes_in_an_order_that_may_be_cut_anywhere
+    a_key_that_somebody_else_changes_is_not_overwritten_unseen
+    a_conflict_holds_up_no_other_key
+    a_large_object_holds_up_no_other
+    several_objects_that_fit_one_by_one_are_written_to_an_etcd_with_a_small_limit
+    a_lease_that_ended_does_not_come_back
+    a_server_that_registered_under_a_lease_stays_under_it
+    a_dump_without_etcd_is_answered_soon
+}
 
 fn contents(rules: &[(&str, &str)], servers: &[(&str, &str, &str)]) -> Contents {
     let mut contents = Contents::default();
@@ -44,9 +60,8 @@ async fn keys(client: &mut Client) -> Vec<(String, String, i64)> {
     all.kvs().iter().map(one).collect()
 }
 
-#[tokio::test]
-async fn a_dump_writes_the_difference_and_nothing_else() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_dump_writes_the_difference_and_nothing_else(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     for (key, value) in [
         ("/ELB/@nodes/1", "ours"),
@@ -93,9 +108,8 @@ async fn a_dump_writes_the_difference_and_nothing_else() {
 
 /// More operations than a transaction may have, so a rule may come in another one than its upstream: never before it,
 /// and on the way out never after it.
-#[tokio::test]
-async fn a_large_dump_goes_in_an_order_that_may_be_cut_anywhere() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_large_dump_goes_in_an_order_that_may_be_cut_anywhere(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     let names: Vec<String> = (0..150).map(|number| format!("n{number:03}")).collect();
@@ -130,9 +144,8 @@ async fn changes_until(watcher: &mut Watcher, revision: i64) -> Vec<KeyChange> {
 
 /// The dump and another writer race for one key, again and again: each dump either holds or says that it did not,
 /// and what the other wrote after it was read is never overwritten unseen.
-#[tokio::test]
-async fn a_key_that_somebody_else_changes_is_not_overwritten_unseen() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_key_that_somebody_else_changes_is_not_overwritten_unseen(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     let mut client = etcd.client().await;
@@ -166,9 +179,8 @@ async fn a_key_that_somebody_else_changes_is_not_overwritten_unseen() {
 }
 
 /// One key among many that somebody changed: the others are written.
-#[tokio::test]
-async fn a_conflict_holds_up_no_other_key() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_conflict_holds_up_no_other_key(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
@@ -185,9 +197,8 @@ async fn a_conflict_holds_up_no_other_key() {
 
 /// etcd takes 1.5 MiB, and a key of 1.4 MB that nobody edited, or that is too large for an etcd with a smaller limit, is
 /// no obstacle for others.
-#[tokio::test]
-async fn a_large_object_holds_up_no_other() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_large_object_holds_up_no_other(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let large = "x".repeat(1_400_000);
     client.put("/ELB/rules/large.com", large.as_str(), None).await.unwrap();
@@ -211,9 +222,8 @@ async fn a_large_object_holds_up_no_other() {
     );
 }
 
-#[tokio::test]
-async fn several_objects_that_fit_one_by_one_are_written_to_an_etcd_with_a_small_limit() {
-    let Some(etcd) = Etcd::start_with(&["--max-request-bytes", "10000"]) else { return };
+async fn several_objects_that_fit_one_by_one_are_written_to_an_etcd_with_a_small_limit(mode: Mode) {
+    let Some(etcd) = Etcd::start_with(mode, &["--max-request-bytes", "10000"]) else { return };
     let mut client = etcd.client().await;
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
@@ -228,9 +238,8 @@ async fn several_objects_that_fit_one_by_one_are_written_to_an_etcd_with_a_small
 }
 
 /// A lease ends between the reading and the dump: its key does not come back as one that never ends.
-#[tokio::test]
-async fn a_lease_that_ended_does_not_come_back() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_lease_that_ended_does_not_come_back(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let lease = client.lease_grant(60, None).await.unwrap().id();
     client.put("/ELB/upstreams/up/s:1", "", Some(PutOptions::new().with_lease(lease))).await.unwrap();
@@ -242,9 +251,8 @@ async fn a_lease_that_ended_does_not_come_back() {
     assert_eq!(keys(&mut client).await, []);
 }
 
-#[tokio::test]
-async fn a_server_that_registered_under_a_lease_stays_under_it() {
-    let Some(etcd) = Etcd::start() else { return };
+async fn a_server_that_registered_under_a_lease_stays_under_it(mode: Mode) {
+    let Some(etcd) = Etcd::start_in(mode) else { return };
     let mut client = etcd.client().await;
     let lease = client.lease_grant(60, None).await.unwrap().id();
     client.put("/ELB/upstreams/up/s:1", "", Some(PutOptions::new().with_lease(lease))).await.unwrap();
@@ -256,9 +264,8 @@ async fn a_server_that_registered_under_a_lease_stays_under_it() {
     assert_eq!(keys(&mut client).await, []);
 }
 
-#[tokio::test]
-async fn a_dump_without_etcd_is_answered_soon() {
-    let Some(mut etcd) = Etcd::start() else { return };
+async fn a_dump_without_etcd_is_answered_soon(mode: Mode) {
+    let Some(mut etcd) = Etcd::start_in(mode) else { return };
     let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     etcd.pause();
@@ -274,37 +281,26 @@ async fn a_dump_without_etcd_is_answered_soon() {
 /// Logins end after two seconds here, and etcd forgets all of them when it is started again.
 #[tokio::test]
 async fn users_and_their_short_logins() {
-    let Some(mut etcd) = Etcd::start_with(&["--auth-token-ttl", "2"]) else { return };
-    let mut client = etcd.client().await;
-    client.user_add("root", "r", None).await.unwrap();
-    client.user_grant_role("root", "root").await.unwrap();
-    client.role_add("elb").await.unwrap();
-    client.role_grant_permission("elb", Permission::read_write("/ELB/").with_prefix()).await.unwrap();
-    client.user_add("elb", "secret", None).await.unwrap();
-    client.user_grant_role("elb", "elb").await.unwrap();
-    client.auth_enable().await.unwrap();
-
+    let Some(mut etcd) = Etcd::start_with(Mode::Auth, &["--auth-token-ttl", "2"]) else { return };
     let mut wrong = options(&etcd);
-    wrong.login = Some(("elb".into(), "wrong".into()));
+    wrong.login = Some((USER.0.into(), "wrong".into()));
     let reason = Watcher::start(wrong).down().await;
     assert!(reason.contains("authentication failed"), "{reason}");
 
-    let mut right = options(&etcd);
-    right.login = Some(("elb".into(), "secret".into()));
-    let mut watcher = Watcher::start(right);
+    let mut watcher = Watcher::start(options(&etcd));
     watcher.loaded().await;
     watcher.dump(&contents(&[("a.com", "1")], &[])).await.unwrap();
     assert_eq!(watcher.changed().await.0, [rule("a.com", Some("1"))]);
 
     // The user store changes, which makes every login before it old.
-    let mut root = login(&etcd).await;
+    let mut root = etcd.client().await;
     root.user_add("another", "x", None).await.unwrap();
     watcher.dump(&contents(&[("a.com", "2")], &[])).await.unwrap();
     watcher.until_rule("a.com", Some("2")).await;
 
     // Long enough for the first login to end; the watch goes on, and a new one can be opened.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    login(&etcd).await.put("/ELB/rules/a.com", "3", None).await.unwrap();
+    etcd.client().await.put("/ELB/rules/a.com", "3", None).await.unwrap();
     watcher.until_rule("a.com", Some("3")).await;
     watcher.handle.commands.send(elb::control::store::StoreCommand::Resync).await.unwrap();
     watcher.loaded().await;
@@ -314,9 +310,4 @@ async fn users_and_their_short_logins() {
     watcher.dump(&contents(&[("a.com", "4")], &[("up", "s:1", "")])).await.unwrap();
     let (changes, _) = watcher.changed().await;
     assert_eq!(changes, [server("up", "s:1", Some("")), rule("a.com", Some("4"))]);
-}
-
-async fn login(etcd: &Etcd) -> Client {
-    let options = etcd_client::ConnectOptions::new().with_user("root", "r");
-    Client::connect([etcd.address()], Some(options)).await.unwrap()
 }

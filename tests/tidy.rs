@@ -63,6 +63,7 @@ const PURE: &[&str] = &[
     "control/store/keys.rs",
     "control/store/merge.rs",
     "control/store/options.rs",
+    "control/store/v2.rs",
     "control/store/watch.rs",
     "control/admin/answer.rs",
     "control/admin/names.rs",

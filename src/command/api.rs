@@ -1,4 +1,4 @@
-//! Calls of the admin API by commands.
+//! Calls of the admin API by commands, and one of another API.
 //!
 //! It owns the way there and the wording of what goes wrong on it. Next: the commands that ask.
 
@@ -59,6 +59,24 @@ impl Failed {
     }
 }
 
+/// Asks by HTTP, and takes any status for an answer.
+fn agent(patience: Duration) -> ureq::Agent {
+    let config = ureq::Agent::config_builder().timeout_global(Some(patience)).http_status_as_error(false);
+    config.build().into()
+}
+
+/// What is there, with its status.
+///
+/// # Errors
+/// In words: that nobody answers there, or not to the end.
+pub(super) fn get(url: &str) -> Result<(u16, Vec<u8>), String> {
+    let mut response =
+        agent(PATIENCE).get(url).call().map_err(|error| format!("it does not answer: {error}"))?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(MOST).read_to_vec();
+    Ok((status, body.map_err(|error| format!("the answer breaks off: {error}"))?))
+}
+
 /// Asks the admin API at that address; a body makes it a POST. The token is that of `ELB_ADMIN_TOKEN`.
 ///
 /// # Errors
@@ -76,11 +94,7 @@ pub(super) fn call(api: &str, endpoint: &str, body: Option<&Value>) -> Result<Va
 pub(super) fn send(api: &str, call: &Call<'_>) -> Result<Reply, Failed> {
     let method = call.method.unwrap_or("GET");
     let patience = if method == "GET" { PATIENCE } else { LONG };
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(patience))
-        .http_status_as_error(false)
-        .build()
-        .into();
+    let agent = agent(patience);
     let url = format!("http://{api}/__erulb__/{}", call.endpoint);
     let mut request = Request::builder().method(method).uri(&url);
     if let Some(token) = std::env::var("ELB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()) {

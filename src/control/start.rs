@@ -287,23 +287,16 @@ fn fleet(settings: &Settings, listeners: &Listeners) -> (Fleet, Teller) {
     if matches!(settings.store, StoreKind::File(_)) {
         return (Fleet::alone(identity.clone()), Teller::new(identity, None));
     }
-    let options = Arc::new(etcd(settings));
+    let options = Arc::new(EtcdOptions::set(&settings.etcd, &settings.name));
     let keeper = NodeKeeper::start(Arc::clone(&options), &identity.id, settings.fleet.ttl);
     let fleet = Fleet::among(identity.clone(), NodeReader::new(options), keeper.standing());
     (fleet, Teller::new(identity, Some(keeper)))
 }
 
-/// How etcd is reached.
-fn etcd(settings: &Settings) -> EtcdOptions {
-    let Settings { etcd, name, .. } = settings;
-    let login = etcd.user.clone().zip(etcd.password.as_ref().map(|password| password.expose().to_owned()));
-    EtcdOptions { endpoints: etcd.endpoints.clone(), login, ..EtcdOptions::new("", name) }
-}
-
 /// Starts the store that the settings name.
 fn open(settings: &Settings) -> StoreHandle {
     match &settings.store {
-        StoreKind::Etcd => start_etcd(etcd(settings)),
+        StoreKind::Etcd => start_etcd(EtcdOptions::set(&settings.etcd, &settings.name)),
         StoreKind::File(path) => start_file(path.clone()),
     }
 }

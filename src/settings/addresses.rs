@@ -73,8 +73,8 @@ pub(super) fn host_port(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads the endpoints of an etcd cluster: comma-separated, each with or without `http://`, a port, a trailing slash.
-/// Gives `http://host:port`. What is refused is described without being repeated, since it may hold a password.
+/// Reads the endpoints of an etcd cluster: comma-separated, each with or without `http://` or `https://`, a port, a
+/// trailing slash. Gives `http://host:port` or `https://host:port`. What is refused is described without being repeated, since it may hold a password.
 pub(super) fn etcd(text: &str) -> Result<Vec<String>, String> {
     let mut endpoints = Vec::new();
     for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -87,13 +87,11 @@ pub(super) fn etcd(text: &str) -> Result<Vec<String>, String> {
 }
 
 fn etcd_endpoint(text: &str) -> Result<String, String> {
-    let rest = match text.split_once("://") {
-        None => text,
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-            return Err("https:// is not supported yet, use http://".to_owned());
-        }
-        Some(_) => return Err("the scheme must be http://".to_owned()),
+    let (scheme, rest) = match text.split_once("://") {
+        None => ("http", text),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => ("http", rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => ("https", rest),
+        Some(_) => return Err("the scheme must be http:// or https://".to_owned()),
     };
     let rest = rest.trim_end_matches('/');
     if rest.contains('@') {
@@ -108,7 +106,7 @@ fn etcd_endpoint(text: &str) -> Result<String, String> {
         Ok(address) => (format!("[{address}]"), None),
         Err(_) => split_host(rest).map(|(host, port)| (host.to_ascii_lowercase(), port))?,
     };
-    Ok(format!("http://{host}:{}", port.unwrap_or(ETCD_PORT)))
+    Ok(format!("{scheme}://{host}:{}", port.unwrap_or(ETCD_PORT)))
 }
 
 /// Splits `host`, `host:port`, `[v6]` or `[v6]:port`; the host keeps its brackets.
@@ -246,6 +244,7 @@ mod tests {
             ("[::1]:2380", "http://[::1]:2380"),
             ("[::1]", "http://[::1]:2379"),
             ("::1", "http://[::1]:2379"),
+            ("HTTPS://Etcd.Local/", "https://etcd.local:2379"),
         ] {
             assert_eq!(etcd(text), Ok(vec![expected.to_owned()]), "{text}");
         }
@@ -262,8 +261,7 @@ mod tests {
         for (text, reason) in [
             ("", "names no address"),
             (",", "names no address"),
-            ("https://a:1", "https:// is not supported"),
-            ("ftp://a:1", "the scheme must be http://"),
+            ("ftp://a:1", "the scheme must be http:// or https://"),
             ("http://me:hunter2@a:1", "a user does not belong"),
             ("a:1/v2/keys", "without a path"),
             ("a:0", "a number from 1 to 65535"),

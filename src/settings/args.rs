@@ -12,9 +12,11 @@ use ipnet::IpNet;
 
 use super::addresses;
 use super::commands::{
-    CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, ManArgs, TopArgs,
+    CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, HealthArgs, ManArgs, MigrateArgs,
+    TopArgs,
 };
 use super::ctl::CtlArgs;
+use super::etcd_args::{EtcdArgs, name};
 use super::fleet::FleetArgs;
 use super::seeing::SeeingArgs;
 use crate::units;
@@ -56,6 +58,9 @@ pub(super) enum Action {
     Completions(CompletionsArgs),
     /// Print the manual page, or write those of all commands
     Man(ManArgs),
+    /// Copy the keys that etcd's v2 API has, of which the first ELB read its own, to where v3 finds them
+    #[command(after_help = super::commands::MIGRATE_CODES)]
+    MigrateV2(MigrateArgs),
 }
 
 /// `elb demo`.
@@ -127,18 +132,13 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELBNAME", value_name = "NAME", default_value = "ELB", value_parser = name)]
     pub(super) name: String,
 
-    /// etcd endpoints: host:port or http://host:port, separated by commas
+    /// etcd endpoints: host:port, http://host:port or https://host:port, separated by commas
     /// [env: ETCD_URL, else ETCD, else ETCD_HOST + ETCD_PORT] [default: 127.0.0.1:2379]
     #[arg(long, value_name = "ADDRS")]
     pub(super) etcd: Option<String>,
 
-    /// User at etcd; needs a password
-    #[arg(long, env = "ELB_ETCD_USER", value_name = "USER")]
-    pub(super) etcd_user: Option<String>,
-
-    /// File with the password at etcd; beats the variable ELB_ETCD_PASSWORD
-    #[arg(long, env = "ELB_ETCD_PASSWORD_FILE", value_name = "PATH")]
-    pub(super) etcd_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) known: EtcdArgs,
 
     /// Where rules and upstreams are kept: etcd, or file:PATH for one JSON file
     #[arg(long, env = "ELB_STORE", value_name = "STORE", default_value = "etcd")]
@@ -327,16 +327,6 @@ pub(super) struct LimitArgs {
     /// Bytes of a request, its head and its body, that are kept so that it can be sent to another server, from 32k to 256k
     #[arg(long, env = "ELB_REPLAY_BUFFER", value_name = "SIZE", default_value = "64k", value_parser = replay_size)]
     pub(super) replay_buffer: usize,
-}
-
-/// A name is one segment of an etcd key and the prefix of a statsd line, so it holds nothing that either could misread.
-fn name(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    if text.bytes().all(plain) && text.bytes().any(|byte| byte != b'.') {
-        Ok(text.to_owned())
-    } else {
-        Err("need letters, digits, '-', '_' and '.' only".to_owned())
-    }
 }
 
 /// Of buffers that is room for a large head, what it is answered with, and a few others beside it.

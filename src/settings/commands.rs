@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::etcd_args::{EtcdArgs, name};
 use crate::units;
 
 /// Where the admin API is, unless it is said otherwise: on the data port, as it is without `--admin-listen`.
@@ -174,4 +175,38 @@ pub enum GraphFormat {
     Dot,
     Mermaid,
     Svg,
+}
+
+/// What `elb migrate-v2` ends with.
+pub(super) const MIGRATE_CODES: &str = "\
+It ends with 0 when the v3 API has all that v2 has, with 1 when something is left, which it names, and with 2 when it cannot
+read or write. It can be run again at any time, and writes only what is not there yet.";
+
+/// `elb migrate-v2`.
+#[derive(Debug, Clone, Args)]
+#[command(next_line_help = true)]
+pub(super) struct MigrateArgs {
+    /// Where the v2 API answers: http://host:port
+    #[arg(long, value_name = "URL")]
+    pub(super) from: String,
+
+    /// Where the v3 API answers: endpoints as --etcd of `elb` takes them
+    /// [env: ETCD_URL, else ETCD, else ETCD_HOST + ETCD_PORT] [default: 127.0.0.1:2379]
+    #[arg(long, value_name = "ADDRS")]
+    pub(super) to: Option<String>,
+
+    /// First segment of the keys
+    #[arg(long, env = "ELBNAME", value_name = "NAME", default_value = "ELB", value_parser = name)]
+    pub(super) name: String,
+
+    /// Say what would be written, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Write over keys that v3 has with another value
+    #[arg(long)]
+    pub(super) force: bool,
+
+    #[command(flatten)]
+    pub(super) known: EtcdArgs,
 }

@@ -4,15 +4,16 @@
 //! `args`). Values do not change while the process runs. Next: [`told`](super::told) has them in words.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::addresses;
 use super::allow::AllowList;
 use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
+use super::etcd::EtcdSettings;
 use super::fault::Fault;
 use super::fleet::FleetSettings;
-use super::secret::Secret;
+use super::secret::{Secret, secret};
 use super::seeing::SeeingSettings;
 use super::surroundings::Surroundings;
 
@@ -117,17 +118,6 @@ pub enum StoreKind {
     File(PathBuf),
 }
 
-/// How to reach etcd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EtcdSettings {
-    /// The members of the cluster, each as `http://host:port`; at least one.
-    pub endpoints: Vec<String>,
-    /// Who we are there; never without a password.
-    pub user: Option<String>,
-    /// And the password.
-    pub password: Option<Secret>,
-}
-
 /// How the names of servers are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameSettings {
@@ -155,6 +145,7 @@ impl Settings {
     pub(super) fn new(args: &RunArgs, around: &Surroundings<'_>) -> Result<Settings, Fault> {
         let cpus = args.cpus.as_deref().map(addresses::cores).transpose();
         let cpus = cpus.map_err(|reason| Fault::usage(format!("invalid --cpus: {reason}")))?;
+        let etcd = EtcdSettings::new(("--etcd", args.etcd.as_deref()), &args.known, around)?;
         Ok(Settings {
             listen: args.listen.clone(),
             workers: workers(args, cpus.as_deref(), around)?,
@@ -163,7 +154,6 @@ impl Settings {
             steer: steer(args)?,
             name: args.name.clone(),
             store: store(&args.store)?,
-            etcd: etcd(args, around)?,
             state_file: state_file(args, around),
             statsd: args.statsd.clone(),
             seeing: SeeingSettings::new(&args.seeing),
@@ -206,7 +196,8 @@ impl Settings {
             retries: args.limits.retries,
             retry_budget: args.limits.retry_budget,
             replay_buffer: args.limits.replay_buffer,
-            warnings: Vec::new(),
+            warnings: etcd.warnings(),
+            etcd,
         })
     }
 }
@@ -252,35 +243,6 @@ fn store(text: &str) -> Result<StoreKind, Fault> {
     }
 }
 
-fn etcd(args: &RunArgs, around: &Surroundings<'_>) -> Result<EtcdSettings, Fault> {
-    let (source, text) = etcd_addresses(args, around)?;
-    let endpoints = addresses::etcd(&text)
-        .map_err(|reason| Fault::usage(format!("invalid etcd address in {source}: {reason}")))?;
-    let password = secret("ELB_ETCD_PASSWORD", args.etcd_password_file.as_deref(), around)?;
-    if args.etcd_user.is_some() != password.is_some() {
-        return Err(Fault::usage(
-            "an etcd user needs a password, and a password a user: \
-            --etcd-user with --etcd-password-file or ELB_ETCD_PASSWORD",
-        ));
-    }
-    Ok(EtcdSettings { endpoints, user: args.etcd_user.clone(), password })
-}
-
-/// Where the address stands, and the address. Three ways lead to it, as in the first ELB.
-fn etcd_addresses(args: &RunArgs, around: &Surroundings<'_>) -> Result<(&'static str, String), Fault> {
-    if let Some(text) = &args.etcd {
-        return Ok(("--etcd", text.clone()));
-    }
-    for name in ["ETCD_URL", "ETCD"] {
-        if let Some(text) = around.text(name)? {
-            return Ok((name, text));
-        }
-    }
-    let host = around.text("ETCD_HOST")?.unwrap_or_else(|| "127.0.0.1".to_owned());
-    let port = around.text("ETCD_PORT")?.unwrap_or_else(|| "2379".to_owned());
-    Ok(("ETCD_HOST and ETCD_PORT", format!("{host}:{port}")))
-}
-
 fn state_file(args: &RunArgs, around: &Surroundings<'_>) -> Option<PathBuf> {
     let directory = || {
         // systemd separates several directories by colons.
@@ -289,24 +251,6 @@ fn state_file(args: &RunArgs, around: &Surroundings<'_>) -> Option<PathBuf> {
         Some(first.unwrap_or_else(|| all.into()).join("state.json"))
     };
     args.state_file.clone().or_else(directory)
-}
-
-/// A secret from the file that a flag or `NAME_FILE` names, else from the variable `NAME`.
-fn secret(name: &str, file: Option<&Path>, around: &Surroundings<'_>) -> Result<Option<Secret>, Fault> {
-    let (source, text) = match file {
-        None => (name.to_owned(), around.text(name)?),
-        Some(path) => {
-            let text = (around.read)(path)
-                .map_err(|error| Fault::Configuration(format!("cannot read {}: {error}", path.display())))?;
-            (path.display().to_string(), Some(text))
-        }
-    };
-    let Some(text) = text else { return Ok(None) };
-    // A file ends in a line end that is not part of the secret.
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(Fault::Configuration(format!("a secret is expected in {source}, and it is empty"))),
-        text => Ok(Some(Secret::new(text))),
-    }
 }
 
 /// A token is sent in a header, so it may hold visible ASCII only: no proxy changes that.

@@ -16,12 +16,16 @@ use super::commands::{
 use super::ctl::CtlArgs;
 use super::effective::Settings;
 use super::fault::Fault;
+use super::migration::Migration;
 use super::surroundings::Surroundings;
 use super::unknown;
 
 /// Variables that stand for no flag of their own; `effective` reads them.
 const SINGLE: [&str; 6] =
     ["ELB_ADMIN_TOKEN", "ELB_ETCD_PASSWORD", "ETCD_URL", "ETCD", "ETCD_HOST", "ETCD_PORT"];
+
+/// The one command that is told where etcd is as `elb` itself is.
+const MIGRATE: &str = "migrate-v2";
 
 /// What is to be done.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ pub enum Invocation {
     Completions(CompletionsArgs),
     /// Print manual pages.
     Man(ManArgs),
+    /// Copy what etcd's v2 API has to where v3 finds it.
+    Migrate(Box<Migration>),
 }
 
 impl Settings {
@@ -94,14 +100,28 @@ where
         Some(Action::Ctl(args)) => Ok(Invocation::Ctl(args)),
         Some(Action::Completions(args)) => Ok(Invocation::Completions(args)),
         Some(Action::Man(args)) => Ok(Invocation::Man(args)),
+        Some(Action::MigrateV2(_)) => {
+            let (sub, given) = (command.find_subcommand(MIGRATE), given.subcommand_matches(MIGRATE));
+            if let Some((sub, given)) = sub.zip(given) {
+                let alone = sub.clone().mut_args(|arg| arg.required(false));
+                let found = from_variables(&alone, &variables, given, around)?;
+                words.splice(words.len().min(2)..words.len().min(2), found);
+            }
+            match CommandLine::from_arg_matches(&command.try_get_matches_from(&words)?)?.action {
+                Some(Action::MigrateV2(args)) => {
+                    Migration::new(&args, around).map(Box::new).map(Invocation::Migrate)
+                }
+                _ => Err(Fault::usage("variables have become another command")),
+            }
+        }
         None => {
             // Variables join as the flags they stand for, so both are read by the same rules.
             let found = from_variables(&command, &variables, &given, around)?;
             words.splice(words.len().min(1)..words.len().min(1), found);
             let all = CommandLine::from_arg_matches(&command.clone().try_get_matches_from(&words)?)?;
             let mut settings = Settings::new(&all.run, around)?;
-            settings.warnings =
-                unknown::warnings(around.names, &spellings(&command, &variables), around.variable);
+            let known = spellings(&command, &variables);
+            settings.warnings.extend(unknown::warnings(around.names, &known, around.variable));
             Ok(Invocation::Run(Box::new(settings)))
         }
     }
@@ -118,16 +138,25 @@ pub fn command_line() -> Command {
 pub(super) fn command() -> (Command, Vec<(String, String)>) {
     let mut variables = Vec::new();
     let command = CommandLine::command().mut_args(|arg| {
-        let Some(name) = arg.get_env().and_then(OsStr::to_str).map(str::to_owned) else { return arg };
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        let help = match help.split_once(" [default: ") {
-            Some((help, default)) => format!("{help} [env: {name}] [default: {default}"),
-            None => format!("{help} [env: {name}]"),
-        };
-        variables.push((arg.get_id().to_string(), name));
-        arg.env(None::<&str>).help(help)
+        let (arg, variable) = without_variable(arg);
+        variables.extend(variable);
+        arg
     });
+    // Its flags with variables are flags of `elb` as well.
+    let command = command.mut_subcommand(MIGRATE, |sub| sub.mut_args(|arg| without_variable(arg).0));
     (command, variables)
+}
+
+/// The flag with its variable in its help alone, and which one that is: its id, and the name.
+fn without_variable(arg: Arg) -> (Arg, Option<(String, String)>) {
+    let Some(name) = arg.get_env().and_then(OsStr::to_str).map(str::to_owned) else { return (arg, None) };
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = match help.split_once(" [default: ") {
+        Some((help, default)) => format!("{help} [env: {name}] [default: {default}"),
+        None => format!("{help} [env: {name}]"),
+    };
+    let variable = (arg.get_id().to_string(), name);
+    (arg.env(None::<&str>).help(help), Some(variable))
 }
 
 /// Every variable, each with another name that one may take it for: that of its flag, or its own behind `ELB_`.
@@ -151,10 +180,10 @@ fn from_variables(
 ) -> Result<Vec<OsString>, Fault> {
     let mut words = Vec::new();
     for (id, name) in variables {
+        let Some(arg) = command.get_arguments().find(|arg| arg.get_id() == id.as_str()) else { continue };
         let by_flag = given.value_source(id) == Some(ValueSource::CommandLine);
         let value = (around.variable)(name).filter(|value| !by_flag && !value.is_empty());
-        let arg = command.get_arguments().find(|arg| arg.get_id() == id.as_str());
-        if let (Some(value), Some(arg)) = (value, arg) {
+        if let Some(value) = value {
             words.extend(as_flag(command, arg, name, &value)?);
         }
     }

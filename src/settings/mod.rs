@@ -6,12 +6,16 @@
 mod addresses;
 mod allow;
 mod args;
+mod certificates;
 mod commands;
 mod ctl;
 mod effective;
+mod etcd;
+mod etcd_args;
 mod fault;
 mod fleet;
 mod invocation;
+mod migration;
 mod secret;
 mod seeing;
 mod surroundings;
@@ -20,15 +24,18 @@ mod unknown;
 
 pub use allow::AllowList;
 pub use args::DemoArgs;
+pub use certificates::{CertificateTexts, Certificates};
 pub use commands::{
     CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, ManArgs,
     TopArgs, TopSort, TopView,
 };
 pub use ctl::{ConfigVerb, Ctl, CtlArgs, How, ItemVerb, ServerArgs, ServerVerb};
-pub use effective::{AdminSettings, EtcdSettings, NameSettings, Settings, StoreKind};
+pub use effective::{AdminSettings, NameSettings, Settings, StoreKind};
+pub use etcd::EtcdSettings;
 pub use fault::Fault;
 pub use fleet::FleetSettings;
 pub use invocation::{Invocation, command_line, parse};
+pub use migration::Migration;
 pub use secret::Secret;
 pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, LogFormat, SeeingSettings};
 pub use surroundings::Surroundings;

@@ -202,6 +202,46 @@ fn secrets_come_from_a_variable_or_a_file_and_the_file_wins() {
 }
 
 #[test]
+fn certificates_for_etcd_are_named_by_flags_or_variables_and_read_at_the_start() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(["etcd.test".to_owned()]).unwrap();
+    let (certificate, key) = (certificate.self_signed(&key).unwrap().pem(), key.serialize_pem());
+    let files = [("ca", certificate.as_str()), ("cert", &certificate), ("key", &key)];
+    let settings = |flags: &[&str], variables: Texts<'_>| match parsed(flags, variables, &files).unwrap() {
+        Invocation::Run(settings) => *settings,
+        other => panic!("{other:?}"),
+    };
+    let flags = ["--etcd", "https://a", "--etcd-ca", "ca", "--etcd-cert", "cert", "--etcd-key", "key"];
+    let variables =
+        [("ETCD", "https://a"), ("ELB_ETCD_CA", "ca"), ("ELB_ETCD_CERT", "cert"), ("ELB_ETCD_KEY", "key")];
+    let expected = Certificates { ca: Some("ca".into()), own: Some(("cert".into(), "key".into())) };
+    let by_flag = settings(&flags, &[]);
+    assert_eq!((&by_flag.etcd.certificates, &by_flag.warnings), (&expected, &Vec::new()));
+    assert_eq!(settings(&[], &variables), by_flag);
+    assert!(
+        by_flag.describe().join("\n").contains("etcd https://a:2379, trusting ca, with cert, keys under")
+    );
+    let idle = settings(&[], &variables[1..]).warnings;
+    assert!(idle.len() == 2 && idle[0].ends_with("so --etcd-ca does nothing"), "{idle:?}");
+    let Err(fault) = parsed(&["--etcd-ca", "key"], &[], &files) else { panic!() };
+    assert!(fault.exit_code() == 78 && fault.to_string().contains("key is not PEM"), "{fault}");
+    let Err(fault) = parsed(&["--etcd-ca", "missing"], &[], &files) else { panic!() };
+    assert!(fault.exit_code() == 78 && fault.to_string().contains("cannot read missing"), "{fault}");
+
+    // A command that writes there is told the same.
+    let command = ["migrate-v2", "--from", "b", "--name", "edge", "--force"];
+    let Ok(Invocation::Migrate(told)) = parsed(&command, &variables, &files) else { panic!() };
+    assert_eq!((&told.to, told.from.as_str(), told.name.as_str()), (&by_flag.etcd, "http://b:2379", "edge"));
+    assert_eq!((told.force, told.dry_run), (true, false));
+    let Ok(Invocation::Migrate(told)) =
+        parsed(&["migrate-v2", "--from", "b", "--to", "c"], &[("ELBNAME", "x"), ("ELB_ETCD_CA", "")], &[])
+    else {
+        panic!()
+    };
+    assert_eq!((told.to.endpoints.join(","), told.name.as_str()), ("http://c:2379".to_owned(), "x"));
+}
+
+#[test]
 fn a_state_file_is_named_or_found_under_systemd() {
     let file =
         |variables: Texts<'_>| settings(&[], variables).state_file.map(|path| path.display().to_string());
@@ -268,7 +308,15 @@ fn other_faults_of_usage_end_with_2_as_well() {
         (&["--cpus", "0", "--workers", "2"], &[], "2 workers need as many cores"),
         (&["--etcd-user", "root"], &[], "an etcd user needs a password"),
         (&[], &[("ELB_ETCD_PASSWORD", "pw")], "a password a user"),
-        (&[], &[("ETCD", "https://a")], "invalid etcd address in ETCD"),
+        (&[], &[("ETCD", "ftp://a")], "invalid etcd address in ETCD"),
+        (&["--etcd-cert", "cert"], &[], "a certificate needs its key"),
+        (&[], &[("ELB_ETCD_KEY", "key")], "a key its certificate"),
+        (&["migrate-v2"], &[], "--from"),
+        (&["migrate-v2", "--from", "https://a"], &[], "over http:// only"),
+        (&["migrate-v2", "--from", "a,b"], &[], "need one address"),
+        (&["migrate-v2", "--from", "a", "--to", "b:0"], &[], "invalid etcd address in --to"),
+        (&["migrate-v2", "--from", "a"], &[("ELBNAME", "a/b")], "from the variable ELBNAME"),
+        (&["migrate-v2", "--from", "a"], &[("ELB_ETCD_CERT", "cert")], "a certificate needs its key"),
         (&[], &[("ETCD_PORT", "x")], "invalid etcd address in ETCD_HOST and ETCD_PORT"),
         (&[], &[("ELB_NO_PIN", "maybe")], "ELB_NO_PIN"),
         (&["check"], &[], "<FILE>"),
@@ -382,6 +430,9 @@ fn help_names_every_flag_and_variable_and_shows_no_value_of_a_variable() {
         "--etcd ",
         "ETCD_URL",
         "ETCD_HOST + ETCD_PORT",
+        "--etcd-ca",
+        "[env: ELB_ETCD_CERT]",
+        "--etcd-key",
         "--admin-token-file",
         "ELB_ADMIN_TOKEN_FILE",
         "ELB_NO_PIN",

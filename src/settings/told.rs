@@ -17,10 +17,7 @@ impl Settings {
         let steering = if self.steer { ", connections go to the core of their packets" } else { "" };
         let store = match &self.store {
             StoreKind::File(path) => format!("file {}", path.display()),
-            StoreKind::Etcd => {
-                let user = self.etcd.user.as_deref().map(|user| format!(" as {user}")).unwrap_or_default();
-                format!("etcd {}{user}, keys under /{}/", list(&self.etcd.endpoints), self.name)
-            }
+            StoreKind::Etcd => format!("{}, keys under /{}/", self.etcd.describe(), self.name),
         };
         let state = self.state_file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
         let admin =

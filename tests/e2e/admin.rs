@@ -383,7 +383,7 @@ fn options_that_a_store_has_amiss_are_rejected_and_the_servers_serve() {
 fn options_are_a_key_of_etcd_beside_those_of_the_servers() {
     const KEY: &str = "/ELB/upstreams/up/@options";
     let (server, etcd) = (Server::named("a"), etcd());
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let admin = elb.admin();
     let mut put = json!({"up": {"@options": ""}});
     put["up"][server.address().to_string()] = json!("");

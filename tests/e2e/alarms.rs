@@ -6,11 +6,16 @@ use serde_json::json;
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
-use crate::support::etcdctl::{Writer, etcd};
+use crate::support::etcd::{Etcd, Mode};
+use crate::support::etcdctl::{Writer, etcd, etcd_in};
 use crate::support::rules;
 use crate::support::server::Server;
 use crate::support::wait;
+
+in_each_mode! {
+    a_hold_ends_when_everything_was_put_back
+    endpoints_of_etcd_that_hang_cost_no_request_at_the_start
+}
 
 const SITES: [&str; 6] = ["a.test", "b.test", "c.test", "d.test", "e.test", "f.test"];
 
@@ -51,7 +56,7 @@ fn warned_once(elb: &Elb, words: &str) -> String {
 fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
     let (server, etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     // Nobody has asked for any of them: what has requests is held back.
     assert_eq!(alarm(&elb), "");
 
@@ -74,7 +79,7 @@ fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
 fn what_has_requests_is_not_deleted_by_a_watch_until_somebody_says_so() {
     let (server, etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let live = &SITES[..4];
     let mut client = elb.client();
     let mut ask = || live.iter().map(|site| client.ask(get(site, "/")).status()).collect::<Vec<_>>();
@@ -108,7 +113,7 @@ fn what_has_requests_is_not_deleted_by_a_watch_until_somebody_says_so() {
 fn what_was_held_back_goes_on_when_it_is_put_back() {
     let (server, etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let mut client = elb.client();
     wait::until("live traffic", || {
         SITES.iter().for_each(|site| assert_eq!(client.ask(get(site, "/")).status(), 200));
@@ -134,7 +139,7 @@ fn what_is_deleted_by_the_api_and_dumped_is_no_alarm() {
     write(&etcd, &server);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("state.json");
-    let elb = Launch::storing(&etcd.address()).flag(&format!("--state-file={}", path.display())).start();
+    let elb = Launch::storing(&etcd).flag(&format!("--state-file={}", path.display())).start();
 
     let answer = elb.admin().call("DELETE", "domain?dump=1", Some(&json!(SITES).to_string()));
     assert_eq!((answer.status(), statuses(&elb)), (200, vec![404; 6]), "{}", answer.text());
@@ -147,11 +152,10 @@ fn what_is_deleted_by_the_api_and_dumped_is_no_alarm() {
     assert_eq!((alarm(&elb), warnings(&elb, "were removed").len()), (String::new(), 0), "{}", elb.log());
 }
 
-#[test]
-fn a_hold_ends_when_everything_was_put_back() {
-    let (server, mut etcd) = (Server::named("a"), etcd());
+fn a_hold_ends_when_everything_was_put_back(mode: Mode) {
+    let (server, mut etcd) = (Server::named("a"), etcd_in(mode));
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     etcd.wipe();
     wait::until("the hold", || alarm(&elb).contains("lacks 6 of 6 domains").then_some(()));
@@ -169,7 +173,7 @@ fn a_hold_ends_when_everything_was_put_back() {
 fn a_bad_value_that_is_written_a_hundred_times_is_one_line_with_its_revision() {
     let (server, etcd) = (Server::named("a"), etcd());
     write(&etcd, &server);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     let mut writer = Writer::to(&etcd);
     for number in 0..100 {
@@ -192,7 +196,7 @@ fn a_state_file_that_cannot_be_written_is_one_warning_and_an_alarm() {
     write(&etcd, &server);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("missing/state.json");
-    let elb = Launch::storing(&etcd.address()).flag(&format!("--state-file={}", path.display())).start();
+    let elb = Launch::storing(&etcd).flag(&format!("--state-file={}", path.display())).start();
 
     wait::until("the alarm", || alarm(&elb).contains("state.json cannot be written").then_some(()));
     warned_once(&elb, "cannot be written");
@@ -203,16 +207,14 @@ fn a_state_file_that_cannot_be_written_is_one_warning_and_an_alarm() {
     assert!(path.exists());
 }
 
-#[test]
-fn endpoints_of_etcd_that_hang_cost_no_request_at_the_start() {
-    let (server, etcd) = (Server::named("a"), etcd());
+fn endpoints_of_etcd_that_hang_cost_no_request_at_the_start(mode: Mode) {
+    let (server, etcd) = (Server::named("a"), etcd_in(mode));
     write(&etcd, &server);
     // They take connections and never say a word.
     let hung: Vec<TcpListener> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    let mut endpoints: Vec<String> =
-        hung.iter().map(|one| one.local_addr().expect("an address").to_string()).collect();
-    endpoints.push(etcd.address());
-    let elb = Launch::storing(&endpoints.join(",")).start();
+    let hung = hung.iter().map(|one| etcd.scheme_of(&one.local_addr().expect("an address").to_string()));
+    let endpoints: Vec<String> = hung.chain([etcd.endpoint()]).collect();
+    let elb = Launch::storing(&etcd).at(&endpoints.join(",")).start();
     assert_eq!(statuses(&elb), [200; 6]);
 }
 

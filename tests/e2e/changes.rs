@@ -96,7 +96,7 @@ fn a_large_load_is_one_line() {
 #[test]
 fn all_that_serve_the_same_have_one_digest_and_say_where_a_change_came_from() {
     let Some(etcd) = Etcd::start() else { return };
-    let [one, two] = [1, 2].map(|_| Launch::storing(&etcd.address()).start());
+    let [one, two] = [1, 2].map(|_| Launch::storing(&etcd).start());
     let servers = json!({"127.0.0.1:2": "", "127.0.0.1:1": "weight=2"});
     one.admin().put("domain", &json!({"a.test": rules::to("Up")}));
     one.admin().put("upstream", &json!({"Up": servers, "more": {"127.0.0.1:3": ""}}));

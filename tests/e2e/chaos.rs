@@ -306,7 +306,7 @@ fn at_each_quiet_point_what_is_served_is_what_was_answered() {
     let seed =
         std::env::var("ELB_CHAOS_SEED").map_or(1, |text| text.parse().expect("ELB_CHAOS_SEED is a number"));
     let mut chance = Chance::new(seed);
-    let elbs = [(); 2].map(|()| Launch::storing(&etcd.address()).start());
+    let elbs = [(); 2].map(|()| Launch::storing(&etcd).start());
     let mut owners: Vec<Owner> =
         (0..2 * CLIENTS + OTHERS).map(|nth| Owner::new(&format!("o{nth}"))).collect();
     let (numbers, begun, end) = (AtomicU64::new(0), Instant::now(), duration());

@@ -19,7 +19,7 @@ fn python() -> PathBuf {
 fn every_method_of_the_client_works_and_so_does_its_sample() {
     let (first, second) = (Server::named("first"), Server::named("second"));
     let etcd = etcd();
-    let elbs = [Launch::storing(&etcd.address()).start(), Launch::storing(&etcd.address()).start()];
+    let elbs = [Launch::storing(&etcd).start(), Launch::storing(&etcd).start()];
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/client.py");
     let output = Command::new(python())
@@ -35,7 +35,7 @@ fn every_method_of_the_client_works_and_so_does_its_sample() {
     assert_eq!(printed.trim(), "every method did what it says");
 
     drop(elbs);
-    let again = Launch::storing(&etcd.address()).start();
+    let again = Launch::storing(&etcd).start();
     let answer = again.client().ask("GET / HTTP/1.1\r\nHost: test.local\r\n\r\n");
     assert_eq!(answer.text(), "first", "the sample's domain after a restart");
 }

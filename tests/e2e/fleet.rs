@@ -6,16 +6,21 @@ use serde_json::{Value, json};
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
-use crate::support::etcdctl::{Writer, etcd};
+use crate::support::etcd::{Etcd, Mode};
+use crate::support::etcdctl::{Writer, etcd, etcd_in};
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
 use crate::support::wait;
 
+in_each_mode! {
+    two_on_one_etcd_converge_after_each_change_and_the_command_says_so
+    after_an_outage_and_after_its_key_was_lost_a_node_is_there_again
+}
+
 /// An ELB of this id, which is missed after two seconds.
 fn node(etcd: &Etcd, id: &str) -> Elb {
     let flags = [format!("--node-id={id}"), "--node-ttl=2s".to_owned(), format!("--advertise={id}.test:80")];
-    flags.iter().fold(Launch::storing(&etcd.address()), |launch, flag| launch.flag(flag)).start()
+    flags.iter().fold(Launch::storing(etcd), |launch, flag| launch.flag(flag)).start()
 }
 
 fn fill(etcd: &Etcd, servers: &[&Server]) {
@@ -66,9 +71,8 @@ fn said(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), told + &complained)
 }
 
-#[test]
-fn two_on_one_etcd_converge_after_each_change_and_the_command_says_so() {
-    let (etcd, server) = (etcd(), Server::named("a"));
+fn two_on_one_etcd_converge_after_each_change_and_the_command_says_so(mode: Mode) {
+    let (etcd, server) = (etcd_in(mode), Server::named("a"));
     fill(&etcd, &[&server]);
     let (one, two) = (node(&etcd, "one"), node(&etcd, "two"));
     let mut digests = vec![converged(&one, 2)];
@@ -82,7 +86,7 @@ fn two_on_one_etcd_converge_after_each_change_and_the_command_says_so() {
         (&row["unsaved"], &row["health"]["ready"], &row["elb"]),
         (&json!(0), &json!(true), &json!(env!("CARGO_PKG_VERSION")))
     );
-    for number in 0..10 {
+    for number in 0..if mode == Mode::Plain { 10 } else { 4 } {
         let put = etcd.ctl(&[
             "put",
             "-w",
@@ -161,7 +165,7 @@ fn a_node_that_does_not_take_a_change_is_named() {
     fill(&etcd, &[&server]);
     let one = node(&etcd, "one");
     // Its lease outlives the time in which it stands still.
-    let two = Launch::storing(&etcd.address()).flag("--node-id=two").flag("--node-ttl=1h").start();
+    let two = Launch::storing(&etcd).flag("--node-id=two").flag("--node-ttl=1h").start();
     converged(&one, 2);
     two.signal("STOP");
     etcd.put("/ELB/rules/new.test", &rules::to("up").to_string());
@@ -197,9 +201,8 @@ fn two_of_one_name_do_not_fight_and_the_later_one_says_so() {
     converged(&two, 1);
 }
 
-#[test]
-fn after_an_outage_and_after_its_key_was_lost_a_node_is_there_again() {
-    let (mut etcd, server) = (etcd(), Server::named("a"));
+fn after_an_outage_and_after_its_key_was_lost_a_node_is_there_again(mode: Mode) {
+    let (mut etcd, server) = (etcd_in(mode), Server::named("a"));
     fill(&etcd, &[&server]);
     let (one, two) = (node(&etcd, "one"), node(&etcd, "two"));
     converged(&one, 2);
@@ -240,7 +243,7 @@ fn who_may_only_read_serves_and_says_once_that_others_do_not_see_it() {
     ] {
         etcd.ctl(&words.split(' ').collect::<Vec<_>>());
     }
-    let launch = Launch::storing(&etcd.address()).flag("--etcd-user=elb");
+    let launch = Launch::storing(&etcd).flag("--etcd-user=elb");
     let elb = launch.variable("ELB_ETCD_PASSWORD", "pw").start();
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
     let told = wait::until("the refusal", || {
@@ -250,5 +253,17 @@ fn who_may_only_read_serves_and_says_once_that_others_do_not_see_it() {
     assert_eq!((&told["converged"], &told["all"], &told["lagging"]), (&json!(false), &json!(1), &json!(0)));
     let (code, told) = said(&asked(&elb, &[]));
     assert!(code == Some(1) && told.starts_with("not known: 1 node on "), "{told}");
+    let refused = "the user elb may not write /ELB/@nodes/";
     assert_eq!(elb.log().matches("this node cannot be kept in etcd").count(), 1, "{}", elb.log());
+    assert!(elb.log().contains(refused), "{}", elb.log());
+
+    // What it is told serves, and only a dump says that it cannot be kept.
+    elb.admin().put("domain", &json!({"mine.test": rules::to("up")}));
+    assert_eq!(elb.client().ask(get("mine.test", "/")).text(), "a");
+    let dump = elb.admin().call("PUT", "dump", Some(""));
+    let told = dump.json();
+    assert_eq!((dump.status(), &told["code"]), (503, &json!("store-failed")), "{told}");
+    let why =
+        "the store did not take the dump: the user elb may not write below /ELB/ in etcd (permission denied)";
+    assert!(told["error"].as_str().is_some_and(|error| error.starts_with(why)), "{told}");
 }

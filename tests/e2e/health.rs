@@ -61,7 +61,7 @@ fn where_the_api_has_an_address_of_its_own_both_answer() {
 #[test]
 fn without_a_configuration_it_is_not_ready_and_says_why() {
     let server = Server::named("a");
-    let elb = Launch::storing("127.0.0.1:1").start();
+    let elb = Launch::storing_at("127.0.0.1:1").start();
     assert_eq!(ready(&elb), (503, vec!["no-configuration".to_owned()]));
     assert_eq!(asked(&elb, "GET /__erulb__/live").status(), 200);
     elb.admin().put("upstream", &json!({"up": rules::upstream(&[&server], "")}));
@@ -103,7 +103,7 @@ fn nothing_listens_before_there_is_something_to_serve_if_that_is_asked_for() {
     ];
     Writer::to(&etcd).write(&keys);
     etcd.stop();
-    let elb = Launch::storing(&etcd.address()).flag("--require-config").spawn();
+    let elb = Launch::storing(&etcd).flag("--require-config").spawn();
     wait::until("it to wait", || elb.log().contains("nothing listens before").then_some(()));
     assert!(!elb.log().contains("listening on"), "{}", elb.log());
     etcd.restart();
@@ -120,7 +120,7 @@ fn nothing_listens_before_there_is_something_to_serve_if_that_is_asked_for() {
 fn the_command_ends_with_what_is_so() {
     let server = Server::named("a");
     let elb = Launch::serving(&rules::site(&[&server])).start();
-    let waiting = Launch::storing("127.0.0.1:1").start();
+    let waiting = Launch::storing_at("127.0.0.1:1").start();
     let ask = |elb: &Elb, more: &[&str]| {
         let address = elb.address().to_string();
         let mut asking = Launch::bare(&[&["health", "--api", address.as_str()], more].concat()).spawn();

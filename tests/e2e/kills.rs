@@ -37,7 +37,7 @@ fn variable(name: &str, default: usize) -> usize {
 fn whenever_it_is_killed_each_key_is_what_it_was_or_what_was_asked_for() {
     let (etcd, folder) = (etcd(), tempfile::tempdir().expect("a folder"));
     let flag = format!("--state-file={}", folder.path().join("state.json").display());
-    let start = || Launch::storing(&etcd.address()).flag(&flag).start();
+    let start = || Launch::storing(&etcd).flag(&flag).start();
     let mut chance = Chance::new(variable("ELB_CHAOS_SEED", 1) as u64);
     let mut elb = start();
     elb.admin().put("config?dump=1", &document(1));

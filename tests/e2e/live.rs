@@ -247,7 +247,7 @@ fn begin() -> (Etcd, Elb, World) {
         }
     }
     writer.write(&keys);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let roster = Arc::new(Roster::new());
     roster.admit(hand.serving().iter().chain(store.serving()).copied());
     let world = World { servers, roster, admin: elb.admin(), writer, hand, store, shown: None };

@@ -11,6 +11,7 @@
 )]
 #![allow(dead_code, reason = "support serves more tests than are in one crate")]
 
+#[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -33,6 +34,7 @@ mod door;
 mod download;
 mod drain;
 mod ends;
+mod etcd_tls;
 mod events;
 mod exact_bodies;
 mod exact_requests;
@@ -58,6 +60,7 @@ mod log;
 mod loops;
 mod manual;
 mod metrics;
+mod migrate;
 mod names;
 mod patch;
 mod paths;

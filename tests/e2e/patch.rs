@@ -118,7 +118,7 @@ fn a_patch_is_kept_in_a_file_and_over_a_restart() {
 #[test]
 fn two_elbs_that_patch_one_upstream_at_once_undo_nothing_of_each_other() {
     let etcd = etcd();
-    let (a, b) = (Launch::storing(&etcd.address()).start(), Launch::storing(&etcd.address()).start());
+    let (a, b) = (Launch::storing(&etcd).start(), Launch::storing(&etcd).start());
     a.admin()
         .put("upstream?dump=1", &json!({"up": {"127.0.0.1:1": "", "127.0.0.1:2": "", "127.0.0.1:3": ""}}));
     wait::until("both to serve it", || (b.admin().get("upstream").get("up").is_some()).then_some(()));

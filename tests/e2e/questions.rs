@@ -139,7 +139,7 @@ fn rules_of_all_types_come_through_etcd_and_a_split_is_the_same_in_every_process
         ("faulty.test", json!({"init": "q", "rules": {"q": {"type": "deny", "args": {"status": 200}}}})),
     ];
     Writer::to(&etcd).write(&keys(&yes, &no, &domains));
-    let processes = [1, 2].map(|workers| Launch::storing(&etcd.address()).workers(workers).start());
+    let processes = [1, 2].map(|workers| Launch::storing(&etcd).workers(workers).start());
     for elb in &processes {
         for (kind, answer) in [
             ("header", "no"),

@@ -7,11 +7,16 @@ use tempfile::TempDir;
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
-use crate::support::etcdctl::{Writer, etcd};
+use crate::support::etcd::{Etcd, Mode};
+use crate::support::etcdctl::{Writer, etcd, etcd_in};
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
 use crate::support::wait;
+
+in_each_mode! {
+    a_store_that_was_wiped_while_elb_was_away_is_held_against_the_state_file
+    a_good_value_that_was_overwritten_by_a_bad_one_serves_in_the_next_life_too
+}
 
 const SITES: [&str; 4] = ["a.test", "b.test", "c.test", "d.test"];
 
@@ -32,7 +37,7 @@ impl Memory {
     }
 
     fn start(&self, etcd: &Etcd) -> Elb {
-        Launch::storing(&etcd.address()).flag(&self.flag()).start()
+        Launch::storing(etcd).flag(&self.flag()).start()
     }
 
     /// Ends an ELB in order, once the file is right.
@@ -67,9 +72,8 @@ fn alarm(elb: &Elb) -> String {
     answer.head.get("X-ELB-Warning").unwrap_or_default().to_owned()
 }
 
-#[test]
-fn a_store_that_was_wiped_while_elb_was_away_is_held_against_the_state_file() {
-    let (server, mut etcd, memory) = (Server::named("a"), etcd(), Memory::new());
+fn a_store_that_was_wiped_while_elb_was_away_is_held_against_the_state_file(mode: Mode) {
+    let (server, mut etcd, memory) = (Server::named("a"), etcd_in(mode), Memory::new());
     write(&etcd, &server.address().to_string());
     memory.end(memory.start(&etcd), |file| domains(file) == 4);
 
@@ -117,9 +121,8 @@ fn a_store_that_was_wiped_while_elb_was_away_is_restored_by_a_dump() {
     assert_eq!(statuses(&elb), [200; 4]);
 }
 
-#[test]
-fn a_good_value_that_was_overwritten_by_a_bad_one_serves_in_the_next_life_too() {
-    let (server, etcd, memory) = (Server::named("a"), etcd(), Memory::new());
+fn a_good_value_that_was_overwritten_by_a_bad_one_serves_in_the_next_life_too(mode: Mode) {
+    let (server, etcd, memory) = (Server::named("a"), etcd_in(mode), Memory::new());
     write(&etcd, &server.address().to_string());
     memory.end(memory.start(&etcd), |file| domains(file) == 4);
     etcd.put("/ELB/rules/a.test", "no longer JSON");

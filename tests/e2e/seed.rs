@@ -61,7 +61,7 @@ fn the_rule_set_of_the_readme_routes_by_user_agent_and_path() {
     etcd.put("/ELB/rules/127.0.0.1", &rules::readme("upstream1", "upstream2").to_string());
     etcd.put(&format!("/ELB/upstreams/upstream1/{}", one.address()), "");
     etcd.put(&format!("/ELB/upstreams/upstream2/{}", two.address()), "max_fails=2 weight=10");
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     assert_eq!(httpie(&elb, "127.0.0.1:8080", "/blog/x"), "upstream1");
     assert_eq!(httpie(&elb, "127.0.0.1:8080", "/"), "upstream2");
@@ -77,7 +77,7 @@ fn domains_and_upstreams_are_shown_as_printed() {
     etcd.put("/ELB/upstreams/upstream1/127.0.0.1:8088", "");
     etcd.put("/ELB/upstreams/upstream1/127.0.0.1:8089", "");
     etcd.put("/ELB/upstreams/upstream2/127.0.0.1:8089", "max_fails=2 weight=10");
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     assert_eq!(call(&elb, "GET", "domain", ""), json!({"127.0.0.1": rules::readme("up1", "up2")}));
     let upstreams = call(&elb, "GET", "upstream", "");
@@ -94,7 +94,7 @@ fn a_domain_is_put_and_deleted_as_printed() {
     etcd.put("/ELB/rules/127.0.0.1", &rules::readme("upstream1", "upstream2").to_string());
     etcd.put(&format!("/ELB/upstreams/upstream1/{}", one.address()), "");
     etcd.put(&format!("/ELB/upstreams/upstream2/{}", two.address()), "");
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let localhost = json!({"localhost": {"init": "r1", "rules": {
         "r1": {"type": "path", "args": {
             "fail": "r3", "pattern": "^\\/blog\\/(\\S+)$", "regex": true, "rewrite": false, "succ": "r2"}},
@@ -120,7 +120,7 @@ fn upstreams_are_put_and_deleted_as_printed() {
     etcd.put("/ELB/rules/localhost", &rules::to("up1").to_string());
     etcd.put("/ELB/upstreams/upstream1/127.0.0.1:8088", "");
     etcd.put("/ELB/upstreams/upstream2/127.0.0.1:8089", "");
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
 
     said_ok(&call(
         &elb,
@@ -158,7 +158,7 @@ fn a_dump_is_what_the_next_elb_begins_with() {
     let (one, two) = (Server::named("up1"), Server::named("up2"));
     let etcd = etcd();
     etcd.put("/ELB/rules/stale", &rules::to("up1").to_string());
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let upstreams = json!({
         "up1": {one.address().to_string(): ""},
         "up2": {two.address().to_string(): "max_fails=2 weight=10", "127.0.0.1:1": "backup max_conns=7"}});
@@ -184,7 +184,7 @@ fn a_dump_is_what_the_next_elb_begins_with() {
 
     let before = (call(&elb, "GET", "domain", ""), call(&elb, "GET", "upstream", ""));
     drop(elb);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let after = (call(&elb, "GET", "domain", ""), call(&elb, "GET", "upstream", ""));
     assert_eq!(after.0, before.0);
     for name in ["up1", "up2"] {
@@ -197,7 +197,7 @@ fn a_dump_is_what_the_next_elb_begins_with() {
 #[test]
 fn where_the_configuration_stands_is_in_the_headers() {
     let etcd = etcd();
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let stands = |answer: &Message| {
         let number = |name| answer.head.get(name).map(|value| value.parse::<u64>().expect("a number"));
         (number("X-ELB-Version"), number("X-ELB-Unsaved"), number("X-ELB-Revision").is_some())
@@ -215,10 +215,10 @@ fn where_the_configuration_stands_is_in_the_headers() {
 #[test]
 fn changes_that_nobody_dumped_are_lost_with_the_process() {
     let etcd = etcd();
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     said_ok(&call(&elb, "PUT", "upstream", r#"{"up1": {"127.0.0.1:8088": ""}}"#));
     drop(elb);
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     assert_eq!(call(&elb, "GET", "upstream", ""), json!({}));
 }
 
@@ -226,7 +226,7 @@ fn changes_that_nobody_dumped_are_lost_with_the_process() {
 fn keys_that_are_put_and_deleted_while_it_runs_are_followed() {
     let (one, two) = (Server::named("one"), Server::named("two"));
     let etcd = etcd();
-    let elb = Launch::storing(&etcd.address()).start();
+    let elb = Launch::storing(&etcd).start();
     let mut client = elb.client();
     assert_eq!(client.ask(get("live.test", "/")).status(), 404);
 

@@ -260,7 +260,7 @@ fn the_fleet_is_shown_with_who_lags_and_why() {
     let (etcd, server) = (etcd(), Server::named("one"));
     etcd.put("/ELB/rules/site.test", &rules::to("up").to_string());
     etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
-    let launch = |id: &str| Launch::storing(&etcd.address()).flag(&format!("--node-id={id}")).start();
+    let launch = |id: &str| Launch::storing(&etcd).flag(&format!("--node-id={id}")).start();
     let (one, two) = (launch("one"), launch("two"));
     browser.open(&page(&one, "#fleet"));
     browser.until(

@@ -9,14 +9,19 @@ use serde_json::{Value, json};
 
 use crate::support::admin::Admin;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::Etcd;
-use crate::support::etcdctl::{Writer, etcd};
+use crate::support::etcd::{Etcd, Mode};
+use crate::support::etcdctl::{Writer, etcd, etcd_in};
 use crate::support::message::Message;
 use crate::support::rules;
 use crate::support::wait;
 
+in_each_mode! {
+    two_elbs_that_change_one_key_at_once_are_told_who_was_first
+    a_wiped_store_is_restored_by_a_dump_and_then_completely
+}
+
 fn before(etcd: &Etcd) -> Elb {
-    Launch::storing(&etcd.address()).start()
+    Launch::storing(etcd).start()
 }
 
 /// `{name: a rule set}`.
@@ -96,9 +101,8 @@ fn two_elbs_that_store_an_edit_each_in_turn_lose_none() {
 }
 
 /// Both change the same key at the same time: one of them is stored, and whoever was not is told so.
-#[test]
-fn two_elbs_that_change_one_key_at_once_are_told_who_was_first() {
-    let etcd = etcd();
+fn two_elbs_that_change_one_key_at_once_are_told_who_was_first(mode: Mode) {
+    let etcd = etcd_in(mode);
     let (a, b) = (before(&etcd), before(&etcd));
     for round in 0..20 {
         let answers: Vec<(String, Message)> = thread::scope(|scope| {
@@ -176,9 +180,8 @@ fn a_dump_leaves_alone_what_nobody_edited() {
     assert_eq!(stored(&etcd).len(), 4);
 }
 
-#[test]
-fn a_wiped_store_is_restored_by_a_dump_and_then_completely() {
-    let mut etcd = etcd();
+fn a_wiped_store_is_restored_by_a_dump_and_then_completely(mode: Mode) {
+    let mut etcd = etcd_in(mode);
     let elb = before(&etcd);
     let domains: serde_json::Map<String, Value> =
         (0..300).map(|number| (format!("d{number}.test"), rules::to("up"))).collect();

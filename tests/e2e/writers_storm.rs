@@ -299,7 +299,7 @@ fn duration() -> Duration {
 #[test]
 fn in_a_storm_of_writers_nothing_is_lost_but_to_a_later_write() {
     let (etcd, seed, end) = (etcd(), seed(), Instant::now() + duration());
-    let elbs = [Launch::storing(&etcd.address()).start(), Launch::storing(&etcd.address()).start()];
+    let elbs = [Launch::storing(&etcd).start(), Launch::storing(&etcd).start()];
     let diary = Diary::default();
     type Writes = fn(&mut Client, &Diary, &mut Chance);
     let others: [Writes; 4] = [puts, transacts, swaps, registers];

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 
 use super::admin::Admin;
 use super::client::Client;
+use super::etcd::Etcd;
 use super::server::Server;
 use super::{rules, wait};
 
@@ -86,9 +87,20 @@ impl Launch {
         launch.flag(&format!("--store=file:{}", file.display()))
     }
 
-    /// Two workers on loopback, which serve what this etcd holds.
-    pub(crate) fn storing(endpoint: &str) -> Launch {
-        Launch::bare(&["--listen=127.0.0.1:0", "--no-pin", &format!("--etcd={endpoint}")]).workers(2)
+    /// Two workers on loopback, which serve what this etcd holds, and reach it in its mode.
+    pub(crate) fn storing(etcd: &Etcd) -> Launch {
+        etcd.flags().iter().fold(Launch::storing_at(&etcd.endpoint()), |launch, flag| launch.flag(flag))
+    }
+
+    /// With these endpoints of etcd in the place of its own.
+    pub(crate) fn at(mut self, endpoints: &str) -> Launch {
+        self.flags.retain(|flag| !flag.starts_with("--etcd="));
+        self.flag(&format!("--etcd={endpoints}"))
+    }
+
+    /// The same for any endpoints of etcd, with no further word.
+    pub(crate) fn storing_at(endpoints: &str) -> Launch {
+        Launch::bare(&["--listen=127.0.0.1:0", "--no-pin", &format!("--etcd={endpoints}")]).workers(2)
     }
 
     /// Another number of workers; with one, the order of everything is the order of the requests.

@@ -6,12 +6,18 @@ use std::process::Command;
 
 use etcd_client::{Txn, TxnOp};
 
-use super::etcd::Etcd;
+use super::etcd::{Etcd, Mode};
 
 /// An empty etcd. Unlike the tests of the store alone, those of the whole process do not go without.
 #[track_caller]
 pub(crate) fn etcd() -> Etcd {
-    Etcd::start().expect("an etcd; tools/test installs it")
+    etcd_in(Mode::Plain)
+}
+
+/// The same in a mode.
+#[track_caller]
+pub(crate) fn etcd_in(mode: Mode) -> Etcd {
+    Etcd::start_in(mode).expect("an etcd; tools/test installs it")
 }
 
 impl Etcd {
@@ -20,7 +26,7 @@ impl Etcd {
     pub(crate) fn ctl(&self, arguments: &[&str]) -> String {
         let output = Command::new("etcdctl")
             .env("ETCDCTL_API", "3")
-            .arg(format!("--endpoints={}", self.address()))
+            .args(self.ctl_flags())
             .args(arguments)
             .output()
             .unwrap_or_else(|error| panic!("etcdctl: {error}; tools/test installs it"));
@@ -62,7 +68,7 @@ impl Writer {
     #[track_caller]
     pub(crate) fn to(etcd: &Etcd) -> Writer {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let client = runtime.block_on(etcd_client::Client::connect([etcd.address()], None)).expect("etcd");
+        let client = runtime.block_on(etcd.client());
         Writer { runtime, client }
     }
 

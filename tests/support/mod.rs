@@ -15,6 +15,8 @@ pub(crate) mod exact;
 pub(crate) mod load;
 pub(crate) mod message;
 pub(crate) mod numbered;
+#[macro_use]
+pub(crate) mod modes;
 pub(crate) mod pages;
 pub(crate) mod rules;
 pub(crate) mod server;

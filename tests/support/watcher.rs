@@ -30,7 +30,7 @@ pub(crate) struct Watcher {
 
 /// The usual options for `etcd`.
 pub(crate) fn options(etcd: &Etcd) -> EtcdOptions {
-    EtcdOptions::new(&etcd.address(), "ELB")
+    etcd.options()
 }
 
 /// A change of a rule set.

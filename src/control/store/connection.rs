@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use super::keys::KeyRange;
 use super::merge::{Operation, Present};
 use super::options::EtcdOptions;
+use super::tls;
 
 /// Keys asked for at once; halved while the answer is larger than [`MESSAGE_BYTES`].
 const PAGE_KEYS: i64 = 500;
@@ -27,6 +28,8 @@ const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// How much earlier each endpoint is asked than the next one: an endpoint that hangs delays the start by 200 ms. One that
 /// works answers within that, even if it has to check a password, which takes 100 ms.
 const HEAD_START: Duration = Duration::from_millis(200);
+/// How long the endpoints may take together until one of them has answered for the first time.
+const FIRST: Duration = Duration::from_secs(2);
 /// Reasons of endpoints that are told when none answers.
 const REASONS: usize = 4;
 /// HTTP/2 pings, for a link that died before the watch was open. etcd ends connections that ping more often than
@@ -85,7 +88,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Prepares a connection, and logs in if there is a user.
-    pub(super) async fn open(endpoint: &str, options: &EtcdOptions) -> Result<Connection, String> {
+    async fn open(endpoint: &str, options: &EtcdOptions, range: &KeyRange) -> Result<Connection, String> {
         let mut connect = ConnectOptions::new()
             .with_connect_timeout(options.connect_timeout)
             .with_timeout(options.request_timeout)
@@ -97,8 +100,12 @@ impl Connection {
         if let Some((user, password)) = &options.login {
             connect = connect.with_user(user, password);
         }
+        if let Some(tls) = tls::options(endpoint, &options.certificates).await? {
+            connect = connect.with_tls(tls);
+        }
         let patience = options.connect_timeout + options.request_timeout;
-        let client = answer(patience, Client::connect([endpoint], Some(connect))).await?.map_err(plain)?;
+        let client = answer(patience, Client::connect([endpoint], Some(connect))).await?;
+        let client = client.map_err(|error| first_words(error, endpoint, options, range))?;
         let kv = client.kv_client().max_decoding_message_size(MESSAGE_BYTES);
         Ok(Connection { client, kv, patience })
     }
@@ -138,14 +145,25 @@ impl Connection {
         }
     }
 
+    /// The same, for whoever does not wait any longer than [`FIRST`].
+    pub(super) async fn soon(
+        options: &Arc<EtcdOptions>,
+        range: &KeyRange,
+        first: usize,
+    ) -> Result<(usize, Connection), String> {
+        let answered = tokio::time::timeout(FIRST, Connection::first_to_answer(options, range, first)).await;
+        answered.map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))?
+    }
+
     /// A connection to this endpoint that has answered.
     async fn proven(options: &EtcdOptions, at: usize, range: &KeyRange) -> Result<Connection, String> {
         let address = options.endpoints.get(at).map_or("", String::as_str);
         let named = |reason: String| format!("{address}: {reason}");
-        let mut connection = Connection::open(address, options).await.map_err(named)?;
+        let mut connection = Connection::open(address, options, range).await.map_err(named)?;
         let one = GetOptions::new().with_range(range.end.clone()).with_limit(1).with_keys_only();
         let read = answer(connection.patience, connection.kv.get(range.from.clone(), Some(one))).await;
-        read.and_then(|read| read.map_err(plain)).map_err(named)?;
+        read.and_then(|read| read.map_err(|error| first_words(error, address, options, range)))
+            .map_err(named)?;
         Ok(connection)
     }
 
@@ -245,14 +263,40 @@ fn is_too_large(error: &Error) -> bool {
     matches!(error, Error::GRpcStatus(status) if status.message().contains("message length too large"))
 }
 
+/// The same for the first call of a connection, which also says that there is none, and why.
+fn first_words(error: Error, endpoint: &str, options: &EtcdOptions, range: &KeyRange) -> String {
+    if let Some(fault) = tls::fault(&error, endpoint, &options.certificates) {
+        return fault;
+    }
+    let [from, end] = [&range.from, &range.end].map(|key| String::from_utf8_lossy(key));
+    denied(plain(error), options, &format!("read {from} to {end}"))
+}
+
+/// The reason, in plain words if it is that the user has no right to do that.
+pub(super) fn denied(reason: String, options: &EtcdOptions, what: &str) -> String {
+    if reason.contains("permission denied") {
+        let who = match (&options.login, &options.certificates.own) {
+            (Some((user, _)), _) => format!("the user {user}"),
+            (None, Some((own, _))) => format!("the user whom the certificate in {} names", own.display()),
+            (None, None) => "who gives no user".to_owned(),
+        };
+        return format!("{who} may not {what} in etcd (permission denied)");
+    }
+    if reason.contains("user name is empty") {
+        return "etcd wants a user: --etcd-user (user name is empty)".to_owned();
+    }
+    reason
+}
+
 /// An error in one line: the message, and what it came from if that says more.
 pub(super) fn plain(error: Error) -> String {
-    let Error::GRpcStatus(status) = &error else { return error.to_string() };
-    let mut text = match status.message() {
-        "" => status.code().to_string(),
-        message => message.to_owned(),
+    let (mut text, mut cause) = match &error {
+        Error::GRpcStatus(status) => match status.message() {
+            "" => (status.code().to_string(), status.source()),
+            message => (message.to_owned(), status.source()),
+        },
+        other => (other.to_string(), other.source()),
     };
-    let mut cause = status.source();
     while let Some(inner) = cause {
         let more = inner.to_string();
         if !text.contains(&more) {

@@ -6,19 +6,14 @@
 //! [`connection`](super::connection) does it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::timeout;
-
-use super::connection::{Commit, Connection, Refusal};
+use super::connection::{Commit, Connection, Refusal, denied};
 use super::keys::Keys;
 use super::merge::{Wish, merge, plan};
 use super::options::EtcdOptions;
 use super::port::Dumped;
 use crate::model::{KeyChange, KeyWrite};
 
-/// How long the endpoints may take together until one of them has answered for the first time.
-pub(super) const FIRST: Duration = Duration::from_secs(2);
 /// How often a batch is merged again because somebody changed one of its keys between the reading and the commit.
 const TRIES: usize = 8;
 
@@ -37,44 +32,68 @@ pub(super) async fn dump(
     let all = writes.len();
     let keys = Keys::new(&options.name);
     let plan = plan(&keys, writes);
-    let (_, connection) = timeout(FIRST, Connection::first_to_answer(options, &keys.data(), first))
-        .await
-        .map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))??;
+    let (_, connection) = Connection::soon(options, &keys.data(), first).await?;
     reached();
-    let dumped = Dumped { refused: plan.refused, ..Dumped::default() };
-    let mut course = Course { connection, dumped };
-    let mut left: Vec<Vec<Wish>> = plan.batches.into_iter().rev().collect();
-    let mut seen = 0;
-    while let Some(batch) = left.pop() {
-        match course.batch(&batch).await {
-            Ok(()) => seen += batch.len(),
-            // Smaller ones may pass, and one object that is too large shall not hold up the others.
-            Err(Refusal::ThisMuch(_)) if batch.len() > 1 => {
-                let (before, after) = batch.split_at(batch.len() / 2);
-                left.extend([after.to_vec(), before.to_vec()]);
-            }
-            Err(Refusal::ThisMuch(why)) => {
-                course
-                    .dumped
-                    .refused
-                    .extend(batch.iter().map(|wish| (wish.write.wanted.name(), why.clone())));
-                seen += batch.len();
-            }
-            Err(Refusal::Other(reason)) => {
-                return Err(format!("{reason}; {seen} of {all} keys were seen to"));
-            }
+    let mut course = Course::over(connection);
+    course.dumped.refused = plan.refused;
+    match course.take(plan.batches, |_| true).await {
+        Ok(()) => Ok(course.dumped),
+        Err(reason) => {
+            let reason = denied(reason, options, &format!("write below /{}/", options.name));
+            Err(format!("{reason}; {} of {all} keys were seen to", course.seen))
         }
     }
-    Ok(course.dumped)
 }
 
-/// A dump under way.
-struct Course {
+/// Keys that are being written over one connection.
+pub(super) struct Course {
     connection: Connection,
-    dumped: Dumped,
+    /// What came of them so far.
+    pub(super) dumped: Dumped,
+    /// Keys that were seen to.
+    pub(super) seen: usize,
+    /// Keys that were written, of these.
+    pub(super) written: usize,
 }
 
 impl Course {
+    /// Nothing was seen to yet.
+    pub(super) fn over(connection: Connection) -> Course {
+        Course { connection, dumped: Dumped::default(), seen: 0, written: 0 }
+    }
+
+    /// Sees to all, a transaction each, for as long as `go_on` says so, which is told how many keys were seen to.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub(super) async fn take(
+        &mut self,
+        batches: Vec<Vec<Wish>>,
+        mut go_on: impl FnMut(usize) -> bool,
+    ) -> Result<(), String> {
+        let mut left: Vec<Vec<Wish>> = batches.into_iter().rev().collect();
+        while let Some(batch) = left.pop() {
+            if !go_on(self.seen) {
+                return Ok(());
+            }
+            match self.batch(&batch).await {
+                Ok(()) => self.seen += batch.len(),
+                // Smaller ones may pass, and one object that is too large shall not hold up the others.
+                Err(Refusal::ThisMuch(_)) if batch.len() > 1 => {
+                    let (before, after) = batch.split_at(batch.len() / 2);
+                    left.extend([after.to_vec(), before.to_vec()]);
+                }
+                Err(Refusal::ThisMuch(why)) => {
+                    let refused = batch.iter().map(|wish| (wish.write.wanted.name(), why.clone()));
+                    self.dumped.refused.extend(refused);
+                    self.seen += batch.len();
+                }
+                Err(Refusal::Other(reason)) => return Err(reason),
+            }
+        }
+        Ok(())
+    }
+
     /// Sees to the keys of one transaction.
     async fn batch(&mut self, batch: &[Wish]) -> Result<(), Refusal> {
         for _ in 0..TRIES {
@@ -86,6 +105,7 @@ impl Course {
                 return Ok(());
             }
             if let Commit::Done(revision) = self.connection.commit(&merged.operations).await? {
+                self.written += merged.operations.len();
                 self.done(revision, merged.conflicts);
                 return Ok(());
             }

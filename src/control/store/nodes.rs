@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::connection::Connection;
-use super::dump::FIRST;
+use super::connection::{Connection, denied};
 use super::keys::Keys;
 use super::lease::{Lease, Written};
 use super::options::EtcdOptions;
@@ -129,6 +128,7 @@ impl Keeper {
             failures = if began.elapsed() > self.ttl { 0 } else { failures.saturating_add(1) };
             debug!(reason, "the node of this process cannot be kept in etcd; trying on");
             let is_refused = reason.contains("permission denied");
+            let reason = denied(reason, &self.options, &format!("write {}", self.key));
             self.stands(Standing::Lost(reason));
             let chance =
                 f64::from(u32::try_from(chance.hash_one(began) >> 32).unwrap_or(0)) / f64::from(u32::MAX);
@@ -142,13 +142,11 @@ impl Keeper {
     /// Keeps the node over one connection. Ends well when it is to leave.
     async fn session(&mut self) -> Result<(), String> {
         let data = self.keys.data();
-        let connecting = timeout(FIRST, Connection::first_to_answer(&self.options, &data, self.endpoint));
         let connected = tokio::select! {
-            connected = connecting => connected,
+            connected = Connection::soon(&self.options, &data, self.endpoint) => connected,
             () = closed(&mut self.documents) => return Ok(()),
         };
-        let (at, connection) =
-            connected.map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))??;
+        let (at, connection) = connected?;
         self.endpoint = at;
         let lease = connection.lease(self.lease, self.ttl).await?;
         self.lease = lease.id;
@@ -279,10 +277,7 @@ impl NodeReader {
         let (at, connection, listing) = match kept {
             Some(kept) => kept,
             None => {
-                let (at, mut made) =
-                    timeout(FIRST, Connection::first_to_answer(&self.options, &nodes, first))
-                        .await
-                        .map_err(|_| format!("no endpoint has answered in {} ms", FIRST.as_millis()))??;
+                let (at, mut made) = Connection::soon(&self.options, &nodes, first).await?;
                 let listing = made.list(&nodes, MOST).await?;
                 (at, made, listing)
             }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::watch::Pulse;
+use crate::settings::{Certificates, EtcdSettings};
 
 /// The port of an address that names none.
 const PORT: u16 = 2379;
@@ -13,12 +14,14 @@ const PORT: u16 = 2379;
 /// How to reach etcd, and under which name ELB keeps its keys there.
 #[derive(Clone)]
 pub struct EtcdOptions {
-    /// `http://host:port`, one for each member of the cluster; see [`endpoints`].
+    /// `http://host:port` or `https://host:port`, one for each member of the cluster; see [`endpoints`].
     pub endpoints: Vec<String>,
     /// `$ELBNAME`: keys are below `/$ELBNAME/`.
     pub name: String,
     /// User and password, if etcd asks for them.
     pub login: Option<(String, String)>,
+    /// What `https://` endpoints are reached with.
+    pub certificates: Certificates,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long an answer may take.
@@ -28,6 +31,18 @@ pub struct EtcdOptions {
 }
 
 impl EtcdOptions {
+    /// What an operator has set, with the usual times: all who ask etcd are told by this.
+    #[must_use]
+    pub fn set(settings: &EtcdSettings, name: &str) -> EtcdOptions {
+        let password = settings.password.as_ref().map(|password| password.expose().to_owned());
+        EtcdOptions {
+            endpoints: settings.endpoints.clone(),
+            login: settings.user.clone().zip(password),
+            certificates: settings.certificates.clone(),
+            ..EtcdOptions::new("", name)
+        }
+    }
+
     /// Options with the usual times. `addresses` is read by [`endpoints`].
     #[must_use]
     pub fn new(addresses: &str, name: &str) -> EtcdOptions {
@@ -35,6 +50,7 @@ impl EtcdOptions {
             endpoints: endpoints(addresses),
             name: name.to_owned(),
             login: None,
+            certificates: Certificates::default(),
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(3),
             pulse: Pulse { every: Duration::from_secs(2), silence: Duration::from_secs(3) },
