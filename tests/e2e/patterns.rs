@@ -156,7 +156,7 @@ fn many_patterns_are_compiled_when_they_are_used_within_their_memory_and_give_it
     assert!(number(&elb, "elb_patterns_compiled") > 10);
 
     let names: Vec<&String> = domains.keys().collect();
-    elb.admin().delete("domain", &json!(names));
+    elb.admin().delete("domain?confirm=1", &json!(names));
     wait::until("all to be given back", || {
         (number(&elb, "elb_pattern_memory_bytes") == 0 && number(&elb, "elb_patterns") == 0).then_some(())
     });
