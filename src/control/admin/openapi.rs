@@ -1,6 +1,6 @@
 //! `/__erulb__/openapi.json`: the API itself, described for programs (OpenAPI 3.1).
 //!
-//! It owns the document beside it and puts the version of this ELB into it. `tests/openapi.rs` holds the document against the router and
+//! It owns the document beside it and puts the version of this ELB into it. `tests/openapi/document.rs` holds the document against the router and
 //! the manual, `tests/e2e/openapi.rs` against what is answered. Next: [`router`](super::router) has the paths.
 
 use std::sync::LazyLock;
