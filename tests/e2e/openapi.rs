@@ -213,11 +213,11 @@ fn every_rule() -> Value {
     json!({"init": "a", "rules": set})
 }
 
-#[test]
-fn changes_of_domains_are_as_described() {
+/// Changes of domains.
+fn domains(api: &Described) {
     let server = Server::named("a");
     let elb = stage(&server);
-    let (api, admin) = (Described::of(&elb), elb.admin());
+    let admin = elb.admin();
     let to = rules::to("up");
     let one = format!("domain/{SITE}");
     for row in [
@@ -248,7 +248,7 @@ fn changes_of_domains_are_as_described() {
         api.call(&admin, row);
     }
     conditions(
-        &api,
+        api,
         &admin,
         &[
             ("PUT", "domain", json!({"x.test": to})),
@@ -275,11 +275,11 @@ fn conditions(api: &Described, admin: &Admin, rows: &[(&str, &str, Value)]) {
     }
 }
 
-#[test]
-fn changes_of_upstreams_are_as_described() {
+/// Changes of upstreams and of servers.
+fn upstreams(api: &Described) {
     let server = Server::named("a");
     let elb = stage(&server);
-    let (api, admin) = (Described::of(&elb), elb.admin());
+    let admin = elb.admin();
     let servers = json!({"127.0.0.1:8088": "weight=3 max_conns=7 slow_start=10", "127.0.0.1:8089": {"backup": true}, "127.0.0.1:8090": "drain", "@options": "method=random"});
     let unresolved = json!({"not-there.invalid:80": "down", "127.0.0.1:1": ""});
     for row in [
@@ -325,9 +325,10 @@ fn changes_of_upstreams_are_as_described() {
     api.call(&admin, ("PUT", "upstream?unresolved=1", all, 200));
     let detail = admin.get("upstream/a?detail=1");
     api.call(&admin, ("PUT", "upstream/a", detail.clone(), 200));
-    api.call(&admin, ("PATCH", "upstream/a", detail, 200));
+    api.call(&admin, ("PATCH", "upstream/a", detail, 400));
+    api.call(&admin, ("PATCH", "upstream/a", json!({"127.0.0.1:8088": {"weight": 2, "down": false}}), 200));
     conditions(
-        &api,
+        api,
         &admin,
         &[
             ("PUT", "upstream", json!({"a": servers})),
@@ -342,11 +343,11 @@ fn changes_of_upstreams_are_as_described() {
     );
 }
 
-#[test]
-fn the_whole_its_history_and_its_store_are_as_described() {
+/// The whole, its history and its store.
+fn the_whole(api: &Described) {
     let server = Server::named("a");
     let elb = stage(&server);
-    let (api, admin) = (Described::of(&elb), elb.admin());
+    let admin = elb.admin();
     let whole = api.call(&admin, ("GET", "config", Value::Null, 200));
     let version: u64 = whole.head.get("x-elb-version").and_then(|text| text.parse().ok()).expect("a version");
     let domains = json!({"x.test": rules::to("up"), "y.test": rules::to("up"), "z.test": rules::to("up")});
@@ -378,7 +379,7 @@ fn the_whole_its_history_and_its_store_are_as_described() {
         api.call(&admin, row);
     }
     conditions(
-        &api,
+        api,
         &admin,
         &[
             ("PUT", "config", whole.json()),
@@ -388,11 +389,11 @@ fn the_whole_its_history_and_its_store_are_as_described() {
     );
 }
 
-#[test]
-fn what_can_be_seen_is_as_described() {
+/// What can be seen.
+fn sights(api: &Described) {
     let server = Server::named("a");
     let elb = stage(&server);
-    let (api, admin) = (Described::of(&elb), elb.admin());
+    let admin = elb.admin();
     api.call(&admin, ("PUT", "domain/every.test", every_rule(), 200));
     let config = json!({"domains": {"a.test": {"init": "r", "rules": {"r": {"type": "path", "args": {"pattern": "^/a", "succ": "b"}}, "b": {"type": "backend", "args": {"servername": "up"}}}}}, "upstreams": {"up": {"10.0.0.1": "", "10.0.0.2": "down"}}});
     let headers = json!({"User-Agent": "curl/8", "X-A": ["b", "a"]});
@@ -440,11 +441,11 @@ fn stream(admin: &Admin) -> (Client, Head) {
     (client, head)
 }
 
-#[test]
-fn events_are_as_described_and_one_stream_too_many_as_well() {
+/// Events, and one stream too many.
+fn events(api: &Described) {
     let server = Server::named("a");
     let elb = stage(&server);
-    let (api, admin) = (Described::of(&elb), elb.admin());
+    let admin = elb.admin();
     let mut streams: Vec<(Client, Head)> = (0..STREAMS).map(|_| stream(&admin)).collect();
     let (client, head) = &mut streams[0];
     let described = &api.document["paths"]["/__erulb__/events"]["get"]["responses"]["200"];
@@ -459,6 +460,7 @@ fn events_are_as_described_and_one_stream_too_many_as_well() {
     let data = text.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
     let overview = serde_json::from_str(data).expect("JSON");
     assert_eq!(api.faults(&json!({"$ref": "#/components/schemas/Overview"}), &overview), [""; 0], "{text}");
+    api.asked.borrow_mut().insert(("GET /__erulb__/events".to_owned(), 200));
     api.call(&admin, ("GET", "events", Value::Null, 503));
 }
 
@@ -470,6 +472,21 @@ fn targets(api: &Described) -> Vec<(String, String)> {
         (method.to_owned(), target)
     };
     api.operations().iter().map(filled).collect()
+}
+
+#[test]
+fn every_call_is_answered_as_described() {
+    let api = Described::of(&stage(&Server::named("a")));
+    domains(&api);
+    upstreams(&api);
+    the_whole(&api);
+    sights(&api);
+    events(&api);
+    api.all_asked(|status| status == 200, &[]);
+    // These take nothing that could be wrong.
+    let plain = ["rejected", "status", "workers", "metrics", "openapi.json", "ui", "live", "ready"]
+        .map(|word| format!("GET /__erulb__/{word}"));
+    api.all_asked(|status| status >= 400, &plain.each_ref().map(String::as_str));
 }
 
 #[test]
