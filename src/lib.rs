@@ -124,7 +124,7 @@
 //! | what all workers know of a server | `model/server_state.rs`; of its requests, `model/server_load.rs` | who writes it, `data/balancer/peer.rs`, `data/balancer/general.rs` |
 //! | which server connections are kept | `exchange/finish.rs`, `data/demand.rs` | |
 //! | a timeout | `settings/args.rs` | its field of `Policy` (`exchange/phase.rs`), set in `data/spawn.rs`; the phase that uses it in `exchange/machine/ends.rs`, `exchange/deadline.rs` |
-//! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs` |
+//! | an admin endpoint | `control/admin/<name>.rs` | one line in `control/admin/router.rs`; its description in `control/admin/openapi.json`, its calls in `tests/e2e/openapi.rs` |
 //! | who is asked for the address of a server's name | `control/dns.rs`, `control/lookups.rs` | |
 //! | what a node says of itself to others | `control/fleet/document.rs` | when it is told: `control/fleet/teller.rs`; its lease: `control/store/nodes.rs` |
 //! | which node lags, and the words for why | `control/fleet/judge.rs` | `control/admin/fleet.rs` shows it, `command/fleet.rs` prints it |

@@ -3,11 +3,13 @@
 //! It owns comparisons of texts. `e2e/manual.rs` runs what the pages tell to type, `src/settings/tests.rs` compares the page
 //! of settings with the command line.
 
-#![allow(clippy::expect_used, reason = "a test ends at the first surprise")]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test ends at the first surprise")]
 
 use std::collections::BTreeSet;
 use std::fs;
 
+#[path = "openapi/document.rs"]
+mod openapi;
 #[path = "support/pages.rs"]
 mod pages;
 

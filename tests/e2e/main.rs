@@ -62,6 +62,7 @@ mod manual;
 mod metrics;
 mod migrate;
 mod names;
+mod openapi;
 mod patch;
 mod paths;
 mod patterns;

@@ -7,6 +7,7 @@ pub(crate) mod admin;
 pub(crate) mod browser;
 pub(crate) mod chance;
 pub(crate) mod client;
+pub(crate) mod described;
 pub(crate) mod dns;
 pub(crate) mod elb;
 pub(crate) mod etcd;

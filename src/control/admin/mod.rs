@@ -19,6 +19,7 @@ mod measured;
 mod merging;
 mod metrics;
 mod names;
+mod openapi;
 mod overview;
 mod page;
 mod peer;

@@ -23,8 +23,8 @@ use super::query::{
     Word::{Confirm, DryRun, Dump, Unresolved},
 };
 use super::{
-    config, domain, dump, events, explain, fleet, graph, health, history, page, rejected, resync, scrape,
-    servers, stats, status, upstream, upstream_item, workers,
+    config, domain, dump, events, explain, fleet, graph, health, history, openapi, page, rejected, resync,
+    scrape, servers, stats, status, upstream, upstream_item, workers,
 };
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
@@ -130,6 +130,7 @@ fn sights() -> Router<HubHandle> {
         .route("/__erulb__/events", only("GET", &[], get(events::get)))
         .route("/__erulb__/status", only("GET", &[], get(status::get)))
         .route("/__erulb__/stats", only("GET", &[], get(stats::get)))
+        .route("/__erulb__/openapi.json", only("GET", &[], get(openapi::get)))
         .route("/__erulb__/workers", only("GET", &[], get(workers::get)))
         .route("/__erulb__/metrics", only("GET", &[], get(scrape::get)))
         .route("/__erulb__/live", only("GET", &[], get(health::get)))
@@ -163,7 +164,7 @@ async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
         "no such endpoint: domain, upstream, config, history, rollback, servers, explain, fleet, graph, dump, rejected, resync, \
-         status, stats, events, ui, workers, \
+         status, stats, events, ui, openapi.json, workers, \
          metrics, live and ready are known",
     )
 }
