@@ -30,6 +30,7 @@ mod room;
 mod rounds;
 pub mod seeing;
 mod settle;
+pub mod shadow;
 mod shortage;
 pub mod socket;
 mod spawn;

@@ -106,6 +106,7 @@ pub(super) fn build(
         buffers: Buffers::new(settings.max_buffers),
         clients: clients.clone(),
         seeing: Seeing::new(settings, log),
+        shadow: None,
         stats: Stats::new(settings.statsd.is_some()),
         accepted: 0,
         requests: 0,

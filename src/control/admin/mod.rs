@@ -32,6 +32,7 @@ mod router;
 mod scrape;
 mod serve;
 mod servers;
+mod shadow;
 mod stats;
 mod status;
 mod times;
