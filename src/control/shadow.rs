@@ -264,7 +264,9 @@ mod tests {
     }
 
     fn tally(requests: u64) -> Tally {
-        Tally { requests, same: requests, ..Tally::default() }
+        let mut tally = Tally::default();
+        (tally.requests, tally.same) = (requests, requests);
+        tally
     }
 
     #[test]
