@@ -340,6 +340,5 @@ mod served;
 mod shadow;
 mod sight;
 
-pub(in crate::control) use shadow::Served;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::link::Shadowing;
-use crate::model::{Difference, Digest, EXAMPLES, Example, Snapshot, Tally, WAYS};
+use crate::model::{Difference, Digest, EXAMPLES, Example, Snapshot, Tally, UpstreamSpec, WAYS};
+
+/// What is served, to make a candidate of it.
+pub(super) struct Served {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) domains: Vec<(Arc<str>, Arc<str>)>,
+    pub(super) upstreams: Vec<Arc<UpstreamSpec>>,
+}
 
 /// What shall be asked, and how.
 #[derive(Debug)]

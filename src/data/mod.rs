@@ -31,6 +31,7 @@ mod rounds;
 pub mod seeing;
 mod settle;
 pub mod shadow;
+mod shadowing;
 mod shortage;
 pub mod socket;
 mod spawn;

@@ -7,19 +7,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::view::{Routed, View};
-use super::worker::Worker;
-use crate::link::{Report, Shadowing};
+use crate::link::Shadowing;
 use crate::model::{Scratch, Snapshot, Tally, Verdict, foresee};
 use crate::semantics::RequestView;
 
 /// The candidate.
 #[derive(Debug)]
 pub struct Shadow {
-    order: Arc<Shadowing>,
+    pub(super) order: Arc<Shadowing>,
     scratch: Scratch,
-    tally: Tally,
+    pub(super) tally: Tally,
     /// It is not asked any more.
-    is_over: bool,
+    pub(super) is_over: bool,
 }
 
 /// What it says of a request that is about to be routed.
@@ -31,7 +30,8 @@ pub(super) struct Beside<'s> {
 }
 
 impl Shadow {
-    fn new(order: Arc<Shadowing>) -> Self {
+    /// One that was not asked yet.
+    pub(super) fn new(order: Arc<Shadowing>) -> Self {
         Self { order, scratch: Scratch::new(), tally: Tally::default(), is_over: false }
     }
 
@@ -65,35 +65,5 @@ impl Beside<'_> {
             }
         };
         tally.count((&live, candidate), goes, would.as_ref(), request);
-    }
-}
-
-impl Worker {
-    /// Asks a candidate from now on.
-    pub(super) fn begin_shadow(&mut self, order: Arc<Shadowing>) {
-        self.ctx.seeing.look_besides(order.mask);
-        self.ctx.shadow = Some(Box::new(Shadow::new(order)));
-        self.send_shadow();
-    }
-
-    /// Asks it no more.
-    pub(super) fn end_shadow(&mut self, run: u64) {
-        if let Some(shadow) = self.ctx.shadow.as_mut().filter(|shadow| shadow.order.run == run) {
-            shadow.is_over = true;
-            self.send_shadow();
-        }
-    }
-
-    /// Tells control what was counted. With a full channel the numbers stay here until the next time.
-    pub(super) fn send_shadow(&mut self) {
-        let Some(shadow) = &mut self.ctx.shadow else { return };
-        shadow.is_over |= self.ctx.env.now >= shadow.order.until;
-        if shadow.is_over {
-            self.ctx.seeing.look_as_usual();
-        }
-        let Ok(permit) = self.reports.try_reserve() else { return };
-        let (tally, run) = (Box::new(std::mem::take(&mut shadow.tally)), shadow.order.run);
-        let over = if shadow.is_over { self.ctx.shadow.take().map(|shadow| shadow.order) } else { None };
-        permit.send(Report::Shadowed { worker: self.index, run, tally, over });
     }
 }

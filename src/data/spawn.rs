@@ -124,8 +124,7 @@ pub(super) fn build(
         trusted_proxies: settings.trusted_proxies.clone(),
         strangers: Seldom::default(),
         starved: VecDeque::new(),
-        // All of them may come due in one turn.
-        due: Vec::with_capacity(prepared),
+        due: Vec::with_capacity(prepared), // all of them may come due in one turn
         spare: Vec::with_capacity(SPARE_EXCHANGES),
         exchanges: 0,
         next_second: now,

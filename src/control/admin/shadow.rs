@@ -17,8 +17,8 @@ use super::body::Json;
 use super::times::Moment;
 use super::{config, merging};
 use crate::control::handle::HubHandle;
-use crate::control::hub::{Hub, Served};
-use crate::control::shadow::{Candidate, NoRun, Point, Run, Stage, Sum};
+use crate::control::hub::Hub;
+use crate::control::shadow::{Candidate, NoRun, Point, Run, Served, Stage, Sum};
 use crate::model::{self, Contents, Edit, Faults, Library, Mode};
 use crate::warning::Warning;
 

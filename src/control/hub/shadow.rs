@@ -8,16 +8,9 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::Hub;
-use crate::control::shadow::{Candidate, NoRun, Run, Stage};
+use crate::control::shadow::{Candidate, NoRun, Run, Served, Stage};
 use crate::link::ToWorker;
-use crate::model::{Snapshot, Tally, UpstreamSpec};
-
-/// What is served, to make a candidate of it.
-pub(in crate::control) struct Served {
-    pub(in crate::control) snapshot: Arc<Snapshot>,
-    pub(in crate::control) domains: Vec<(Arc<str>, Arc<str>)>,
-    pub(in crate::control) upstreams: Vec<Arc<UpstreamSpec>>,
-}
+use crate::model::Tally;
 
 impl Hub {
     /// What is served, or about to be.

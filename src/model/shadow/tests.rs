@@ -1,3 +1,5 @@
+//! What is compared, and how much of it is kept.
+
 use serde_json::{Value, json};
 
 use super::*;
