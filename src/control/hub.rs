@@ -339,6 +339,5 @@ mod reports;
 mod served;
 mod shadow;
 mod sight;
-
 #[cfg(test)]
 mod tests;
