@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::model::{ServerId, Snapshot, UpstreamName};
+use crate::model::{ServerId, Snapshot, Tally, UpstreamName};
 use crate::readiness::Readiness;
 use crate::stats::Taken;
 use crate::stats::reasons::Refused;
@@ -31,11 +31,28 @@ pub const WAKE: mio::Token = mio::Token(usize::MAX);
 /// libraries that panic at a time before 1970 or after this.
 pub const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
+/// A candidate that is asked beside what is served.
+#[derive(Debug)]
+pub struct Shadowing {
+    /// Which time it is that one is asked.
+    pub run: u64,
+    /// It shares its library with what is served.
+    pub candidate: Snapshot,
+    /// From then on it is not asked.
+    pub until: Instant,
+    /// It is asked about a request in whose number these bits are 0.
+    pub mask: u64,
+}
+
 /// What control tells a worker.
 #[derive(Debug)]
 pub enum ToWorker {
     /// Serve from this snapshot on, and report [`Report::Applied`].
     Snapshot(Arc<Snapshot>),
+    /// Ask this candidate about requests from now on, and report [`Report::Shadowed`].
+    Shadow(Arc<Shadowing>),
+    /// Ask it no more, if it is that of this run.
+    EndShadow(u64),
     /// Go on, and say in every answer that its connection closes: balancers before this one find another meanwhile.
     Leave,
     /// Stop accepting, finish what runs, and report [`Report::Drained`]; at the deadline, close what is left.
@@ -185,6 +202,17 @@ pub enum Report {
         worker: usize,
         /// The upstreams, of which it lists a bounded number.
         upstreams: Vec<Arc<UpstreamName>>,
+    },
+    /// What a candidate would have done with requests since this was told last; told at once when it is asked, then each second.
+    Shadowed {
+        /// Which worker.
+        worker: usize,
+        /// Which run.
+        run: u64,
+        /// What was compared.
+        tally: Box<Tally>,
+        /// This was the last of it, and what was asked travels back to be freed off the request path.
+        over: Option<Arc<Shadowing>>,
     },
     /// The worker has ended.
     Drained {

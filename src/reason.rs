@@ -22,7 +22,7 @@ pub enum Whose {
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])* $name:ident $word:literal $whose:ident $($status:literal)?;)+) => {
         /// Why something is refused, cut or closed.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Reason {
             $(#[doc = concat!("`", $word, "`.")] $(#[doc = $doc])* $name,)+

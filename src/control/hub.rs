@@ -23,6 +23,7 @@ use super::recent::Recent;
 use super::replies::{Accepted, Awaited, Progress, Resync, Status, Working};
 use super::resolve::Resolver;
 use super::servers::{Servers, Shown};
+use super::shadow::Shadows;
 use super::sources::Sources;
 use super::store::StoreCommand;
 use super::store_guard::StoreGuard;
@@ -65,6 +66,7 @@ pub(super) struct Hub {
     recent: Recent,
     heat: Heat,
     failures: Failures,
+    shadows: Shadows,
     guard: StoreGuard,
     alarms: Alarms,
     store: mpsc::Sender<StoreCommand>,
@@ -103,6 +105,7 @@ impl Hub {
             recent: Recent::new(),
             heat: Heat::default(),
             failures: Failures::default(),
+            shadows: Shadows::default(),
             guard: StoreGuard::default(),
             alarms: Alarms::default(),
             dumps: Dumps::new(store.clone()),
@@ -150,6 +153,7 @@ impl Hub {
         let before = std::mem::replace(&mut self.current, snapshot);
         self.servers.follow(&before, &self.current, now);
         self.digest = self.state.digest();
+        self.shadows.serves(self.digest);
         let made = self.changes.served(version, self.digest);
         self.history.add(version, self.digest, made, now);
         self.built.built(version, self.digest, self.guard.known().revision);
@@ -333,6 +337,7 @@ mod change;
 mod lists;
 mod reports;
 mod served;
+mod shadow;
 mod sight;
 #[cfg(test)]
 mod tests;

@@ -31,6 +31,7 @@ mod resolve;
 mod run;
 mod saver;
 mod servers;
+mod shadow;
 mod shortages;
 mod signals;
 mod sources;

@@ -202,6 +202,11 @@ impl Control {
             }
             Report::Gauges { worker, gauges } => self.hub.measured(worker, *gauges, now),
             Report::Servers { worker, servers } => self.hub.told_of_servers(worker, servers),
+            // What was asked ends here, as an old snapshot does.
+            Report::Shadowed { worker, run, tally, over } => {
+                self.hub.shadowed(worker, (run, over.is_some()), *tally, now);
+                drop(over);
+            }
             Report::Drained { worker, cut } => {
                 self.hub.ended(worker, now);
                 self.cut += cut;

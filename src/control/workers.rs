@@ -4,6 +4,7 @@
 //! what each said last of itself. It never knows what is in a snapshot or when one is due. Next: [`hub`](super::hub)
 //! hands snapshots over, [`run`](super::run) passes reports on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -115,6 +116,19 @@ impl Workers {
     /// How many workers have not ended.
     pub(super) fn running(&self) -> usize {
         self.members.iter().filter(|member| member.applied != ENDED).count()
+    }
+
+    /// Gives an order to everyone who has not ended. Says who has taken it, and whether those are all.
+    pub(super) fn offer(&self, order: impl Fn() -> ToWorker) -> (BTreeSet<usize>, bool) {
+        let mut taken = BTreeSet::new();
+        let mut is_whole = true;
+        for member in self.members.iter().filter(|member| member.applied != ENDED) {
+            match member.handle.send(order()) {
+                Ok(()) => drop(taken.insert(member.handle.index)),
+                Err(refused) => is_whole &= refused == NotTaken::Ended,
+            }
+        }
+        (taken, is_whole)
     }
 
     /// Gives an order to everyone who has not ended.

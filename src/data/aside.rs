@@ -1,5 +1,5 @@
-//! How a request is routed that is looked at closely: one whose way somebody follows, logs or counts, that has an id, or that may
-//! speak for another.
+//! How a request is routed that is looked at closely: one whose way somebody follows, logs or counts, that has an id, that may
+//! speak for another, or about which a candidate is asked.
 //!
 //! It owns what is done for such a request beside what is done for each, in a function of its own: so the others pay nothing
 //! for it. Next: [`super::dispatch`] calls it, [`super::note`], [`super::steps`] and [`super::way`] are what it fills.
@@ -40,14 +40,19 @@ pub(super) fn route(
         Some(client) => (client.as_bytes(), Some(peer)),
         None => (peer, None),
     };
+    let is_counted = ctx.seeing.is_usual(ctx.requests) || routing.asks_for_way();
     let mut told = told(&routing, client, from, ctx);
     let (request, when, mut steps) = (routing.view(client), (ctx.requests, ctx.env.now), Steps::default());
-    let Ctx { view, env, .. } = ctx;
+    let Ctx { view, env, shadow, .. } = ctx;
+    let beside = shadow.as_deref_mut().and_then(|shadow| shadow.foresee(view, &request, when));
     let Way { domain, rule, routed } = match &mut told {
         Some(told) => view.route_told(&request, when, told),
         None => view.route_told(&request, when, &mut steps),
     };
     (dispatch.domain, dispatch.rule) = (domain, rule);
+    if let Some(beside) = beside {
+        beside.compare(&request, &routed);
+    }
     let line = told.as_ref().map(way::Told::line).unwrap_or_default();
     match routed {
         // A rewrite leads to what is ELB's own no more than a client's spelling does.
@@ -70,7 +75,7 @@ pub(super) fn route(
         Routed::Answered(verdict) => answer(&verdict, routing, env, &line),
     }
     let steps = told.as_ref().map_or(&steps, way::Told::steps);
-    if let (Some(domain), Some(last)) = (domain, rule) {
+    if let (true, Some(domain), Some(last)) = (is_counted, domain, rule) {
         steps.count(domain, last, &mut ctx.stats);
     }
     if ctx.seeing.log.is_some()

@@ -16,6 +16,7 @@ use super::outages::Outages;
 use super::peer_text::PeerText;
 use super::pool::Pool;
 use super::seeing::Seeing;
+use super::shadow::Shadow;
 use super::timers::Timers;
 use super::token::Token;
 use super::view::View;
@@ -46,6 +47,8 @@ pub struct Ctx {
     pub buffers: Buffers,
     /// Which requests are looked at closely, and what for.
     pub seeing: Seeing,
+    /// A candidate that is asked beside what is served, if one is.
+    pub shadow: Option<Box<Shadow>>,
     /// Numbers of requests that are over.
     pub stats: Stats,
     /// Connections that were accepted.

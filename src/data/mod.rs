@@ -30,6 +30,8 @@ mod room;
 mod rounds;
 pub mod seeing;
 mod settle;
+pub mod shadow;
+mod shadowing;
 mod shortage;
 pub mod socket;
 mod spawn;

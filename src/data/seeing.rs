@@ -15,6 +15,8 @@ const SAMPLE: u64 = 16;
 pub struct Seeing {
     /// The bits of a request's number that are all 0 if it is looked at closely.
     sample: u64,
+    /// The same as long as nobody asks for more.
+    usual: u64,
     /// Where requests that are over are logged, if they are.
     pub log: Option<AccessLog>,
     /// Ids of requests, if they have any.
@@ -27,7 +29,25 @@ impl Seeing {
     pub fn new(settings: &Settings, log: Option<AccessLog>) -> Self {
         let ids = settings.seeing.request_id.then(Ids::default);
         let each = log.is_some() || ids.is_some() || !settings.trusted_proxies.is_empty();
-        Self { sample: if each { 0 } else { SAMPLE - 1 }, log, ids }
+        let usual = if each { 0 } else { SAMPLE - 1 };
+        Self { sample: usual, usual, log, ids }
+    }
+
+    /// From now on, requests in whose number the bits of `mask` are 0 are looked at besides.
+    pub fn look_besides(&mut self, mask: u64) {
+        self.sample = self.usual & mask;
+    }
+
+    /// Nobody asks for more any longer.
+    pub fn look_as_usual(&mut self) {
+        self.sample = self.usual;
+    }
+
+    /// Whether the request of this number would be looked at if nobody asked for more: what is counted of those is a sample, and
+    /// stays one.
+    #[must_use]
+    pub fn is_usual(&self, number: u64) -> bool {
+        number & self.usual == 0
     }
 
     /// Whether the request of this number is looked at closely.

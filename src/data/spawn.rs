@@ -106,6 +106,7 @@ pub(super) fn build(
         buffers: Buffers::new(settings.max_buffers),
         clients: clients.clone(),
         seeing: Seeing::new(settings, log),
+        shadow: None,
         stats: Stats::new(settings.statsd.is_some()),
         accepted: 0,
         requests: 0,
@@ -123,8 +124,7 @@ pub(super) fn build(
         trusted_proxies: settings.trusted_proxies.clone(),
         strangers: Seldom::default(),
         starved: VecDeque::new(),
-        // All of them may come due in one turn.
-        due: Vec::with_capacity(prepared),
+        due: Vec::with_capacity(prepared), // all of them may come due in one turn
         spare: Vec::with_capacity(SPARE_EXCHANGES),
         exchanges: 0,
         next_second: now,

@@ -161,6 +161,12 @@ impl View {
         Routing { domain: decision.domain, rule: decision.rule, routed }
     }
 
+    /// The chance of the `number`th request of this worker.
+    #[must_use]
+    pub fn draw(&self, number: u64) -> u64 {
+        draws::nth(self.seed, number)
+    }
+
     /// Where the request that was routed last belongs among the servers of its upstream.
     #[inline(always)]
     #[must_use]

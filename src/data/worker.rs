@@ -176,6 +176,8 @@ impl Worker {
         while let Ok(message) = self.mailbox.try_recv() {
             match message {
                 ToWorker::Snapshot(snapshot) => latest = Some(snapshot),
+                ToWorker::Shadow(order) => self.begin_shadow(order),
+                ToWorker::EndShadow(run) => self.end_shadow(run),
                 ToWorker::Leave => self.ctx.env.draining = true,
                 ToWorker::Drain(deadline) => self.begin_drain(deadline),
                 ToWorker::Stop => self.stopped = true,
@@ -320,6 +322,7 @@ impl Worker {
         self.flush_at = now + FLUSH;
         self.send_applied();
         self.send_stats();
+        self.send_shadow();
         let Ctx { view, pool, .. } = &mut self.ctx;
         view.sweep(pool);
         pool.trim(now);

@@ -260,6 +260,13 @@ pub(crate) struct EditableHosts {
 }
 
 impl EditableHosts {
+    /// Those of `hosts`, in their slots. What comes gets a slot that none has there, and twins are not looked for.
+    pub(crate) fn of(hosts: &Hosts) -> EditableHosts {
+        let named = (0_u32..).take(hosts.slots()).map(|slot| (hosts.name_of(slot), slot));
+        let special = named.filter(|(name, _)| is_special(name)).map(|(name, slot)| (name.into(), slot));
+        EditableHosts { special: special.collect(), hosts: hosts.clone(), ..EditableHosts::default() }
+    }
+
     /// The domain has these rules now, or (`None`) is gone.
     pub(crate) fn set(&mut self, name: &Arc<str>, rules: Option<Arc<RuleSet>>) {
         match (self.hosts.slot_of(name), rules) {

@@ -17,6 +17,7 @@
 //!                server_id, server_state, server_load                 which server is which, and what is known of it
 //!                                       │
 //!              route ──► ruleset ──► graph ──► rule, scratch, rates     what becomes of a request
+//!                └──► shadow                                            and what would by other rules
 //!                                        │
 //!                          pattern ──► dialect                          what a pattern means
 //!                             └──► compiled ──► engine, backtrack       its engine, once it is used
@@ -65,6 +66,7 @@ mod server;
 mod server_id;
 mod server_load;
 mod server_state;
+mod shadow;
 mod shapes;
 mod snapshot;
 mod state;
@@ -102,6 +104,7 @@ pub use server::{ServerSpec, ServerTarget};
 pub use server_id::{ServerId, ServerIds};
 pub use server_load::ServerLoad;
 pub use server_state::{Blame, Health, ServerState};
+pub use shadow::{Difference, EXAMPLES, Example, OneWay, Tally, WAYS, foresee};
 pub use snapshot::Snapshot;
 pub use state::State;
 pub use upstream::{Endpoint, Server, Upstream, UpstreamSpec};

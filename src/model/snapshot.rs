@@ -38,6 +38,11 @@ impl Snapshot {
         Snapshot { version, hosts, targets }
     }
 
+    /// Its domains.
+    pub(crate) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
     /// The upstream in a slot (see [`super::Backend::slot`]): one that an operator made, or an implicit one.
     pub fn upstream(&self, slot: u32) -> Option<&Arc<Upstream>> {
         self.targets.get(slot).map(|target| &target.upstream)

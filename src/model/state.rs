@@ -15,6 +15,7 @@ use super::change::{Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutc
 use super::contents::{Contents, KeyChange, KeyWrite};
 use super::domains::Domains;
 use super::fault::Faults;
+use super::hosts::EditableHosts;
 use super::implicit;
 use super::layers::Told;
 use super::library::Library;
@@ -279,6 +280,27 @@ impl State {
     /// pointer for each 64 domains and upstreams.
     pub fn snapshot(&mut self, version: u64) -> Snapshot {
         Snapshot::new(version, self.domains.hosts(), self.targets.targets().clone())
+    }
+
+    /// The same, to be asked beside `live`, whose library this state has: a domain that is in both has one slot, by which limits know
+    /// it, and one that is in this alone has a slot that none has there.
+    pub fn snapshot_beside(&mut self, live: &Snapshot) -> Snapshot {
+        let mut hosts = EditableHosts::of(live.hosts());
+        for (name, rules) in self.domains.layers().effective() {
+            let slot = live.hosts().slot_of(name);
+            let known = slot.and_then(|slot| live.hosts().rules_of(slot));
+            // What is shared stays so.
+            if !known.is_some_and(|known| std::ptr::eq(known, &**rules)) {
+                hosts.set(name, Some(Arc::clone(rules)));
+            }
+        }
+        for slot in (0_u32..).take(live.domain_slots()) {
+            let name = live.domain_name(slot);
+            if !name.is_empty() && !self.domains.layers().effective().contains_key(name) {
+                hosts.set(&name.into(), None);
+            }
+        }
+        Snapshot::new(0, hosts.hosts(), self.targets.targets().clone())
     }
 
     /// Brings the targets up to date with what has changed: upstreams, and names that rules use or do not use any more.

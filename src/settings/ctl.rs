@@ -65,6 +65,8 @@ pub enum Ctl {
         #[command(flatten)]
         how: How,
     },
+    /// Say where the requests that come would go by a document, before anything is changed; ends with 1 if any would go elsewhere
+    Shadow(ShadowArgs),
     /// Show all ELBs that share this configuration
     Fleet {
         /// Wait until all serve this: a digest, its first 8 digits at least, or newest
@@ -201,6 +203,23 @@ pub enum ConfigVerb {
         #[command(flatten)]
         how: How,
     },
+}
+
+/// What is asked beside what is served, and how long.
+#[derive(Debug, Clone, Args)]
+pub struct ShadowArgs {
+    /// A file of the form that `elb check` takes, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How long, 600 at most; Ctrl-C ends it earlier
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub seconds: u64,
+    /// Look at one request of so many: a power of two, 1024 at most
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub sample: u64,
+    /// The file is a merge patch of what is served, and not the whole
+    #[arg(long)]
+    pub merge: bool,
 }
 
 /// How far a change goes.

@@ -29,7 +29,7 @@ pub use commands::{
     CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, ManArgs,
     TopArgs, TopSort, TopView,
 };
-pub use ctl::{ConfigVerb, Ctl, CtlArgs, How, ItemVerb, ServerArgs, ServerVerb};
+pub use ctl::{ConfigVerb, Ctl, CtlArgs, How, ItemVerb, ServerArgs, ServerVerb, ShadowArgs};
 pub use effective::{AdminSettings, NameSettings, Settings, StoreKind};
 pub use etcd::EtcdSettings;
 pub use fault::Fault;

@@ -78,6 +78,7 @@ mod rules;
 mod scarcity;
 mod seed;
 mod servers;
+mod shadow;
 mod spread;
 mod stats;
 mod statsd;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use super::change::{Api, Outcome, Trouble};
 use super::item::{Kind, item};
 use super::server::server;
+use super::shadow::shadow;
 use super::sights;
 use super::whole;
 use crate::command::api::Failed;
@@ -35,6 +36,7 @@ pub fn ctl(args: &CtlArgs) -> ExitCode {
         Ctl::Rejected => sights::rejected(api),
         Ctl::Resync { confirm } => sights::resync(api, *confirm),
         Ctl::Call { method, endpoint, file } => sights::call(api, method, endpoint, file.as_deref()),
+        Ctl::Shadow(what) => shadow(api, what),
         Ctl::Fleet { wait, timeout } => {
             let (api, wait, json) = (args.api.clone(), wait.clone(), args.json);
             return fleet(&FleetCommandArgs { api, wait, revision: None, timeout: *timeout, json });

@@ -82,10 +82,10 @@ pub(super) async fn patch(State(hub): State<HubHandle>, wish: Wish, body: Json) 
     done(&hub, made).await
 }
 
-type Members = Map<String, Value>;
+pub(super) type Members = Map<String, Value>;
 
 /// The two members of a document; one that is not there is empty.
-fn parts(given: Members) -> Result<(Members, Members), Failure> {
+pub(super) fn parts(given: Members) -> Result<(Members, Members), Failure> {
     let (mut domains, mut upstreams) = (Map::new(), Map::new());
     for (name, value) in given {
         let place = match name.as_str() {

@@ -42,7 +42,11 @@ pub(super) async fn write(
     }
 }
 
-fn merged(patches: &Map<String, Value>, basis: &[(String, Option<Arc<str>>)]) -> Map<String, Value> {
+/// The new rule sets, of what stood there before.
+pub(super) fn merged(
+    patches: &Map<String, Value>,
+    basis: &[(String, Option<Arc<str>>)],
+) -> Map<String, Value> {
     let mut domains = Map::with_capacity(patches.len());
     for ((name, patch), (_, text)) in patches.iter().zip(basis) {
         // It was JSON when it was read.

@@ -33,6 +33,7 @@ mod router;
 mod scrape;
 mod serve;
 mod servers;
+mod shadow;
 mod stats;
 mod status;
 mod times;

@@ -24,7 +24,7 @@ use super::query::{
 };
 use super::{
     config, domain, dump, events, explain, fleet, graph, health, history, openapi, page, rejected, resync,
-    scrape, servers, stats, status, upstream, upstream_item, workers,
+    scrape, servers, shadow, stats, status, upstream, upstream_item, workers,
 };
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
@@ -119,6 +119,10 @@ fn configuration() -> Router<HubHandle> {
 fn sights() -> Router<HubHandle> {
     Router::new()
         .route("/__erulb__/explain", only("POST", &[], post(explain::post)))
+        .route(
+            "/__erulb__/shadow",
+            only("GET, POST, DELETE", &[], get(shadow::get).post(shadow::post).delete(shadow::delete)),
+        )
         .route("/__erulb__/history", only("GET", &[], get(history::get)))
         .route("/__erulb__/rollback", only("POST", &[Dump, DryRun, Confirm, Unresolved], post(history::post)))
         .route("/__erulb__/dump", only("PUT", &[], put(dump::put)))
@@ -163,7 +167,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, config, history, rollback, servers, explain, fleet, graph, dump, rejected, resync, \
+        "no such endpoint: domain, upstream, config, history, rollback, servers, explain, shadow, fleet, graph, dump, rejected, resync, \
          status, stats, events, ui, openapi.json, workers, \
          metrics, live and ready are known",
     )

@@ -179,6 +179,7 @@ impl Hub {
     pub(in crate::control) fn ended(&mut self, worker: usize, now: Instant) {
         self.workers.ended(worker, now);
         self.servers.ended(worker);
+        self.shadows.ended(worker, now);
     }
 
     /// Workers that have not ended.
