@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# The build. It needs cargo and a C compiler, which also links: `ring`, the cryptography of TLS, has parts in C. tools/protoc.sh brings the
+# The build. It needs cargo and a C compiler, which also links: `ring`, the cryptography of TLS, has parts in C, and the allocator is in C. tools/protoc.sh brings the
 # protoc that etcd-client asks for.
 FROM rust:1.95-slim-bookworm AS build
 

@@ -142,7 +142,7 @@
 //! | a number of requests that is counted | `stats.rs` | by which names it is told: `control/traffic.rs`; its line in `control/admin/metrics.rs`, `control/statsd.rs` |
 //! | what is told of a change of the configuration | `control/changes.rs` | what counts as one: `model/ledger.rs` |
 //! | how much of live traffic may be taken away at once | `control/live.rs` | |
-//! | what is kept of the last versions | `control/history.rs`; over a restart `control/history_file.rs` | |
+//! | what is kept of the last versions | `control/history/entry.rs`; over a restart `control/history/line.rs` | |
 //! | what the digest of the configuration is made of | `model/digest.rs` | |
 //! | what is told at a glance | `control/admin/overview.rs`; rows of names in `control/admin/stats.rs` | what it is made of: `control/recent.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
@@ -173,6 +173,7 @@ pub mod explain;
 pub mod http1;
 pub mod link;
 pub mod manual;
+pub mod memory;
 pub mod model;
 pub mod policy;
 pub mod readiness;

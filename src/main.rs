@@ -9,6 +9,9 @@ use std::{env, fs, thread};
 use elb::settings::{Invocation, Surroundings, parse};
 use elb::{command, data};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let names: Vec<_> = env::vars_os().map(|(name, _)| name).collect();
     let around = Surroundings {

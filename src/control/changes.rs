@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use tracing::{field, info};
 
-use crate::model::{Differences, Digest, Touched};
+use crate::model::{Counts, Differences, Digest};
 
 /// Names that a line has; it counts the others.
 const NAMES: usize = 5;
@@ -108,27 +108,27 @@ impl Changes {
 }
 
 fn tell(version: u64, digest: Option<Digest>, author: Author, differences: &Differences) {
-    let Differences { domains, upstreams } = differences;
+    let Counts { domains, upstreams } = differences.counts();
     let number = |count: usize| (count > 0).then_some(count);
     info!(
         version,
         who = %author.who.map_or("-".to_owned(), |who| who.to_canonical().to_string()),
         via = %author.via.word(),
-        "+domains" = number(domains.added()),
-        "-domains" = number(domains.removed()),
-        "~domains" = number(domains.changed()),
-        "+upstreams" = number(upstreams.added()),
-        "-upstreams" = number(upstreams.removed()),
-        "~upstreams" = number(upstreams.changed()),
-        names = %names(domains, upstreams),
+        "+domains" = number(domains.added),
+        "-domains" = number(domains.removed),
+        "~domains" = number(domains.changed),
+        "+upstreams" = number(upstreams.added),
+        "-upstreams" = number(upstreams.removed),
+        "~upstreams" = number(upstreams.changed),
+        names = %names(differences),
         digest = digest.map(|digest| field::display(format!("{digest:.16}"))),
         "configuration changed"
     );
 }
 
 /// The first names, domains before upstreams, and how many there are besides.
-fn names(domains: &Touched, upstreams: &Touched) -> String {
-    let mut all = domains.names().chain(upstreams.names());
+fn names(differences: &Differences) -> String {
+    let mut all = differences.names();
     let first: Vec<String> = all.by_ref().take(NAMES).map(shown).collect();
     let mut told = first.join(",");
     match all.count() {
@@ -175,7 +175,7 @@ mod tests {
     fn a_few_names_are_told_and_the_others_counted() {
         let named = |count: usize| {
             let all: Vec<String> = (0..count).map(|number| format!("up{number}")).collect();
-            names(&Touched::default(), &upstreams(&all).upstreams)
+            names(&upstreams(&all))
         };
         assert_eq!(named(1), "up0");
         assert_eq!(named(5), "up0,up1,up2,up3,up4");
@@ -205,11 +205,8 @@ mod tests {
         for (author, name) in [(api, "a"), (api, "b"), (etcd, "c"), (etcd, "d"), (api, "e"), (etcd, "f")] {
             changes.note(author, one(name), 1);
         }
-        let waiting: Vec<String> = changes
-            .waiting
-            .iter()
-            .map(|Made { differences, .. }| names(&differences.domains, &differences.upstreams))
-            .collect();
+        let waiting: Vec<String> =
+            changes.waiting.iter().map(|Made { differences, .. }| names(differences)).collect();
         assert_eq!(waiting, ["a", "b", "c,d", "e", "f"]);
         for number in 0..WAITING {
             changes.note(api, one(&number.to_string()), 1);

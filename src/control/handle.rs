@@ -123,6 +123,18 @@ impl HubHandle {
         self.reader.read(move || library.prepare_domains(&json)).await
     }
 
+    /// The same for a document as it was sent; see [`Library::prepare_document`].
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub(super) async fn prepare_document(
+        &self,
+        json: Bytes,
+    ) -> Result<Option<Result<Prepared, Faults>>, Gone> {
+        let library = self.library.clone();
+        self.reader.read(move || library.prepare_document(&json)).await
+    }
+
     /// Waits until every worker serves what was accepted. Gives how many do, of how many.
     pub(super) async fn served(&self, accepted: &Accepted) -> (usize, usize) {
         let (version, mut progress) = (accepted.version, self.progress.clone());

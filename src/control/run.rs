@@ -18,11 +18,12 @@ use super::checks::order::{Finding, Ticket};
 use super::checks::prober::Prober;
 use super::fleet::Teller;
 use super::handle::Question;
-use super::history_file::HistorySaver;
+use super::history::HistorySaver;
 use super::hub::Hub;
 use super::outages::Outages;
 use super::saver::Saver;
 use super::signals::Order;
+use super::spare::Spare;
 use super::statsd::Statsd;
 use crate::access_log::writer::LogHandle;
 use crate::link::{Adopted, Cut, Report, ToWorker};
@@ -54,7 +55,8 @@ pub(super) struct Control {
     pub(super) adoptions: mpsc::Receiver<Adopted>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) saver: Option<Saver>,
-    pub(super) history: Option<HistorySaver>,
+    pub(super) history: HistorySaver,
+    pub(super) spare: Spare,
     pub(super) statsd: Option<Statsd>,
     pub(super) drain_timeout: Duration,
     /// From the order to end until nothing is accepted any more.
@@ -303,6 +305,7 @@ impl Control {
             self.hub.state_file(saver.fault());
         }
         self.save();
+        self.spare.look(self.history.has_packed(), now);
     }
 
     fn save(&mut self) {
@@ -314,10 +317,8 @@ impl Control {
     }
 
     fn keep_history(&mut self) {
-        if let Some(history) = &self.history
-            && let Some(entries) = self.hub.history_news()
-        {
-            history.save(entries);
+        if let Some(entries) = self.hub.history_news() {
+            self.history.save(entries);
         }
     }
 
@@ -329,7 +330,7 @@ impl Control {
         if lost > 0 {
             warn!("{lost} unsaved changes end with this process: they were never dumped");
         }
-        let (statsd, saver, history) = (self.statsd.take(), self.saver.take(), self.history.take());
+        let (statsd, saver, history) = (self.statsd.take(), self.saver.take(), self.history);
         let rest = async {
             if let Some(statsd) = statsd {
                 statsd.finish().await;
@@ -337,9 +338,7 @@ impl Control {
             if let Some(saver) = saver {
                 saver.finish().await;
             }
-            if let Some(history) = history {
-                history.finish().await;
-            }
+            history.finish().await;
         };
         // Side by side: an etcd that does not answer takes no time from the disk.
         let (kept, left) = tokio::join!(timeout(LAST, rest), timeout(LAST, self.teller.leave()));

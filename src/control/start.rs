@@ -21,7 +21,7 @@ use super::checks::prober::Prober;
 use super::dns;
 use super::fleet::{Fleet, Identity, Teller};
 use super::handle::HubHandle;
-use super::history_file::{HistoryFile, HistorySaver};
+use super::history::{HistoryFile, HistorySaver};
 use super::hub::Hub;
 use super::lookups::Lookups;
 use super::outages::Outages;
@@ -31,6 +31,7 @@ use super::run::{Control, Phase};
 use super::saver::Saver;
 use super::signals::{self, Order};
 use super::sources::Sources;
+use super::spare::Spare;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file};
@@ -49,6 +50,8 @@ const FAILURE: u8 = 1;
 const LOAD: Duration = Duration::from_secs(3);
 /// How long the first snapshot waits for the addresses of all names together …
 const NAMES: Duration = Duration::from_secs(3);
+/// How long a thread for files waits for more to do.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// … and how long when each has one of an earlier life: long enough for a name server that answers.
 const REMEMBERED: Duration = Duration::from_millis(500);
 /// Threads for what blocks: files that are read and written, large bodies that are parsed. Lookups of servers have their
@@ -90,8 +93,12 @@ pub fn start(
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> io::Result<JoinHandle<u8>> {
-    let runtime =
-        runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING)
+        // What a thread that wrote a large file has taken is given back when it has ended.
+        .thread_keep_alive(KEEP_ALIVE)
+        .build()?;
     let orders = {
         let _inside = runtime.enter();
         signals::listen()?
@@ -153,6 +160,7 @@ async fn begin(
     })?;
     let events = read_ahead(events, hub.library(), reader.clone());
     let (fleet, teller) = fleet(settings, &listeners);
+    let spare = Spare::new(reader.clone());
     let (handle, questions) = HubHandle::new(&hub, reader);
     let handle = handle.among(fleet);
     let access = Access::new(&settings.admin, machine().as_deref());
@@ -175,7 +183,8 @@ async fn begin(
         adoptions,
         orders,
         saver: state_file.map(Saver::new),
-        history: history.map(HistorySaver::new),
+        history: HistorySaver::new(history),
+        spare,
         statsd: settings.statsd.as_ref().map(|target| Statsd::start(target, &settings.name)),
         drain_timeout: settings.drain_timeout,
         drain_delay: settings.drain_delay,

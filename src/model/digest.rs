@@ -34,6 +34,11 @@ impl Digest {
         Digest(hasher.finalize().into())
     }
 
+    /// Of a text as it stands.
+    pub(crate) fn of_text(text: &str) -> Digest {
+        Digest::of([text.as_bytes()])
+    }
+
     /// Of a JSON value in its canonical form.
     pub(crate) fn of_json(value: &Value) -> Digest {
         let mut text = String::new();

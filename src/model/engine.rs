@@ -7,7 +7,8 @@
 
 use regex_automata::meta;
 use regex_automata::util::syntax;
-use regex_syntax::ParserBuilder;
+use regex_syntax::ast::Ast;
+use regex_syntax::hir::translate::TranslatorBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::backtrack::{self, Program};
@@ -22,6 +23,8 @@ pub(crate) const AUTOMATON: usize = 256 * 1024;
 /// Most states of the automaton of a pattern that is compiled when it is first used, by [`weight`]: the worst that was found
 /// (alternatives of 60 words) takes 0.7 ms. Patterns that people write have 20 to 200.
 const LIGHT: usize = 512;
+/// Most states that what stands for a `$` has beyond those of the `$`.
+const END: usize = 8;
 /// Largest engine, in bytes, that is compiled when it is first used, where only compiling told its size.
 const LIGHT_BYTES: usize = 64 * 1024;
 /// Longest text, in bytes, of a backtracking pattern that is compiled when it is first used.
@@ -69,8 +72,8 @@ pub(crate) struct Checked {
 pub(crate) fn check(text: &str, grouped: bool) -> Result<Checked, String> {
     let (meant, verdict, either) = read(text, grouped)?;
     let capital = meant.capital;
-    if let Verdict::Linear(text) = &verdict
-        && is_light(text)
+    if let Verdict::Linear(_, tree) = &verdict
+        && is_light(&meant, tree)
     {
         return Ok(Checked { either, backtracks: false, capital, heavy: None });
     }
@@ -96,14 +99,14 @@ fn read(text: &str, grouped: bool) -> Result<(Meant, Verdict, bool), String> {
     }
     let meant = dialect::read(text)?;
     let exact = dialect::judge(&meant, true)?;
-    let either = meant.ends.is_empty() || matches!(exact, Verdict::Linear(_));
+    let either = meant.ends.is_empty() || matches!(exact, Verdict::Linear(..));
     let verdict = if grouped || either { exact } else { dialect::judge(&meant, false)? };
     Ok((meant, verdict, either))
 }
 
 fn engine(meant: &Meant, verdict: &Verdict) -> Result<Engine, String> {
     match verdict {
-        Verdict::Linear(text) => linear(text).map(Engine::Linear).or_else(|problem| match problem {
+        Verdict::Linear(text, _) => linear(text).map(Engine::Linear).or_else(|problem| match problem {
             Problem::TooLarge => Err(format!("is too large when compiled (more than {PROGRAM} bytes)")),
             Problem::Other(message) => backtracking(&meant.with_ends(r"\Z"), meant).map_err(|_| message),
         }),
@@ -140,11 +143,15 @@ fn linear(text: &str) -> Result<meta::Regex, Problem> {
     })
 }
 
-/// Whether [`linear`] surely takes it, and soon.
-fn is_light(text: &str) -> bool {
-    // As the builder reads it at first.
-    let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(text);
-    parsed.is_ok_and(|hir| weight(&hir) <= LIGHT)
+/// Whether [`linear`] surely takes it, and soon. It parses nothing again: most of what a check costs is the parse.
+fn is_light(meant: &Meant, tree: &Ast) -> bool {
+    translated(&meant.text, tree)
+        .is_some_and(|hir| weight(&hir).saturating_add(meant.ends.len().saturating_mul(END)) <= LIGHT)
+}
+
+/// As the builder reads it at first.
+fn translated(text: &str, tree: &Ast) -> Option<Hir> {
+    TranslatorBuilder::new().unicode(false).utf8(false).build().translate(text, tree).ok()
 }
 
 /// No fewer states of 32 bytes than its automaton has, in either direction.
@@ -237,12 +244,12 @@ mod tests {
         #[test]
         fn the_weight_is_no_less_than_what_the_automaton_takes(text in pattern()) {
             let syntax = syntax::Config::new().unicode(false).utf8(false);
-            let parsed = ParserBuilder::new().unicode(false).utf8(false).build().parse(&text);
+            let Ok((meant, Verdict::Linear(words, tree), _)) = read(&text, false) else { return Ok(()) };
+            let Some(hir) = translated(&meant.text, &tree) else { return Ok(()) };
             for reverse in [false, true] {
                 let config = NFA::config().reverse(reverse).utf8(false);
-                let built = NFA::compiler().configure(config).syntax(syntax).build(&text);
-                if let (Ok(hir), Ok(nfa)) = (&parsed, built) {
-                    let weight = weight(hir).saturating_add(FIXED);
+                if let Ok(nfa) = NFA::compiler().configure(config).syntax(syntax).build(&words) {
+                    let weight = weight(&hir).saturating_add(meant.ends.len() * END + FIXED);
                     prop_assert!(nfa.states().len() <= weight, "{} > {weight}", nfa.states().len());
                 }
             }

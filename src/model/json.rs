@@ -33,11 +33,19 @@ pub fn read_member<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, 
     Once(&mut Place::default()).deserialize(deserializer)
 }
 
-/// Where a reader stands.
+/// What stands there twice: its pointer, from where the reading goes on. It is put together on the way out, as most texts have none.
 #[derive(Debug, Default)]
 pub(super) struct Place {
-    pointer: String,
     twice: Option<String>,
+}
+
+impl Place {
+    /// What was found lies below this step.
+    fn under(&mut self, step: impl FnOnce() -> String) {
+        if let Some(pointer) = &mut self.twice {
+            pointer.insert_str(0, &step());
+        }
+    }
 }
 
 /// Reads one value, all that is in it included.
@@ -87,28 +95,33 @@ impl<'de> Visitor<'de> for Once<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let (mut list, above) = (Vec::new(), self.0.pointer.len());
+        let mut list = Vec::new();
         loop {
-            self.0.pointer.push_str(&format!("/{}", list.len()));
-            let item = items.next_element_seed(Once(self.0))?;
-            self.0.pointer.truncate(above);
-            match item {
-                Some(item) => list.push(item),
-                None => return Ok(list.into()),
+            match items.next_element_seed(Once(self.0)) {
+                Ok(Some(item)) => list.push(item),
+                Ok(None) => return Ok(list.into()),
+                Err(error) => {
+                    self.0.under(|| format!("/{}", list.len()));
+                    return Err(error);
+                }
             }
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let (mut object, above) = (Map::new(), self.0.pointer.len());
+        let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            self.0.pointer.push_str(&step(&name));
             if object.contains_key(&name) {
-                self.0.twice = Some(self.0.pointer.clone());
+                self.0.twice = Some(step(&name));
                 return Err(A::Error::custom(format_args!("{name:?} is there twice")));
             }
-            object.insert(name, members.next_value_seed(Once(self.0))?);
-            self.0.pointer.truncate(above);
+            match members.next_value_seed(Once(self.0)) {
+                Ok(value) => drop(object.insert(name, value)),
+                Err(error) => {
+                    self.0.under(|| step(&name));
+                    return Err(error);
+                }
+            }
         }
         Ok(object.into())
     }

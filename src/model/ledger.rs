@@ -48,7 +48,37 @@ pub struct Differences {
     pub upstreams: Touched,
 }
 
+/// How many of one kind come, go and change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// They are there and were not.
+    pub added: usize,
+    /// They were there and are not any more.
+    pub removed: usize,
+    /// They are there as they were, and are others.
+    pub changed: usize,
+}
+
+/// How many of each kind come, go and change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Of the domains.
+    pub domains: Count,
+    /// Of the upstreams.
+    pub upstreams: Count,
+}
+
 impl Differences {
+    /// How many of each kind come, go and change.
+    pub fn counts(&self) -> Counts {
+        Counts { domains: self.domains.counts(), upstreams: self.upstreams.counts() }
+    }
+
+    /// The names of all that is different, domains before upstreams.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.domains.names().chain(self.upstreams.names())
+    }
+
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
         self.domains.is_empty() && self.upstreams.is_empty()
@@ -96,23 +126,13 @@ impl Touched {
         self.0.is_empty()
     }
 
-    fn count(&self, which: impl Fn(bool, bool) -> bool) -> usize {
-        self.0.values().filter(|touch| which(touch.before.is_some(), touch.after.is_some())).count()
-    }
-
-    /// How many are there that were not.
-    pub fn added(&self) -> usize {
-        self.count(|before, after| after && !before)
-    }
-
-    /// How many were there that are not any more.
-    pub fn removed(&self) -> usize {
-        self.count(|before, after| before && !after)
-    }
-
-    /// How many are there as they were, and are others.
-    pub fn changed(&self) -> usize {
-        self.count(|before, after| before && after)
+    /// How many come, go and change.
+    pub fn counts(&self) -> Count {
+        let count = |wanted| {
+            let is = |touch: &&Touch| (touch.before.is_some(), touch.after.is_some()) == wanted;
+            self.0.values().filter(is).count()
+        };
+        Count { added: count((false, true)), removed: count((true, false)), changed: count((true, true)) }
     }
 
     /// All of these, in the order of their names.
@@ -152,7 +172,8 @@ mod tests {
                 ledger.note(&name.to_ascii_lowercase().into(), name, before.map(entry), after.map(entry));
             }
             let news = ledger.take_news();
-            let told = (news.added(), news.removed(), news.changed());
+            let Count { added, removed, changed } = news.counts();
+            let told = (added, removed, changed);
             let names = news.names().collect::<Vec<_>>().join(" ");
             all.add(Differences { domains: news, ..Differences::default() });
             (told, names)
@@ -164,7 +185,7 @@ mod tests {
             take(&[("a", one, none), ("a", none, two), ("e", none, one), ("e", one, none), ("b", two, none)]);
         assert_eq!(told, ((0, 1, 1), "a b".to_owned()));
         assert_eq!(take(&[]), ((0, 0, 0), String::new()));
-        assert_eq!((all.domains.added(), all.domains.removed()), (3, 0), "of both together");
+        assert_eq!((all.domains.counts().added, all.domains.counts().removed), (3, 0), "of both together");
         assert!(!all.is_empty());
         all.add(Differences::default());
         assert_eq!(all.domains.names().collect::<Vec<_>>(), ["a", "C", "d"]);

@@ -41,6 +41,15 @@ fn an_import_through_a_wall_is_seen_in_every_spelling() {
 }
 
 #[test]
+fn what_the_compiler_cannot_check_is_seen() {
+    for text in ["unsafe { f() }", "unsafe impl Send for A {}", "#[allow(unsafe_code)]"] {
+        assert_eq!(faults(unchecked, "data/conn.rs", text), 1, "{text}");
+        assert_eq!(faults(unchecked, "memory.rs", text), 0, "{text}");
+    }
+    assert_eq!(faults(unchecked, "data/conn.rs", "// unsafe { f() }\nlet unsafe_name = 1;"), 0);
+}
+
+#[test]
 fn a_clock_in_a_pure_file_is_seen() {
     for text in ["let now = Instant::now();", "use std::net::TcpStream;", "std::thread::spawn(f)"] {
         assert_eq!(faults(purity, "http1/head.rs", text), 1, "{text}");

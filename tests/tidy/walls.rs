@@ -20,6 +20,7 @@ const EVERYTHING: &[&str] = &[
     "command",
     "spelling",
     "access_log",
+    "memory",
 ];
 
 /// Who may import whom. A room that is not named here is a file nobody planned.
@@ -56,8 +57,10 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
             "link",
             "explain",
             "access_log",
+            "memory",
         ],
     ),
+    ("memory", &[]),
     ("explain", &["settings", "semantics", "reason", "model", "http1", "exchange", "policy", "answer"]),
     ("answer", &["reason", "model", "http1", "exchange"]),
     ("policy", &["settings", "http1", "exchange"]),

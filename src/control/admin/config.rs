@@ -11,11 +11,11 @@ use axum::http::Uri;
 use serde_json::{Map, Value};
 
 use super::answer::{self, Answer, Failure, json_text};
-use super::body::Json;
-use super::write::{done, write};
+use super::body::{Json, Text};
+use super::write::{apply, done};
 use super::{history, merging};
 use crate::control::handle::HubHandle;
-use crate::control::history::Overlay;
+use crate::control::history::{Overlay, WayBack};
 use crate::control::hub::Hub;
 use crate::control::wish::{Subject, Wish};
 use crate::model::{Edit, Mode, UpstreamSpec};
@@ -24,15 +24,15 @@ use crate::model::{Edit, Mode, UpstreamSpec};
 pub(super) async fn get(State(hub): State<HubHandle>, uri: Uri) -> Answer {
     let which = history::which(&uri)?;
     let ask = move |hub: &mut Hub| {
-        let overlay = match which {
+        let way = match which {
             Some(which) => Some(hub.back_to(&which)?),
             None => None,
         };
-        Some((hub.domain_texts(), hub.specs(), overlay, hub.tag(&Subject::All)))
+        Some((hub.domain_texts(), hub.specs(), way, hub.tag(&Subject::All)))
     };
-    let (domains, specs, overlay, tag) = hub.ask(ask).await?.ok_or_else(history::unknown)?;
-    let tag = tag.filter(|_| overlay.is_none());
-    let write = move || document(domains, &specs, overlay.unwrap_or_default());
+    let (domains, specs, way, tag) = hub.ask(ask).await?.ok_or_else(history::unknown)?;
+    let tag = tag.filter(|_| way.is_none());
+    let write = move || document(domains, &specs, way.map(WayBack::overlay).unwrap_or_default());
     let mut response = json_text(hub.aside(write).await?);
     answer::tag(&mut response, tag);
     Ok(response)
@@ -61,7 +61,16 @@ fn document(domains: Vec<(Arc<str>, Arc<str>)>, specs: &[Arc<UpstreamSpec>], bef
 }
 
 /// Replaces all of it: what the document does not name goes.
-pub(super) async fn put(State(hub): State<HubHandle>, wish: Wish, body: Json) -> Answer {
+pub(super) async fn put(State(hub): State<HubHandle>, wish: Wish, body: Text) -> Answer {
+    let prepared = match hub.prepare_document(body.0.clone()).await? {
+        Some(prepared) => prepared?,
+        None => hub.prepare(whole(body.json().await?)?).await??,
+    };
+    let made = apply(&hub, &wish, prepared).await?;
+    done(&hub, made).await
+}
+
+fn whole(body: Json) -> Result<Edit, Failure> {
     let given = body.object()?;
     for member in ["domains", "upstreams"] {
         if !given.contains_key(member) {
@@ -70,8 +79,7 @@ pub(super) async fn put(State(hub): State<HubHandle>, wish: Wish, body: Json) ->
         }
     }
     let (domains, upstreams) = parts(given)?;
-    let made = write(&hub, &wish, Edit::Document { domains, upstreams, mode: Mode::Whole }).await?;
-    done(&hub, made).await
+    Ok(Edit::Document { domains, upstreams, mode: Mode::Whole })
 }
 
 /// Patches it (RFC 7396): what it names is patched or, with null, taken away; the rest stays.

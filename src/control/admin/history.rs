@@ -16,11 +16,12 @@ use super::body::Json;
 use super::servers::word;
 use super::trial;
 use super::write::{done, write};
+use crate::control::changes::{Author, Made};
 use crate::control::handle::HubHandle;
-use crate::control::history::{Entry, Overlay, Which, who};
+use crate::control::history::{Entry, Glance, Overlay, Which, who};
 use crate::control::hub::Hub;
 use crate::control::wish::{Condition, Subject, Tags, Wish};
-use crate::model::{Differences, Edit, Mode};
+use crate::model::{Edit, Mode};
 
 /// Digits of a digest that name a version at least: two that begin so are less likely than one in four thousand million.
 const DIGITS: usize = 8;
@@ -64,8 +65,8 @@ pub(super) async fn post(State(hub): State<HubHandle>, wish: Wish, body: Json) -
         tries += 1;
         let asked = which.clone();
         let ask = move |hub: &mut Hub| (hub.back_to(&asked), hub.tag(&Subject::All));
-        let (Some(overlay), tag) = hub.ask(ask).await? else { return Err(unknown()) };
-        let edit = hub.aside(move || back(overlay)).await?;
+        let (Some(way), tag) = hub.ask(ask).await? else { return Err(unknown()) };
+        let edit = hub.aside(move || back(way.overlay())).await?;
         let mut wish = wish.clone();
         let is_free = wish.condition == Condition::default();
         if is_free {
@@ -126,30 +127,31 @@ fn back(Overlay { domains, upstreams }: Overlay) -> Edit {
 }
 
 fn shown(entry: &Entry, whole: bool) -> Value {
-    let change = |made: &crate::control::changes::Made| {
-        let mut shown = Map::new();
-        shown.insert("who".to_owned(), json!(who(&made.author)));
-        shown.insert("via".to_owned(), made.author.via.word().into());
-        if whole {
-            shown.extend(trial::changes(&made.differences));
-        } else {
-            shown.insert("counts".to_owned(), trial::counts(&made.differences));
-            shown.insert("names".to_owned(), names(&made.differences));
-        }
+    let by = |author: &Author| {
+        Map::from_iter([("who".to_owned(), json!(who(author))), ("via".to_owned(), author.via.word().into())])
+    };
+    let glance = |glance: &Glance| {
+        let mut shown = by(&glance.author);
+        shown.insert("counts".to_owned(), trial::counts(&glance.counts));
+        shown.insert("names".to_owned(), json!(glance.names));
         Value::Object(shown)
+    };
+    let change = |made: &Made| {
+        let mut shown = by(&made.author);
+        shown.extend(trial::changes(&made.differences));
+        Value::Object(shown)
+    };
+    let changes: Vec<Value> = if whole {
+        entry.changes().iter().map(change).collect()
+    } else {
+        entry.glances().iter().map(glance).collect()
     };
     json!({
         "version": entry.version,
         "digest": entry.digest.to_string(),
         "at": time(entry.at),
-        "changes": entry.changes.iter().map(change).collect::<Vec<_>>(),
+        "changes": changes,
     })
-}
-
-/// The first of the names: what makes a version known again in a list.
-fn names(differences: &Differences) -> Value {
-    const NAMES: usize = 10;
-    differences.domains.names().chain(differences.upstreams.names()).take(NAMES).collect()
 }
 
 fn time(at: SystemTime) -> Option<String> {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{self, bounded};
 use crate::control::replies::{Stranded, Tried};
-use crate::model::{Differences, Touch, Touched};
+use crate::model::{Count, Counts, Differences, Touch, Touched};
 
 /// Differences that are shown at most, and bytes of their values: what a person may read, and a program can work with.
 const SHOWN: usize = 1_000;
@@ -38,9 +38,9 @@ pub(super) fn strands(stranded: &Stranded) -> Value {
 }
 
 /// How many of each kind come, go and change.
-pub(super) fn counts(differences: &Differences) -> Value {
-    let of = |touched: &Touched| json!({"added": touched.added(), "removed": touched.removed(), "changed": touched.changed()});
-    json!({"domains": of(&differences.domains), "upstreams": of(&differences.upstreams)})
+pub(super) fn counts(counts: &Counts) -> Value {
+    let of = |Count { added, removed, changed }: Count| json!({"added": added, "removed": removed, "changed": changed});
+    json!({"domains": of(counts.domains), "upstreams": of(counts.upstreams)})
 }
 
 /// `counts`, `diff` (each with `path`, `from` and `to`, of which null is one that is not there), and how many `more` there are.
@@ -60,7 +60,7 @@ pub(super) fn changes(differences: &Differences) -> Map<String, Value> {
     }
     let more = all.len() - rows.len();
     Map::from_iter([
-        ("counts".to_owned(), counts(differences)),
+        ("counts".to_owned(), counts(&differences.counts())),
         ("diff".to_owned(), rows.into()),
         ("more".to_owned(), more.into()),
     ])

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::Hub;
-use crate::control::history::{Entry, Overlay, Which};
+use crate::control::history::{Entry, WayBack, Which};
 use crate::control::replies::Listed;
 use crate::model::UpstreamSpec;
 
@@ -56,8 +56,8 @@ impl Hub {
         }
     }
 
-    /// What has to be put back for a version to be served again, if that is known.
-    pub(in crate::control) fn back_to(&self, which: &Which) -> Option<Overlay> {
+    /// What leads back to a version, if that is known.
+    pub(in crate::control) fn back_to(&self, which: &Which) -> Option<WayBack> {
         self.history.back_to(self.version_of(which)?, self.changes.waiting())
     }
 

@@ -10,7 +10,7 @@ use super::Hub;
 use crate::control::alarms::Subject;
 use crate::control::changes::Via;
 use crate::control::checks::order::{Finding, Order, Ticket};
-use crate::control::history::{Entry, last_of};
+use crate::control::history::{Entry, Former};
 use crate::control::live::Live;
 use crate::control::shortages;
 use crate::control::state_file::{Kept, Saved};
@@ -102,10 +102,9 @@ impl Hub {
     }
 
     /// Takes on the versions that were kept with what was just remembered, so that numbers go on and each of them can be served again.
-    pub(in crate::control) fn resume(&mut self, entries: Vec<Entry>) {
+    pub(in crate::control) fn resume(&mut self, Former { entries, last }: Former) {
         let Some(newest) = entries.last() else { return };
         self.current = Arc::new(Snapshot::empty_at(newest.version));
-        let last = last_of(&entries);
         let touch = |name: Arc<str>, before, after: Option<Arc<str>>| {
             (before != after).then_some(Touch { name, before, after })
         };

@@ -12,8 +12,8 @@ const LAST: &str = r"(?:\n?\z)";
 
 /// What to do with a pattern.
 pub(crate) enum Verdict {
-    /// A linear engine takes it for what Perl means, in these words.
-    Linear(String),
+    /// A linear engine takes it for what Perl means, in these words; that is their tree, but for what stands for each `$`.
+    Linear(String, Box<Ast>),
     /// Only a backtracking engine does, in these.
     Backtracking(String),
 }
@@ -47,7 +47,7 @@ pub(crate) fn judge(meant: &Meant, grouped: bool) -> Result<Verdict, String> {
     }
     // All that are there lie where nothing follows.
     let all = ends.len() == meant.ends.len();
-    Ok(if all { Verdict::Linear(meant.with_ends(LAST)) } else { backtracking() })
+    Ok(if all { Verdict::Linear(meant.with_ends(LAST), Box::new(tree)) } else { backtracking() })
 }
 
 /// Walks through a pattern.

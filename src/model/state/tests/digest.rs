@@ -24,7 +24,8 @@ fn by_api() -> State {
 fn differences(state: &mut State) -> String {
     let told = state.take_differences();
     let numbers = [&told.domains, &told.upstreams]
-        .map(|kind| format!("+{} -{} ~{}", kind.added(), kind.removed(), kind.changed()));
+        .map(|kind| kind.counts())
+        .map(|kind| format!("+{} -{} ~{}", kind.added, kind.removed, kind.changed));
     let names: Vec<&str> = told.domains.names().chain(told.upstreams.names()).collect();
     format!("{}, {}: {}", numbers[0], numbers[1], names.join(" "))
 }

@@ -1,15 +1,16 @@
 //! The last versions of the configuration: when each came, who made it, what it changed, and what it was.
 //!
-//! It owns their bound and the way back to each of them. Of a version only its differences are kept, which share their texts with
-//! what is served; what it was follows by taking back all that came later. `now` is an argument. Next: [`changes`](super::changes)
-//! tells of versions, `admin::history` shows them, `admin::rollback` goes back.
+//! It owns their bound and the way back to each of them. Of a version only its differences are kept; what it was follows by taking back
+//! all that came later. `now` is an argument. Next: [`entry`](super::entry) is one of them, [`changes`](crate::control::changes) tells of
+//! versions, `admin::history` shows them and goes back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::changes::{Author, Made, Via};
-use crate::model::{Differences, Digest, Touched};
+use super::entry::Entry;
+use crate::control::changes::{Made, Via};
+use crate::model::{Differences, Digest};
 
 /// Versions that are kept: a day of careful work, or the last seconds of a program that writes all the time.
 pub(super) const VERSIONS: usize = 100;
@@ -18,9 +19,8 @@ const BYTES: usize = 256 << 20;
 
 /// The last versions, the oldest first.
 #[derive(Debug)]
-pub(super) struct History {
+pub(in crate::control) struct History {
     entries: VecDeque<Arc<Entry>>,
-    bytes: usize,
     /// One moment by both clocks.
     origin: (Instant, SystemTime),
     /// What the state file differs in from the last version of the life before, if that is known. It stands for what the state file
@@ -29,21 +29,9 @@ pub(super) struct History {
     is_news: bool,
 }
 
-/// One version that differs from the one before it.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) version: u64,
-    /// Of what it serves.
-    pub(super) digest: Digest,
-    pub(super) at: SystemTime,
-    /// What was changed, by whom; in the order in which it was accepted.
-    pub(super) changes: Vec<Made>,
-    bytes: usize,
-}
-
 /// A version, as somebody names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Which {
+pub(in crate::control) enum Which {
     Number(u64),
     /// How its digest begins.
     Digest(String),
@@ -51,33 +39,39 @@ pub(super) enum Which {
 
 /// What stood under some names at a version, where it was something else than now: null is nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Overlay {
+pub(in crate::control) struct Overlay {
     /// Domain → rule set.
-    pub(super) domains: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    pub(in crate::control) domains: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// Name of an upstream in lower case → its spelling, and its servers.
-    pub(super) upstreams: BTreeMap<String, (Arc<str>, Option<Arc<str>>)>,
+    pub(in crate::control) upstreams: BTreeMap<String, (Arc<str>, Option<Arc<str>>)>,
 }
 
 impl History {
     /// Nothing yet. `origin` is one moment by both clocks.
-    pub(super) fn new(origin: (Instant, SystemTime)) -> Self {
-        Self { entries: VecDeque::new(), bytes: 0, origin, gap: None, is_news: false }
+    pub(in crate::control) fn new(origin: (Instant, SystemTime)) -> Self {
+        Self { entries: VecDeque::new(), origin, gap: None, is_news: false }
     }
 
     /// When there were no versions.
-    pub(super) fn began(&self) -> Instant {
+    pub(in crate::control) fn began(&self) -> Instant {
         self.origin.0
     }
 
     /// Takes on the versions of the life before; what is served now, before the first version of this life, differs in `gap` from the
     /// last of them.
-    pub(super) fn resume(&mut self, entries: Vec<Entry>, gap: Differences) {
+    pub(in crate::control) fn resume(&mut self, entries: Vec<Entry>, gap: Differences) {
         self.gap = (!entries.is_empty()).then_some(gap);
         entries.into_iter().for_each(|entry| self.push(entry));
     }
 
     /// Adds a version, unless it differs in nothing.
-    pub(super) fn add(&mut self, version: u64, digest: Digest, mut changes: Vec<Made>, now: Instant) {
+    pub(in crate::control) fn add(
+        &mut self,
+        version: u64,
+        digest: Digest,
+        mut changes: Vec<Made>,
+        now: Instant,
+    ) {
         if let Some(gap) = self.gap.take() {
             changes.retain(|made| made.author.via != Via::StateFile);
             changes.insert(0, Made { author: Via::StateFile.by_nobody(), differences: gap });
@@ -93,80 +87,81 @@ impl History {
     }
 
     fn push(&mut self, entry: Entry) {
-        self.bytes += entry.bytes;
         self.entries.push_back(Arc::new(entry));
-        while self.entries.len() > VERSIONS || (self.bytes > BYTES && self.entries.len() > 1) {
+        let mut bytes: usize = self.entries.iter().map(|entry| entry.bytes()).sum();
+        while self.entries.len() > VERSIONS || (bytes > BYTES && self.entries.len() > 1) {
             let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= oldest.bytes;
+            bytes -= oldest.bytes();
         }
     }
 
     /// All versions that are kept, the oldest first, if there are other ones since this was asked.
-    pub(super) fn take_news(&mut self) -> Option<Vec<Arc<Entry>>> {
+    pub(in crate::control) fn take_news(&mut self) -> Option<Vec<Arc<Entry>>> {
         std::mem::take(&mut self.is_news).then(|| self.entries.iter().cloned().collect())
     }
 
     /// All versions that are kept, the newest first.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    pub(in crate::control) fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
         self.entries.iter().rev()
     }
 
     /// The newest version whose digest begins so.
-    pub(super) fn of_digest(&self, begin: &str) -> Option<u64> {
+    pub(in crate::control) fn of_digest(&self, begin: &str) -> Option<u64> {
         let begins = |entry: &&Arc<Entry>| entry.digest.to_string().starts_with(begin);
         self.entries().find(begins).map(|entry| entry.version)
     }
 
-    /// What has to be put back for `version` to be served again, if that is known; `later` is what was accepted since the newest
-    /// one.
-    pub(super) fn back_to<'d>(
+    /// What leads back to `version`, if that is known; `later` is what was accepted since the newest one.
+    pub(in crate::control) fn back_to<'d>(
         &self,
         version: u64,
-        later: impl DoubleEndedIterator<Item = &'d Differences>,
-    ) -> Option<Overlay> {
+        later: impl Iterator<Item = &'d Differences>,
+    ) -> Option<WayBack> {
         // The version before the oldest difference is known, too.
         let oldest = self.entries.front()?.version.checked_sub(1)?;
         if version < oldest {
             return None;
         }
+        let entries = self.entries().take_while(|entry| entry.version > version).cloned().collect();
+        Some(WayBack { later: later.cloned().collect(), entries })
+    }
+}
+
+/// What was changed since a version.
+#[derive(Debug)]
+pub(in crate::control) struct WayBack {
+    /// In no version yet, in the order in which it was accepted.
+    later: Vec<Differences>,
+    /// The newest first.
+    entries: Vec<Arc<Entry>>,
+}
+
+impl WayBack {
+    /// What has to be put back for the version to be served again. It may take long: large versions are packed.
+    pub(in crate::control) fn overlay(self) -> Overlay {
         let mut overlay = Overlay::default();
-        later.rev().for_each(|differences| overlay.undo(differences));
-        for entry in self.entries().take_while(|entry| entry.version > version) {
-            entry.changes.iter().rev().for_each(|made| overlay.undo(&made.differences));
+        self.later.iter().rev().for_each(|differences| overlay.undo(differences));
+        for entry in self.entries {
+            entry.changes().iter().rev().for_each(|made| overlay.undo(&made.differences));
         }
-        Some(overlay)
+        overlay
     }
-}
-
-impl Entry {
-    /// A version with what it differs in.
-    pub(super) fn new(version: u64, digest: Digest, at: SystemTime, changes: Vec<Made>) -> Self {
-        let bytes = changes.iter().map(|made| weight(&made.differences)).sum();
-        Self { version, digest, at, changes, bytes }
-    }
-
-    /// How much its texts are.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-}
-
-/// What was served at the last of these versions under every name that they touch: domains, and upstreams by their names in lower case.
-pub(super) fn last_of(entries: &[Entry]) -> Overlay {
-    let mut last = Overlay::default();
-    for made in entries.iter().flat_map(|entry| &entry.changes) {
-        for touch in made.differences.domains.iter() {
-            last.domains.insert(Arc::clone(&touch.name), touch.after.clone());
-        }
-        for touch in made.differences.upstreams.iter() {
-            let key = touch.name.to_ascii_lowercase();
-            last.upstreams.insert(key, (Arc::clone(&touch.name), touch.after.clone()));
-        }
-    }
-    last
 }
 
 impl Overlay {
+    /// What is served since a later version, as well.
+    pub(super) fn go_on(&mut self, changes: &[Made]) {
+        for differences in changes.iter().map(|made| &made.differences) {
+            for touch in differences.domains.iter() {
+                self.domains.insert(Arc::clone(&touch.name), touch.after.clone());
+            }
+            for touch in differences.upstreams.iter() {
+                let key = touch.name.to_ascii_lowercase();
+                self.upstreams.insert(key, (Arc::clone(&touch.name), touch.after.clone()));
+            }
+        }
+    }
+
     fn undo(&mut self, differences: &Differences) {
         for touch in differences.domains.iter() {
             self.domains.insert(Arc::clone(&touch.name), touch.before.clone());
@@ -176,20 +171,6 @@ impl Overlay {
             self.upstreams.insert(key, (Arc::clone(&touch.name), touch.before.clone()));
         }
     }
-}
-
-/// Bytes of the texts of differences. Those of one side are most often those of another version, so this is an upper bound.
-fn weight(differences: &Differences) -> usize {
-    let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
-    let of = |touched: &Touched| -> usize {
-        touched.iter().map(|touch| 64 + touch.name.len() + length(&touch.before) + length(&touch.after)).sum()
-    };
-    of(&differences.domains) + of(&differences.upstreams)
-}
-
-/// Who made a change that came by itself, in words.
-pub(super) fn who(author: &Author) -> Option<String> {
-    author.who.map(|who| who.to_canonical().to_string())
 }
 
 #[cfg(test)]
@@ -233,7 +214,7 @@ mod tests {
         }
 
         fn go_back(&mut self, version: u64) -> Option<()> {
-            let Overlay { domains, upstreams } = self.history.back_to(version, [].iter())?;
+            let Overlay { domains, upstreams } = self.history.back_to(version, [].iter())?.overlay();
             let value = |text: Option<Arc<str>>| -> Value {
                 text.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
             };

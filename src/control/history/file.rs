@@ -1,27 +1,25 @@
 //! The last versions on this machine's disk, beside the state file, so that a restart does not forget them.
 //!
 //! It owns the form of that file, its bound, and the tolerance towards a broken one; never what a version is. A version is a line that is
-//! appended; whatever a crash leaves of a line is no line. Next: [`history`](super::history) has the versions,
-//! [`state_file`](super::state_file) what they are counted from.
+//! appended; whatever a crash leaves of a line is no line. Next: [`line`](super::line) is that line,
+//! [`versions`](super::versions) has the versions, [`state_file`](crate::control::state_file) what they are counted from.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::IpAddr;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::changes::{Author, Made, Via};
-use super::history::{Entry, VERSIONS};
-use super::replace::replace;
-use crate::model::{Differences, Digest, Touch, Touched};
+use super::entry::Entry;
+use super::versions::{Overlay, VERSIONS};
+use crate::control::replace::replace;
 
 /// The form of the file. Another number is another form, and the file is ignored.
 const FORMAT: u32 = 1;
@@ -32,7 +30,7 @@ const LONGEST: u64 = 2 << 30;
 
 /// The file of one ELB name.
 #[derive(Debug, Clone)]
-pub(super) struct HistoryFile {
+pub(in crate::control) struct HistoryFile {
     path: PathBuf,
     name: String,
 }
@@ -44,108 +42,86 @@ struct Head<'a> {
     name: Cow<'a, str>,
 }
 
-/// A version.
-#[derive(Serialize, Deserialize)]
-struct Line<'a> {
-    version: u64,
-    digest: Cow<'a, str>,
-    /// Milliseconds since 1970.
-    at: u64,
-    #[serde(borrow)]
-    changes: Vec<ChangeLine<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct ChangeLine<'a> {
-    who: Option<IpAddr>,
-    via: Cow<'a, str>,
-    #[serde(borrow)]
-    domains: Touches<'a>,
-    #[serde(borrow)]
-    upstreams: Touches<'a>,
-}
-
-/// Name → what was there, and what is.
-type Touches<'a> = BTreeMap<Cow<'a, str>, (Option<Cow<'a, str>>, Option<Cow<'a, str>>)>;
-
 impl HistoryFile {
     /// The file beside the state file at `path`, for the ELB called `name`.
-    pub(super) fn beside(path: &Path, name: &str) -> Self {
+    pub(in crate::control) fn beside(path: &Path, name: &str) -> Self {
         let mut path = path.to_owned().into_os_string();
         path.push(".history");
         Self { path: path.into(), name: name.to_owned() }
     }
 
-    /// The versions in it, the oldest first, as far as they can be read. What cannot is told in the log: it must not stand in the way of a
-    /// start.
-    pub(super) async fn read(&self) -> Vec<Entry> {
+    /// The versions in it, as far as they can be read. What cannot is told in the log: it must not stand in the way of a start.
+    pub(in crate::control) async fn read(&self) -> Former {
         let (path, name) = (self.path.clone(), self.name.clone());
         let read = tokio::task::spawn_blocking(move || read(&path, &name)).await;
         read.unwrap_or_else(|error| Err(error.to_string())).unwrap_or_else(|reason| {
             warn!(path = %self.path.display(), reason, "the history of versions is ignored");
-            Vec::new()
+            Former::default()
         })
     }
 
     fn rewrite(&self, entries: &[Arc<Entry>]) -> io::Result<u64> {
         let head = Head { elb_history: FORMAT, name: Cow::Borrowed(&self.name) };
         let mut length = 0;
-        // One version after the other: all of them as one text would be as large as what they are made of.
         replace(&self.path, |out| {
-            let mut bytes = serde_json::to_vec(&head)?;
-            bytes.push(b'\n');
-            for entry in entries {
-                out.write_all(&bytes)?;
-                length += bytes.len() as u64;
-                bytes.clear();
-                line(entry, &mut bytes)?;
-            }
-            length += bytes.len() as u64;
-            out.write_all(&bytes)
+            let mut out = Counted { out, bytes: 0 };
+            serde_json::to_writer(&mut out, &head)?;
+            out.write_all(b"\n")?;
+            lines(entries.iter(), &mut out)?;
+            length = out.bytes;
+            Ok(())
         })?;
         Ok(length)
     }
 
     fn append<'e>(&self, entries: impl Iterator<Item = &'e Arc<Entry>>) -> io::Result<u64> {
-        let mut bytes = Vec::new();
-        for entry in entries {
-            line(entry, &mut bytes)?;
-        }
-        File::options().append(true).open(&self.path)?.write_all(&bytes)?;
-        Ok(bytes.len() as u64)
+        let mut out =
+            Counted { out: BufWriter::new(File::options().append(true).open(&self.path)?), bytes: 0 };
+        lines(entries, &mut out)?;
+        out.flush()?;
+        Ok(out.bytes)
     }
 }
 
-fn line(entry: &Entry, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let touches = |touched: &Touched| -> Touches<'static> {
-        let text = |text: &Option<Arc<str>>| text.as_ref().map(|text| Cow::Owned(text.to_string()));
-        let touches = touched
-            .iter()
-            .map(|touch| (Cow::Owned(touch.name.to_string()), (text(&touch.before), text(&touch.after))));
-        touches.collect()
-    };
-    let change = |made: &Made| ChangeLine {
-        who: made.author.who,
-        via: Cow::Borrowed(made.author.via.word()),
-        domains: touches(&made.differences.domains),
-        upstreams: touches(&made.differences.upstreams),
-    };
-    let at = entry.at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let line = Line {
-        version: entry.version,
-        digest: Cow::Owned(entry.digest.to_string()),
-        at: u64::try_from(at).unwrap_or(u64::MAX),
-        changes: entry.changes.iter().map(change).collect(),
-    };
-    serde_json::to_writer(&mut *bytes, &line)?;
-    bytes.push(b'\n');
+fn lines<'e>(entries: impl Iterator<Item = &'e Arc<Entry>>, out: &mut impl Write) -> io::Result<()> {
+    for entry in entries {
+        entry.write(&mut *out)?;
+        out.write_all(b"\n")?;
+    }
     Ok(())
 }
 
-fn read(path: &Path, name: &str) -> Result<Vec<Entry>, String> {
+/// Counts what is written.
+struct Counted<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// What is known of the life before.
+#[derive(Debug, Default)]
+pub(in crate::control) struct Former {
+    /// The oldest first.
+    pub(in crate::control) entries: Vec<Entry>,
+    /// What was served at the last of them under every name that they touch.
+    pub(in crate::control) last: Overlay,
+}
+
+fn read(path: &Path, name: &str) -> Result<Former, String> {
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Former::default()),
         Err(error) => return Err(error.to_string()),
     };
     let length = file.metadata().map_err(|error| error.to_string())?.len();
@@ -166,68 +142,60 @@ fn read(path: &Path, name: &str) -> Result<Vec<Entry>, String> {
     if head != (Head { elb_history: FORMAT, name: Cow::Borrowed(name) }) {
         return Err(format!("it has form {} and belongs to {}", head.elb_history, head.name));
     }
-    let mut entries: VecDeque<Entry> = VecDeque::new();
+    let (mut entries, mut last) = (VecDeque::<Entry>::new(), Overlay::default());
     while next(&mut text)? {
-        let entry = serde_json::from_slice(&text).ok().and_then(entry);
         let is_next = |entry: &Entry| entries.back().is_none_or(|last| last.version < entry.version);
         // What stands behind a gap cannot be counted back through it: what is there from here on is all that is known.
-        match entry.filter(is_next) {
-            Some(entry) => entries.push_back(entry),
-            None => entries.clear(),
+        match Entry::read(&text).filter(is_next) {
+            Some(entry) => {
+                last.go_on(&entry.changes());
+                entry.pack();
+                entries.push_back(entry);
+            }
+            None => {
+                entries.clear();
+                last = Overlay::default();
+            }
         }
         if entries.len() > VERSIONS {
             entries.pop_front();
         }
     }
-    Ok(entries.into())
+    Ok(Former { entries: entries.into(), last })
 }
 
-fn entry(line: Line<'_>) -> Option<Entry> {
-    let changes: Option<Vec<Made>> = line.changes.into_iter().map(made).collect();
-    let at = UNIX_EPOCH.checked_add(Duration::from_millis(line.at)).unwrap_or(SystemTime::UNIX_EPOCH);
-    Some(Entry::new(line.version, Digest::read(&line.digest)?, at, changes?))
-}
-
-fn made(line: ChangeLine<'_>) -> Option<Made> {
-    let touched = |touches: Touches<'_>, key: fn(&str) -> String| -> Touched {
-        let text = |text: Option<Cow<'_, str>>| text.map(Arc::from);
-        let touches = touches.into_iter().map(|(name, (before, after))| {
-            (key(&name).into(), Touch { name: Arc::from(name), before: text(before), after: text(after) })
-        });
-        touches.collect()
-    };
-    let differences = Differences {
-        domains: touched(line.domains, str::to_owned),
-        upstreams: touched(line.upstreams, str::to_ascii_lowercase),
-    };
-    let author = Author { who: line.who, via: Via::named(&line.via)? };
-    Some(Made { author, differences })
-}
-
-/// The task that writes, and what it is to write.
+/// The task that writes and packs, and what it is to keep.
 #[derive(Debug)]
-pub(super) struct HistorySaver {
+pub(in crate::control) struct HistorySaver {
     newest: watch::Sender<Vec<Arc<Entry>>>,
-    writer: JoinHandle<()>,
+    has_packed: Arc<AtomicBool>,
+    keeper: JoinHandle<()>,
 }
 
 impl HistorySaver {
     /// Starts the task on the current tokio runtime.
-    pub(super) fn new(file: HistoryFile) -> Self {
-        let (newest, to_write) = watch::channel(Vec::new());
-        Self { newest, writer: tokio::spawn(keep(file, to_write)) }
+    pub(in crate::control) fn new(file: Option<HistoryFile>) -> Self {
+        let (newest, to_keep) = watch::channel(Vec::new());
+        let has_packed = Arc::new(AtomicBool::new(false));
+        let keeper = tokio::spawn(keep(file, to_keep, Arc::clone(&has_packed)));
+        Self { newest, has_packed, keeper }
+    }
+
+    /// Whether a large version was packed since this was asked: then there is memory to give back.
+    pub(in crate::control) fn has_packed(&self) -> bool {
+        self.has_packed.swap(false, Ordering::Relaxed)
     }
 
     /// Has these versions kept, the oldest first.
-    pub(super) fn save(&self, entries: Vec<Arc<Entry>>) {
+    pub(in crate::control) fn save(&self, entries: Vec<Arc<Entry>>) {
         self.newest.send_replace(entries);
     }
 
     /// Writes what waits, and ends.
-    pub(super) async fn finish(self) {
+    pub(in crate::control) async fn finish(self) {
         drop(self.newest);
         // It panics nowhere; and if it did, there would be nothing left to write.
-        let _ = self.writer.await;
+        let _ = self.keeper.await;
     }
 }
 
@@ -238,31 +206,53 @@ struct Written {
     bytes: u64,
 }
 
-async fn keep(file: HistoryFile, mut newest: watch::Receiver<Vec<Arc<Entry>>>) {
-    // Another process wrote what is there: it is written anew first.
-    let mut written: Option<Written> = None;
-    let mut is_well = true;
+async fn keep(
+    file: Option<HistoryFile>,
+    mut newest: watch::Receiver<Vec<Arc<Entry>>>,
+    has_packed: Arc<AtomicBool>,
+) {
+    let mut disk = file.map(|file| Disk { file, written: None, is_well: true });
     while newest.changed().await.is_ok() {
         let entries = newest.borrow_and_update().clone();
-        let (own, before) = (file.clone(), written);
+        if let Some(disk) = &mut disk {
+            disk.keep(entries.clone()).await;
+        }
+        let pack = move || entries.iter().filter(|entry| entry.pack()).count() > 0;
+        if tokio::task::spawn_blocking(pack).await.unwrap_or_default() {
+            has_packed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The file, and what is known of it.
+struct Disk {
+    file: HistoryFile,
+    /// Nothing at first: another process wrote what is there, so it is written anew.
+    written: Option<Written>,
+    is_well: bool,
+}
+
+impl Disk {
+    async fn keep(&mut self, entries: Vec<Arc<Entry>>) {
+        let (own, before) = (self.file.clone(), self.written);
         let done = tokio::task::spawn_blocking(move || write(&own, &entries, before)).await;
+        let path = self.file.path.display();
         match done.map_err(io::Error::other).flatten() {
             Ok(done) => {
-                written = Some(done);
-                if !is_well {
-                    info!("versions are kept in {} again", file.path.display());
+                self.written = Some(done);
+                if !self.is_well {
+                    info!("versions are kept in {path} again");
                 }
-                is_well = true;
+                self.is_well = true;
             }
             Err(error) => {
-                written = None;
-                if is_well {
-                    let path = file.path.display();
+                self.written = None;
+                if self.is_well {
                     warn!(
                         "versions cannot be kept in {path}: {error}; a restart would forget them; trying on"
                     );
                 }
-                is_well = false;
+                self.is_well = false;
             }
         }
     }
@@ -271,7 +261,7 @@ async fn keep(file: HistoryFile, mut newest: watch::Receiver<Vec<Arc<Entry>>>) {
 /// Appends what is new, or writes the file anew when too much of it is not kept any more.
 fn write(file: &HistoryFile, entries: &[Arc<Entry>], before: Option<Written>) -> io::Result<Written> {
     let last = entries.last().map_or(0, |entry| entry.version);
-    let kept: u64 = entries.iter().map(|entry| entry.bytes() as u64).sum();
+    let kept: u64 = entries.iter().map(|entry| entry.weight() as u64).sum();
     let anew = || Ok(Written { last, bytes: file.rewrite(entries)? });
     let Some(before) = before else { return anew() };
     // Versions that came and went between two writes leave a gap.
@@ -287,7 +277,10 @@ fn write(file: &HistoryFile, entries: &[Arc<Entry>], before: Option<Written>) ->
 mod tests {
     use serde_json::json;
 
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
+    use crate::control::changes::{Author, Made, Via};
     use crate::model::{Edit, State};
 
     /// Versions, each of which adds a server to `Up`, and a domain.
@@ -309,21 +302,21 @@ mod tests {
     }
 
     async fn known(file: &HistoryFile) -> Vec<String> {
-        file.read().await.iter().map(|entry| format!("{entry:?}")).collect()
+        file.read().await.entries.iter().map(|entry| format!("{entry:?}")).collect()
     }
 
     #[tokio::test]
     async fn what_is_kept_comes_back_to_the_letter() {
         let folder = tempfile::tempdir().unwrap();
         let file = HistoryFile::beside(&folder.path().join("state"), "ELB");
-        assert!(file.read().await.is_empty());
+        assert!(file.read().await.entries.is_empty());
         let all = versions(7);
         let first = write(&file, &all[..3], None).unwrap();
         let second = write(&file, &all[..5], Some(first)).unwrap();
         assert_eq!(known(&file).await, shown(&all[..5]));
         assert_eq!(fs::metadata(&file.path).unwrap().len(), second.bytes, "two were appended");
-        assert!(HistoryFile { name: "other".to_owned(), ..file.clone() }.read().await.is_empty());
-        let saver = HistorySaver::new(file.clone());
+        assert!(HistoryFile { name: "other".to_owned(), ..file.clone() }.read().await.entries.is_empty());
+        let saver = HistorySaver::new(Some(file.clone()));
         saver.save(all.clone());
         saver.finish().await;
         assert_eq!(known(&file).await, shown(&all));
@@ -357,10 +350,10 @@ mod tests {
         let first = write(&file, &all[..2], None).unwrap();
         File::options().append(true).open(&file.path).unwrap().write_all(b"{\"torn").unwrap();
         write(&file, &all[..3], Some(first)).unwrap();
-        assert_eq!(read(&file.path, "ELB").unwrap().len(), 3);
+        assert_eq!(read(&file.path, "ELB").unwrap().entries.len(), 3);
         // Two versions were forgotten before they could be written.
         let gap = write(&file, &all[5..], Some(first)).unwrap();
-        assert_eq!(read(&file.path, "ELB").unwrap().len(), 1);
+        assert_eq!(read(&file.path, "ELB").unwrap().entries.len(), 1);
         let large = Written { bytes: gap.bytes, ..gap };
         assert!(write(&file, &all, Some(Written { bytes: SLACK * 9, ..large })).unwrap().bytes < SLACK);
     }
