@@ -27,8 +27,18 @@ pub(super) struct Call<'a> {
     /// What stands behind `/__erulb__/`.
     pub(super) endpoint: &'a str,
     pub(super) body: Option<String>,
-    /// The subject must still be this one.
-    pub(super) tag: Option<&'a str>,
+    pub(super) given: Given<'a>,
+}
+
+/// What must hold of the subject for the call to be carried out (RFC 9110, section 13.1).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Given<'a> {
+    #[default]
+    Anything,
+    /// It is still the one of this tag.
+    Same(&'a str),
+    /// It is not there.
+    Absent,
 }
 
 /// An answer that is none of an error.
@@ -83,7 +93,7 @@ pub(super) fn get(url: &str) -> Result<(u16, Vec<u8>), String> {
 /// In words: what was wrong, where, and what to do.
 pub(super) fn call(api: &str, endpoint: &str, body: Option<&Value>) -> Result<Value, String> {
     let method = body.map(|_| "POST");
-    let call = Call { method, endpoint, body: body.map(Value::to_string), tag: None };
+    let call = Call { method, endpoint, body: body.map(Value::to_string), given: Given::Anything };
     send(api, &call).map(|reply| reply.value).map_err(Failed::words)
 }
 
@@ -100,9 +110,11 @@ pub(super) fn send(api: &str, call: &Call<'_>) -> Result<Reply, Failed> {
     if let Some(token) = std::env::var("ELB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()) {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    if let Some(tag) = call.tag {
-        request = request.header(header::IF_MATCH, tag);
-    }
+    request = match call.given {
+        Given::Anything => request,
+        Given::Same(tag) => request.header(header::IF_MATCH, tag),
+        Given::Absent => request.header(header::IF_NONE_MATCH, "*"),
+    };
     let unreached = |why: String| Failed::Unreached(why);
     let wrong = |error: ureq::http::Error| unreached(format!("{url} cannot be asked: {error}"));
     let sent = match &call.body {

@@ -15,6 +15,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -41,9 +42,9 @@ impl Digest {
 
     /// Of a JSON value in its canonical form.
     pub(crate) fn of_json(value: &Value) -> Digest {
-        let mut text = String::new();
+        let mut text = Vec::with_capacity(512);
         canonical(value, &mut text);
-        Digest::of([text.as_bytes()])
+        Digest::of([&text[..]])
     }
 
     /// Of a thing of this kind and name with this content. The kind has no zero byte and the content has one length, so no two
@@ -88,30 +89,35 @@ impl fmt::Debug for Digest {
 
 /// Writes JSON in one line with the members of objects sorted by the bytes of their names. What was read is nested no deeper
 /// than the reader allows.
-fn canonical(value: &Value, out: &mut String) {
+fn canonical(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
             members.sort_unstable_by_key(|(name, _)| *name);
-            out.push('{');
+            out.push(b'{');
             for (number, (name, value)) in members.into_iter().enumerate() {
-                out.push_str(if number > 0 { "," } else { "" });
-                out.push_str(&Value::from(name.as_str()).to_string());
-                out.push(':');
+                out.extend((number > 0).then_some(b','));
+                plain(name, out);
+                out.push(b':');
                 canonical(value, out);
             }
-            out.push('}');
+            out.push(b'}');
         }
         Value::Array(items) => {
-            out.push('[');
+            out.push(b'[');
             for (number, item) in items.iter().enumerate() {
-                out.push_str(if number > 0 { "," } else { "" });
+                out.extend((number > 0).then_some(b','));
                 canonical(item, out);
             }
-            out.push(']');
+            out.push(b']');
         }
-        plain => out.push_str(&plain.to_string()),
+        other => plain(other, out),
     }
+}
+
+fn plain(value: &impl Serialize, out: &mut Vec<u8>) {
+    // Memory takes what is written, and a string or a number has a form.
+    let _ = serde_json::to_writer(out, value);
 }
 
 /// The digest of a set of entries, which follows the set as it changes.
@@ -199,9 +205,9 @@ mod tests {
     #[test]
     fn json_has_one_form() {
         let form = |text: &str| {
-            let mut out = String::new();
+            let mut out = Vec::new();
             canonical(&serde_json::from_str(text).unwrap(), &mut out);
-            out
+            String::from_utf8(out).unwrap()
         };
         let given = r#"{ "b": [1, {"d": null, "c": "\u0061/\u00e9"}], "a": {"z": 1.50, "Z": true} }"#;
         assert_eq!(form(given), r#"{"a":{"Z":true,"z":1.5},"b":[1,{"c":"a/é","d":null}]}"#);

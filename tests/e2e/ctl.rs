@@ -201,6 +201,23 @@ fn an_editor_gets_the_text_back_with_its_faults_above_their_lines() {
 }
 
 #[test]
+fn a_new_one_is_not_written_over_another_that_was_made_meanwhile() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let editor = editor(folder.path(), &[&rules::to("late").to_string()]);
+    // While the editor is open, somebody else makes the same name.
+    let (api, rules) = (elb.address(), rules::to("early"));
+    let put = format!("{} ctl --api {api} domain put new.test -", env!("CARGO_BIN_EXE_elb"));
+    let script = fs::read_to_string(&editor).expect("the editor");
+    fs::write(&editor, format!("{script}echo '{rules}' | {put} || exit 9\n")).expect("the editor");
+    let shell = Shell { elb: &elb, editor: Some(&editor) };
+    let (code, said) = shell.fails(&["domain", "edit", "new.test"], "");
+    assert!(code == 1 && said.contains("changed meanwhile"), "{said}");
+    assert_eq!(elb.admin().get("domain/new.test"), rules);
+}
+
+#[test]
 fn an_editor_that_changes_nothing_or_fails_changes_nothing() {
     let server = Server::named("a");
     let elb = Launch::serving(&rules::site(&[&server])).start();

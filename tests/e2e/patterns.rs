@@ -162,3 +162,19 @@ fn many_patterns_are_compiled_when_they_are_used_within_their_memory_and_give_it
     });
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
 }
+
+#[test]
+fn what_a_large_change_takes_away_goes_back_to_the_system() {
+    let server = Server::named("a");
+    let elb = Launch::serving(&rules::site(&[&server])).start();
+    let before = elb.memory().now;
+    let domains: Map<String, Value> = (0..20_000)
+        .map(|at| (format!("d{at}.test"), chain([format!("^curl/(?:{at})[.]"), format!("^wget/{at}")])))
+        .collect();
+    elb.admin().put("domain", &Value::Object(domains.clone()));
+    let grown = elb.memory().now - before;
+    assert!(grown > 16 << 20, "{grown} bytes");
+    elb.admin().delete("domain?confirm=1", &json!(domains.keys().collect::<Vec<_>>()));
+    // The old versions are packed, and the rest is given back some seconds later.
+    wait::until("most of it to be given back", || (elb.memory().now < before + grown / 2).then_some(()));
+}

@@ -1,6 +1,7 @@
 """The parts of `tools/scale`: each puts much configuration into an ELB of its own, and prints what that took."""
 
 import json
+import socket
 import statistics
 import subprocess
 import threading
@@ -78,6 +79,50 @@ def load(options, processes, folder):
         show("a rollback over half of them", f"{elb.timed('POST', 'rollback', {'to': version}):.2f} s, "
              f"then {elb.memory() / MB:.0f} MB")
         processes.end(elb.process)
+
+
+def peers(options, processes, folder):
+    """As many domains in nginx, each with a location and a test of the browser, and in HAProxy, which has a map from a host to a backend."""
+    count, upstreams = options.domains, max(2, options.domains // 5)
+    document = large(count)
+    servers = {name: next(iter(servers)) for name, servers in document["upstreams"].items()}
+    ports = {peer: machine.free_port() for peer in ("nginx", "haproxy")}
+    nginx = folder / "nginx.conf"
+    with nginx.open("w") as out:
+        out.write(f"daemon off; worker_processes 1; pid {folder}/pid; error_log stderr error;\n"
+                  "events { worker_connections 1024; }\nhttp { access_log off; server_names_hash_max_size 1048576;\n"
+                  "server_names_hash_bucket_size 128; variables_hash_max_size 4096;\n")
+        out.writelines(f"upstream {name} {{ server {address}; keepalive 16; }}\n" for name, address in servers.items())
+        for number in range(count):
+            back, small = f"up{number % upstreams}", f"up{(number + 1) % upstreams}"
+            out.write(f"server {{ listen 127.0.0.1:{ports['nginx']}; server_name d{number}.test;\n"
+                      f"location /api/ {{ proxy_pass http://{back}; }}\n"
+                      f"location / {{ if ($http_user_agent ~ iPhone|Android) {{ proxy_pass http://{small}; }}"
+                      f" proxy_pass http://{back}; }} }}\n")
+        out.write("}\n")
+    (folder / "hosts.map").write_text("".join(f"d{number}.test up{number % upstreams}\n" for number in range(count)))
+    haproxy = folder / "haproxy.cfg"
+    with haproxy.open("w") as out:
+        out.write("global\n nbthread 1\ndefaults\n mode http\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n"
+                  f"frontend all\n bind 127.0.0.1:{ports['haproxy']}\n"
+                  f" use_backend %[req.hdr(host),lower,map({folder}/hosts.map,up0)]\n")
+        out.writelines(f"backend {name}\n server s {address}\n" for name, address in servers.items())
+    for peer, command in (("nginx", ("-c", nginx, "-p", folder)), ("haproxy", ("-f", haproxy, "-db"))):
+        machine.need(peer)
+        began = time.monotonic()
+        process = processes.start((machine.find(peer), *command), set(machine.cores()),
+                                  stderr=(folder / f"{peer}.log").open("w"))
+        while process.poll() is None and time.monotonic() - began < 300:
+            try:
+                socket.create_connection(("127.0.0.1", ports[peer]), 1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        else:
+            raise Trouble(f"{peer}: {(folder / f'{peer}.log').read_text()[-500:]}")
+        took, memory = time.monotonic() - began, machine.memory(process.pid)
+        show(f"{peer}, {count:,} domains", f"{took:.1f} s, {memory / MB:.0f} MB, {memory / count / 1e3:.2f} KB a domain")
+        processes.end(process)
 
 
 def patterns(options, processes, folder):
@@ -249,4 +294,4 @@ def lines(path):
         return sum(block.count(b"\n") for block in iter(lambda: text.read(1 << 20), b""))
 
 
-PARTS = {"load": load, "patterns": patterns, "traffic": traffic, "shadow": shadow}
+PARTS = {"load": load, "peers": peers, "patterns": patterns, "traffic": traffic, "shadow": shadow}

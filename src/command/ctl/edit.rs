@@ -13,7 +13,7 @@ use tempfile::TempPath;
 
 use super::change::{Api, Outcome, Trouble};
 use super::marks;
-use crate::command::api::{Call, Failed};
+use crate::command::api::{Call, Failed, Given};
 use crate::settings::How;
 
 /// The status of a condition that does not hold (RFC 9110, section 15.5.13).
@@ -24,7 +24,7 @@ const ABSENT: u16 = 404;
 /// Carries the command out.
 pub(super) fn edit(api: Api<'_>, endpoint: &str, how: &How) -> Result<Outcome, Trouble> {
     let (before, tag) = match api.get(endpoint) {
-        Ok(reply) => (format!("{:#}\n", reply.value), reply.tag),
+        Ok(reply) => (format!("{:#}\n", reply.value), Some(reply.tag)),
         // A new one begins with nothing.
         Err(Failed::Refused(ABSENT, ..)) => ("{}\n".to_owned(), None),
         Err(failed) => return Err(failed.into()),
@@ -32,6 +32,10 @@ pub(super) fn edit(api: Api<'_>, endpoint: &str, how: &How) -> Result<Outcome, T
     let file = tempfile::Builder::new().prefix("elb-").suffix(".json").tempfile();
     let file =
         file.map_err(|error| Trouble::Own(format!("cannot make a file to edit: {error}")))?.into_temp_path();
+    let given = match &tag {
+        None => Given::Absent,
+        Some(tag) => tag.as_deref().map_or(Given::Anything, Given::Same),
+    };
     let mut text = before.clone();
     loop {
         let edited = in_editor(&file, &text).map_err(Trouble::Own)?;
@@ -46,12 +50,7 @@ pub(super) fn edit(api: Api<'_>, endpoint: &str, how: &How) -> Result<Outcome, T
         let faults = match serde_json::from_str::<Value>(&plain) {
             Err(error) => vec![(String::new(), error.to_string())],
             Ok(value) => {
-                let call = Call {
-                    method: Some("PUT"),
-                    endpoint,
-                    body: Some(value.to_string()),
-                    tag: tag.as_deref(),
-                };
+                let call = Call { method: Some("PUT"), endpoint, body: Some(value.to_string()), given };
                 match api.change(call, how) {
                     Ok(outcome) => return Ok(outcome),
                     Err(Failed::Refused(BAD, told, _)) => faults(&told, endpoint),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::change::{Api, Outcome, Trouble};
 use super::edit;
-use crate::command::api::{Call, segment};
+use crate::command::api::{Call, Given, segment};
 use crate::command::columns::{columns, plain};
 use crate::command::document;
 use crate::settings::ItemVerb;
@@ -47,7 +47,12 @@ pub(super) fn item(api: Api<'_>, kind: Kind, verb: &ItemVerb) -> Result<Outcome,
         }
         ItemVerb::Put { name, file, how } => {
             let body = document::read(file).map_err(Trouble::Own)?.to_string();
-            let call = Call { method: Some("PUT"), endpoint: &kind.path(name), body: Some(body), tag: None };
+            let call = Call {
+                method: Some("PUT"),
+                endpoint: &kind.path(name),
+                body: Some(body),
+                given: Given::Anything,
+            };
             Ok(api.change(call, how)?)
         }
         ItemVerb::Rm { names, how } => match &names[..] {
@@ -57,7 +62,8 @@ pub(super) fn item(api: Api<'_>, kind: Kind, verb: &ItemVerb) -> Result<Outcome,
             )?),
             names => {
                 let body = Some(json!(names).to_string());
-                let call = Call { method: Some("DELETE"), endpoint: kind.endpoint(), body, tag: None };
+                let call =
+                    Call { method: Some("DELETE"), endpoint: kind.endpoint(), body, given: Given::Anything };
                 Ok(api.change(call, how)?)
             }
         },

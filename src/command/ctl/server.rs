@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::change::{Api, Outcome, Trouble};
-use crate::command::api::{Call, Failed, segment};
+use crate::command::api::{Call, Failed, Given, segment};
 use crate::settings::{ServerArgs, ServerVerb};
 
 /// How often it is tried again because somebody else changed the server meanwhile.
@@ -26,7 +26,12 @@ pub(super) fn server(api: Api<'_>, verb: &ServerVerb) -> Result<Outcome, Trouble
         let now = api.get(&endpoint)?;
         let parameters = now.value.as_str().unwrap_or_default();
         let body = Some(json!(changed(parameters, verb)).to_string());
-        let call = Call { method: Some("PUT"), endpoint: &endpoint, body, tag: now.tag.as_deref() };
+        let call = Call {
+            method: Some("PUT"),
+            endpoint: &endpoint,
+            body,
+            given: now.tag.as_deref().map_or(Given::Anything, Given::Same),
+        };
         match api.change(call, how) {
             Err(Failed::Refused(CHANGED, ..)) if tries < TRIES => {}
             made => return Ok(made?),

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::change::{Api, Outcome, Trouble};
-use crate::command::api::{Call, segment};
+use crate::command::api::{Call, Given, segment};
 use crate::command::columns::{cell, columns, plain};
 use crate::command::document;
 use crate::settings::How;
@@ -101,7 +101,7 @@ pub(super) fn call(
     file: Option<&Path>,
 ) -> Result<Outcome, Trouble> {
     let body = file.map(document::read).transpose().map_err(Trouble::Own)?.map(|body| body.to_string());
-    let told = api.ask(&Call { method: Some(method), endpoint, body, tag: None })?;
+    let told = api.ask(&Call { method: Some(method), endpoint, body, given: Given::Anything })?;
     let notes = told.warnings.iter().map(|text| plain(text)).collect();
     let text = if api.json { format!("{}\n", told.value) } else { format!("{:#}\n", told.value) };
     Ok(Outcome { notes, ..text.into() })

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::change::{Api, Outcome, Trouble, differences, trial};
-use crate::command::api::Call;
+use crate::command::api::{Call, Given};
 use crate::command::columns::{cell, columns, plain};
 use crate::command::document;
 use crate::settings::{ConfigVerb, How};
@@ -25,7 +25,9 @@ pub(super) fn config(api: Api<'_>, verb: &ConfigVerb) -> Result<Outcome, Trouble
         ConfigVerb::Diff { file } => {
             let body = document::read(file).map_err(Trouble::Own)?.to_string();
             let endpoint = "config?dry_run=1";
-            let told = api.ask(&Call { method: Some("PUT"), endpoint, body: Some(body), tag: None })?.value;
+            let told = api
+                .ask(&Call { method: Some("PUT"), endpoint, body: Some(body), given: Given::Anything })?
+                .value;
             let sums = ["domains", "upstreams"].iter().flat_map(|kind| told["counts"][*kind].as_object());
             let differs = sums.flat_map(|kind| kind.values()).any(|count| count.as_u64() != Some(0));
             let text = if api.json { format!("{told}\n") } else { trial(&told) };
@@ -33,7 +35,8 @@ pub(super) fn config(api: Api<'_>, verb: &ConfigVerb) -> Result<Outcome, Trouble
         }
         ConfigVerb::Apply { file, how } => {
             let body = document::read(file).map_err(Trouble::Own)?.to_string();
-            let call = Call { method: Some("PUT"), endpoint: "config", body: Some(body), tag: None };
+            let call =
+                Call { method: Some("PUT"), endpoint: "config", body: Some(body), given: Given::Anything };
             Ok(api.change(call, how)?)
         }
     }
@@ -43,7 +46,7 @@ pub(super) fn config(api: Api<'_>, verb: &ConfigVerb) -> Result<Outcome, Trouble
 pub(super) fn rollback(api: Api<'_>, to: &str, how: &How) -> Result<Outcome, Trouble> {
     let to = to.parse::<u64>().map_or_else(|_| json!(to), |number| json!(number));
     let body = Some(json!({"to": to}).to_string());
-    Ok(api.change(Call { method: Some("POST"), endpoint: "rollback", body, tag: None }, how)?)
+    Ok(api.change(Call { method: Some("POST"), endpoint: "rollback", body, given: Given::Anything }, how)?)
 }
 
 /// Lists versions, or says what one changed.
