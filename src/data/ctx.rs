@@ -67,6 +67,8 @@ pub struct Ctx {
     pub env: Env,
     /// Longest silence between two requests.
     pub keepalive: Duration,
+    /// How long a client that rests may still ask when the worker goes down.
+    pub drain_grace: Duration,
     /// Where sockets are registered.
     pub registry: mio::Registry,
     /// The way of admin connections, when the admin API is on the data port.

@@ -3,17 +3,13 @@
 //! It owns when a connection without a request is closed for good, never when the process ends. Next: [`super::worker`] for the turn,
 //! `control::run` for the deadline.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::conn::SILENCE;
 use super::ctx::Ctx;
 use super::listen::{ACCEPTS, BACKLOG};
 use super::worker::Worker;
 use crate::link::Report;
-
-/// How long an idle connection may still ask after the order, and after its last answer: a request that was on its way
-/// when the order came is answered, with `Connection: close`, and not lost.
-const GRACE: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Takes what is queued, closes the listeners, gives idle connections their moment, and lets the rest finish.
@@ -41,16 +37,18 @@ impl Worker {
 
     /// Whoever owes a request has less time from now on.
     fn hurry(&mut self) {
+        // A request that was on its way when the order came is answered, with `Connection: close`, and not lost.
+        let grace = self.ctx.drain_grace;
         let Ctx { env, keepalive, timers, .. } = &mut self.ctx;
         let first = env.policy.client_header_timeout;
         // For those who come to that later.
-        *keepalive = GRACE.min(*keepalive);
+        *keepalive = grace.min(*keepalive);
         env.policy.client_header_timeout = SILENCE.min(first);
         for (_, conn) in &mut self.conns {
             let last = match &mut conn.active {
                 Some(active) => active.exchange.hurry(env, SILENCE),
                 None if conn.fresh => conn.deadline + SILENCE.min(first) - first,
-                None => env.now + GRACE,
+                None => env.now + grace,
             };
             conn.deadline = conn.deadline.min(last);
             conn.alarm.set(timers, conn.token, conn.deadline);

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use mio::Registry;
 use slab::Slab;
+use tokio::sync::mpsc;
 
 use super::buffers::Buffers;
 use super::clients::Clients;
@@ -26,9 +28,10 @@ use super::view::View;
 use super::worker::{EVENTS, Worker};
 use crate::access_log::batch::AccessLog;
 use crate::exchange::{Env, Heads};
-use crate::link::WorkerEnd;
+use crate::link::{Adopted, WorkerEnd};
 use crate::model::Snapshot;
 use crate::policy;
+use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::stats::Stats;
 use crate::stats::reasons::Refused;
@@ -96,46 +99,17 @@ pub(super) fn build(
     let admins = end.adoptions.as_ref().map(|_| settings.admin.allow.clone());
     let places = Places::new(max_connections(settings), admins, end.poll.registry());
     let prepared = places.all().min(PREPARED);
-    let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
-    let env = Env { now, policy: policy::of(settings), date, draining: false };
-    let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers);
-    let mut ctx = Ctx {
-        pool: Pool::new(idle_max(settings), settings.server_keepalive_timeout),
-        view: View::new(snapshot, end.index as u64, defaults),
-        timers: Timers::new(now, prepared),
-        buffers: Buffers::new(settings.max_buffers),
-        clients: clients.clone(),
-        seeing: Seeing::new(settings, log),
-        shadow: None,
-        stats: Stats::new(settings.statsd.is_some()),
-        accepted: 0,
-        requests: 0,
-        refused: Refused::default(),
-        retries: Retries::default(),
-        retries_over_budget: 0,
-        outages: Outages::default(),
-        env,
-        keepalive: settings.keepalive_timeout,
-        registry: end.poll.registry().try_clone()?,
-        adoptions: end.adoptions,
-        ending: false,
-        readiness: end.readiness,
-        admin_allow: settings.admin.allow.clone(),
-        trusted_proxies: settings.trusted_proxies.clone(),
-        strangers: Seldom::default(),
-        starved: VecDeque::new(),
-        due: Vec::with_capacity(prepared), // all of them may come due in one turn
-        spare: Vec::with_capacity(SPARE_EXCHANGES),
-        exchanges: 0,
-        next_second: now,
-    };
+    let registry = end.poll.registry().try_clone()?;
+    let WorkerEnd { index, poll, mailbox, reports, adoptions, readiness } = end;
+    let own = Own { index, registry, adoptions, readiness, prepared };
+    let mut ctx = context(own, settings, snapshot, clients, log, now);
     ctx.prepare(GROUP);
     ctx.tick();
     Ok(Worker {
-        index: end.index,
-        poll: end.poll,
-        mailbox: end.mailbox,
-        reports: end.reports,
+        index,
+        poll,
+        mailbox,
+        reports,
         listeners: listeners.listen()?,
         conns: Slab::with_capacity(prepared),
         ctx,
@@ -153,6 +127,60 @@ pub(super) fn build(
         relieved: None,
         unsent: None,
     })
+}
+
+/// What is a worker's own.
+struct Own {
+    index: usize,
+    registry: Registry,
+    adoptions: Option<mpsc::Sender<Adopted>>,
+    readiness: Readiness,
+    /// Connections for which there is room from the beginning.
+    prepared: usize,
+}
+
+fn context(
+    own: Own,
+    settings: &Settings,
+    snapshot: Arc<Snapshot>,
+    clients: &Clients,
+    log: Option<AccessLog>,
+    now: Instant,
+) -> Ctx {
+    let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    let env = Env { now, policy: policy::of(settings), date, draining: false };
+    let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers);
+    Ctx {
+        pool: Pool::new(idle_max(settings), settings.server_keepalive_timeout),
+        view: View::new(snapshot, own.index as u64, defaults),
+        timers: Timers::new(now, own.prepared),
+        buffers: Buffers::new(settings.max_buffers),
+        clients: clients.clone(),
+        seeing: Seeing::new(settings, log),
+        shadow: None,
+        stats: Stats::new(settings.statsd.is_some()),
+        accepted: 0,
+        requests: 0,
+        refused: Refused::default(),
+        retries: Retries::default(),
+        retries_over_budget: 0,
+        outages: Outages::default(),
+        env,
+        keepalive: settings.keepalive_timeout,
+        drain_grace: settings.drain_grace,
+        registry: own.registry,
+        adoptions: own.adoptions,
+        ending: false,
+        readiness: own.readiness,
+        admin_allow: settings.admin.allow.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+        strangers: Seldom::default(),
+        starved: VecDeque::new(),
+        due: Vec::with_capacity(own.prepared), // all of them may come due in one turn
+        spare: Vec::with_capacity(SPARE_EXCHANGES),
+        exchanges: 0,
+        next_second: now,
+    }
 }
 
 fn idle_max(settings: &Settings) -> usize {

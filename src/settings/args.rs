@@ -270,6 +270,11 @@ pub(super) struct TimeoutArgs {
     #[arg(long, env = "ELB_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = units::duration_or_zero)]
     pub(super) drain_timeout: Duration,
 
+    /// From when nothing is accepted any more until a client's idle connection is closed; a request that comes meanwhile is
+    /// answered, and its connection closed
+    #[arg(long, env = "ELB_DRAIN_GRACE", value_name = "TIME", default_value = "2s", value_parser = units::duration_or_zero)]
+    pub(super) drain_grace: Duration,
+
     /// From the signal to stop until nothing is accepted any more; /__erulb__/ready says 503 meanwhile, and every answer that
     /// its connection closes
     #[arg(long, env = "ELB_DRAIN_DELAY", value_name = "TIME", default_value = "0s", value_parser = units::duration_or_zero)]

@@ -78,6 +78,8 @@ pub struct Settings {
     pub half_close_timeout: Duration,
     /// From the order to drain until what still runs is cut; zero cuts at once.
     pub drain_timeout: Duration,
+    /// How long an idle connection of a client may still ask once nothing is accepted any more; zero closes it at once.
+    pub drain_grace: Duration,
     /// From the order to end until nothing is accepted any more: it is not ready meanwhile, and every answer says close.
     pub drain_delay: Duration,
     /// Nothing listens before there is something to serve.
@@ -183,6 +185,7 @@ impl Settings {
             tunnel_timeout: args.timeouts.tunnel_timeout,
             half_close_timeout: args.timeouts.half_close_timeout,
             drain_timeout: args.timeouts.drain_timeout,
+            drain_grace: args.timeouts.drain_grace,
             drain_delay: args.timeouts.drain_delay,
             require_config: args.require_config,
             server_idle_max: args.limits.server_idle_max,

@@ -100,6 +100,7 @@ const ROWS: &[Row] = &[
     ("--half-close-timeout", "ELB_HALF_CLOSE_TIMEOUT", "0s", |s| whole_seconds(s.half_close_timeout)),
     ("--resolve-interval", "ELB_RESOLVE_INTERVAL", "7s", |s| whole_seconds(s.names.interval)),
     ("--drain-timeout", "ELB_DRAIN_TIMEOUT", "9s", |s| whole_seconds(s.drain_timeout)),
+    ("--drain-grace", "ELB_DRAIN_GRACE", "3s", |s| whole_seconds(s.drain_grace)),
     ("--drain-delay", "ELB_DRAIN_DELAY", "2s", |s| whole_seconds(s.drain_delay)),
     ("--max-body", "ELB_MAX_BODY", "1234", |s| s.max_body.to_string()),
     ("--max-head", "ELB_MAX_HEAD", "4321", |s| s.max_head.to_string()),
@@ -148,7 +149,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!((s.connect_timeout, s.server_timeout), (seconds(3), seconds(30)));
     assert_eq!((s.server_keepalive_timeout, s.server_idle_max), (seconds(60), None));
     assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
-    assert_eq!((s.drain_delay, s.require_config), (Duration::ZERO, false));
+    assert_eq!((s.drain_grace, s.drain_delay, s.require_config), (seconds(2), Duration::ZERO, false));
     assert_eq!(s.half_close_timeout, seconds(5));
     assert_eq!((s.max_body, s.max_head, s.max_buffers), (50 << 20, 64 << 10, 1 << 30));
     assert_eq!((s.path_as_received, s.max_forwarded), (false, 32));

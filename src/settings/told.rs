@@ -58,12 +58,13 @@ impl Settings {
                 Span(self.half_close_timeout)
             ),
             format!(
-                "server timeouts: connect {}, silence {}, keep-alive {}; tunnels {}; drain {}, after {}",
+                "server timeouts: connect {}, silence {}, keep-alive {}; tunnels {}; drain {}, idle clients {}, after {}",
                 Span(self.connect_timeout),
                 Span(self.server_timeout),
                 Span(self.server_keepalive_timeout),
                 Span(self.tunnel_timeout),
                 Span(self.drain_timeout),
+                Span(self.drain_grace),
                 Span(self.drain_delay)
             ),
             format!(

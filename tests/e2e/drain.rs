@@ -190,3 +190,52 @@ fn without_work_both_signals_end_it() {
         idle.ended();
     }
 }
+
+#[test]
+fn clients_that_ask_without_a_pause_lose_no_request_to_a_restart() {
+    let server = Server::named("a");
+    let mut elb = elb(&server, "1h");
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let post = format!("POST / HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 4\r\n\r\nbody");
+    let order = std::sync::atomic::Ordering::Relaxed;
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            let mut client = elb.client();
+            let (asked, post) = (&asked, &post);
+            scope.spawn(move || {
+                // Each is answered, and the last one says that it is.
+                while client.ask(post).head.get("connection") != Some("close") {
+                    asked.fetch_add(1, order);
+                }
+                client.ended();
+            });
+        }
+        wait::until("all to be at it", || (asked.load(order) > 200).then_some(()));
+        elb.signal("TERM");
+    });
+    assert_eq!(elb.exit().code(), Some(0));
+}
+
+#[test]
+fn who_rests_may_still_ask_for_as_long_as_the_grace() {
+    let server = Server::named("a");
+    let mut elb = Launch::serving(&rules::site(&[&server])).flag("--drain-grace=1h").start();
+    let mut clients: Vec<Client> = (0..3).map(|_| elb.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+    }
+    elb.signal("TERM");
+    wait::until("new clients to be refused", || Client::try_connect(elb.address()).err());
+    for mut client in clients {
+        let answer = client.ask(get(SITE, "/"));
+        assert_eq!((&*answer.text(), answer.head.get("connection")), ("a", Some("close")));
+        client.ended();
+    }
+    assert_eq!(elb.exit().code(), Some(0), "nobody is left who could ask");
+
+    let elb = Launch::serving(&rules::site(&[&server])).flag("--drain-grace=0").start();
+    let mut idle = elb.client();
+    assert_eq!(idle.ask(get(SITE, "/")).text(), "a");
+    elb.signal("TERM");
+    idle.ended();
+}
