@@ -146,7 +146,7 @@
 //! | what the digest of the configuration is made of | `model/digest.rs` | |
 //! | what is told at a glance | `control/admin/overview.rs`; rows of names in `control/admin/stats.rs` | what it is made of: `control/recent.rs` |
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
-//! | a protocol of a listener | `Protocol` in `data/listen.rs` | what it begins with: `data/prelude.rs` |
+//! | a protocol of a listener | `Protocol` in `data/listen.rs` | its word: `settings/listen.rs`; what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |
 //! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file beside `data/socket.rs` |
 //! | the form of the log, where it goes | `command/log/form.rs`, `command/log/json.rs`, `command/log/writer.rs` | its word in `settings/seeing.rs` |

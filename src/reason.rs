@@ -136,6 +136,8 @@ reasons! {
     RequestCut "request-cut" Client;
     /// The client's address has as many connections as it may.
     TooManyConnections "too-many-connections" Client;
+    /// A listener of the PROXY protocol got no header, a broken one, or one of somebody who is not trusted.
+    BadProxyHeader "bad-proxy-header" Client;
 
     // ------------------------------------------------------------------------ the server is not there, or is too slow
     /// The connection was refused or is impossible.

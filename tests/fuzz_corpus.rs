@@ -61,6 +61,11 @@ fn exchange() {
 }
 
 #[test]
+fn proxy_header() {
+    hold("proxy_header");
+}
+
+#[test]
 fn request_head() {
     hold("request_head");
 }

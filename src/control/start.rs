@@ -284,7 +284,7 @@ async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
 /// What this node is among others, and its voice there; see [`super::fleet`].
 fn fleet(settings: &Settings, listeners: &Listeners) -> (Fleet, Teller) {
     let machine = machine().unwrap_or_else(|| "localhost".to_owned());
-    let wanted = || settings.listen.first().copied().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let wanted = || settings.listen.first().map_or(SocketAddr::from(([0, 0, 0, 0], 0)), |one| one.address);
     let data = listeners.data.first().copied().unwrap_or_else(wanted);
     let api = listeners.admin.as_ref().and_then(|listener| listener.local_addr().ok()).unwrap_or(data);
     let (now, calendar) = (Instant::now().into_std(), SystemTime::now());

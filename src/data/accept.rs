@@ -154,8 +154,8 @@ impl Worker {
 
     /// Takes a connection that has a place, and begins with it.
     fn admit(&mut self, stream: TcpStream, peer: IpAddr, at: usize) {
-        let mut prelude = Prelude::of(self.listeners[at].protocol);
-        let mut ends = Ends { client: peer };
+        let mut prelude = Prelude::of(self.listeners[at].protocol, || self.ctx.trusted_proxies.holds(peer));
+        let mut ends = Ends::of(peer);
         match prelude.judge(peer, &[]) {
             Outcome::Over { ends: known, .. } => (prelude, ends) = (Prelude::Over, known),
             Outcome::More => {}
@@ -177,7 +177,7 @@ impl Worker {
             token,
             client,
             address: PeerText::new(ends.client),
-            peer,
+            ends,
             prelude,
             queued: false,
             starved: false,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use super::conn::Dispatch;
 use super::ctx::Ctx;
 use super::peer_text::PeerText;
+use super::prelude::Ends;
 use super::steps::Steps;
 use super::view::{Routed, Routing as Way};
 use super::way;
@@ -23,17 +24,17 @@ use crate::semantics::reserved;
 /// `X-Forwarded-For` fields that are looked at, the last ones: a proxy adds one at most.
 const FIELDS: usize = 32;
 
-/// Asks the rules where a request goes. `peer` is who brought it, as text and as an address.
+/// Asks the rules where a request goes. `peer` is who speaks HTTP, as text; `ends` has the address as well.
 #[cold]
 #[inline(never)]
 pub(super) fn route(
     mut routing: Routing<'_>,
     dispatch: &mut Dispatch,
     peer: &[u8],
-    from: IpAddr,
+    ends: Ends,
     ctx: &mut Ctx,
 ) {
-    let speaks_for = client(&routing.view(peer), from, ctx);
+    let speaks_for = client(&routing.view(peer), ends.client, ctx);
     give_id(&mut routing, speaks_for.is_some(), ctx);
     note(&routing, speaks_for.as_ref(), dispatch, ctx);
     let (client, peer) = match &speaks_for {
@@ -41,7 +42,7 @@ pub(super) fn route(
         None => (peer, None),
     };
     let is_counted = ctx.seeing.is_usual(ctx.requests) || routing.asks_for_way();
-    let mut told = told(&routing, client, from, ctx);
+    let mut told = told(&routing, client, ends.peer, ctx);
     let (request, when, mut steps) = (routing.view(client), (ctx.requests, ctx.env.now), Steps::default());
     let Ctx { view, env, shadow, .. } = ctx;
     let beside = shadow.as_deref_mut().and_then(|shadow| shadow.foresee(view, &request, when));

@@ -4,7 +4,6 @@
 //! balancer); it never decides what to do with them. Next: [`super::pump`] moves its bytes, [`super::dispatch`] does what its
 //! exchange asks for.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::balancer::{Affinity, Choice, Doubts, Lease, Tried};
@@ -170,8 +169,8 @@ pub struct Conn {
     pub client: Client,
     /// The client's address, as text. Servers and rules are told of it.
     pub address: PeerText,
-    /// Who is at the other end of the socket, whatever is said of the client. It is what the door judges.
-    pub peer: IpAddr,
+    /// Who is at its other end.
+    pub ends: Ends,
     /// What it owes before its first request.
     pub prelude: Prelude,
     /// It waits in the worker's queue of runnable connections.
@@ -198,6 +197,7 @@ impl Conn {
     pub fn begin(&mut self, ends: Ends) {
         self.client = Client::of(ends.client);
         self.address = PeerText::new(ends.client);
+        self.ends = ends;
         self.prelude = Prelude::Over;
     }
 

@@ -4,7 +4,6 @@
 //! It owns the loans of a request while it is under way, never a byte of it. Next: [`super::view`] routes,
 //! [`super::balancer`] chooses, [`super::pool`] lends, and [`super::settle`] gives all back at the end.
 
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use super::conn::{Active, Conn, Dispatch, ServerLink};
 use super::ctx::Ctx;
 use super::door;
 use super::peer_text::PeerText;
+use super::prelude::Ends;
 use super::settle::{LEFT, give_place_back_early, settle};
 use super::shortage;
 use super::transport::Transport;
@@ -31,11 +31,11 @@ use crate::semantics::reserved::{self, Reserved};
 /// connection goes on without a request.
 #[inline(always)]
 pub fn step(conn: &mut Conn, ctx: &mut Ctx, heads: &mut Heads) -> ControlFlow<Verdict, bool> {
-    let Conn { active: Some(active), own, address, peer, token, transport, .. } = conn else {
+    let Conn { active: Some(active), own, address, ends, token, transport, .. } = conn else {
         return ControlFlow::Continue(false);
     };
     let mut shell =
-        Dispatcher { dispatch: &mut active.dispatch, transport, own, address, peer, slot: token.slot, ctx };
+        Dispatcher { dispatch: &mut active.dispatch, transport, own, address, ends, slot: token.slot, ctx };
     advance(&mut active.exchange, heads, &mut shell)
 }
 
@@ -46,7 +46,7 @@ struct Dispatcher<'a> {
     transport: &'a mut Transport,
     own: &'a mut Option<u32>,
     address: &'a PeerText,
-    peer: &'a IpAddr,
+    ends: &'a Ends,
     slot: u32,
     ctx: &'a mut Ctx,
 }
@@ -70,14 +70,14 @@ impl Shell for Dispatcher<'_> {
             reserved => {
                 // What is asked of ELB itself is no traffic: nobody counts or logs it.
                 dispatch.unrecorded = false;
-                return door::answer(routing, *self.peer, reserved, ctx);
+                return door::answer(routing, self.ends.peer, reserved, ctx);
             }
         }
         ctx.requests += 1;
         let client = address.as_bytes();
         let request = routing.view(client);
         if ctx.seeing.is_close(ctx.requests) || routing.asks_for_way() {
-            aside::route(routing, dispatch, client, *self.peer, ctx);
+            aside::route(routing, dispatch, client, *self.ends, ctx);
             return ControlFlow::Continue(());
         }
         let when = (ctx.requests, ctx.env.now);

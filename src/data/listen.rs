@@ -11,6 +11,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Socket, Type};
 
+use crate::settings::{ListenOn, ProxyHeader};
+
 /// Connections that may wait in one listener's queue; the kernel caps it at `net.core.somaxconn`.
 pub(super) const BACKLOG: u16 = 4096;
 /// Connections accepted in one turn, so that a burst of new ones does not keep running ones waiting.
@@ -26,6 +28,11 @@ const UNSENT: u32 = 128 * 1024;
 pub enum Protocol {
     /// HTTP, from the first byte on.
     Http,
+    /// A header of the PROXY protocol, and then HTTP; HTTP at once only where it is not demanded.
+    Proxy {
+        /// It is.
+        must: bool,
+    },
     /// A line that names the client, and then HTTP. Only tests speak it.
     #[cfg(test)]
     Named,
@@ -41,6 +48,17 @@ pub struct Listen {
 }
 
 impl Listen {
+    /// As the operator wants it.
+    #[must_use]
+    pub fn of(wanted: &ListenOn) -> Self {
+        let protocol = match wanted.proxy {
+            ProxyHeader::Off => Protocol::Http,
+            ProxyHeader::Accept => Protocol::Proxy { must: false },
+            ProxyHeader::Require => Protocol::Proxy { must: true },
+        };
+        Self { address: wanted.address, protocol }
+    }
+
     /// For HTTP.
     #[must_use]
     pub fn http(address: SocketAddr) -> Self {

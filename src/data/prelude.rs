@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use super::listen::Protocol;
 use crate::reason::Reason;
+use crate::semantics::proxy_header::ProxyHeader;
 
 /// Bytes that are looked at. What has so many and is still not known is refused as `head-too-long`.
 pub(super) const LONGEST: usize = 536;
@@ -17,8 +18,20 @@ pub(super) const LONGEST: usize = 536;
 /// Whom a connection is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ends {
-    /// Who asks: the peer of the socket, or whom it speaks for. Connections are counted by it, and servers are told of it.
+    /// Who is at the other end of the socket, whatever is said of the client. It is what the door judges.
+    pub peer: IpAddr,
+    /// Who speaks HTTP: the peer, or whom it speaks for. Connections are counted by it, servers are told of it, and what it says of
+    /// others is believed only if it is trusted itself.
     pub client: IpAddr,
+}
+
+impl Ends {
+    /// Nobody speaks for anybody.
+    #[inline]
+    #[must_use]
+    pub fn of(peer: IpAddr) -> Self {
+        Self { peer, client: peer }
+    }
 }
 
 /// What the beginning of a connection came to.
@@ -42,18 +55,31 @@ pub enum Outcome {
 pub enum Prelude {
     /// Nothing.
     Over,
+    /// A header of the PROXY protocol, by a peer that is believed.
+    Header {
+        /// Without one it is closed.
+        must: bool,
+    },
+    /// What nobody believes of this peer, so it is closed.
+    Stranger,
     /// The line of [`Protocol::Named`].
     #[cfg(test)]
     Name,
 }
 
 impl Prelude {
-    /// What a connection of this protocol owes.
+    /// What a connection of this protocol owes. `trusted` says whether its peer may speak for others.
     #[inline]
     #[must_use]
-    pub fn of(protocol: Protocol) -> Self {
+    pub fn of(protocol: Protocol, trusted: impl FnOnce() -> bool) -> Self {
         match protocol {
             Protocol::Http => Self::Over,
+            Protocol::Proxy { must } => match (trusted(), must) {
+                (true, must) => Self::Header { must },
+                (false, true) => Self::Stranger,
+                // A header of theirs is a request that is refused as what it is.
+                (false, false) => Self::Over,
+            },
             #[cfg(test)]
             Protocol::Named => Self::Name,
         }
@@ -71,7 +97,9 @@ impl Prelude {
     #[must_use]
     pub fn judge(self, peer: IpAddr, bytes: &[u8]) -> Outcome {
         let outcome = match (self, bytes) {
-            (Self::Over, _) => Outcome::Over { ends: Ends { client: peer }, used: 0 },
+            (Self::Over, _) => Outcome::Over { ends: Ends::of(peer), used: 0 },
+            (Self::Header { must }, bytes) => header(must, peer, bytes),
+            (Self::Stranger, _) => Outcome::Refused(Reason::BadProxyHeader),
             #[cfg(test)]
             (Self::Name, bytes) => tests::named(bytes),
         };
@@ -79,6 +107,18 @@ impl Prelude {
             Outcome::More if bytes.len() >= LONGEST => Outcome::Refused(Reason::HeadTooLong),
             outcome => outcome,
         }
+    }
+}
+
+#[cold]
+fn header(must: bool, peer: IpAddr, bytes: &[u8]) -> Outcome {
+    match ProxyHeader::of(bytes, LONGEST) {
+        ProxyHeader::More => Outcome::More,
+        ProxyHeader::Is { client, length } => {
+            Outcome::Over { ends: Ends { peer, client: client.unwrap_or(peer) }, used: length }
+        }
+        ProxyHeader::Other if !must => Outcome::Over { ends: Ends::of(peer), used: 0 },
+        ProxyHeader::Other | ProxyHeader::Broken => Outcome::Refused(Reason::BadProxyHeader),
     }
 }
 
@@ -102,24 +142,27 @@ mod tests {
         }
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Outcome::More };
         let words = std::str::from_utf8(&bytes[magic.len()..end]).unwrap();
-        Outcome::Over { ends: Ends { client: words.parse().unwrap() }, used: end + 1 }
+        Outcome::Over { ends: Ends { peer: PEER, client: words.parse().unwrap() }, used: end + 1 }
     }
 
     #[test]
     fn http_has_nothing_before_its_first_byte_and_its_client_is_the_peer() {
-        let over = Outcome::Over { ends: Ends { client: PEER }, used: 0 };
+        let over = Outcome::Over { ends: Ends::of(PEER), used: 0 };
         for bytes in [&b""[..], ASKS, LINE, b"\x16\x03\x01"] {
-            assert_eq!(Prelude::of(Protocol::Http).judge(PEER, bytes), over);
+            assert_eq!(Prelude::of(Protocol::Http, || true).judge(PEER, bytes), over);
         }
-        assert!(Prelude::of(Protocol::Http).is_over());
+        assert!(Prelude::of(Protocol::Http, || true).is_over());
     }
 
     #[test]
     fn a_beginning_is_judged_by_all_that_has_come_and_what_follows_is_not_its_own() {
-        let prelude = Prelude::of(Protocol::Named);
+        let prelude = Prelude::of(Protocol::Named, || true);
         assert!(!prelude.is_over());
         let whole = [LINE, ASKS].concat();
-        let over = Outcome::Over { ends: Ends { client: "192.0.2.7".parse().unwrap() }, used: LINE.len() };
+        let over = Outcome::Over {
+            ends: Ends { peer: PEER, client: "192.0.2.7".parse().unwrap() },
+            used: LINE.len(),
+        };
         for shown in 0..whole.len() {
             let expected = if shown < LINE.len() { Outcome::More } else { over };
             assert_eq!(prelude.judge(PEER, &whole[..shown]), expected, "{shown}");

@@ -60,7 +60,7 @@ fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Verdict {
         Flow::Blocked => return rest(conn, ctx),
         Flow::Ended | Flow::Failed => return Verdict::Close,
     };
-    match conn.prelude.judge(conn.peer, room.get(..come).unwrap_or_default()) {
+    match conn.prelude.judge(conn.ends.peer, room.get(..come).unwrap_or_default()) {
         Outcome::More if conn.transport.has_ended() => Verdict::Close,
         Outcome::More => {
             conn.transport.await_more();

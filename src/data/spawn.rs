@@ -56,7 +56,7 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
     } else {
         cores.fill(None);
     }
-    let places: Vec<Listen> = settings.listen.iter().copied().map(Listen::http).collect();
+    let places: Vec<Listen> = settings.listen.iter().map(Listen::of).collect();
     listen::bind(&places, &cores)
 }
 

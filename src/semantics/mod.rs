@@ -9,6 +9,7 @@ pub mod forwarded;
 pub mod host;
 pub mod path;
 pub mod policy;
+pub mod proxy_header;
 pub mod query;
 pub mod request;
 pub mod reserved;

@@ -18,6 +18,7 @@ use super::commands::{
 use super::ctl::CtlArgs;
 use super::etcd_args::{EtcdArgs, name};
 use super::fleet::FleetArgs;
+use super::listen;
 use super::seeing::SeeingArgs;
 use crate::units;
 
@@ -101,7 +102,8 @@ pub(super) enum PathForm {
 /// The flags of a plain `elb`, as given.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
-    /// Address to listen on, :8080 for all of IPv4; repeat it, or separate with commas, for several
+    /// Address to listen on, :8080 for all of IPv4; repeat it, or separate with commas, for several. ADDR,proxy=require wants a
+    /// header of the PROXY protocol (1 or 2) before all else, of --trusted-proxies; ADDR,proxy=accept takes one from them
     #[arg(
         long,
         env = "ELB_LISTEN",
@@ -109,8 +111,8 @@ pub(super) struct RunArgs {
         value_delimiter = ',',
         default_value = "0.0.0.0:8080"
     )]
-    #[arg(value_parser = addresses::listen)]
-    pub(super) listen: Vec<SocketAddr>,
+    #[arg(value_parser = listen::word)]
+    pub(super) listen: Vec<listen::Word>,
 
     /// Worker threads, each with its own event loop [default: one for each available core]
     #[arg(long, env = "ELB_WORKERS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]

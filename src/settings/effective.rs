@@ -13,6 +13,7 @@ use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
 use super::etcd::EtcdSettings;
 use super::fault::Fault;
 use super::fleet::FleetSettings;
+use super::listen::{self, ListenOn};
 use super::secret::{Secret, secret};
 use super::seeing::SeeingSettings;
 use super::surroundings::Surroundings;
@@ -21,7 +22,7 @@ use super::surroundings::Surroundings;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Addresses of the data port; each worker listens on all of them.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<ListenOn>,
     /// Worker threads, at least one.
     pub workers: usize,
     /// Cores to pin the workers to, in order and at least one a worker; `None` for the available ones.
@@ -149,7 +150,8 @@ impl Settings {
         let cpus = cpus.map_err(|reason| Fault::usage(format!("invalid --cpus: {reason}")))?;
         let etcd = EtcdSettings::new(("--etcd", args.etcd.as_deref()), &args.known, around)?;
         Ok(Settings {
-            listen: args.listen.clone(),
+            listen: listen::together(&args.listen, !args.trusted_proxies.is_empty())
+                .map_err(|reason| Fault::usage(format!("invalid --listen: {reason}")))?,
             workers: workers(args, cpus.as_deref(), around)?,
             cpus,
             pin: !args.no_pin,

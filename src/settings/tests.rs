@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -136,7 +137,7 @@ fn each_flag_and_each_variable_reaches_its_setting_and_the_flag_wins() {
 fn the_defaults_are_those_of_the_manual() {
     let s = settings(&[], &[]);
     let seconds = Duration::from_secs;
-    assert_eq!(s.listen, ["0.0.0.0:8080".parse().unwrap()]);
+    assert_eq!(s.listen, [ListenOn::from("0.0.0.0:8080".parse::<SocketAddr>().unwrap())]);
     assert_eq!((s.workers, s.cpus, s.pin, s.name.as_str()), (4, None, true, "ELB"));
     assert_eq!((s.store, s.state_file, s.statsd), (StoreKind::Etcd, None, None));
     assert_eq!(s.etcd.endpoints, ["http://127.0.0.1:2379"]);
@@ -158,7 +159,7 @@ fn the_defaults_are_those_of_the_manual() {
 
 #[test]
 fn lists_are_repeated_or_separated_by_commas_and_a_flag_replaces_the_whole_variable() {
-    let expected = ["127.0.0.1:1".parse().unwrap(), "[::1]:2".parse().unwrap()];
+    let expected = ["127.0.0.1:1", "[::1]:2"].map(|one| ListenOn::from(one.parse::<SocketAddr>().unwrap()));
     assert_eq!(settings(&["--listen", "127.0.0.1:1", "--listen", "[::1]:2"], &[]).listen, expected);
     assert_eq!(settings(&[], &[("ELB_LISTEN", "127.0.0.1:1,[::1]:2")]).listen, expected);
     let both = settings(&["--listen", "127.0.0.1:1,[::1]:2"], &[("ELB_LISTEN", "127.0.0.1:3")]);
@@ -511,6 +512,6 @@ fn the_description_tells_everything_but_secrets() {
 #[test]
 fn settings_for_the_demo_and_for_tests_come_from_flags_alone() {
     let settings = Settings::from_flags(&["--listen", "127.0.0.1:0", "--store", "file:rules.json"]).unwrap();
-    assert_eq!((settings.workers, settings.listen[0].port()), (1, 0));
+    assert_eq!((settings.workers, settings.listen[0].address.port()), (1, 0));
     assert!(Settings::from_flags(&["demo"]).is_err());
 }

@@ -69,6 +69,7 @@ mod patterns;
 mod ports;
 mod private;
 mod proxy;
+mod proxy_protocol;
 mod questions;
 mod refusals;
 mod resources;

@@ -5,6 +5,7 @@
 
 pub mod chunked_body;
 pub mod exchange;
+pub mod proxy_header;
 pub mod random;
 pub mod request_head;
 pub mod response_head;
@@ -22,9 +23,10 @@ mod streams;
 pub type Target = fn(&[u8]);
 
 /// Every target by name; its corpus is the folder of that name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("chunked_body", chunked_body::run),
     ("exchange", exchange::run),
+    ("proxy_header", proxy_header::run),
     ("request_head", request_head::run),
     ("response_head", response_head::run),
     ("rule_set", rule_set::run),

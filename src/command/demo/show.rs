@@ -154,6 +154,6 @@ mod tests {
     #[test]
     fn the_settings_of_the_demo_are_valid() {
         let settings = settings("[::1]:9000".parse().unwrap(), "file:/tmp/a b.json").unwrap();
-        assert_eq!((settings.workers, settings.listen[0].port()), (2, 9000));
+        assert_eq!((settings.workers, settings.listen[0].address.port()), (2, 9000));
     }
 }
