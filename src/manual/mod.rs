@@ -43,6 +43,10 @@ pub mod security {}
 pub mod migrating {}
 
 #[doc = include_str!("links.txt")]
+#[doc = include_str!("coming_from.md")]
+pub mod coming_from {}
+
+#[doc = include_str!("links.txt")]
 #[doc = include_str!("performance.md")]
 pub mod performance {}
 
