@@ -101,7 +101,7 @@ impl Prelude {
             (Self::Header { must }, bytes) => header(must, peer, bytes),
             (Self::Stranger, _) => Outcome::Refused(Reason::BadProxyHeader),
             #[cfg(test)]
-            (Self::Name, bytes) => tests::named(bytes),
+            (Self::Name, bytes) => tests::named(peer, bytes),
         };
         match outcome {
             Outcome::More if bytes.len() >= LONGEST => Outcome::Refused(Reason::HeadTooLong),
@@ -135,14 +135,14 @@ mod tests {
     const LINE: &[u8] = b"FOR 192.0.2.7\n";
 
     /// `FOR client` and the end of the line.
-    pub(super) fn named(bytes: &[u8]) -> Outcome {
+    pub(super) fn named(peer: IpAddr, bytes: &[u8]) -> Outcome {
         let magic = b"FOR ";
         if !bytes.starts_with(&magic[..bytes.len().min(magic.len())]) {
             return Outcome::Refused(Reason::BadRequestLine);
         }
         let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Outcome::More };
         let words = std::str::from_utf8(&bytes[magic.len()..end]).unwrap();
-        Outcome::Over { ends: Ends { peer: PEER, client: words.parse().unwrap() }, used: end + 1 }
+        Outcome::Over { ends: Ends { peer, client: words.parse().unwrap() }, used: end + 1 }
     }
 
     #[test]

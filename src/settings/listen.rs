@@ -1,6 +1,6 @@
 //! Where the data port listens, and what its connections begin with.
 //!
-//! It owns the words of `--listen` and how they belong together, never a socket. Next: [`addresses`](super::addresses) reads one
+//! It owns the words of `--listen` and how they belong together, never a socket. Next: [`addresses`] reads one
 //! address, `data::listen` binds it.
 
 use std::fmt;
