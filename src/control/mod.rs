@@ -18,6 +18,7 @@ mod hub;
 mod lately;
 mod live;
 mod lookups;
+mod manager;
 mod names;
 mod outages;
 mod reader;

@@ -20,6 +20,7 @@ use super::fleet::Teller;
 use super::handle::Question;
 use super::history::HistorySaver;
 use super::hub::Hub;
+use super::manager::Manager;
 use super::outages::Outages;
 use super::saver::Saver;
 use super::signals::Order;
@@ -71,6 +72,7 @@ pub(super) struct Control {
     /// What other nodes are told.
     pub(super) teller: Teller,
     pub(super) prober: Prober,
+    pub(super) manager: Manager,
 }
 
 /// Where the process stands.
@@ -129,6 +131,7 @@ impl Control {
             self.check(now);
             self.judge(now);
             self.teller.look(&mut self.hub, &self.readiness, now);
+            self.manager.look(&self.hub, &self.readiness, self.phase != Phase::Serving, now);
             if self.is_over(now) {
                 return self.end().await;
             }

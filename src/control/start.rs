@@ -24,6 +24,7 @@ use super::handle::HubHandle;
 use super::history::{HistoryFile, HistorySaver};
 use super::hub::Hub;
 use super::lookups::Lookups;
+use super::manager::Manager;
 use super::outages::Outages;
 use super::reader::Reader;
 use super::resolve::Resolver;
@@ -136,11 +137,7 @@ async fn begin(
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
     let StoreHandle { mut events, commands, seen } = open(settings);
-    let lookups = match &settings.names.resolvers[..] {
-        [] => Lookups::system(),
-        servers => Lookups::new(dns::ask(servers)),
-    };
-    let resolver = Resolver::new(lookups);
+    let resolver = Resolver::new(lookups(settings));
     let is_file = matches!(settings.store, StoreKind::File(_));
     let via = if is_file { Via::File } else { Via::Etcd };
     let origin = (Instant::now().into_std(), std::time::SystemTime::now());
@@ -195,7 +192,16 @@ async fn begin(
         outages: Outages::default(),
         teller,
         prober: Prober::default(),
+        manager: Manager::of_this_process(),
     })
+}
+
+/// Who is asked for names of servers.
+fn lookups(settings: &Settings) -> Lookups {
+    match &settings.names.resolvers[..] {
+        [] => Lookups::system(),
+        servers => Lookups::new(dns::ask(servers)),
+    }
 }
 
 /// Has a server take connections of its own, if it was given a listener. Gives the exit code if it cannot.

@@ -177,6 +177,7 @@ impl Rig {
             outages: super::outages::Outages::default(),
             teller: super::fleet::Teller::new(super::fleet::Identity::default(), None),
             prober: super::checks::prober::Prober::default(),
+            manager: super::manager::Manager::of_this_process(),
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {

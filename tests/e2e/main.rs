@@ -79,6 +79,7 @@ mod rules;
 mod scarcity;
 mod seed;
 mod servers;
+mod service;
 mod shadow;
 mod spread;
 mod stats;
