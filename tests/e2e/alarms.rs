@@ -67,7 +67,8 @@ fn a_prefix_that_is_deleted_under_everybody_is_one_warning_that_counts() {
 
     write(&etcd, &server);
     wait::until("its end", || alarm(&elb).is_empty().then_some(()));
-    assert_eq!(statuses(&elb), [200; 6]);
+    // Not by requests: what has those is held back the next time.
+    assert_eq!(elb.admin().get("domain").as_object().map(|all| all.len()), Some(6));
 
     etcd.ctl(&["del", "--prefix", "/ELB/rules/"]);
     wait::until("the alarm", || alarm(&elb).contains("6 of 6 domains").then_some(()));
