@@ -274,8 +274,12 @@ async fn a_dump_without_etcd_is_answered_soon(mode: Mode) {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert!(error.contains("2000 ms"), "{error}");
     etcd.stop();
-    let error = watcher.dump(&contents(&[("a.com", "{}")], &[])).await.unwrap_err();
-    assert!(error.contains("refused"), "{error}");
+    // An attempt to connect that began while it was stopped may have to end first; each dump fails, and that it is refused is said.
+    let mut said = Vec::new();
+    while !said.last().is_some_and(|error: &String| error.contains("refused")) {
+        assert!(said.len() < 5, "{said:?}");
+        said.push(watcher.dump(&contents(&[("a.com", "{}")], &[])).await.unwrap_err());
+    }
 }
 
 /// Logins end after two seconds here, and etcd forgets all of them when it is started again.
