@@ -142,6 +142,8 @@
 //! | a number of requests that is counted | `stats.rs` | by which names it is told: `control/traffic.rs`; its line in `control/admin/metrics.rs`, `control/statsd.rs` |
 //! | what is told of a change of the configuration | `control/changes.rs` | what counts as one: `model/ledger.rs` |
 //! | how much of live traffic may be taken away at once | `control/live.rs` | |
+//! | what a service manager is told | `control/manager.rs` | `tools/packaging/elb.service` |
+//! | when memory is given back | `control/spare.rs` | `memory.rs` does it |
 //! | what is kept of the last versions | `control/history/entry.rs`; over a restart `control/history/line.rs` | |
 //! | what the digest of the configuration is made of | `model/digest.rs` | |
 //! | what is told at a glance | `control/admin/overview.rs`; rows of names in `control/admin/stats.rs` | what it is made of: `control/recent.rs` |

@@ -274,7 +274,7 @@ async fn a_dump_without_etcd_is_answered_soon(mode: Mode) {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert!(error.contains("2000 ms"), "{error}");
     etcd.stop();
-    // An attempt to connect that began while it was stopped may have to end first; each dump fails, and that it is refused is said.
+    // An attempt to connect that began while it was paused may have to end first. Each dump fails, and one of them is refused.
     let mut said = Vec::new();
     while !said.last().is_some_and(|error: &String| error.contains("refused")) {
         assert!(said.len() < 5, "{said:?}");

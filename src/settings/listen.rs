@@ -14,9 +14,9 @@ pub enum ProxyHeader {
     /// No: they begin with HTTP.
     #[default]
     Off,
-    /// Those of trusted proxies may (HAProxy's `accept-proxy` demands it; nginx has no such form).
+    /// Those of trusted proxies may.
     Accept,
-    /// All do, and come from trusted proxies (nginx's `listen … proxy_protocol`).
+    /// All do, and come from trusted proxies (HAProxy's `accept-proxy`, nginx's `listen … proxy_protocol`).
     Require,
 }
 
