@@ -3,6 +3,7 @@
 mod admin;
 mod ahead;
 mod alarms;
+mod background;
 mod changes;
 pub mod checks;
 mod dns;

@@ -313,9 +313,9 @@ impl Control {
 
     fn save(&mut self) {
         if let Some(saver) = &self.saver
-            && let Some(kept) = self.hub.unsaved()
+            && let Some(unsaved) = self.hub.unsaved()
         {
-            saver.save(kept);
+            saver.save(unsaved);
         }
     }
 

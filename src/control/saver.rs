@@ -3,6 +3,9 @@
 //! It owns when the file is written and what is said of a disk that refuses; never the form of the file. Next:
 //! [`state_file`](super::state_file) writes it, [`hub`](super::hub) says what is worth keeping.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,14 +13,26 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::background::aside;
 use super::state_file::{Kept, StateFile};
+use crate::model::Good;
 
 /// The pause after a write that failed.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// What is to be written next. Whoever writes takes it out, so that nothing is kept that stands on the disk: it is as large
-/// as all that is served.
-type Newest = Arc<Mutex<Option<Arc<Kept>>>>;
+/// What is worth keeping of one moment.
+#[derive(Debug)]
+pub(super) struct Unsaved {
+    pub(super) good: Good,
+    /// The revision of the store that it is from.
+    pub(super) revision: i64,
+    /// The addresses of the names in it: `host:port` → addresses.
+    pub(super) names: BTreeMap<String, Vec<SocketAddr>>,
+}
+
+/// What is to be written next. Whoever writes takes it out, so that nothing is kept that stands on the disk: it holds on to
+/// all that was served.
+type Newest = Arc<Mutex<Option<Unsaved>>>;
 
 /// The task that writes, and what it is to write.
 #[derive(Debug)]
@@ -44,8 +59,8 @@ impl Saver {
     }
 
     /// Has this written, instead of anything that still waits.
-    pub(super) fn save(&self, kept: Kept) {
-        *locked(&self.newest) = Some(Arc::new(kept));
+    pub(super) fn save(&self, unsaved: Unsaved) {
+        *locked(&self.newest) = Some(unsaved);
         self.bell.send_replace(());
     }
 
@@ -57,7 +72,7 @@ impl Saver {
     }
 }
 
-fn locked(newest: &Newest) -> MutexGuard<'_, Option<Arc<Kept>>> {
+fn locked(newest: &Newest) -> MutexGuard<'_, Option<Unsaved>> {
     // Nothing that could panic is done under the lock.
     newest.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -71,13 +86,11 @@ async fn write(
     while rung.changed().await.is_ok() {
         loop {
             rung.borrow_and_update();
-            let Some(kept) = locked(&newest).take() else { break };
-            let Err(error) = file.write(Arc::clone(&kept)).await else {
+            let (to, of) = (file.clone(), Arc::clone(&newest));
+            let Err(error) = aside(move || write_newest(&to, &of)).await.flatten() else {
                 faults.send_replace(None);
                 break;
             };
-            // Unless there is something newer by now.
-            locked(&newest).get_or_insert(kept);
             faults.send_replace(Some(format!(
                 "{} cannot be written: {error}; a restart would serve what it held before; trying on",
                 file.path().display()
@@ -90,16 +103,24 @@ async fn write(
     }
 }
 
+/// All of it, even its end, is work for a thread that nobody waits for.
+fn write_newest(file: &StateFile, newest: &Newest) -> io::Result<()> {
+    let Some(unsaved) = locked(newest).take() else { return Ok(()) };
+    let Unsaved { good, revision, names } = &unsaved;
+    let written = file.write(&Kept { contents: good.contents(), revision: *revision, names: names.clone() });
+    if written.is_err() {
+        // Unless there is something newer by now.
+        locked(newest).get_or_insert(unsaved);
+    }
+    written
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Contents;
-    use std::collections::BTreeMap;
 
-    fn kept(revision: i64) -> Kept {
-        let mut contents = Contents::default();
-        contents.rules.insert("a".to_owned(), revision.to_string());
-        Kept { contents, revision, names: BTreeMap::new() }
+    fn save(saver: &Saver, revision: i64) {
+        saver.save(Unsaved { good: Good::default(), revision, names: BTreeMap::new() });
     }
 
     #[tokio::test]
@@ -108,12 +129,12 @@ mod tests {
         let file = StateFile::new(folder.path().join("state"), "ELB");
         let saver = Saver::new(file.clone());
         for revision in 1..=100 {
-            saver.save(kept(revision));
+            save(&saver, revision);
             tokio::task::yield_now().await;
         }
         saver.finish().await;
         let saved = file.read().await.unwrap();
-        assert_eq!((saved.contents, saved.revision), (kept(100).contents, 100));
+        assert_eq!(saved.revision, 100);
     }
 
     #[tokio::test]
@@ -129,13 +150,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(folder.path().join("later/state"), "ELB");
         let saver = Saver::new(file.clone());
-        saver.save(kept(1));
+        save(&saver, 1);
         while saver.fault().is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert!(saver.fault().unwrap().contains("later/state cannot be written: No such file"));
         std::fs::create_dir(folder.path().join("later")).unwrap();
-        saver.save(kept(2));
+        save(&saver, 2);
         saver.finish().await;
         assert_eq!(file.read().await.unwrap().revision, 2);
     }

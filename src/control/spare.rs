@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::background::aside;
 use super::reader::Reader;
 use crate::memory;
 
@@ -14,7 +15,7 @@ const GROWTH: u64 = 32 << 20;
 /// files, whose memory nobody can give back before they end.
 const LATER: Duration = Duration::from_secs(3);
 
-/// Gives memory back, on the two threads that read and apply changes.
+/// Has the two threads that read and apply changes let go of memory, and gives it back.
 #[derive(Debug)]
 pub(super) struct Spare {
     reader: Reader,
@@ -30,10 +31,13 @@ impl Spare {
     pub(super) fn look(&mut self, is_likely: bool, now: Instant) {
         let Some(resident) = memory::resident() else { return };
         if self.course.is_due(resident, is_likely, now) {
-            memory::give_back();
+            memory::let_go();
             let reader = self.reader.clone();
             // There is nothing to be given back any more when the process is ending.
-            tokio::spawn(async move { reader.read(memory::give_back).await });
+            tokio::spawn(async move {
+                let _ = reader.read(memory::let_go).await;
+                let _ = aside(memory::give_back).await;
+            });
         }
     }
 }

@@ -373,7 +373,7 @@ mod tests {
         let rules = r#"{"init":"r","rules":{"r":{"type":"backend","args":{"servername":"127.0.0.1:81"}}}}"#;
         contents.rules.insert("a.test".to_owned(), rules.to_owned());
         let kept = Kept { contents, revision: 7, names: BTreeMap::new() };
-        StateFile::new(state, "ELB").write(Arc::new(kept)).await.unwrap();
+        StateFile::new(state, "ELB").write(&kept).unwrap();
         assert_eq!(first(&flags, None).await.unwrap().domain_count(), 1);
         assert!(begun.elapsed() < LOAD, "a store that refuses is not waited for");
     }

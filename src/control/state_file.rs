@@ -153,45 +153,41 @@ impl StateFile {
         })
     }
 
-    /// Keeps this instead. After a crash at any moment the file is the old one or the new one.
+    /// Keeps this instead. After a crash at any moment the file is the old one or the new one. It waits for the disk.
     ///
     /// # Errors
     /// Whatever the file system says; what was kept before is kept then.
-    pub async fn write(&self, kept: Arc<Kept>) -> io::Result<()> {
-        let (path, previous, name) = (self.path.clone(), self.previous(), self.name.clone());
+    pub fn write(&self, kept: &Kept) -> io::Result<()> {
+        let (path, previous) = (&self.path, self.previous());
         let saved = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let written = Arc::clone(&self.written);
-        let write = move || {
-            let Kept { contents, revision, names } = &*kept;
-            let digest = Digest::of(contents);
-            // A lock that a panic poisoned still holds two digests, or none. Nobody else waits for it: one writes at a time.
-            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
-            // What fails on the way leaves nothing known, and the files are looked at again.
-            let Written { there, mut before } = written
-                .take()
-                .unwrap_or_else(|| Written { there: Digest::read(&path), before: Digest::read(&previous) });
-            if let Some(there) = there
-                && there != digest
-                && !before.is_some_and(|before| there.is_poor_beside(&before))
-            {
-                keep(&path, &previous)?;
-                before = Some(there);
-            }
-            let form = Form {
-                format: FORMAT,
-                name,
-                revision: *revision,
-                saved,
-                digest,
-                rules: Cow::Borrowed(&contents.rules),
-                upstreams: Cow::Borrowed(&contents.upstreams),
-                names: Cow::Borrowed(names),
-            };
-            replace(&path, |out| Ok(serde_json::to_writer(out, &form)?))?;
-            *written = Some(Written { there: Some(digest), before });
-            Ok(())
+        let Kept { contents, revision, names } = kept;
+        let digest = Digest::of(contents);
+        // A lock that a panic poisoned still holds two digests, or none. Nobody else waits for it: one writes at a time.
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        // What fails on the way leaves nothing known, and the files are looked at again.
+        let Written { there, mut before } = written
+            .take()
+            .unwrap_or_else(|| Written { there: Digest::read(path), before: Digest::read(&previous) });
+        if let Some(there) = there
+            && there != digest
+            && !before.is_some_and(|before| there.is_poor_beside(&before))
+        {
+            keep(path, &previous)?;
+            before = Some(there);
+        }
+        let form = Form {
+            format: FORMAT,
+            name: self.name.clone(),
+            revision: *revision,
+            saved,
+            digest,
+            rules: Cow::Borrowed(&contents.rules),
+            upstreams: Cow::Borrowed(&contents.upstreams),
+            names: Cow::Borrowed(names),
         };
-        tokio::task::spawn_blocking(write).await.map_err(io::Error::other)?
+        replace(path, |out| Ok(serde_json::to_writer(out, &form)?))?;
+        *written = Some(Written { there: Some(digest), before });
+        Ok(())
     }
 }
 
@@ -225,9 +221,9 @@ mod tests {
         contents
     }
 
-    fn kept(contents: Contents, revision: i64) -> Arc<Kept> {
+    fn kept(contents: Contents, revision: i64) -> Kept {
         let names = BTreeMap::from([("a.test:80".to_owned(), vec![SocketAddr::from(([10, 0, 0, 1], 80))])]);
-        Arc::new(Kept { contents, revision, names })
+        Kept { contents, revision, names }
     }
 
     #[tokio::test]
@@ -236,12 +232,12 @@ mod tests {
         let file = StateFile::new(folder.path().join("state"), "ELB");
         assert_eq!(file.read().await, None);
         let before = SystemTime::now() - Duration::from_secs(1);
-        file.write(kept(contents(), 42)).await.unwrap();
+        file.write(&kept(contents(), 42)).unwrap();
         let saved = file.read().await.unwrap();
         assert_eq!((saved.contents, saved.revision), (contents(), 42));
         assert_eq!(saved.names, kept(contents(), 42).names);
         assert!(saved.at >= before && saved.at <= SystemTime::now());
-        file.write(kept(Contents::default(), 43)).await.unwrap();
+        file.write(&kept(Contents::default(), 43)).unwrap();
         assert_eq!(file.read().await.unwrap().revision, 43);
     }
 
@@ -249,7 +245,7 @@ mod tests {
     async fn a_broken_file_is_ignored_and_can_be_written_over() {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(folder.path().join("state"), "ELB");
-        file.write(kept(contents(), 42)).await.unwrap();
+        file.write(&kept(contents(), 42)).unwrap();
         let whole = fs::read(file.path()).unwrap();
         for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
             fs::write(file.path(), &whole[..cut]).unwrap();
@@ -258,7 +254,7 @@ mod tests {
         fs::write(file.path(), String::from_utf8(whole).unwrap().replace("\"format\":1", "\"format\":2"))
             .unwrap();
         assert_eq!(file.read().await, None, "another form");
-        file.write(kept(contents(), 43)).await.unwrap();
+        file.write(&kept(contents(), 43)).unwrap();
         assert!(file.read().await.is_some());
     }
 
@@ -283,24 +279,24 @@ mod tests {
             let rules = (0..count).map(|n| (format!("{n}.test"), "1".to_owned())).collect();
             Contents { rules, upstreams: BTreeMap::new() }
         };
-        file.write(kept(sites(6), 1)).await.unwrap();
+        file.write(&kept(sites(6), 1)).unwrap();
         let file = StateFile::new(file.path().to_owned(), "ELB");
-        file.write(kept(sites(6), 2)).await.unwrap();
+        file.write(&kept(sites(6), 2)).unwrap();
         assert_eq!(previous.read().await, None, "the same contents make no predecessor");
-        file.write(kept(sites(7), 3)).await.unwrap();
+        file.write(&kept(sites(7), 3)).unwrap();
         assert_eq!(previous.read().await.unwrap().contents, sites(6));
         // A store that was emptied, and is filled again slowly.
         for (revision, count) in [(4, 0), (5, 1), (6, 2)] {
-            file.write(kept(sites(count), revision)).await.unwrap();
+            file.write(&kept(sites(count), revision)).unwrap();
             assert_eq!(previous.read().await.unwrap().contents, sites(7));
         }
-        file.write(kept(sites(5), 7)).await.unwrap();
-        file.write(kept(sites(6), 8)).await.unwrap();
+        file.write(&kept(sites(5), 7)).unwrap();
+        file.write(&kept(sites(6), 8)).unwrap();
         assert_eq!(previous.read().await.unwrap().contents, sites(5), "which is no loss any more");
         // A broken file is nobody's predecessor; the next process finds it.
         fs::write(file.path(), "{").unwrap();
         let file = StateFile::new(file.path().to_owned(), "ELB");
-        file.write(kept(sites(8), 9)).await.unwrap();
+        file.write(&kept(sites(8), 9)).unwrap();
         assert_eq!(previous.read().await.unwrap().contents, sites(5));
     }
 
@@ -308,7 +304,7 @@ mod tests {
     async fn the_file_of_another_elb_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        StateFile::new(path.clone(), "ELB").write(kept(contents(), 42)).await.unwrap();
+        StateFile::new(path.clone(), "ELB").write(&kept(contents(), 42)).unwrap();
         assert_eq!(StateFile::new(path, "ELB2").read().await, None);
     }
 
@@ -316,7 +312,7 @@ mod tests {
     async fn a_write_that_fails_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::new(folder.path().join("missing/state"), "ELB");
-        assert_eq!(file.write(kept(contents(), 1)).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(file.write(&kept(contents(), 1)).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(file.read().await, None);
     }
 }

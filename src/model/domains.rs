@@ -217,9 +217,11 @@ impl Domains {
     }
 
     /// The store layer in its last good values.
-    pub(crate) fn last_good(&self) -> BTreeMap<String, String> {
-        let store = self.layers.store().iter();
-        written(store.filter_map(|(domain, stored)| Some((domain, stored.value.as_ref()?))))
+    pub(crate) fn last_good(&self) -> Vec<(Arc<str>, Arc<RuleSet>)> {
+        let good = |(domain, stored): (&Arc<str>, &Stored<Arc<RuleSet>>)| {
+            Some((Arc::clone(domain), Arc::clone(stored.value.as_ref()?)))
+        };
+        self.layers.store().iter().filter_map(good).collect()
     }
 
     /// How many domains of the store `texts` lacks, and of how many; those that an edit deletes are not asked for.
@@ -249,6 +251,9 @@ impl Domains {
     }
 }
 
-fn written<'a>(domains: impl Iterator<Item = (&'a Arc<str>, &'a Arc<RuleSet>)>) -> BTreeMap<String, String> {
+/// Rule sets as a store holds them.
+pub(super) fn written<'a>(
+    domains: impl Iterator<Item = (&'a Arc<str>, &'a Arc<RuleSet>)>,
+) -> BTreeMap<String, String> {
     domains.map(|(domain, rules)| (domain.to_string(), rules.text().to_string())).collect()
 }

@@ -15,6 +15,7 @@ use super::change::{Dropped, Edit, Named, Outcome, Prepared, Rejected, StoreOutc
 use super::contents::{Contents, KeyChange, KeyWrite};
 use super::domains::Domains;
 use super::fault::Faults;
+use super::good::Good;
 use super::hosts::EditableHosts;
 use super::implicit;
 use super::layers::Told;
@@ -173,8 +174,8 @@ impl State {
     }
 
     /// The store layer without the edits, rejected keys by their last good value: what a state file keeps.
-    pub fn last_good(&self) -> Contents {
-        Contents { rules: self.domains.last_good(), upstreams: self.upstreams.last_good() }
+    pub fn last_good(&self) -> Good {
+        Good { domains: self.domains.last_good(), upstreams: self.upstreams.last_good() }
     }
 
     /// What the store held when it was last heard of, to the letter.

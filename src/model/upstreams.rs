@@ -381,7 +381,10 @@ fn read(upstream: &str, server: &str, text: &str) -> Result<Part, String> {
     Part::read_stored(server, text)
 }
 
-fn written<'a>(upstreams: impl Iterator<Item = &'a Arc<UpstreamSpec>>) -> BTreeMap<String, Servers> {
+/// Upstreams as a store holds them.
+pub(super) fn written<'a>(
+    upstreams: impl Iterator<Item = &'a Arc<UpstreamSpec>>,
+) -> BTreeMap<String, Servers> {
     let texts =
         |spec: &UpstreamSpec| spec.parts().map(|(name, part)| (name.to_owned(), part.to_string())).collect();
     upstreams.filter(|spec| !spec.is_empty()).map(|spec| (spec.name.clone(), texts(spec))).collect()

@@ -63,6 +63,19 @@ class Elb:
         self.told(method, path, text)
         return time.monotonic() - began
 
+    def rest(self, patience=60):
+        """Waits until it has nothing to do: what was loaded is written and packed."""
+        deadline = time.monotonic() + patience
+        before = self.cpu()
+        while True:
+            time.sleep(0.5)
+            now = self.cpu()
+            if now - before < 0.01:
+                return
+            if time.monotonic() > deadline:
+                raise Trouble("elb does not come to rest")
+            before = now
+
     def memory(self):
         return machine.memory(self.process.pid)
 

@@ -71,7 +71,9 @@ def load(options, processes, folder):
         elb = admin.Elb(processes, options.elb, own, *flags, etcd=port, patience=120)
         show(f"start from {place}", f"{elb.ready_after:.1f} s, {elb.memory() / MB:.0f} MB, "
              f"{elb.memory() / options.domains / 1e3:.2f} KB a domain, peak {elb.peak() / MB:.0f} MB")
-        show("one more change", spread(changes(elb)))
+        show("one more change, while that is packed and kept", spread(changes(elb)))
+        elb.rest()
+        show("one more change, then", spread(changes(elb)))
         half = {name: {"init": "r", "rules": {"r": backend("up0")}}
                 for number, name in enumerate(document["domains"]) if number % 2}
         version = elb.told("GET", "status")["configuration"]["version"]

@@ -94,6 +94,11 @@ impl Entry {
         }
     }
 
+    /// Whether it is large, and not packed.
+    pub(super) fn is_to_pack(&self) -> bool {
+        self.weight >= LARGE && matches!(self.kept(), Kept::Open(_))
+    }
+
     /// Packs it if that is worth the time; says whether it was done.
     pub(super) fn pack(&self) -> bool {
         let Kept::Open(changes) = self.kept() else { return false };

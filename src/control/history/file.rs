@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::entry::Entry;
 use super::versions::{Overlay, VERSIONS};
+use crate::control::background::aside;
 use crate::control::replace::replace;
 
 /// The form of the file. Another number is another form, and the file is ignored.
@@ -217,8 +218,11 @@ async fn keep(
         if let Some(disk) = &mut disk {
             disk.keep(entries.clone()).await;
         }
+        if !entries.iter().any(|entry| entry.is_to_pack()) {
+            continue;
+        }
         let pack = move || entries.iter().filter(|entry| entry.pack()).count() > 0;
-        if tokio::task::spawn_blocking(pack).await.unwrap_or_default() {
+        if aside(pack).await.unwrap_or_default() {
             has_packed.store(true, Ordering::Relaxed);
         }
     }
@@ -235,9 +239,9 @@ struct Disk {
 impl Disk {
     async fn keep(&mut self, entries: Vec<Arc<Entry>>) {
         let (own, before) = (self.file.clone(), self.written);
-        let done = tokio::task::spawn_blocking(move || write(&own, &entries, before)).await;
+        let done = aside(move || write(&own, &entries, before)).await;
         let path = self.file.path.display();
-        match done.map_err(io::Error::other).flatten() {
+        match done.flatten() {
             Ok(done) => {
                 self.written = Some(done);
                 if !self.is_well {

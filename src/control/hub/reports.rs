@@ -12,8 +12,9 @@ use crate::control::changes::Via;
 use crate::control::checks::order::{Finding, Order, Ticket};
 use crate::control::history::{Entry, Former};
 use crate::control::live::Live;
+use crate::control::saver::Unsaved;
 use crate::control::shortages;
-use crate::control::state_file::{Kept, Saved};
+use crate::control::state_file::Saved;
 use crate::control::store::StoreEvent;
 use crate::link::{Gauges, ServerNumbers, ToWorker};
 use crate::model::{Differences, KeyChange, Snapshot, Touch};
@@ -132,9 +133,9 @@ impl Hub {
     }
 
     /// What a state file should hold, if it does not yet.
-    pub(in crate::control) fn unsaved(&mut self) -> Option<Kept> {
-        std::mem::take(&mut self.unsaved).then(|| Kept {
-            contents: self.state.last_good(),
+    pub(in crate::control) fn unsaved(&mut self) -> Option<Unsaved> {
+        std::mem::take(&mut self.unsaved).then(|| Unsaved {
+            good: self.state.last_good(),
             revision: self.guard.revision(),
             names: self.resolver.all_addresses(),
         })

@@ -19,7 +19,8 @@ use crate::control::lookups::Lookups;
 use crate::control::reader::Reader;
 use crate::control::replies::Accepted;
 use crate::control::resolve::Resolver;
-use crate::control::state_file::{Kept, Saved};
+use crate::control::saver::Unsaved;
+use crate::control::state_file::Saved;
 use crate::control::store::{Dumped, StoreCommand, StoreEvent};
 use crate::control::tests::{SOON, names, no_names, put_upstream, stored};
 use crate::link::{ToWorker, WorkerEnd, bridge};
@@ -143,8 +144,13 @@ impl Stage {
 
     /// What a state file keeps of this life, in another.
     fn next_life(&mut self, names: Resolver) -> Stage {
-        let Kept { contents, revision, names: addresses } = self.hub.unsaved().unwrap();
-        let saved = Saved { contents, revision, names: addresses, at: std::time::SystemTime::UNIX_EPOCH };
+        let Unsaved { good, revision, names: addresses } = self.hub.unsaved().unwrap();
+        let saved = Saved {
+            contents: good.contents(),
+            revision,
+            names: addresses,
+            at: std::time::SystemTime::UNIX_EPOCH,
+        };
         let mut next = Stage::new(1, names);
         next.does(|hub, now| hub.remember(saved, SECOND, now));
         next
@@ -374,7 +380,7 @@ fn the_first_load_is_held_against_what_a_state_file_kept() {
         next.alarms()
     );
     let kept = next.hub.unsaved().unwrap();
-    assert_eq!(kept.contents.rules.len(), 4, "nor is the copy written over");
+    assert_eq!(kept.good.contents().rules.len(), 4, "nor is the copy written over");
     next.does(|hub, now| hub.resync(Some(Via::Api.by_nobody()), now));
     next.follow(0);
     assert_eq!(next.serves().domain_count(), 0);

@@ -107,19 +107,20 @@ impl Keeper {
 
     async fn look(&mut self) -> Result<(), Gone> {
         let (path, stamp) = (self.path.clone(), self.stamp.clone());
-        let found = blocking(move || look(&path, stamp.as_ref(), SystemTime::now())).await;
+        // After a fault it is told of anew, the same or not.
+        let known = self.known.filter(|_| self.fault.is_none());
+        let found = blocking(move || look(&path, stamp, known, SystemTime::now())).await;
         if found.is_ok() {
             self.seen.at(Instant::now());
         }
         match found {
-            Ok(Look::Same) => Ok(()),
-            Ok(Look::Read(contents, stamp)) => {
-                self.stamp = stamp;
-                if self.missing {
-                    info!(path = %self.path.display(), "the configuration file is there now");
-                }
-                self.missing = false;
-                self.loaded(contents).await
+            Ok(Look::Same(stamp)) => {
+                self.is_there(stamp);
+                Ok(())
+            }
+            Ok(Look::Read(contents, digest, stamp)) => {
+                self.is_there(stamp);
+                self.loaded(contents, digest).await
             }
             Ok(Look::Missing) => {
                 self.stamp = None;
@@ -127,15 +128,24 @@ impl Keeper {
                     warn!(path = %self.path.display(), "there is no configuration file: the store is empty");
                 }
                 self.missing = true;
-                self.loaded(Contents::default()).await
+                let empty = Contents::default();
+                let digest = digest(&empty);
+                self.loaded(empty, digest).await
             }
             Err(fault) => self.down(fault).await,
         }
     }
 
-    async fn loaded(&mut self, contents: Contents) -> Result<(), Gone> {
+    fn is_there(&mut self, stamp: Option<Stamp>) {
+        self.stamp = stamp;
+        if self.missing {
+            info!(path = %self.path.display(), "the configuration file is there now");
+        }
+        self.missing = false;
+    }
+
+    async fn loaded(&mut self, contents: Contents, digest: Digest) -> Result<(), Gone> {
         let recovered = self.fault.take().is_some();
-        let digest = digest(&contents);
         if !recovered && self.known == Some(digest) {
             return Ok(());
         }
@@ -187,10 +197,11 @@ impl Keeper {
 
 /// What one look has found.
 enum Look {
-    Same,
+    /// What is known already, and the stamp to know it by.
+    Same(Option<Stamp>),
     Missing,
-    /// The contents, and the stamp to know them by.
-    Read(Contents, Option<Stamp>),
+    /// The contents, and the digest and the stamp to know them by.
+    Read(Contents, Digest, Option<Stamp>),
 }
 
 /// What tells one version of a file from another without reading it.
@@ -222,14 +233,16 @@ impl Stamp {
     }
 }
 
-fn look(path: &Path, known: Option<&Stamp>, now: SystemTime) -> Result<Look, String> {
+/// Looks at the file, and reads it unless it bears the stamp of what is known. A second's work with very much in it, so the
+/// judgement whether it says anything new is made here as well, where nobody waits.
+fn look(path: &Path, last: Option<Stamp>, known: Option<Digest>, now: SystemTime) -> Result<Look, String> {
     let stamp = match fs::metadata(path) {
         Ok(found) => Stamp::of(&found).map_err(|error| error.to_string())?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
         Err(error) => return Err(error.to_string()),
     };
-    if known == Some(&stamp) {
-        return Ok(Look::Same);
+    if last.as_ref() == Some(&stamp) {
+        return Ok(Look::Same(last));
     }
     let settled = stamp.is_settled(now);
     let contents = match fs::File::open(path) {
@@ -239,7 +252,8 @@ fn look(path: &Path, known: Option<&Stamp>, now: SystemTime) -> Result<Look, Str
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
         Err(error) => return Err(error.to_string()),
     };
-    Ok(Look::Read(contents, settled.then_some(stamp)))
+    let (digest, stamp) = (digest(&contents), settled.then_some(stamp));
+    Ok(if known == Some(digest) { Look::Same(stamp) } else { Look::Read(contents, digest, stamp) })
 }
 
 /// What is wrong with the file, and where all of it is if ELB itself was cut short while it wrote.
@@ -262,12 +276,11 @@ struct Wrote {
 
 /// Merges `writes` into what is there, and replaces the file if that makes a difference.
 fn dump(path: &Path, writes: Vec<KeyWrite>) -> Result<Wrote, String> {
-    let mut contents = match look(path, None, SystemTime::now()) {
-        Ok(Look::Read(contents, _)) => contents,
-        Ok(_) => Contents::default(),
+    let (mut contents, before) = match look(path, None, None, SystemTime::now()) {
+        Ok(Look::Read(contents, digest, _)) => (contents, digest),
+        Ok(_) => (Contents::default(), digest(&Contents::default())),
         Err(fault) => return Err(format!("not overwritten, because what is there cannot be read: {fault}")),
     };
-    let before = digest(&contents);
     let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
     for write in writes {
         let now = contents.get(&write.wanted);

@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use super::port::StoreEvent;
 use crate::model::{Contents, KeyChange};
 
-/// Changes are published when none came for this long …
+/// A change that comes after this long without one is published at once. Those that follow it more closely wait for each
+/// other: they are published when none came for this long …
 const GROUP_QUIET: Duration = Duration::from_millis(5);
-/// … and at the latest this long after the first of them.
+/// … and at the latest this long after the first that waits.
 const GROUP_LONGEST: Duration = Duration::from_millis(50);
 /// The first rest after a failure; it doubles up to [`REST_LONGEST`].
 const REST_FIRST: Duration = Duration::from_millis(100);
@@ -113,6 +114,8 @@ struct Follow {
     ask_at: Instant,
     /// The oldest question that was not answered by anything.
     asked: Option<Instant>,
+    /// When changes came last.
+    changed: Option<Instant>,
     group: Option<Group>,
 }
 
@@ -207,7 +210,8 @@ impl Core {
 
     /// The watch is open.
     pub(super) fn opened(&mut self, now: Instant) {
-        self.phase = Phase::Follow(Follow { since: now, ask_at: now, asked: None, group: None });
+        self.phase =
+            Phase::Follow(Follow { since: now, ask_at: now, asked: None, changed: None, group: None });
     }
 
     /// A message came on the watch. `chance` is a random number from 0 to 1.
@@ -226,10 +230,7 @@ impl Core {
             }
             Heard::Changes { changes, revision } => {
                 self.revision = self.revision.max(revision);
-                if !changes.is_empty() {
-                    follow.gather(changes, revision, now);
-                }
-                if follow.group.as_ref().is_some_and(|group| now >= group.first + GROUP_LONGEST) {
+                if !changes.is_empty() && follow.gather(changes, revision, now) {
                     self.publish();
                 }
             }
@@ -322,15 +323,15 @@ impl Follow {
         [silent, group].into_iter().flatten().fold(self.ask_at, Instant::min)
     }
 
-    fn gather(&mut self, changes: Vec<KeyChange>, revision: i64, now: Instant) {
-        match &mut self.group {
-            Some(group) => {
-                group.changes.extend(changes);
-                group.revision = revision;
-                group.last = now;
-            }
-            None => self.group = Some(Group { changes, revision, first: now, last: now }),
-        }
+    /// Adds to the changes that wait, and says whether they have waited enough.
+    fn gather(&mut self, changes: Vec<KeyChange>, revision: i64, now: Instant) -> bool {
+        let silence = self.changed.replace(now).is_none_or(|last| now >= last + GROUP_QUIET);
+        let group =
+            self.group.get_or_insert_with(|| Group { changes: Vec::new(), revision, first: now, last: now });
+        group.changes.extend(changes);
+        group.revision = revision;
+        group.last = now;
+        silence || now >= group.first + GROUP_LONGEST
     }
 }
 

@@ -214,7 +214,7 @@ fn a_bad_rule_is_set_aside_and_the_last_good_one_serves() {
         state.effective().rules["d"].contains(r#""type": "x""#),
         "a dump does not destroy what could not be read"
     );
-    assert_eq!(state.last_good().rules["d"], to("a").to_string());
+    assert_eq!(state.last_good().contents().rules["d"], to("a").to_string());
     let outcome = state.store_changed(vec![rule("d", None)]);
     assert!(outcome.changed, "a key that is gone has no last good value");
     assert_eq!((outcome.accepted, state.rejected().len()), (vec!["rules/d".to_owned()], 0));
@@ -245,8 +245,8 @@ fn a_bad_server_does_not_take_the_others_with_it() {
     let up = &state.effective().upstreams["up"];
     assert_eq!((up["h:2"].as_str(), up["h:3"].as_str()), ("weight=0", "weight=x"));
     assert_eq!(state.effective().upstreams["bad.test"]["h:0"], "");
-    assert_eq!(state.last_good().upstreams.len(), 1);
-    assert_eq!(state.last_good().upstreams["up"].len(), 2);
+    assert_eq!(state.last_good().contents().upstreams.len(), 1);
+    assert_eq!(state.last_good().contents().upstreams["up"].len(), 2);
     put_domains(&mut state, json!({"d": to("bad.test")})).unwrap();
     assert!(
         state.hosts().iter().all(|host| !host.starts_with("bad.test")),
@@ -449,7 +449,7 @@ proptest! {
             prop_assert_eq!(digest, restarted.digest());
         }
         let mut offline = State::new();
-        offline.load(state.last_good());
+        offline.load(state.last_good().contents());
         prop_assert!(offline.rejected().is_empty(), "a state file holds nothing that was rejected");
     }
 }

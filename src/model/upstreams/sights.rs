@@ -3,8 +3,9 @@
 //! It owns these looks and changes nothing. Next: `state` asks for them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Servers, Upstreams, written};
+use super::{Servers, UpstreamSpec, Upstreams};
 
 impl Upstreams {
     /// The texts of the store.
@@ -23,7 +24,7 @@ impl Upstreams {
     }
 
     /// The store layer in its last good values.
-    pub(crate) fn last_good(&self) -> BTreeMap<String, Servers> {
-        written(self.layers.store().values().filter_map(|stored| stored.value.as_ref()))
+    pub(crate) fn last_good(&self) -> Vec<Arc<UpstreamSpec>> {
+        self.layers.store().values().filter_map(|stored| stored.value.clone()).collect()
     }
 }

@@ -211,13 +211,19 @@ fn only_a_file_that_is_old_enough_is_known_by_its_times() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("elb.json");
     fs::write(&path, ONE).unwrap();
-    let Ok(Look::Read(_, None)) = look(&path, None, SystemTime::now()) else {
+    let Ok(Look::Read(_, digest, None)) = look(&path, None, None, SystemTime::now()) else {
         panic!("a fresh file has no stamp")
     };
-    let Ok(Look::Read(_, Some(stamp))) = look(&path, None, later()) else { panic!("an old file has one") };
-    assert!(matches!(look(&path, Some(&stamp), later()), Ok(Look::Same)));
+    assert!(
+        matches!(look(&path, None, Some(digest), SystemTime::now()), Ok(Look::Same(None))),
+        "but contents"
+    );
+    let Ok(Look::Read(_, _, Some(stamp))) = look(&path, None, None, later()) else {
+        panic!("an old file has one")
+    };
+    assert!(matches!(look(&path, Some(stamp.clone()), None, later()), Ok(Look::Same(Some(_)))));
     fs::write(&path, TWO).unwrap();
-    assert!(matches!(look(&path, Some(&stamp), later()), Ok(Look::Read(..))));
+    assert!(matches!(look(&path, Some(stamp.clone()), None, later()), Ok(Look::Read(..))));
 }
 
 /// As `rsync --inplace --times` writes: as many bytes, the same inode, and the old time of modification.
@@ -228,7 +234,7 @@ fn a_change_of_equal_size_and_time_is_seen() {
     let text = |host: &str| ONE.replace("one.com", host);
     fs::write(&path, text("six.com")).unwrap();
     let before = fs::metadata(&path).unwrap();
-    let Ok(Look::Read(_, Some(stamp))) = look(&path, None, later()) else { panic!("an old file") };
+    let Ok(Look::Read(_, _, Some(stamp))) = look(&path, None, None, later()) else { panic!("an old file") };
     // The kernel's clock for it has to move on first; it is coarse.
     while fs::metadata(&path).unwrap().ctime_nsec() == before.ctime_nsec() {
         let file = fs::File::options().write(true).open(&path).unwrap();
@@ -240,10 +246,10 @@ fn a_change_of_equal_size_and_time_is_seen() {
         (after.len(), after.modified().unwrap(), after.ino()),
         (before.len(), before.modified().unwrap(), before.ino())
     );
-    assert!(matches!(look(&path, Some(&stamp), later()), Ok(Look::Read(..))));
+    assert!(matches!(look(&path, Some(stamp.clone()), None, later()), Ok(Look::Read(..))));
     // And a file that was given the time of long ago is not trusted by it.
     fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    assert!(matches!(look(&path, None, SystemTime::now()), Ok(Look::Read(_, None))));
+    assert!(matches!(look(&path, None, None, SystemTime::now()), Ok(Look::Read(_, _, None))));
 }
 
 #[tokio::test]

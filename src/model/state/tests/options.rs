@@ -45,7 +45,7 @@ fn what_a_store_says_amiss_of_options_is_in_quarantine_and_the_last_good_ones_se
     assert!(rejected[0].last_good && rejected[0].message.ends_with("is method meant?"), "{rejected:?}");
     assert_eq!(options(&state, "up"), Some(UpstreamOptions::default()));
     assert_eq!(state.effective().upstreams["up"][OPTIONS], "metod=round_robin", "as it stands in the store");
-    assert_eq!(state.last_good().upstreams["up"][OPTIONS], METHOD);
+    assert_eq!(state.last_good().contents().upstreams["up"][OPTIONS], METHOD);
     assert_eq!(state.store_changed(stored(Some(""))).accepted, ["upstreams/up/@options"]);
     assert!(state.store_changed(stored(None)).changed);
     assert_eq!((options(&state, "up"), state.rejected().len()), (None, 0));
