@@ -31,6 +31,10 @@ pub mod settings {}
 pub mod operating {}
 
 #[doc = include_str!("links.txt")]
+#[doc = include_str!("runbook.md")]
+pub mod runbook {}
+
+#[doc = include_str!("links.txt")]
 #[doc = include_str!("seeing.md")]
 pub mod seeing {}
 
