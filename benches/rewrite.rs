@@ -33,7 +33,13 @@ pub(crate) fn bench(criterion: &mut Criterion) {
             target: Target::AsCame,
             extra,
             id: b"",
-            origin: Origin { authority: b"bench.test", is_bare: true, is_trusted: false, passes: false },
+            origin: Origin {
+                authority: b"bench.test",
+                is_bare: true,
+                is_trusted: false,
+                is_secure: false,
+                passes: false,
+            },
         };
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_function(name, |bencher| {

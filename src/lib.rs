@@ -43,6 +43,7 @@
 //!   steps, and an [`exchange::Shell`] does what they ask for.
 //! * [`policy`]: what settings come to for an exchange. [`explain`]: what would become of a request, asked of the same functions, and a
 //!   rule set drawn.
+//! * [`tls`]: which certificate a client is shown, and what its session begins with.
 //! * [`answer`]: what ELB answers itself where rules lead to no server.
 //! * [`link`]: what the planes say to each other.
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
@@ -151,7 +152,8 @@
 //! | a socket option | `data/listen.rs`, `data/socket.rs` | |
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | its word: `settings/listen.rs`; what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |
-//! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file beside `data/socket.rs` |
+//! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file, as `data/secure.rs` |
+//! | which certificate is shown, what TLS speaks | `tls/shown.rs`, `tls/config.rs` | the folder: `control/certificates.rs` |
 //! | the form of the log, where it goes | `command/log/form.rs`, `command/log/json.rs`, `command/log/writer.rs` | its word in `settings/seeing.rs` |
 //! | which core does what | `data/cores.rs` | |
 //! | what an operator should know | `manual/<page>.md` | its line in `README.md`, if the page is new |
@@ -185,5 +187,6 @@ pub mod semantics;
 pub mod settings;
 pub mod spelling;
 pub mod stats;
+pub mod tls;
 pub mod units;
 pub mod warning;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
+use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -53,6 +54,8 @@ pub enum ToWorker {
     Shadow(Arc<Shadowing>),
     /// Ask it no more, if it is that of this run.
     EndShadow(u64),
+    /// Begin sessions of TLS with these certificates from now on.
+    Tls(Arc<ServerConfig>),
     /// Go on, and say in every answer that its connection closes: balancers before this one find another meanwhile.
     Leave,
     /// Stop accepting, finish what runs, and report [`Report::Drained`]; at the deadline, close what is left.
@@ -244,12 +247,12 @@ pub enum NotTaken {
 }
 
 /// Control's end of one worker's mailbox.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WorkerHandle {
     /// The worker's number, from 0.
     pub index: usize,
     mailbox: Sender<ToWorker>,
-    waker: mio::Waker,
+    waker: Arc<mio::Waker>,
 }
 
 impl WorkerHandle {
@@ -312,7 +315,7 @@ pub fn bridge(workers: usize, admin: bool) -> io::Result<(Vec<WorkerEnd>, Contro
     let mut handles = Vec::with_capacity(workers);
     for index in 0..workers {
         let poll = mio::Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), WAKE)?;
+        let waker = Arc::new(mio::Waker::new(poll.registry(), WAKE)?);
         let (sender, mailbox) = crossbeam_channel::bounded(MAILBOX);
         handles.push(WorkerHandle { index, mailbox: sender, waker });
         let adoptions = admin.then(|| adopt.clone());

@@ -138,6 +138,12 @@ reasons! {
     TooManyConnections "too-many-connections" Client;
     /// A listener of the PROXY protocol got no header, a broken one, or one of somebody who is not trusted.
     BadProxyHeader "bad-proxy-header" Client;
+    /// No session of TLS came of a connection: what the client sent or wants is none, or it went away.
+    TlsHandshakeFailed "tls-handshake-failed" Client;
+    /// The handshake of TLS took too long.
+    TlsHandshakeTimeout "tls-handshake-timeout" Client;
+    /// The client asks the server of one name, in TLS, for another (RFC 9110, section 15.5.20).
+    Misdirected "misdirected" Client 421;
 
     // ------------------------------------------------------------------------ the server is not there, or is too slow
     /// The connection was refused or is impossible.
@@ -227,7 +233,7 @@ mod tests {
         for reason in Reason::ALL.into_iter().filter(|reason| !cannot.contains(reason)) {
             let Some(status) = reason.status() else { continue };
             let expected: &[u16] = match reason.whose() {
-                Whose::Client => &[400, 403, 404, 405, 408, 413, 414, 417, 429, 431],
+                Whose::Client => &[400, 403, 404, 405, 408, 413, 414, 417, 421, 429, 431],
                 Whose::Server => &[502, 504],
                 Whose::Elb => &[502, 503],
             };

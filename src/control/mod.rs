@@ -4,6 +4,7 @@ mod admin;
 mod ahead;
 mod alarms;
 mod background;
+mod certificates;
 mod changes;
 pub mod checks;
 mod dns;

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::admin::{Access, AdminServer, Moment};
 use super::ahead::read_ahead;
+use super::certificates;
 use super::changes::Via;
 use super::checks::prober::Prober;
 use super::dns;
@@ -47,6 +48,8 @@ use crate::stats::lost::Lost;
 const DONE: u8 = 0;
 /// Exit code when it could not begin.
 const FAILURE: u8 = 1;
+/// Restarting changes nothing: what was given cannot be used.
+const CONFIGURATION: u8 = 78;
 /// How long the store may take before ELB starts with what it remembers.
 const LOAD: Duration = Duration::from_secs(3);
 /// How long the first snapshot waits for the addresses of all names together …
@@ -167,6 +170,7 @@ async fn begin(
     listen(&mut admin, listeners.admin, "the admin API")?;
     listen(&mut metrics, listeners.metrics, "metrics")?;
     let ControlEnd { workers, reports, adoptions, readiness } = end;
+    certificates::begin(settings.tls_dir.as_deref(), &workers).await.map_err(|()| CONFIGURATION)?;
     // Nobody receives when main has given up, and main says why.
     ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
     Ok(Control {

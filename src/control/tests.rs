@@ -121,7 +121,8 @@ impl Played {
             loop {
                 match self.end.mailbox.try_recv() {
                     Ok(ToWorker::Snapshot(snapshot)) => self.apply(snapshot).await,
-                    Ok(ToWorker::Leave | ToWorker::Shadow(_) | ToWorker::EndShadow(_)) => {}
+                    Ok(ToWorker::Leave | ToWorker::Shadow(_) | ToWorker::EndShadow(_) | ToWorker::Tls(_)) => {
+                    }
                     Ok(ToWorker::Drain(_) | ToWorker::Stop) => return self.drained().await,
                     Err(crossbeam_channel::TryRecvError::Empty) => sleep(Duration::from_millis(1)).await,
                     Err(crossbeam_channel::TryRecvError::Disconnected) => return,

@@ -5,12 +5,14 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
 use super::clients::Client;
 use super::conn::Conn;
+use super::ctx::Ctx;
 use super::listen::ACCEPTS;
 use super::peer_text::PeerText;
 use super::places::Short;
@@ -166,9 +168,15 @@ impl Worker {
         let Ok(slot) = u32::try_from(entry.key()) else { return };
         let token = Token::new(Kind::Client, slot, self.generation);
         self.ctx.accepted += 1;
-        let transport = Transport::accepted(stream);
+        let mut transport = Transport::accepted(stream);
         let client = Client::of(ends.client);
-        if prelude.is_over() && !self.ctx.clients.enter(client) {
+        if prelude.is_secure() {
+            let Some(secure) = secure(transport, &self.ctx) else {
+                return self.ctx.refused.count(Reason::TlsHandshakeFailed);
+            };
+            transport = secure;
+        }
+        if prelude.is_known() && !self.ctx.clients.enter(client) {
             return self.ctx.refused.count(Reason::TooManyConnections);
         }
         let deadline = self.ctx.env.now + self.ctx.env.policy.client_header_timeout;
@@ -190,6 +198,12 @@ impl Worker {
         });
         self.pump(slot);
     }
+}
+
+/// Begins a session of TLS, where there are certificates to begin it with.
+#[cold]
+fn secure(transport: Transport, ctx: &Ctx) -> Option<Transport> {
+    transport.secure(Arc::clone(ctx.tls.as_ref()?)).ok()
 }
 
 /// Whether the connection was gone before it was taken, which is no fault of ours.

@@ -193,12 +193,12 @@ pub struct Conn {
 }
 
 impl Conn {
-    /// Its beginning is over, and this is whose it is.
+    /// It is known whose it is.
     pub fn begin(&mut self, ends: Ends) {
         self.client = Client::of(ends.client);
         self.address = PeerText::new(ends.client);
         self.ends = ends;
-        self.prelude = Prelude::Over;
+        self.prelude = self.prelude.next();
     }
 
     /// Bytes of windows, and of what is held beside them.

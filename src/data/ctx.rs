@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustls::ServerConfig;
 use tokio::sync::mpsc;
 
 use super::buffers::Buffers;
@@ -51,6 +53,8 @@ pub struct Ctx {
     pub shadow: Option<Box<Shadow>>,
     /// Numbers of requests that are over.
     pub stats: Stats,
+    /// What sessions of TLS begin with, where there are any.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Connections that were accepted.
     pub accepted: u64,
     /// Requests that were put to the rules.

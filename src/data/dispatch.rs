@@ -70,14 +70,19 @@ impl Shell for Dispatcher<'_> {
             reserved => {
                 // What is asked of ELB itself is no traffic: nobody counts or logs it.
                 dispatch.unrecorded = false;
-                return door::answer(routing, self.ends.peer, reserved, ctx);
+                return door::answer(routing, (self.ends.peer, self.transport.is_secure()), reserved, ctx);
             }
         }
         ctx.requests += 1;
+        let is_secure = self.transport.is_secure();
+        if is_secure && is_misdirected(self.transport, &routing) {
+            routing.reply(&ctx.env, &Reply::refusal(Reason::Misdirected));
+            return ControlFlow::Continue(());
+        }
         let client = address.as_bytes();
         let request = routing.view(client);
         if ctx.seeing.is_close(ctx.requests) || routing.asks_for_way() {
-            aside::route(routing, dispatch, client, *self.ends, ctx);
+            aside::route(routing, dispatch, client, (*self.ends, is_secure), ctx);
             return ControlFlow::Continue(());
         }
         let when = (ctx.requests, ctx.env.now);
@@ -91,7 +96,7 @@ impl Shell for Dispatcher<'_> {
             Routed::Forward { upstream, backend, path } => {
                 dispatch.upstream = Some(upstream);
                 let host = backend.host().map(str::as_bytes);
-                let forward = Forward { client, peer: None, path, host, extra: backend.headers() };
+                let forward = Forward { client, peer: None, is_secure, path, host, extra: backend.headers() };
                 if let Some(edits) = backend.edits() {
                     routing.change_answer(&ctx.env, edits);
                 }
@@ -240,6 +245,17 @@ impl Dispatcher<'_> {
             },
         }
     }
+}
+
+/// Whether a session began with another name than a request in it is for (RFC 9110, section 15.5.20): whoever vouches for the one
+/// may not for the other.
+#[cold]
+#[inline(never)]
+fn is_misdirected(transport: &Transport, routing: &Routing<'_>) -> bool {
+    let host = routing.view(b"").canonical_host;
+    transport
+        .server_name()
+        .is_some_and(|name| name.as_bytes().strip_suffix(b".").unwrap_or(name.as_bytes()) != host)
 }
 
 /// Tells the balancer that the head of an answer has come, once, where its method looks at how soon servers answer.

@@ -32,7 +32,7 @@ const BUSY: [&[u8]; 2] = [b"the admin API has too many requests waiting; ask aga
 #[cold]
 pub(super) fn answer(
     routing: Routing<'_>,
-    peer: IpAddr,
+    (peer, is_secure): (IpAddr, bool),
     reserved: Reserved,
     ctx: &mut Ctx,
 ) -> ControlFlow<Verdict> {
@@ -46,6 +46,8 @@ pub(super) fn answer(
     let (reason, error) = match (reserved, adoptions) {
         (Reserved::No | Reserved::Misspelt, _) => (Reason::ReservedPath, NOT_HERE),
         (Reserved::Exact, None) => (Reason::ReservedPath, ELSEWHERE),
+        // Control speaks no TLS.
+        (Reserved::Exact, Some(_)) if is_secure => (Reason::ReservedPath, ELSEWHERE),
         (Reserved::Exact, Some(adoptions)) => match admin_allow.holds(peer) {
             true if may_pass(adoptions.capacity(), routing.is_whole()) => {
                 return ControlFlow::Break(Verdict::Adopt);

@@ -32,7 +32,11 @@ pub enum Protocol {
     Proxy {
         /// It is.
         must: bool,
+        /// What follows it is TLS.
+        tls: bool,
     },
+    /// TLS, and HTTP within.
+    Tls,
     /// A line that names the client, and then HTTP. Only tests speak it.
     #[cfg(test)]
     Named,
@@ -52,9 +56,10 @@ impl Listen {
     #[must_use]
     pub fn of(wanted: &ListenOn) -> Self {
         let protocol = match wanted.proxy {
+            ProxyHeader::Off if wanted.tls => Protocol::Tls,
             ProxyHeader::Off => Protocol::Http,
-            ProxyHeader::Accept => Protocol::Proxy { must: false },
-            ProxyHeader::Require => Protocol::Proxy { must: true },
+            ProxyHeader::Accept => Protocol::Proxy { must: false, tls: wanted.tls },
+            ProxyHeader::Require => Protocol::Proxy { must: true, tls: wanted.tls },
         };
         Self { address: wanted.address, protocol }
     }

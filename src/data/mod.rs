@@ -28,6 +28,7 @@ pub mod record;
 mod relief;
 mod room;
 mod rounds;
+pub mod secure;
 pub mod seeing;
 mod settle;
 pub mod shadow;

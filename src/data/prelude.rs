@@ -59,7 +59,11 @@ pub enum Prelude {
     Header {
         /// Without one it is closed.
         must: bool,
+        /// [`Prelude::Hello`] follows it.
+        tls: bool,
     },
+    /// The handshake of TLS, which the transport makes: none of its bytes are looked at here.
+    Hello,
     /// What nobody believes of this peer, so it is closed.
     Stranger,
     /// The line of [`Protocol::Named`].
@@ -74,10 +78,12 @@ impl Prelude {
     pub fn of(protocol: Protocol, trusted: impl FnOnce() -> bool) -> Self {
         match protocol {
             Protocol::Http => Self::Over,
-            Protocol::Proxy { must } => match (trusted(), must) {
-                (true, must) => Self::Header { must },
+            Protocol::Tls => Self::Hello,
+            Protocol::Proxy { must, tls } => match (trusted(), must) {
+                (true, must) => Self::Header { must, tls },
                 (false, true) => Self::Stranger,
-                // A header of theirs is a request that is refused as what it is.
+                // A header of theirs is a request, or a hello, that is refused as what it is.
+                (false, false) if tls => Self::Hello,
                 (false, false) => Self::Over,
             },
             #[cfg(test)]
@@ -92,13 +98,33 @@ impl Prelude {
         self == Self::Over
     }
 
+    /// Whether it is known whose the connection is: from then on it is one of its client's.
+    #[inline]
+    #[must_use]
+    pub fn is_known(self) -> bool {
+        matches!(self, Self::Over | Self::Hello)
+    }
+
+    /// Whether a session of TLS comes, now or later.
+    #[must_use]
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Hello | Self::Header { tls: true, .. })
+    }
+
+    /// What comes after this.
+    #[must_use]
+    pub fn next(self) -> Self {
+        if matches!(self, Self::Header { tls: true, .. }) { Self::Hello } else { Self::Over }
+    }
+
     /// Judges all bytes that a connection with this peer has sent so far.
     #[inline]
     #[must_use]
     pub fn judge(self, peer: IpAddr, bytes: &[u8]) -> Outcome {
         let outcome = match (self, bytes) {
             (Self::Over, _) => Outcome::Over { ends: Ends::of(peer), used: 0 },
-            (Self::Header { must }, bytes) => header(must, peer, bytes),
+            (Self::Hello, _) => Outcome::More,
+            (Self::Header { must, .. }, bytes) => header(must, peer, bytes),
             (Self::Stranger, _) => Outcome::Refused(Reason::BadProxyHeader),
             #[cfg(test)]
             (Self::Name, bytes) => tests::named(peer, bytes),

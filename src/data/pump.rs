@@ -10,8 +10,9 @@ use super::clients::Client;
 use super::conn::{Active, Conn, ServerLink, charge};
 use super::ctx::Ctx;
 use super::dispatch;
-use super::prelude::{LONGEST, Outcome};
+use super::prelude::{LONGEST, Outcome, Prelude};
 use super::relief::{self, lend, window};
+use super::secure::Handshake;
 use super::settle;
 use super::socket::Flow;
 use super::transport::{Attempt, Transport};
@@ -26,6 +27,9 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Verdict {
     if conn.active.is_none() {
         if conn.transport.has_failed() {
             return Verdict::Close;
+        }
+        if conn.transport.is_leaving() {
+            return if conn.transport.wants_write() { rest(conn, ctx) } else { Verdict::Close };
         }
         if !conn.transport.can_read() {
             return rest(conn, ctx);
@@ -54,6 +58,9 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Verdict {
 /// Looks at what a connection begins with. Its turn goes on when that is over and requests may come.
 #[cold]
 fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Verdict {
+    if conn.prelude == Prelude::Hello {
+        return handshake(conn, ctx);
+    }
     let mut room = [0; LONGEST];
     let come = match conn.transport.peek(&mut room) {
         Flow::Moved(n) => n,
@@ -72,7 +79,7 @@ fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Verdict {
         }
         Outcome::Over { ends, used } => {
             let own = room.get_mut(..used).filter(|own| !own.is_empty());
-            if own.is_some_and(|own| conn.transport.read(own) != Flow::Moved(used)) {
+            if own.is_some_and(|own| conn.transport.take(own) != Flow::Moved(used)) {
                 return Verdict::Close;
             }
             if !ctx.clients.enter(Client::of(ends.client)) {
@@ -80,7 +87,23 @@ fn begin(conn: &mut Conn, ctx: &mut Ctx) -> Verdict {
                 return Verdict::Close;
             }
             conn.begin(ends);
-            Verdict::GoOn
+            if conn.prelude == Prelude::Hello { handshake(conn, ctx) } else { Verdict::GoOn }
+        }
+    }
+}
+
+/// Goes on with a session that begins. Its turn goes on when that is over.
+#[cold]
+fn handshake(conn: &mut Conn, ctx: &mut Ctx) -> Verdict {
+    match conn.transport.handshake() {
+        Handshake::UnderWay => rest(conn, ctx),
+        Handshake::Over => {
+            conn.prelude = Prelude::Over;
+            if conn.transport.can_read() { Verdict::GoOn } else { rest(conn, ctx) }
+        }
+        Handshake::Failed => {
+            ctx.refused.count(Reason::TlsHandshakeFailed);
+            Verdict::Close
         }
     }
 }

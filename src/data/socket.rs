@@ -200,10 +200,15 @@ impl Socket {
 
     /// Writes once from several places; for one of them, [`Socket::write`] costs less.
     pub fn write_vectored(&mut self, slices: [&[u8]; 3]) -> Flow {
+        self.write_places(&slices.map(IoSlice::new))
+    }
+
+    /// Writes once from any number of places.
+    #[inline]
+    pub fn write_places(&mut self, places: &[IoSlice<'_>]) -> Flow {
         let mut nothing = SendAncillaryBuffer::default();
-        let places = slices.map(IoSlice::new);
-        let outcome = rustix::net::sendmsg(self.fd(), &places, &mut nothing, SendFlags::NOSIGNAL);
-        self.wrote(outcome, slices.iter().map(|slice| slice.len()).sum())
+        let outcome = rustix::net::sendmsg(self.fd(), places, &mut nothing, SendFlags::NOSIGNAL);
+        self.wrote(outcome, places.iter().map(|place| place.len()).sum())
     }
 
     fn wrote(&mut self, outcome: rustix::io::Result<usize>, wanted: usize) -> Flow {

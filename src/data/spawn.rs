@@ -159,6 +159,7 @@ fn context(
         seeing: Seeing::new(settings, log),
         shadow: None,
         stats: Stats::new(settings.statsd.is_some()),
+        tls: None,
         accepted: 0,
         requests: 0,
         refused: Refused::default(),

@@ -1,16 +1,19 @@
-//! What a connection reads from and writes to, in the words that its connection may ask: a plain socket today.
+//! What a connection reads from and writes to, in the words that its connection may ask: a plain socket, or one with TLS above it.
 //!
 //! It owns how bytes get to the peer and back, never what they say. A variant with a layer above the socket answers the
 //! same words: there is something to read while that layer holds some, and something to write while records of its own
 //! have not left. Which variant it is costs a comparison and no call through a pointer. Next: [`super::socket`] for the
-//! plain one, [`super::pump`] for who asks.
+//! plain one, [`super::secure`] for the other, [`super::pump`] for who asks.
 
 use std::io;
+use std::sync::Arc;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Registry, Token};
+use rustls::ServerConfig;
 
+use super::secure::{Handshake, Secure};
 use super::socket::{Flow, Socket};
 use crate::model::Endpoint;
 
@@ -30,6 +33,8 @@ pub enum Attempt {
 pub enum Transport {
     /// Bytes as they are.
     Plain(Socket),
+    /// Bytes in records of TLS.
+    Secure(Box<Secure>),
 }
 
 impl Transport {
@@ -54,6 +59,7 @@ impl Transport {
     pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         match self {
             Self::Plain(socket) => socket.register(registry, token),
+            Self::Secure(secure) => secure.register(registry, token),
         }
     }
 
@@ -63,6 +69,7 @@ impl Transport {
     pub fn is_registered(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.is_registered(),
+            Self::Secure(secure) => secure.is_registered(),
         }
     }
 
@@ -71,6 +78,7 @@ impl Transport {
     pub fn mark(&mut self, event: &Event) {
         match self {
             Self::Plain(socket) => socket.mark(event),
+            Self::Secure(secure) => secure.mark(event),
         }
     }
 
@@ -82,6 +90,8 @@ impl Transport {
             Self::Plain(socket) if socket.has_failed() => Attempt::Failed,
             Self::Plain(socket) if socket.can_write() => Attempt::Made,
             Self::Plain(_) => Attempt::UnderWay,
+            // It was accepted.
+            Self::Secure(_) => Attempt::Made,
         }
     }
 
@@ -91,6 +101,7 @@ impl Transport {
     pub fn can_read(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.can_read(),
+            Self::Secure(secure) => secure.can_read(),
         }
     }
 
@@ -100,6 +111,7 @@ impl Transport {
     pub fn can_write(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.can_write(),
+            Self::Secure(secure) => secure.can_write(),
         }
     }
 
@@ -109,6 +121,7 @@ impl Transport {
     pub fn wants_read(&self) -> bool {
         match self {
             Self::Plain(_) => false,
+            Self::Secure(secure) => secure.is_handshaking(),
         }
     }
 
@@ -118,6 +131,7 @@ impl Transport {
     pub fn wants_write(&self) -> bool {
         match self {
             Self::Plain(socket) => !socket.can_write(),
+            Self::Secure(secure) => secure.wants_write(),
         }
     }
 
@@ -127,6 +141,7 @@ impl Transport {
     pub fn is_quiet(&self) -> bool {
         match self {
             Self::Plain(socket) => !socket.can_read() && !socket.has_failed(),
+            Self::Secure(secure) => secure.is_quiet(),
         }
     }
 
@@ -136,6 +151,7 @@ impl Transport {
     pub fn has_ended(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.has_ended(),
+            Self::Secure(secure) => secure.has_ended(),
         }
     }
 
@@ -145,6 +161,7 @@ impl Transport {
     pub fn has_failed(&self) -> bool {
         match self {
             Self::Plain(socket) => socket.has_failed(),
+            Self::Secure(secure) => secure.has_failed(),
         }
     }
 
@@ -153,14 +170,24 @@ impl Transport {
     pub fn read(&mut self, room: &mut [u8]) -> Flow {
         match self {
             Self::Plain(socket) => socket.read(room),
+            Self::Secure(secure) => secure.read(room),
         }
     }
 
-    /// Reads once and leaves the bytes where they are, with those of any layer above the socket.
+    /// Takes what was peeked at.
+    pub fn take(&mut self, room: &mut [u8]) -> Flow {
+        match self {
+            Self::Plain(socket) => socket.read(room),
+            Self::Secure(secure) => secure.take(room),
+        }
+    }
+
+    /// Looks at what came before any layer above the socket, and leaves the bytes where they are.
     #[inline]
     pub fn peek(&mut self, room: &mut [u8]) -> Flow {
         match self {
             Self::Plain(socket) => socket.peek(room),
+            Self::Secure(secure) => secure.peek(room),
         }
     }
 
@@ -169,6 +196,7 @@ impl Transport {
     pub fn await_more(&mut self) {
         match self {
             Self::Plain(socket) => socket.await_more(),
+            Self::Secure(secure) => secure.await_more(),
         }
     }
 
@@ -177,6 +205,7 @@ impl Transport {
     pub fn write(&mut self, bytes: &[u8]) -> Flow {
         match self {
             Self::Plain(socket) => socket.write(bytes),
+            Self::Secure(secure) => secure.write(&[bytes]),
         }
     }
 
@@ -185,6 +214,7 @@ impl Transport {
     pub fn write_vectored(&mut self, slices: [&[u8]; 3]) -> Flow {
         match self {
             Self::Plain(socket) => socket.write_vectored(slices),
+            Self::Secure(secure) => secure.write(&slices),
         }
     }
 
@@ -192,6 +222,7 @@ impl Transport {
     pub fn shutdown(&mut self) {
         match self {
             Self::Plain(socket) => socket.shutdown(),
+            Self::Secure(secure) => secure.shutdown(),
         }
     }
 
@@ -199,15 +230,71 @@ impl Transport {
     pub fn reset_on_close(&mut self) {
         match self {
             Self::Plain(socket) => socket.reset_on_close(),
+            Self::Secure(secure) => secure.reset_on_close(),
         }
     }
 
-    /// Closes the connection. What a layer above the socket has to say at its end would be said here; the kernel says that
-    /// of a plain one.
+    /// Begins a session of TLS on a client's socket, from which nothing was read that belongs to it.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or there is a session already.
+    pub fn secure(self, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        match self {
+            Self::Plain(socket) => Ok(Self::Secure(Box::new(Secure::accepted(socket, config)?))),
+            Self::Secure(_) => Err(rustls::Error::HandshakeNotComplete),
+        }
+    }
+
+    /// Goes on with the beginning of a session; a plain one has none.
+    pub fn handshake(&mut self) -> Handshake {
+        match self {
+            Self::Plain(_) => Handshake::Over,
+            Self::Secure(secure) => secure.handshake(),
+        }
+    }
+
+    /// Whether nobody on the way can read along.
+    #[inline]
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        matches!(self, Self::Secure(_))
+    }
+
+    /// The name that the client of a session asked for, in lower case.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secure(secure) => secure.server_name(),
+        }
+    }
+
+    /// Says what a layer above the socket has to say before a close; the kernel does that for a plain one. `false` while something has
+    /// not left: then an event will tell, and asked again, it waits for nothing.
+    #[inline]
+    pub fn leave(&mut self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Secure(secure) => secure.leave(),
+        }
+    }
+
+    /// It closes once all has left.
+    #[inline]
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Secure(secure) => secure.is_leaving(),
+        }
+    }
+
+    /// Closes the connection.
     #[inline]
     pub fn close(self) {
         match self {
             Self::Plain(socket) => drop(socket),
+            Self::Secure(secure) => drop(secure),
         }
     }
 
@@ -218,6 +305,8 @@ impl Transport {
     pub fn into_std(self, registry: &Registry) -> io::Result<std::net::TcpStream> {
         match self {
             Self::Plain(socket) => socket.into_std(registry),
+            // Whoever took it would have to speak TLS.
+            Self::Secure(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }

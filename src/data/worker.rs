@@ -16,6 +16,7 @@ use super::conn::Conn;
 use super::ctx::Ctx;
 use super::listen::Listener;
 use super::places::Places;
+use super::prelude::Prelude;
 use super::settle;
 use super::token::{Kind, Token};
 use super::watch::watch;
@@ -178,6 +179,7 @@ impl Worker {
                 ToWorker::Snapshot(snapshot) => latest = Some(snapshot),
                 ToWorker::Shadow(order) => self.begin_shadow(order),
                 ToWorker::EndShadow(run) => self.end_shadow(run),
+                ToWorker::Tls(config) => self.ctx.tls = Some(config),
                 ToWorker::Leave => self.ctx.env.draining = true,
                 ToWorker::Drain(deadline) => self.begin_drain(deadline),
                 ToWorker::Stop => self.stopped = true,
@@ -226,9 +228,11 @@ impl Worker {
     }
 
     pub(super) fn close(&mut self, slot: u32) {
-        if let Some(mut conn) = self.conns.try_remove(slot as usize) {
+        if !self.leaves(slot)
+            && let Some(mut conn) = self.conns.try_remove(slot as usize)
+        {
             // Whoever has not begun did not count yet.
-            if conn.prelude.is_over() {
+            if conn.prelude.is_known() {
                 self.ctx.clients.leave(conn.client);
             }
             settle::end(&mut conn, &mut self.ctx);
@@ -236,6 +240,18 @@ impl Worker {
             conn.transport.close();
             self.paused = None;
         }
+    }
+
+    /// Whether a connection stays until all that was said to its client has left, for as long as a client may take to read.
+    fn leaves(&mut self, slot: u32) -> bool {
+        let Some(conn) = self.conns.get_mut(slot as usize) else { return false };
+        if conn.transport.leave() {
+            return false;
+        }
+        settle::end(conn, &mut self.ctx);
+        conn.deadline = self.ctx.env.now + self.ctx.env.policy.client_write_timeout;
+        conn.alarm.set(&mut self.ctx.timers, conn.token, conn.deadline);
+        conn.transport.is_registered() || watch(conn, &mut self.ctx)
     }
 
     /// The connection of this name, if it is still there.
@@ -291,8 +307,12 @@ impl Worker {
         }
         let Some(active) = &mut conn.active else {
             if !self.ctx.env.draining {
-                let reason = if conn.fresh { Reason::ClientHeaderTimeout } else { Reason::KeepaliveTimeout };
-                self.ctx.refused.count(reason);
+                self.ctx.refused.count(match conn.fresh {
+                    _ if conn.prelude == Prelude::Hello => Reason::TlsHandshakeTimeout,
+                    _ if conn.transport.is_leaving() => Reason::ClientWriteTimeout,
+                    true => Reason::ClientHeaderTimeout,
+                    false => Reason::KeepaliveTimeout,
+                });
             }
             return self.close(token.slot);
         };

@@ -113,8 +113,14 @@ impl Explainer {
             }
             Verdict::Forward { backend, path } => {
                 let host = backend.host().map(str::as_bytes);
-                let forward =
-                    Forward { client: client.as_bytes(), peer, path, host, extra: backend.headers() };
+                let forward = Forward {
+                    client: client.as_bytes(),
+                    peer,
+                    is_secure: false,
+                    path,
+                    host,
+                    extra: backend.headers(),
+                };
                 Outcome::Forwarded { slot: backend.slot(), head: preview.forwarded(&forward, &self.policy) }
             }
             verdict => Outcome::Answered(give(&verdict, |reply| preview.answered(reply, &DATE))),

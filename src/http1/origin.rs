@@ -27,6 +27,8 @@ pub struct Origin<'a> {
     pub is_bare: bool,
     /// A proxy that is trusted brought it.
     pub is_trusted: bool,
+    /// It came by TLS.
+    pub is_secure: bool,
     /// The fields pass as they came, and ELB says nothing.
     pub passes: bool,
 }
@@ -35,7 +37,7 @@ impl Origin<'_> {
     /// Whether [`PLAIN`] and the authority are all that is to be said, unless a rule or the client said something.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
-        self.is_bare && !self.passes && !self.authority.is_empty()
+        self.is_bare && !self.passes && !self.is_secure && !self.authority.is_empty()
     }
 }
 
@@ -54,7 +56,7 @@ pub(super) fn write(
     head: &RequestHead,
     extra: &ExtraFields,
     authority: &[u8],
-    [is_trusted, passes]: [bool; 2],
+    [is_trusted, passes, by_tls]: [bool; 3],
 ) {
     let said = |which: Name| {
         head.origin
@@ -62,7 +64,11 @@ pub(super) fn write(
             .filter(move |(name, _)| *name == which)
             .map(|(_, value): &(Name, Span)| value.of(bytes))
     };
-    let is_secure = is_trusted && said(Name::ForwardedProto).any(|proto| matches!(proto, b"https" | b"wss"));
+    let mut of_trusted = said(Name::ForwardedProto).filter(|_| is_trusted).peekable();
+    let is_secure = match of_trusted.peek() {
+        Some(_) => of_trusted.any(|proto| matches!(proto, b"https" | b"wss")),
+        None => by_tls,
+    };
     for (which, field) in FIELDS {
         let is_rules = extra.iter().any(|(name, _)| alike(name.as_bytes(), field.as_bytes()));
         if is_rules {
@@ -87,7 +93,7 @@ pub(super) fn write(
             _ if authority.is_empty() && which != Name::ForwardedProto => {}
             Name::ForwardedHost => put(authority),
             Name::ForwardedPort => put(port(authority).unwrap_or(if is_secure { b"443" } else { b"80" })),
-            _ => put(b"http"),
+            _ => put(if by_tls { b"https" } else { b"http" }),
         }
     }
 }
@@ -134,7 +140,13 @@ mod tests {
 
     fn from(authority: &str) -> Origin<'_> {
         let is_bare = !authority.contains(':');
-        Origin { authority: authority.as_bytes(), is_bare, is_trusted: false, passes: false }
+        Origin {
+            authority: authority.as_bytes(),
+            is_bare,
+            is_trusted: false,
+            is_secure: false,
+            passes: false,
+        }
     }
 
     const FORGED: &str = "X-Forwarded-Proto: https\r\nx-forwarded-host: evil\r\nX-Forwarded-Port: 1\r\nX_Forwarded_Host: evil\r\n";

@@ -160,6 +160,7 @@ fn known(status: u16) -> Option<&'static str> {
         413 => "413 Content Too Large",
         414 => "414 URI Too Long",
         417 => "417 Expectation Failed",
+        421 => "421 Misdirected Request",
         429 => "429 Too Many Requests",
         431 => "431 Request Header Fields Too Large",
         451 => "451 Unavailable For Legal Reasons",

@@ -43,6 +43,10 @@ pub mod seeing {}
 pub mod security {}
 
 #[doc = include_str!("links.txt")]
+#[doc = include_str!("tls.md")]
+pub mod tls {}
+
+#[doc = include_str!("links.txt")]
 #[doc = include_str!("migrating.md")]
 pub mod migrating {}
 

@@ -114,6 +114,17 @@ pub(super) struct RunArgs {
     #[arg(value_parser = listen::word)]
     pub(super) listen: Vec<listen::Word>,
 
+    /// Address to listen on for HTTPS (TLS 1.2 and 1.3) with the certificates of --tls-dir; repeat it, or separate with commas, for
+    /// several. What --listen may have behind the address may stand here as well
+    #[arg(long, env = "ELB_LISTEN_TLS", value_name = "ADDR", value_delimiter = ',', requires = "tls_dir")]
+    #[arg(value_parser = listen::word)]
+    pub(super) listen_tls: Vec<listen::Word>,
+
+    /// Folder of certificates, NAME.crt with its chain and NAME.key beside it, both in PEM; each is shown to clients that ask for a name
+    /// that it is for, and default.crt, or the first by its file's name, to all others. It is looked at every five seconds
+    #[arg(long, env = "ELB_TLS_DIR", value_name = "PATH")]
+    pub(super) tls_dir: Option<PathBuf>,
+
     /// Worker threads, each with its own event loop [default: one for each available core]
     #[arg(long, env = "ELB_WORKERS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub(super) workers: Option<u16>,

@@ -51,7 +51,7 @@ impl Certificates {
         }
         if let Some((certificate, key)) = &self.own {
             let own = (text(certificate)?, text(key)?);
-            fit((certificate, &own.0), (key, &own.1))?;
+            certified_key((certificate, &own.0), (key, &own.1))?;
             texts.own = Some(own);
         }
         Ok(texts)
@@ -79,8 +79,11 @@ fn certificates(path: &Path, text: &str) -> Result<Vec<CertificateDer<'static>>,
     }
 }
 
-/// Whether this is the key of that certificate.
-fn fit(certificate: (&Path, &str), key: (&Path, &str)) -> Result<(), String> {
+/// A certificate with its chain, and its key: each with where it was read.
+///
+/// # Errors
+/// Which of the two cannot be used, and why; or the key is that of another certificate.
+pub fn certified_key(certificate: (&Path, &str), key: (&Path, &str)) -> Result<CertifiedKey, String> {
     let chain = certificates(certificate.0, certificate.1)?;
     let [certificate, path] = [certificate.0.display(), key.0.display()];
     let key = PrivateKeyDer::from_pem_slice(key.1.as_bytes()).map_err(|_| {
@@ -91,8 +94,9 @@ fn fit(certificate: (&Path, &str), key: (&Path, &str)) -> Result<(), String> {
     })?;
     let key = any_supported_type(&key)
         .map_err(|_| format!("{path}: a key of this kind cannot be used; RSA, ECDSA and Ed25519 can"))?;
-    match CertifiedKey::new(chain, key).keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(()),
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
         Err(rustls::Error::InconsistentKeys(_)) => {
             Err(format!("the key in {path} does not fit the certificate in {certificate}"))
         }

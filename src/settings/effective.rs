@@ -23,6 +23,8 @@ use super::surroundings::Surroundings;
 pub struct Settings {
     /// Addresses of the data port; each worker listens on all of them.
     pub listen: Vec<ListenOn>,
+    /// Where the certificates are that clients are shown.
+    pub tls_dir: Option<PathBuf>,
     /// Worker threads, at least one.
     pub workers: usize,
     /// Cores to pin the workers to, in order and at least one a worker; `None` for the available ones.
@@ -150,8 +152,8 @@ impl Settings {
         let cpus = cpus.map_err(|reason| Fault::usage(format!("invalid --cpus: {reason}")))?;
         let etcd = EtcdSettings::new(("--etcd", args.etcd.as_deref()), &args.known, around)?;
         Ok(Settings {
-            listen: listen::together(&args.listen, !args.trusted_proxies.is_empty())
-                .map_err(|reason| Fault::usage(format!("invalid --listen: {reason}")))?,
+            listen: listen(args)?,
+            tls_dir: args.tls_dir.clone(),
             workers: workers(args, cpus.as_deref(), around)?,
             cpus,
             pin: !args.no_pin,
@@ -213,6 +215,15 @@ fn steer(args: &RunArgs) -> Result<bool, Fault> {
         return Err(Fault::usage("--steer and --no-pin (or ELB_STEER and ELB_NO_PIN) exclude each other"));
     }
     Ok(args.steer)
+}
+
+/// All addresses of the data port, those for TLS behind the others.
+fn listen(args: &RunArgs) -> Result<Vec<ListenOn>, Fault> {
+    let has_trusted = !args.trusted_proxies.is_empty();
+    let told = |flag: &'static str| move |reason| Fault::usage(format!("invalid {flag}: {reason}"));
+    let mut all = listen::together(&args.listen, false, has_trusted).map_err(told("--listen"))?;
+    all.extend(listen::together(&args.listen_tls, true, has_trusted).map_err(told("--listen-tls"))?);
+    Ok(all)
 }
 
 fn workers(args: &RunArgs, cpus: Option<&[usize]>, around: &Surroundings<'_>) -> Result<usize, Fault> {

@@ -27,11 +27,13 @@ pub struct ListenOn {
     pub address: SocketAddr,
     /// What connections begin with.
     pub proxy: ProxyHeader,
+    /// Behind that they speak TLS.
+    pub tls: bool,
 }
 
 impl From<SocketAddr> for ListenOn {
     fn from(address: SocketAddr) -> Self {
-        Self { address, proxy: ProxyHeader::Off }
+        Self { address, proxy: ProxyHeader::Off, tls: false }
     }
 }
 
@@ -42,7 +44,7 @@ impl fmt::Display for ListenOn {
             ProxyHeader::Accept => ",proxy=accept",
             ProxyHeader::Require => ",proxy=require",
         };
-        write!(f, "{}{proxy}", self.address)
+        write!(f, "{}{proxy}{}", self.address, if self.tls { " for TLS" } else { "" })
     }
 }
 
@@ -69,12 +71,12 @@ pub(super) fn word(text: &str) -> Result<Word, String> {
 ///
 /// # Errors
 /// A word that belongs to no address; a second one of an address; a PROXY header that nobody is trusted to send.
-pub(super) fn together(words: &[Word], has_trusted: bool) -> Result<Vec<ListenOn>, String> {
+pub(super) fn together(words: &[Word], tls: bool, has_trusted: bool) -> Result<Vec<ListenOn>, String> {
     let (mut all, mut is_said) = (Vec::<ListenOn>::new(), false);
     for word in words {
         match (*word, all.last_mut()) {
             (Word::Address(address), _) => {
-                all.push(address.into());
+                all.push(ListenOn { tls, ..address.into() });
                 is_said = false;
             }
             (Word::Proxy(_), None) => return Err("proxy= belongs behind an address".to_owned()),
@@ -101,7 +103,7 @@ mod tests {
 
     fn read(text: &str) -> Result<String, String> {
         let words: Result<Vec<Word>, String> = text.split(',').map(word).collect();
-        let all = together(&words?, true)?;
+        let all = together(&words?, false, true)?;
         Ok(all.iter().map(ListenOn::to_string).collect::<Vec<_>>().join(" "))
     }
 
@@ -125,7 +127,7 @@ mod tests {
             assert!(error.contains(told), "{text}: {error}");
         }
         let words = [word(":80").unwrap(), word("proxy=accept").unwrap()];
-        assert!(together(&words, false).unwrap_err().contains("--trusted-proxies"));
-        assert!(together(&words[..1], false).is_ok());
+        assert!(together(&words, false, false).unwrap_err().contains("--trusted-proxies"));
+        assert!(together(&words[..1], true, false).is_ok());
     }
 }

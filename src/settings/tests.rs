@@ -46,6 +46,7 @@ type Row = (&'static str, &'static str, &'static str, fn(&Settings) -> String);
 /// Each flag that takes a value and has one variable.
 const ROWS: &[Row] = &[
     ("--listen", "ELB_LISTEN", "127.0.0.1:81", |s| s.listen[0].to_string()),
+    ("--tls-dir", "ELB_TLS_DIR", "certificates", |s| s.tls_dir.clone().unwrap().display().to_string()),
     ("--workers", "ELB_WORKERS", "2", |s| s.workers.to_string()),
     ("--cpus", "ELB_CPUS", "1,3", |s| {
         s.cpus.iter().flatten().map(usize::to_string).collect::<Vec<_>>().join(",")
@@ -140,6 +141,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(s.listen, [ListenOn::from("0.0.0.0:8080".parse::<SocketAddr>().unwrap())]);
     assert_eq!((s.workers, s.cpus, s.pin, s.name.as_str()), (4, None, true, "ELB"));
     assert_eq!((s.store, s.state_file, s.statsd), (StoreKind::Etcd, None, None));
+    assert_eq!(s.tls_dir, None);
     assert_eq!(s.etcd.endpoints, ["http://127.0.0.1:2379"]);
     assert_eq!((s.etcd.user, s.etcd.password), (None, None));
     assert_eq!(s.admin.allow.to_string(), "127.0.0.0/8,::1/128");
@@ -272,7 +274,7 @@ fn pinning_and_steering_are_flags_and_switches() {
 fn a_bad_value_ends_with_2_and_names_the_flag_or_the_variable() {
     for (flag, variable, _, _) in ROWS {
         // These take any text that is not empty.
-        if ["--state-file", "--access-log"].contains(flag) {
+        if ["--state-file", "--access-log", "--tls-dir"].contains(flag) {
             continue;
         }
         let bad = "\u{7f} bad";

@@ -43,6 +43,10 @@ impl Settings {
             format!("name: {}", self.name),
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
+            format!(
+                "certificates: {}",
+                self.tls_dir.as_deref().map_or("none".to_owned(), |path| path.display().to_string())
+            ),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
             self.fleet.describe(),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),

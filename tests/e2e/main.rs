@@ -86,6 +86,7 @@ mod stats;
 mod statsd;
 mod sums;
 mod timeouts;
+mod tls;
 mod together;
 mod top;
 mod ui;

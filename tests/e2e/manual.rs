@@ -9,7 +9,8 @@
 //!
 //! A fence that follows with `output` is what the block prints: as it is, or as equal JSON. `shape` instead compares the
 //! names of the members and what kind of value each has; with `soon` the block is run again until it prints that. Ports
-//! are the kernel's: 8080 stands for where the ELB listens, 9090 for its `--admin-listen`.
+//! are the kernel's: 8080 stands for where the ELB listens, 8443 for its `--listen-tls`, 9090 for its
+//! `--admin-listen`.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -76,7 +77,8 @@ impl Terminal {
             launch = launch.workers(2);
         }
         for flag in flags {
-            launch = launch.flag(&flag.replace(":8080", ":0").replace(":9090", ":0"));
+            let flag = flag.replace(":8080", ":0").replace(":8443", ":0").replace(":9090", ":0");
+            launch = if flag == "--listen-tls" { launch.listener(&flag) } else { launch.flag(&flag) };
         }
         for (name, value) in variables.into_iter().filter_map(|word| word.split_once('=')) {
             launch = launch.variable(name, value);
@@ -89,6 +91,9 @@ impl Terminal {
         }
         let elb = launch.start();
         self.ports = vec![("8080", elb.address().port().to_string())];
+        if flags.contains(&"--listen-tls") {
+            self.ports.push(("8443", elb.addresses()[1].port().to_string()));
+        }
         if flags.contains(&"--admin-listen") {
             self.ports.push(("9090", elb.admin().address().port().to_string()));
         }

@@ -310,7 +310,14 @@ impl Shell for Play {
             routing.reply(&self.env, &Reply::refusal(Reason::NoDomain));
         } else {
             let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
-            let forward = Forward { client: b"192.0.2.1", peer: None, path: None, host: None, extra: &extra };
+            let forward = Forward {
+                client: b"192.0.2.1",
+                peer: None,
+                is_secure: false,
+                path: None,
+                host: None,
+                extra: &extra,
+            };
             routing.forward(&self.env, &forward);
         }
         ControlFlow::Continue(())

@@ -21,6 +21,7 @@ pub(crate) mod numbered;
 pub(crate) mod modes;
 pub(crate) mod pages;
 pub(crate) mod rules;
+pub(crate) mod secure;
 pub(crate) mod server;
 pub(crate) mod skip;
 pub(crate) mod stage;

@@ -21,6 +21,7 @@ const EVERYTHING: &[&str] = &[
     "spelling",
     "access_log",
     "memory",
+    "tls",
 ];
 
 /// Who may import whom. A room that is not named here is a file nobody planned.
@@ -58,9 +59,11 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
             "explain",
             "access_log",
             "memory",
+            "tls",
         ],
     ),
     ("memory", &[]),
+    ("tls", &["settings"]),
     ("explain", &["settings", "semantics", "reason", "model", "http1", "exchange", "policy", "answer"]),
     ("answer", &["reason", "model", "http1", "exchange"]),
     ("policy", &["settings", "http1", "exchange"]),

@@ -79,7 +79,14 @@ impl Shell for Stage {
             _ if self.silent => {}
             Some(reason) => routing.reply(&self.env, &Reply::refusal(reason)),
             None => {
-                let forward = Forward { client: b"1.1.1.1", peer: None, path: None, host: None, extra: &[] };
+                let forward = Forward {
+                    client: b"1.1.1.1",
+                    peer: None,
+                    is_secure: false,
+                    path: None,
+                    host: None,
+                    extra: &[],
+                };
                 routing.forward(&self.env, &forward);
             }
         }

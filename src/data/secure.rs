@@ -1,0 +1,305 @@
+//! A socket with TLS above it (RFC 8446; RFC 5246), as rustls speaks it.
+//!
+//! It owns one session and its socket: what came in records and is not read yet, and records that the kernel had no room for. It asks
+//! no thread and no clock. Its bounds are those of rustls: a handshake message of 64 KiB, 64 KiB of records that wait to leave, 32
+//! empty records in a row. Next: [`super::transport`] is what connections ask, [`crate::tls`] says with which certificate.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::sync::Arc;
+
+use mio::event::Event;
+use mio::{Registry, Token};
+use rustls::{ServerConfig, ServerConnection};
+
+use super::socket::{Flow, Socket};
+
+/// How the beginning of a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    /// The peer moves next.
+    UnderWay,
+    /// Requests may come.
+    Over,
+    /// The peer is gone, or no session came of it. Where that can be said, it was told why.
+    Failed,
+}
+
+/// A server's end of a session.
+#[derive(Debug)]
+pub struct Secure {
+    socket: Socket,
+    session: ServerConnection,
+    /// Bytes that came and were not read.
+    unread: usize,
+    /// The peer has said that nothing more comes, or its end of input was there.
+    ended: bool,
+    /// What came was no session, or the connection is gone.
+    failed: bool,
+    /// The socket's own end is due once all records have left.
+    shuts: bool,
+    /// The close that follows is a reset, so nothing is said before it.
+    resets: bool,
+    /// All that is to be said was said, and the connection closes once that has left.
+    leaves: bool,
+}
+
+impl Secure {
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// What rustls says of the configuration.
+    pub fn accepted(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        let session = ServerConnection::new(config)?;
+        let [ended, failed, shuts, resets, leaves] = [false; 5];
+        Ok(Self { socket, session, unread: 0, ended, failed, shuts, resets, leaves })
+    }
+
+    /// Looks at what comes before the session.
+    pub fn peek(&mut self, room: &mut [u8]) -> Flow {
+        self.socket.peek(room)
+    }
+
+    /// What was peeked at is of no use without more.
+    pub fn await_more(&mut self) {
+        self.socket.await_more();
+    }
+
+    /// Takes what comes before the session.
+    pub fn take(&mut self, room: &mut [u8]) -> Flow {
+        self.socket.read(room)
+    }
+
+    /// Goes on with the beginning.
+    pub fn handshake(&mut self) -> Handshake {
+        while self.session.is_handshaking() && !self.failed {
+            match self.pull() {
+                Flow::Moved(_) => {}
+                Flow::Blocked => return Handshake::UnderWay,
+                Flow::Ended | Flow::Failed => return Handshake::Failed,
+            }
+        }
+        if self.failed { Handshake::Failed } else { Handshake::Over }
+    }
+
+    /// The session has not begun yet, so it waits for the peer.
+    pub fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    /// The name that the client asked for (SNI, RFC 6066, section 3), in lower case.
+    pub fn server_name(&self) -> Option<&str> {
+        self.session.server_name()
+    }
+
+    /// See [`super::transport::Transport::register`].
+    pub fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.socket.register(registry, token)
+    }
+
+    /// Whether events tell of it.
+    pub fn is_registered(&self) -> bool {
+        self.socket.is_registered()
+    }
+
+    /// Takes over what epoll reported. Records that wait leave at once, as nobody else may have anything to write.
+    pub fn mark(&mut self, event: &Event) {
+        self.socket.mark(event);
+        if self.session.wants_write() && self.socket.can_write() {
+            self.flush();
+        }
+    }
+
+    /// A read may find something.
+    pub fn can_read(&self) -> bool {
+        self.unread > 0 || self.socket.can_read()
+    }
+
+    /// Nothing waits to leave, and a write may take something.
+    pub fn can_write(&self) -> bool {
+        self.socket.can_write() && !self.shuts
+    }
+
+    /// Records wait until the peer has room for them.
+    pub fn wants_write(&self) -> bool {
+        !self.socket.can_write() || self.session.wants_write()
+    }
+
+    /// Nothing is there that was not read, and nothing has failed.
+    pub fn is_quiet(&self) -> bool {
+        !self.can_read() && !self.has_failed()
+    }
+
+    /// The peer's end of input is known to be there.
+    pub fn has_ended(&self) -> bool {
+        self.ended || self.socket.has_ended()
+    }
+
+    /// The connection is known to be gone.
+    pub fn has_failed(&self) -> bool {
+        self.failed || self.socket.has_failed()
+    }
+
+    /// Reads once. A peer that ends without saying so has ended all the same: how long a request is never depends on it.
+    pub fn read(&mut self, room: &mut [u8]) -> Flow {
+        while self.unread == 0 {
+            if self.ended {
+                return Flow::Ended;
+            }
+            match self.pull() {
+                Flow::Moved(_) => {}
+                other => return other,
+            }
+        }
+        match self.session.reader().read(room) {
+            Ok(n) => {
+                self.unread = self.unread.saturating_sub(n);
+                Flow::Moved(n)
+            }
+            Err(_) => {
+                self.failed = true;
+                Flow::Failed
+            }
+        }
+    }
+
+    /// Takes what the socket has, a few kilobytes of it.
+    fn pull(&mut self) -> Flow {
+        if !self.socket.can_read() {
+            return Flow::Blocked;
+        }
+        match self.session.read_tls(&mut Wire(&mut self.socket)) {
+            Ok(0) => {
+                self.ended = true;
+                return Flow::Ended;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Flow::Blocked,
+            Err(_) => {
+                self.failed = true;
+                return Flow::Failed;
+            }
+        }
+        let outcome = self.session.process_new_packets();
+        // Answers of the session itself: of a handshake, or why there is none.
+        self.flush();
+        match outcome {
+            Ok(state) => {
+                self.unread = state.plaintext_bytes_to_read();
+                self.ended |= state.peer_has_closed();
+                Flow::Moved(self.unread)
+            }
+            Err(_) => {
+                self.failed = true;
+                Flow::Failed
+            }
+        }
+    }
+
+    /// Writes once. What was taken leaves now, or as soon as there is room for it.
+    pub fn write(&mut self, slices: &[&[u8]]) -> Flow {
+        if !self.can_write() {
+            return Flow::Blocked;
+        }
+        let mut taken = 0;
+        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+            let Ok(n) = self.session.writer().write(slice) else { return Flow::Failed };
+            taken += n;
+            if n < slice.len() {
+                break;
+            }
+        }
+        self.flush();
+        match taken {
+            _ if self.failed => Flow::Failed,
+            0 => Flow::Blocked,
+            taken => Flow::Moved(taken),
+        }
+    }
+
+    /// Sends records as long as the kernel takes them.
+    fn flush(&mut self) {
+        while self.session.wants_write() {
+            match self.session.write_tls(&mut Wire(&mut self.socket)) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.failed = true;
+                    return;
+                }
+            }
+        }
+        if self.shuts {
+            self.socket.shutdown();
+        }
+    }
+
+    /// Tells the peer that nothing more will be sent.
+    pub fn shutdown(&mut self) {
+        if !self.shuts {
+            self.session.send_close_notify();
+            self.shuts = true;
+            self.flush();
+        }
+    }
+
+    /// The close that follows will be a reset, so that the peer cannot take it for the end of a body.
+    pub fn reset_on_close(&mut self) {
+        self.resets = true;
+        self.socket.reset_on_close();
+    }
+
+    /// Says what is to be said before a close. `false` while that waits for room; asked a second time, nothing is waited for.
+    pub fn leave(&mut self) -> bool {
+        if self.leaves || self.resets || self.has_failed() {
+            return true;
+        }
+        self.leaves = true;
+        if !self.shuts {
+            self.session.send_close_notify();
+        }
+        self.flush();
+        self.has_failed() || !self.session.wants_write()
+    }
+
+    /// It closes once all has left.
+    pub fn is_leaving(&self) -> bool {
+        self.leaves
+    }
+}
+
+/// The socket, in the words of rustls.
+struct Wire<'a>(&'a mut Socket);
+
+impl Wire<'_> {
+    fn came_to(flow: Flow) -> io::Result<usize> {
+        match flow {
+            Flow::Moved(n) => Ok(n),
+            Flow::Ended => Ok(0),
+            Flow::Blocked => Err(ErrorKind::WouldBlock.into()),
+            Flow::Failed => Err(ErrorKind::ConnectionReset.into()),
+        }
+    }
+}
+
+impl Read for Wire<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        Self::came_to(self.0.read(room))
+    }
+}
+
+impl Write for Wire<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::came_to(self.0.write(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Self::came_to(self.0.write_places(slices))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,347 @@
+//! TLS in front: which certificate is shown, what is spoken, what servers are told, and what is no session.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::client::get;
+use crate::support::elb::{Elb, Launch};
+use crate::support::etcd::certificates::{Authority, Signed};
+use crate::support::rules::{self, SITE};
+use crate::support::secure::Trust;
+use crate::support::server::{Server, ok};
+use crate::support::wait::{self, PATIENCE};
+
+/// An ELB with a folder of certificates of an authority of its own.
+struct House {
+    authority: Authority,
+    folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new(certificates: &[(&str, &[&str])]) -> House {
+        let house = House { authority: Authority::new("tests"), folder: tempfile::tempdir().unwrap() };
+        for (stem, names) in certificates {
+            house.put(stem, &house.authority.sign(names));
+        }
+        house
+    }
+
+    fn put(&self, stem: &str, Signed { certificate, key }: &Signed) {
+        std::fs::write(self.folder.path().join(format!("{stem}.key")), key).unwrap();
+        std::fs::write(self.folder.path().join(format!("{stem}.crt")), certificate).unwrap();
+    }
+
+    fn launch(&self, document: &Value) -> Launch {
+        Launch::serving(document)
+            .flag(&format!("--tls-dir={}", self.folder.path().display()))
+            .listener("--listen-tls=127.0.0.1:0")
+    }
+
+    fn elb(&self, server: &Server) -> (Elb, SocketAddr) {
+        let elb = self.launch(&rules::site(&[server])).start();
+        let secure = elb.addresses()[1];
+        (elb, secure)
+    }
+
+    fn trust(&self) -> Trust {
+        Trust::of(&self.authority)
+    }
+
+    /// Where the authority's certificate is, for programs.
+    fn ca(&self) -> String {
+        let path = self.folder.path().join("authority.pem");
+        std::fs::write(&path, &self.authority.pem).unwrap();
+        path.display().to_string()
+    }
+}
+
+fn refused(elb: &Elb, reason: &str) -> u64 {
+    elb.admin().get("workers")["all"]["ended"].get(reason).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn status(answer: &str) -> &str {
+    answer.get(9..12).unwrap_or(answer)
+}
+
+#[test]
+fn requests_within_a_session_are_served_as_others_and_servers_are_told() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (elb, address) = house.elb(&server);
+    for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
+        let mut client =
+            Trust::speaking(&house.authority, versions).offering(&["h2", "http/1.1"]).connect(address, SITE);
+        for _ in 0..3 {
+            assert!(client.ask(get(SITE, "/")).ends_with("\r\n\r\na"));
+        }
+        assert_eq!(client.stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+        let head = server.requests().pop().unwrap().head;
+        let told =
+            ["X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Host"].map(|name| head.get(name).unwrap());
+        assert_eq!(told, ["https", "443", SITE]);
+    }
+    assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a");
+    assert_eq!(server.requests().pop().unwrap().head.get("X-Forwarded-Proto"), Some("http"));
+}
+
+#[test]
+fn large_bodies_pass_both_ways_and_a_close_cuts_nothing_off() {
+    let large: String = "0123456789abcdef".repeat(200_000);
+    let body = large.clone();
+    let server = Server::start(move |talk| {
+        while let Some(request) = talk.request()? {
+            let same = request.body == body.as_bytes();
+            talk.send(ok(if same { &body } else { "another body" }))?;
+        }
+        Ok(())
+    });
+    let house = House::new(&[("site", &[SITE])]);
+    let (_elb, address) = house.elb(&server);
+    for last in ["", "Connection: close\r\n"] {
+        let mut client = house.trust().connect(address, SITE);
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {SITE}\r\n{last}Content-Length: {}\r\n\r\n{large}",
+            large.len()
+        );
+        let answer = client.ask(request);
+        assert!(answer.ends_with(&large), "{} bytes", answer.len());
+        if !last.is_empty() {
+            assert_eq!(client.stream.read(&mut [0]).unwrap(), 0, "an end that was said, and no cut");
+        }
+    }
+}
+
+#[test]
+fn the_name_that_is_asked_for_chooses_the_certificate() {
+    let server = Server::named("a");
+    let house = House::new(&[("site", &[SITE]), ("wild", &["*.wild.test"]), ("default", &["default.test"])]);
+    let (_elb, address) = house.elb(&server);
+    let trust = house.trust();
+    for (name, is_known) in
+        [(SITE, true), ("a.wild.test", true), ("default.test", true), ("other.test", false)]
+    {
+        let answer = trust.connect(address, name).try_ask(get(SITE, "/"));
+        match answer {
+            Ok(answer) => {
+                assert!(is_known && status(&answer) == if name == SITE { "200" } else { "421" }, "{name}")
+            }
+            Err(error) => {
+                assert!(!is_known && error.to_string().contains("not valid for name"), "{name}: {error}")
+            }
+        }
+    }
+}
+
+#[test]
+fn a_session_for_one_name_asks_for_no_other() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (_elb, address) = house.elb(&server);
+    let mut client = house.trust().connect(address, SITE);
+    for (host, expected) in
+        [("SITE.test:8443", "200"), ("site.test.", "200"), ("other.test", "421"), (SITE, "200")]
+    {
+        assert_eq!(status(&client.ask(get(host, "/"))), expected, "{host}");
+    }
+    assert!(client.ask(get("other.test", "/")).contains("\r\nX-ELB-Reason: misdirected\r\n"));
+}
+
+#[test]
+fn sessions_are_taken_up_again_by_any_worker() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let elb = house.launch(&rules::site(&[&server])).workers(4).start();
+    let address = elb.addresses()[1];
+    for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
+        let trust = Trust::speaking(&house.authority, versions);
+        let resumed = |_| {
+            let mut client = trust.connect(address, SITE);
+            assert_eq!(status(&client.ask(get(SITE, "/"))), "200");
+            client.is_resumed()
+        };
+        let all: Vec<bool> = (0..12).map(resumed).collect();
+        assert!(!all[0] && all[1..].iter().all(|is| *is), "{all:?}");
+    }
+}
+
+#[test]
+fn a_new_certificate_is_shown_to_who_comes_and_nobody_is_cut_off() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (elb, address) = house.elb(&server);
+    let mut before = house.trust().connect(address, SITE);
+    assert_eq!(status(&before.ask(get(SITE, "/"))), "200");
+    let old = before.shown();
+    house.put("site", &house.authority.sign(&[SITE, "more.test"]));
+    wait::until("the new certificate", || {
+        let mut client = house.trust().connect(address, SITE);
+        assert_eq!(status(&client.ask(get(SITE, "/"))), "200");
+        (client.shown() != old).then_some(())
+    });
+    assert_eq!(status(&before.ask(get(SITE, "/"))), "200");
+    // What cannot be used changes nothing.
+    std::fs::write(house.folder.path().join("broken.crt"), "no certificate").unwrap();
+    wait::until("it to be told", || elb.log().contains("those from before are shown on").then_some(()));
+    assert_eq!(status(&house.trust().connect(address, "more.test").ask(get("more.test", "/"))), "404");
+}
+
+#[test]
+fn what_is_no_session_is_closed_and_counted_and_nobody_else_notices() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let elb = house.launch(&rules::site(&[&server])).flag("--client-header-timeout=300ms").start();
+    let address = elb.addresses()[1];
+    let mut well = house.trust().connect(address, SITE);
+    assert_eq!(status(&well.ask(get(SITE, "/"))), "200");
+    let giant = [&b"\x16\x03\x01\x40\x00\x01\x00\xff\xff"[..], &[0; 70_000]].concat();
+    for said in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x00\x05hello", &giant] {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        // It may be closed already.
+        let _ = client.write_all(said);
+        let mut rest = Vec::new();
+        let _ = client.read_to_end(&mut rest);
+        assert!(rest.is_empty() || rest[0] == 0x15, "an alert, or nothing: {rest:?}");
+    }
+    assert!(
+        house.trust().offering(&["h2"]).connect(address, SITE).try_ask(get(SITE, "/")).is_err(),
+        "no protocol"
+    );
+    wait::until("them to be counted", || (refused(&elb, "tls-handshake-failed") == 4).then_some(()));
+    let mut slow = TcpStream::connect(address).unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    slow.write_all(b"\x16\x03\x01").unwrap();
+    slow.read_to_end(&mut Vec::new()).unwrap();
+    wait::until("it to be counted", || (refused(&elb, "tls-handshake-timeout") == 1).then_some(()));
+    assert_eq!(status(&house.trust().connect(address, SITE).ask(get(SITE, "/"))), "200");
+}
+
+#[test]
+fn a_header_of_the_proxy_protocol_comes_before_the_session() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let elb = Launch::serving(&rules::site(&[&server]))
+        .flag(&format!("--tls-dir={}", house.folder.path().display()))
+        .flag("--trusted-proxies=127.0.0.1")
+        .listener("--listen-tls=127.0.0.1:0,proxy=require")
+        .start();
+    let address = elb.addresses()[1];
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(b"PROXY TCP4 203.0.113.9 192.0.2.2 56324 443\r\n").unwrap();
+    assert_eq!(status(&house.trust().begin(socket, SITE).ask(get(SITE, "/"))), "200");
+    let head = server.requests().pop().unwrap().head;
+    assert_eq!([head.get("X-Real-IP"), head.get("X-Forwarded-Proto")], [Some("203.0.113.9"), Some("https")]);
+    assert!(house.trust().connect(address, SITE).try_ask(get(SITE, "/")).is_err());
+    wait::until("it to be counted", || (refused(&elb, "bad-proxy-header") == 1).then_some(()));
+}
+
+#[test]
+fn the_admin_api_is_not_within_a_session_and_health_is() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (_elb, address) = house.elb(&server);
+    let mut client = house.trust().connect(address, SITE);
+    assert_eq!(status(&client.ask(get(SITE, "/__erulb__/ready"))), "200");
+    let answer = house.trust().connect(address, SITE).ask(get(SITE, "/__erulb__/domain"));
+    assert!(status(&answer) == "404" && answer.contains("--admin-listen"), "{answer}");
+}
+
+#[test]
+fn a_drain_lets_sessions_end_in_order() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (elb, address) = house.elb(&server);
+    let mut client = house.trust().connect(address, SITE);
+    assert_eq!(status(&client.ask(get(SITE, "/"))), "200");
+    elb.signal("TERM");
+    assert_eq!(client.stream.read(&mut [0]).unwrap(), 0, "it was told that this is all");
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_ends_the_start_and_says_why() {
+    let authority = Authority::new("tests");
+    let (one, other) = (authority.sign(&[SITE]), authority.sign(&[SITE]));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let put = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+    let run = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_elb"));
+        let given = format!("--tls-dir={}", path.display());
+        command.args(["--store=file:none.json", "--listen=127.0.0.1:0", "--listen-tls=127.0.0.1:0"]);
+        command.args(flags.iter().copied().chain(std::iter::once(&*given).filter(|_| flags.is_empty())));
+        let output = command.current_dir(path).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let fails = |flags: &[&str], code: i32, told: &str| {
+        let (ended, log) = run(flags);
+        assert!(ended == Some(code) && log.contains(told), "{ended:?}: {log}");
+    };
+    fails(&["--tls-dir=missing"], 78, "certificates in missing cannot be used: No such file");
+    fails(&[], 78, "there is no certificate");
+    put("a.crt", &one.certificate);
+    fails(&[], 78, "a.key: No such file");
+    put("a.key", &other.key);
+    fails(&[], 78, "does not fit the certificate in");
+    fails(&["--listen-tls=127.0.0.1:0,tls"], 2, "invalid value 'tls' for '--listen-tls");
+}
+
+/// Other programs than ours: what they take is what users have.
+#[test]
+fn curl_openssl_and_python_are_served() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (_elb, address) = house.elb(&server);
+    let (ca, port) = (house.ca(), address.port());
+    let said = |program: &str, words: &[&str], input: &str| {
+        let mut child = Command::new(program)
+            .args(words)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}"));
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let (to, url) = (format!("{SITE}:{port}:127.0.0.1"), format!("https://{SITE}:{port}/"));
+    for version in [&["--tlsv1.3"][..], &["--tls-max", "1.2"]] {
+        let mut words = vec!["-sS", "--noproxy", "*", "--cacert", &ca, "--resolve", &to, &url, &url];
+        words.extend(version);
+        let told = said("curl", &words, "");
+        assert_eq!(told, "aa", "{version:?}");
+    }
+    let connect = address.to_string();
+    let request = format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n");
+    let words = [
+        "s_client",
+        "-quiet",
+        "-verify_return_error",
+        "-CAfile",
+        &ca,
+        "-servername",
+        SITE,
+        "-connect",
+        &connect,
+    ];
+    let told = said("openssl", &words, &request);
+    assert!(told.contains("HTTP/1.1 200") && told.contains("\r\n\r\na"), "{told}");
+    for (version, is_spoken) in [("-tls1_3", true), ("-tls1_2", true), ("-tls1_1", false)] {
+        let told = said(
+            "openssl",
+            &["s_client", "-CAfile", &ca, "-servername", SITE, "-connect", &connect, version],
+            "",
+        );
+        assert_eq!(
+            told.contains("Verify return code: 0 (ok)") && !told.contains("Cipher is (NONE)"),
+            is_spoken,
+            "{version}: {told}"
+        );
+    }
+    let program = format!(
+        "import http.client, ssl, socket\n\
+         c = ssl.create_default_context(cafile={ca:?})\n\
+         s = c.wrap_socket(socket.create_connection(('127.0.0.1', {port})), server_hostname='{SITE}')\n\
+         s.sendall({request:?}.encode())\n\
+         b = b''\n\
+         while d := s.recv(4096): b += d\n\
+         print(s.version(), b.decode().splitlines()[0], b[-1:].decode())"
+    );
+    assert_eq!(said("python3", &["-c", &program], "").trim(), "TLSv1.3 HTTP/1.1 200 OK a");
+    assert!(Path::new(&ca).exists());
+}
