@@ -5,7 +5,7 @@
 //! have not left. Which variant it is costs a comparison and no call through a pointer. Next: [`super::socket`] for the
 //! plain one, [`super::secure`] for the other, [`super::pump`] for who asks.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use mio::event::Event;
@@ -205,7 +205,7 @@ impl Transport {
     pub fn write(&mut self, bytes: &[u8]) -> Flow {
         match self {
             Self::Plain(socket) => socket.write(bytes),
-            Self::Secure(secure) => secure.write(&[bytes]),
+            Self::Secure(secure) => secure.write(&[IoSlice::new(bytes)]),
         }
     }
 
@@ -214,7 +214,7 @@ impl Transport {
     pub fn write_vectored(&mut self, slices: [&[u8]; 3]) -> Flow {
         match self {
             Self::Plain(socket) => socket.write_vectored(slices),
-            Self::Secure(secure) => secure.write(&slices),
+            Self::Secure(secure) => secure.write(&slices.map(IoSlice::new)),
         }
     }
 

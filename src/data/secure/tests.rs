@@ -139,7 +139,7 @@ fn what_was_taken_leaves_before_the_connection_does() {
     let piece = vec![b'y'; 64 * 1024];
     let mut sent = 0;
     loop {
-        match ends.ours.write(&[b"head", &piece, b""]) {
+        match ends.ours.write(&[b"head", &piece[..], b""].map(IoSlice::new)) {
             Flow::Moved(n) => sent += n,
             Flow::Blocked => break,
             other => panic!("{other:?}"),
