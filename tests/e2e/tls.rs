@@ -11,9 +11,10 @@ use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
 use crate::support::etcd::certificates::{Authority, Signed};
 use crate::support::rules::{self, SITE};
-use crate::support::secure::Trust;
+use crate::support::secure::{SecureClient, Trust};
 use crate::support::server::{Server, ok};
 use crate::support::wait::{self, PATIENCE};
+use crate::support::websocket::{ACCEPTED, frame, handshake, payload};
 
 /// An ELB with a folder of certificates of an authority of its own.
 struct House {
@@ -344,4 +345,40 @@ fn curl_openssl_and_python_are_served() {
     );
     assert_eq!(said("python3", &["-c", &program], "").trim(), "TLSv1.3 HTTP/1.1 200 OK a");
     assert!(Path::new(&ca).exists());
+}
+
+#[test]
+fn a_websocket_passes_within_a_session_and_each_direction_ends_by_itself() {
+    let server = Server::start(|talk| {
+        if talk.request()?.is_none() {
+            return Ok(());
+        }
+        talk.send(ACCEPTED)?;
+        while let Ok(message) = payload(|length| talk.bytes(length)) {
+            talk.send(frame(&message, false))?;
+        }
+        talk.send(frame(b"farewell", false))
+    });
+    let house = House::new(&[("site", &[SITE])]);
+    let (_elb, address) = house.elb(&server);
+    let mut client = house.trust().connect(address, SITE);
+    let exactly = |client: &mut SecureClient, length: usize| {
+        let mut bytes = vec![0; length];
+        client.stream.read_exact(&mut bytes).map(|()| bytes)
+    };
+    client.stream.write_all(handshake(SITE).as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.extend(exactly(&mut client, 1).unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    for length in [0, 1, 125, 16_384, 70_000] {
+        let message = vec![b'm'; length];
+        client.stream.write_all(&frame(&message, true)).unwrap();
+        assert!(payload(|length| exactly(&mut client, length)).unwrap() == message, "{length} bytes");
+    }
+    client.stream.conn.send_close_notify();
+    client.stream.flush().unwrap();
+    assert_eq!(payload(|length| exactly(&mut client, length)).unwrap(), b"farewell");
+    assert_eq!(client.stream.read(&mut [0]).unwrap(), 0);
 }

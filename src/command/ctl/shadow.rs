@@ -30,10 +30,10 @@ pub(super) fn shadow(api: Api<'_>, args: &ShadowArgs) -> Result<Outcome, Trouble
     let call =
         Call { method: Some("POST"), endpoint: ENDPOINT, body: Some(body.to_string()), ..Call::default() };
     let mut report = api.ask(&call)?.value;
-    let since = report["since"].clone();
+    let run = report["run"].clone();
     let is_shown = io::stderr().is_terminal();
     // It is another one's report once somebody has begun anew.
-    while report["state"] == "running" && report["since"] == since {
+    while report["state"] == "running" && report["run"] == run {
         if is_shown {
             // Whoever has gone from the terminal misses nothing.
             let _ = write!(io::stderr(), "\r\u{1b}[K{}", sums(&report));
@@ -53,7 +53,7 @@ pub(super) fn shadow(api: Api<'_>, args: &ShadowArgs) -> Result<Outcome, Trouble
     if is_shown {
         let _ = write!(io::stderr(), "\r\u{1b}[K");
     }
-    if report["since"] != since {
+    if report["run"] != run {
         return Err(Trouble::Own("somebody ended it and had another document asked".to_owned()));
     }
     let text = if api.json { format!("{report}\n") } else { table(&report) };

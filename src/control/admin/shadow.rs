@@ -188,6 +188,7 @@ fn shown(run: &Run, moment: &Moment) -> Value {
     };
     let ways: Vec<Value> = run.sums.ways().into_iter().map(way).collect();
     json!({
+        "run": run.number,
         "state": run.state(),
         "since": moment.text(run.since),
         "until": moment.text(run.until),
