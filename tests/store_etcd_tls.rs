@@ -90,7 +90,14 @@ async fn an_etcd_in_the_clear_is_told_from_one_with_tls() {
     let Some(etcd) = Etcd::start() else { return };
     let mut wrong = options(&etcd);
     wrong.endpoints = vec![etcd.endpoint().replace("http", "https")];
-    let told = refusal(wrong).await;
+    // etcd closes without having read all of the hello, so the kernel may reset the connection before what etcd said is read.
+    let mut told = String::new();
+    for _ in 0..50 {
+        told = refusal(wrong.clone()).await;
+        if !told.contains("ended as soon as it was made") {
+            break;
+        }
+    }
     assert!(told.ends_with("it does not speak TLS; is http:// meant?"), "{told}");
 }
 
