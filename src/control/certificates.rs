@@ -44,8 +44,10 @@ struct Keeper {
     folder: PathBuf,
     workers: Vec<WorkerHandle>,
     sessions: Arc<Sessions>,
-    /// The folder as it was when it was read last, whether that could be used or not.
+    /// The folder as it was when it was read and could be used.
     stamp: Option<Stamp>,
+    /// Why it could not be when it was looked at last.
+    fault: Option<String>,
     /// For workers that have not taken it yet.
     untold: Option<ToWorker>,
 }
@@ -58,6 +60,7 @@ impl Keeper {
             workers: workers.to_vec(),
             sessions: Arc::new(sessions),
             stamp: None,
+            fault: None,
             untold: None,
         })
     }
@@ -67,12 +70,14 @@ impl Keeper {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            if let Err(reason) = self.look().await {
+            let fault = self.look().await.err();
+            if let Some(reason) = fault.as_ref().filter(|_| fault != self.fault) {
                 let folder = self.folder.display();
                 warn!(
                     "the certificates in {folder} cannot be used: {reason}; those from before are shown on"
                 );
             }
+            self.fault = fault;
             self.tell();
         }
     }
@@ -89,8 +94,9 @@ impl Keeper {
         };
         let looked: Result<_, String> = aside(work).await.map_err(|error| error.to_string())?;
         let Some((outcome, stamp)) = looked? else { return Ok(()) };
-        self.stamp = Some(stamp);
+        // What cannot be used is read again: it may have been a file that was not whole yet, or no descriptor that was left.
         self.untold = Some(outcome?);
+        self.stamp = Some(stamp);
         Ok(())
     }
 

@@ -134,9 +134,10 @@ impl Worker {
             }
             None => self.ctx.refused.count(Reason::IdleClosed),
         }
-        // What it was told leaves by itself, and nothing more is waited for.
-        if self.conns.get(slot as usize).is_some_and(|conn| conn.token == token) {
-            self.close(slot);
+        // Its place is needed, so nothing is waited for: what does not leave at once is lost.
+        if let Some(conn) = self.tenant(token) {
+            conn.transport.leave();
+            self.remove(slot);
         }
     }
 }

@@ -227,10 +227,16 @@ impl Worker {
         self.pump_all(&[slot]);
     }
 
+    /// Closes a connection, once all that was said to its client has left.
     pub(super) fn close(&mut self, slot: u32) {
-        if !self.leaves(slot)
-            && let Some(mut conn) = self.conns.try_remove(slot as usize)
-        {
+        if !self.leaves(slot) {
+            self.remove(slot);
+        }
+    }
+
+    /// Closes a connection now.
+    pub(super) fn remove(&mut self, slot: u32) {
+        if let Some(mut conn) = self.conns.try_remove(slot as usize) {
             // Whoever has not begun did not count yet.
             if conn.prelude.is_known() {
                 self.ctx.clients.leave(conn.client);

@@ -102,7 +102,7 @@ impl Entry {
     /// Packs it if that is worth the time; says whether it was done.
     pub(super) fn pack(&self) -> bool {
         let Kept::Open(changes) = self.kept() else { return false };
-        if self.weight < LARGE {
+        if !self.is_to_pack() {
             return false;
         }
         // Nothing is written but memory, so there is nothing that fails; and if it did, it would stay as it is.
