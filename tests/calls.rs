@@ -49,7 +49,7 @@ const NONE: [&str; 8] =
 const GROUP: usize = 32;
 const AT_HAND: usize = 16 << 10;
 /// How long strace may take to attach.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(45);
 
 #[test]
 fn a_request_costs_four_data_calls_and_a_share_of_a_wait() {

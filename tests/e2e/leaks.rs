@@ -144,7 +144,7 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// Changes the configuration until the time is over: weights, members and methods of upstreams, ways through the rules, and a
-/// domain that comes and goes.
+/// domain that comes and goes. All of it is meant: where requests are few, one change may take most of what had them away.
 fn change(storm: &Storm, admin: &Admin, good: &[Server], bad: &[Server], mut chance: Chance) {
     let begun = Instant::now();
     while begun.elapsed() < load::seconds_or(SECONDS) && storm.goes_on() {
@@ -159,15 +159,15 @@ fn change(storm: &Storm, admin: &Admin, good: &[Server], bad: &[Server], mut cha
             servers
         };
         match chance.below(6) {
-            0 => drop(admin.put("upstream", &json!({"good": some(good, &mut chance)}))),
-            1 => drop(admin.put("upstream", &json!({"bad": some(bad, &mut chance)}))),
-            2 => drop(admin.put("domain", &json!({GOOD: ways(&mut chance)}))),
+            0 => drop(admin.put("upstream?confirm=1", &json!({"good": some(good, &mut chance)}))),
+            1 => drop(admin.put("upstream?confirm=1", &json!({"bad": some(bad, &mut chance)}))),
+            2 => drop(admin.put("domain?confirm=1", &json!({GOOD: ways(&mut chance)}))),
             3 => {
-                admin.put("upstream", &json!({"temp": some(good, &mut chance)}));
-                admin.put("domain", &json!({TEMP: rules::to("temp")}));
+                admin.put("upstream?confirm=1", &json!({"temp": some(good, &mut chance)}));
+                admin.put("domain?confirm=1", &json!({TEMP: rules::to("temp")}));
             }
-            4 => drop(admin.delete("domain", &json!([TEMP]))),
-            _ => drop(admin.delete("upstream", &json!(["temp"]))),
+            4 => drop(admin.delete("domain?confirm=1", &json!([TEMP]))),
+            _ => drop(admin.delete("upstream?confirm=1", &json!(["temp"]))),
         }
         thread::sleep(Duration::from_millis(20)); // The pace of an operator in a hurry.
     }
