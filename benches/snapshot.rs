@@ -14,6 +14,7 @@ use elb::data::view::{Routed, View};
 use elb::exchange::Policy;
 use elb::model::{Edit, Snapshot, State};
 use elb::semantics::Sketch;
+use elb::tls::Trust;
 use serde_json::{Map, Value, json};
 
 use crate::samples;
@@ -87,8 +88,9 @@ fn upstreams(group: &mut BenchmarkGroup<'_, WallTime>, count: usize) {
 
 /// The worker has used every domain, and so every upstream, before it changes over.
 fn worker(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, snapshots: [Arc<Snapshot>; 2]) {
+    let Ok(toward) = Trust::nobody().toward() else { panic!("no suites") };
     let (mut view, mut pool) = (
-        View::new(Arc::clone(&snapshots[0]), 0, Defaults::new(&Policy::for_tests(), 20, 1)),
+        View::new(Arc::clone(&snapshots[0]), 0, Defaults::new(&Policy::for_tests(), 20, 1, toward)),
         Pool::new(64, Duration::from_secs(60)),
     );
     let request = browser();

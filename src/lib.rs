@@ -43,7 +43,7 @@
 //!   steps, and an [`exchange::Shell`] does what they ask for.
 //! * [`policy`]: what settings come to for an exchange. [`explain`]: what would become of a request, asked of the same functions, and a
 //!   rule set drawn.
-//! * [`tls`]: which certificate a client is shown, and what its session begins with.
+//! * [`tls`]: which certificate a client is shown, whom one trusts as a server, and what their sessions begin with.
 //! * [`answer`]: what ELB answers itself where rules lead to no server.
 //! * [`link`]: what the planes say to each other.
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
@@ -153,6 +153,7 @@
 //! | a protocol of a listener | `Protocol` in `data/listen.rs` | its word: `settings/listen.rs`; what it begins with: `data/prelude.rs` |
 //! | what comes before HTTP and says who the client is | `data/prelude.rs` | its listener's protocol |
 //! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file, as `data/secure.rs` |
+//! | how a connection to a server begins: TLS, the PROXY protocol | `model/options/opening.rs`, `data/opening.rs` | whom one trusts: `tls/toward.rs`; the header: `semantics/proxy_header.rs`; checks: `control/checks/probe.rs` |
 //! | which certificate is shown, what TLS speaks | `tls/shown.rs`, `tls/config.rs` | the folder: `control/certificates.rs` |
 //! | the form of the log, where it goes | `command/log/form.rs`, `command/log/json.rs`, `command/log/writer.rs` | its word in `settings/seeing.rs` |
 //! | which core does what | `data/cores.rs` | |

@@ -150,6 +150,8 @@ reasons! {
     ConnectFailed "connect-failed" Server 502;
     /// There was no connection in time.
     ConnectTimeout "connect-timeout" Server 504;
+    /// No session of TLS came of a connection: what the server showed or said is not accepted, or it went away.
+    ServerTlsFailed "server-tls-failed" Server 502;
     /// The server was silent for too long.
     ServerTimeout "server-timeout" Server 504;
     /// The connection ended before an answer began.

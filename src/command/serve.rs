@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::access_log::writer::Writers;
 use crate::settings::Settings;
 use crate::stats::lost::Lost;
+use crate::tls::Trust;
 use crate::{access_log, control, data, link};
 
 /// `EX_SOFTWARE` of `sysexits.h`: the control thread ended without a word.
@@ -54,16 +55,26 @@ pub(super) fn start(settings: Settings, lost: Lost) -> io::Result<Serving> {
     let (log, writers) =
         access_log.map(|log| access_log::writer::start(log, settings.workers)).transpose()?.unzip();
     let logs = control::Logs { access: writers.as_ref().map(|writers| writers.handle.clone()), own: lost };
-    let control = control::start(Arc::clone(&settings), own, logs, control_end, ready)?;
+    let trust = trust(&settings)?;
+    let toward = trust.toward().map_err(io::Error::other)?;
+    let control = control::start(Arc::clone(&settings), own, logs, control_end, ready, toward)?;
     // Without a first snapshot control has ended, and its exit code says how.
     let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control, writers }) };
     let clients = data::Clients::new(settings.max_connections_per_client);
     for (end, listeners) in ends.into_iter().zip(listeners) {
         let index = end.index;
-        data::spawn(end, listeners, &settings, Arc::clone(&snapshot), &clients, log.clone())
+        data::spawn(end, listeners, &settings, Arc::clone(&snapshot), (&clients, &trust), log.clone())
             .map_err(|error| named(&format!("cannot start worker {index}"), &error))?;
     }
     Ok(Serving { addresses, control, writers })
+}
+
+/// Whom servers with TLS are signed by.
+fn trust(settings: &Settings) -> io::Result<Trust> {
+    let Some(path) = &settings.server_ca else { return Trust::new(None).map_err(io::Error::other) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| named(&format!("cannot read {}", path.display()), &error))?;
+    Trust::new(Some((path, &text))).map_err(io::Error::other)
 }
 
 /// The same error with what was being done.

@@ -43,6 +43,7 @@ use crate::link::{ControlEnd, Cut};
 use crate::model::{Library, Snapshot};
 use crate::settings::{Settings, StoreKind};
 use crate::stats::lost::Lost;
+use crate::tls::Toward;
 
 /// Exit code when the process ended because it was told to.
 const DONE: u8 = 0;
@@ -85,7 +86,7 @@ pub struct Logs {
 
 /// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
 ///
-/// The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
+/// Checks of servers speak TLS as `toward` says. The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
 /// (the log says what), and 1 if it could not begin. If it ends before the first snapshot, `ready` is closed.
 ///
 /// # Errors
@@ -96,6 +97,7 @@ pub fn start(
     logs: Logs,
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
+    toward: Toward,
 ) -> io::Result<JoinHandle<u8>> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -108,7 +110,7 @@ pub fn start(
         signals::listen()?
     };
     let life = async move {
-        match begin(&settings, end, listeners, logs, orders, &ready).await {
+        match begin(&settings, end, listeners, logs, orders, &ready, toward).await {
             Ok(control) => {
                 control.run().await;
                 DONE
@@ -138,6 +140,7 @@ async fn begin(
     Logs { access: log, own: own_log }: Logs,
     mut orders: mpsc::Receiver<Order>,
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
+    toward: Toward,
 ) -> Result<Control, u8> {
     let StoreHandle { mut events, commands, seen } = open(settings);
     let resolver = Resolver::new(lookups(settings));
@@ -195,7 +198,7 @@ async fn begin(
         cut: Cut::default(),
         outages: Outages::default(),
         teller,
-        prober: Prober::default(),
+        prober: Prober::new(toward),
         manager: Manager::of_this_process(),
     })
 }
@@ -339,9 +342,17 @@ mod tests {
         if let Some(order) = order {
             tell.send(order).await.unwrap();
         }
-        begin(&settings, end, Listeners::default(), Logs::default(), orders, &ready)
-            .await
-            .map(|_| first.recv().unwrap())
+        begin(
+            &settings,
+            end,
+            Listeners::default(),
+            Logs::default(),
+            orders,
+            &ready,
+            crate::tls::Trust::nobody().toward().unwrap(),
+        )
+        .await
+        .map(|_| first.recv().unwrap())
     }
 
     #[tokio::test]

@@ -177,7 +177,7 @@ impl Rig {
             cut: Cut::default(),
             outages: super::outages::Outages::default(),
             teller: super::fleet::Teller::new(super::fleet::Identity::default(), None),
-            prober: super::checks::prober::Prober::default(),
+            prober: super::checks::prober::Prober::new(crate::tls::Trust::nobody().toward().unwrap()),
             manager: super::manager::Manager::of_this_process(),
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };

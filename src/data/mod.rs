@@ -18,6 +18,7 @@ pub mod gauges;
 pub mod ids;
 pub mod listen;
 pub mod note;
+mod opening;
 mod outages;
 pub mod peer_text;
 pub mod places;

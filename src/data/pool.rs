@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mio::Registry;
@@ -13,6 +14,8 @@ use mio::event::Event;
 use slab::Slab;
 
 use super::demand::Demand;
+use super::opening::Opening;
+use super::socket::Attempt;
 use super::timers::{Alarm, Timers};
 use super::token::{Kind, Token};
 use super::transport::Transport;
@@ -49,6 +52,8 @@ struct List {
     idle: VecDeque<u32>,
     /// The most of them.
     most: usize,
+    /// What is said on a new connection before any request.
+    opening: Option<Box<Opening>>,
     demand: Demand,
     /// The server is in no configuration any more; what is lent comes back to be closed.
     gone: bool,
@@ -107,6 +112,13 @@ impl Pool {
         let list = number(self.lists.insert(List::default()));
         self.keep_most(list, most);
         list
+    }
+
+    /// New connections of a list that has none yet begin so.
+    pub(super) fn open_with(&mut self, list: u32, opening: Option<Box<Opening>>) {
+        if let Some(own) = self.lists.get_mut(list as usize) {
+            own.opening = opening;
+        }
     }
 
     /// A list keeps so many idle connections from now on; those that are too many are closed within a second.
@@ -185,7 +197,8 @@ impl Pool {
         registry: &Registry,
         now: Instant,
     ) -> io::Result<u32> {
-        let mut transport = Transport::connect(endpoint)?;
+        let opening = self.lists.get(list as usize).and_then(|list| list.opening.as_deref());
+        let mut transport = Transport::connect(endpoint, opening)?;
         let entry = self.sockets.vacant_entry();
         self.generation = self.generation.wrapping_add(1);
         let token = Token::new(Kind::Server, number(entry.key()), self.generation);
@@ -204,6 +217,24 @@ impl Pool {
             list.demand.taken();
         }
         Ok(slot)
+    }
+
+    /// A connection was made: says what comes before requests, if anything does, and how that stands. It is for the client at the first of these
+    /// addresses, which came to the second.
+    pub fn begin(&mut self, slot: u32, of: impl FnOnce() -> Option<(SocketAddr, SocketAddr)>) -> Attempt {
+        let Some(server) = self.sockets.get_mut(slot as usize) else { return Attempt::Failed };
+        let opening = self.lists.get(server.list as usize).and_then(|list| list.opening.as_deref());
+        match opening {
+            None => Attempt::Made,
+            Some(opening) => server.transport.begin(opening.proxy.map(|version| version.header(of()))),
+        }
+    }
+
+    /// Servers are told on connections of this one's list whose they are, so nobody else can use it.
+    #[must_use]
+    pub fn is_private(&self, slot: u32) -> bool {
+        let list = self.sockets.get(slot as usize).and_then(|server| self.lists.get(server.list as usize));
+        list.and_then(|list| list.opening.as_ref()).is_some_and(|opening| opening.proxy.is_some())
     }
 
     /// What was lent.
@@ -246,7 +277,7 @@ impl Pool {
     pub fn give_back(&mut self, slot: u32, timers: &mut Timers, now: Instant) {
         let Some(server) = self.sockets.get_mut(slot as usize) else { return };
         let Some(list) = self.lists.get_mut(server.list as usize) else { return self.close(slot) };
-        if list.gone || !server.transport.is_quiet() {
+        if list.gone || !server.transport.is_at_rest() {
             return self.close(slot);
         }
         list.demand.returned();
@@ -262,10 +293,10 @@ impl Pool {
 
     /// Nothing was heard from a connection that was not asked anything, and its server is still in the configuration.
     #[must_use]
-    pub fn may_rest(&self, slot: u32) -> bool {
-        self.sockets.get(slot as usize).is_some_and(|server| {
+    pub fn may_rest(&mut self, slot: u32) -> bool {
+        self.sockets.get_mut(slot as usize).is_some_and(|server| {
             let known = self.lists.get(server.list as usize).is_some_and(|list| !list.gone);
-            known && server.transport.is_quiet()
+            known && server.transport.is_at_rest()
         })
     }
 
@@ -279,7 +310,7 @@ impl Pool {
     pub fn close(&mut self, slot: u32) {
         let Some(server) = self.sockets.try_remove(slot as usize) else { return };
         let ServerSocket { transport, holder, list, .. } = server;
-        transport.close();
+        transport.leave_and_close();
         if holder != Holder::Idle {
             return self.lost(list);
         }
@@ -303,7 +334,7 @@ impl Pool {
         match server.holder {
             Holder::Lent(client) => Some(client),
             Holder::Idle => {
-                if !server.transport.is_quiet() {
+                if !server.transport.is_at_rest() {
                     self.close(token.slot);
                 }
                 None
@@ -346,7 +377,7 @@ impl Pool {
 /// Closes a connection that is in no list any more.
 fn discard(sockets: &mut Slab<ServerSocket>, slot: u32) {
     if let Some(server) = sockets.try_remove(slot as usize) {
-        server.transport.close();
+        server.transport.leave_and_close();
     }
 }
 

@@ -4,18 +4,20 @@
 //! It owns what happens between transports and exchange, never a decision of HTTP. Next: [`super::rounds`] takes many
 //! connections through the stages, [`super::dispatch`] does what the exchange asks for.
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
 use super::clients::Client;
 use super::conn::{Active, Conn, ServerLink, charge};
 use super::ctx::Ctx;
 use super::dispatch;
+use super::opening::spoken_for;
 use super::prelude::{LONGEST, Outcome, Prelude};
 use super::relief::{self, lend, window};
 use super::secure::Handshake;
 use super::settle;
-use super::socket::Flow;
-use super::transport::{Attempt, Transport};
+use super::socket::{Attempt, Flow};
+use super::transport::Transport;
 use super::turn::{Turn, Verdict};
 use super::watch::{UNWATCHED, needs_watch, watch};
 use crate::exchange::{Exchange, Heads, NoServer, SMALL_WINDOW, Side};
@@ -42,12 +44,12 @@ pub fn receive(conn: &mut Conn, ctx: &mut Ctx, turn: &mut Turn) -> Verdict {
         }
         conn.active = Some(ctx.open(&conn.address));
     }
-    let Conn { transport, active: Some(active), .. } = conn else { return Verdict::Close };
+    let Conn { transport, active: Some(active), ends, .. } = conn else { return Verdict::Close };
     active.starved = false;
     if transport.has_failed() {
         active.exchange.failed(Side::Client);
     }
-    turn.moved = connected(active, ctx);
+    turn.moved = connected(active, ctx, || spoken_for(ends.client, transport.addresses()));
     turn.moved |= receive_from_client(transport, active, ctx, turn);
     if let Some(server) = active.dispatch.link.up() {
         turn.moved |= receive_from_server(server, active, ctx, turn);
@@ -162,16 +164,25 @@ fn may_move(client: &Transport, active: &Active, ctx: &mut Ctx) -> bool {
         })
 }
 
-/// Whether an attempt to connect has come to an end, and how.
-fn connected(active: &mut Active, ctx: &mut Ctx) -> bool {
+/// Whether an attempt to connect, and to say what comes before requests, has come to an end, and how.
+fn connected(
+    active: &mut Active,
+    ctx: &mut Ctx,
+    of: impl FnOnce() -> Option<(SocketAddr, SocketAddr)>,
+) -> bool {
     let Some(slot) = active.dispatch.link.connecting() else { return false };
     let Some(transport) = ctx.pool.transport(slot) else { return false };
-    match transport.attempt() {
+    let attempt = match transport.attempt() {
+        Attempt::Made => ctx.pool.begin(slot, of),
+        other => other,
+    };
+    match attempt {
         Attempt::UnderWay => return false,
         Attempt::Made => active.exchange.connected(&ctx.env, false),
         Attempt::Failed => active.exchange.refused(&ctx.env, NoServer::Failed),
+        Attempt::NoSession => active.exchange.refused(&ctx.env, NoServer::NoSession),
     }
-    active.dispatch.link = ServerLink::Up { slot, own: false };
+    active.dispatch.link = ServerLink::Up { slot, own: ctx.pool.is_private(slot) };
     true
 }
 

@@ -5,13 +5,16 @@
 //! empty records in a row. Next: [`super::transport`] is what connections ask, [`crate::tls`] says with which certificate.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::event::Event;
 use mio::{Registry, Token};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
-use super::socket::{Flow, Socket};
+use self::wire::Wire;
+use super::socket::{Attempt, Flow, Socket};
 
 /// How the beginning of a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +27,17 @@ pub enum Handshake {
     Failed,
 }
 
-/// A server's end of a session. What it does is left out of line: a plain connection, whose requests take a third of the time, lies in fewer
+/// Pieces of what a peer says to the session itself that are taken while nobody waits for it: tickets come in one or two.
+const ASIDE: usize = 16;
+
+/// One end of a session: the server's toward clients, the client's toward servers. What it does is left out of line: a plain connection, whose requests take a third of the time, lies in fewer
 /// instructions then.
 #[derive(Debug)]
 pub struct Secure {
     socket: Socket,
-    session: ServerConnection,
+    session: Connection,
+    /// What comes before the session was said, and the session may begin.
+    begun: bool,
     /// Bytes that came and were not read.
     unread: usize,
     /// The peer has said that nothing more comes, or its end of input was there.
@@ -52,9 +60,63 @@ impl Secure {
     #[cold]
     #[inline(never)]
     pub fn accepted(socket: Socket, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        let session = ServerConnection::new(config)?;
+        Ok(Self::new(socket, ServerConnection::new(config)?.into(), true))
+    }
+
+    /// Will begin a session with the server of this name, once the socket is connected.
+    ///
+    /// # Errors
+    /// What rustls says of the configuration.
+    #[cold]
+    #[inline(never)]
+    pub fn toward(
+        socket: Socket,
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Self, rustls::Error> {
+        Ok(Self::new(socket, ClientConnection::new(config, name)?.into(), false))
+    }
+
+    fn new(socket: Socket, session: Connection, begun: bool) -> Self {
         let [ended, failed, shuts, resets, leaves] = [false; 5];
-        Ok(Self { socket, session, unread: 0, ended, failed, shuts, resets, leaves })
+        Self { socket, session, begun, unread: 0, ended, failed, shuts, resets, leaves }
+    }
+
+    /// How the attempt to connect stands, and to begin a session after that.
+    #[cold]
+    #[inline(never)]
+    pub fn attempt(&mut self) -> Attempt {
+        match self.begun {
+            _ if self.socket.has_failed() && !self.begun => Attempt::Failed,
+            false if self.socket.can_write() => Attempt::Made,
+            false => Attempt::UnderWay,
+            true => match self.handshake() {
+                Handshake::UnderWay => Attempt::UnderWay,
+                Handshake::Over => Attempt::Made,
+                Handshake::Failed => Attempt::NoSession,
+            },
+        }
+    }
+
+    /// Says what comes before the session, and begins it.
+    #[cold]
+    #[inline(never)]
+    pub fn begin(&mut self, header: Option<Vec<u8>>) -> Attempt {
+        if !self.begun {
+            if header.is_some_and(|header| self.socket.write(&header) != Flow::Moved(header.len())) {
+                return Attempt::Failed;
+            }
+            self.begun = true;
+            self.flush();
+        }
+        self.attempt()
+    }
+
+    /// See [`super::transport::Transport::addresses`].
+    #[cold]
+    #[inline(never)]
+    pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.socket.addresses()
     }
 
     /// Looks at what comes before the session.
@@ -103,7 +165,10 @@ impl Secure {
     #[cold]
     #[inline(never)]
     pub fn server_name(&self) -> Option<&str> {
-        self.session.server_name()
+        match &self.session {
+            Connection::Server(session) => session.server_name(),
+            Connection::Client(_) => None,
+        }
     }
 
     /// See [`super::transport::Transport::register`].
@@ -125,7 +190,7 @@ impl Secure {
     #[inline(never)]
     pub fn mark(&mut self, event: &Event) {
         self.socket.mark(event);
-        if self.session.wants_write() && self.socket.can_write() {
+        if self.begun && self.session.wants_write() && self.socket.can_write() {
             self.flush();
         }
     }
@@ -158,6 +223,18 @@ impl Secure {
         !self.can_read() && !self.has_failed()
     }
 
+    /// The same, after what the peer says to the session itself was taken: tickets (RFC 8446, section 4.6.1).
+    #[cold]
+    #[inline(never)]
+    pub fn is_at_rest(&mut self) -> bool {
+        for _ in 0..ASIDE {
+            if self.unread > 0 || self.ended || self.failed || !matches!(self.pull(), Flow::Moved(0)) {
+                break;
+            }
+        }
+        self.is_quiet() && !self.ended
+    }
+
     /// The peer's end of input is known to be there.
     #[cold]
     #[inline(never)]
@@ -172,7 +249,8 @@ impl Secure {
         self.failed || self.socket.has_failed()
     }
 
-    /// Reads once. A peer that ends without saying so has ended all the same: how long a request is never depends on it.
+    /// Reads once. A client that ends without saying so has ended all the same: how long a request is never depends on it. An answer may be as
+    /// long as the connection, so a server that does has failed: anybody on the way could have ended it (RFC 9112, section 9.8).
     #[cold]
     #[inline(never)]
     pub fn read(&mut self, room: &mut [u8]) -> Flow {
@@ -203,9 +281,13 @@ impl Secure {
             return Flow::Blocked;
         }
         match self.session.read_tls(&mut Wire(&mut self.socket)) {
-            Ok(0) => {
+            Ok(0) if matches!(self.session, Connection::Server(_)) => {
                 self.ended = true;
                 return Flow::Ended;
+            }
+            Ok(0) => {
+                self.failed = true;
+                return Flow::Failed;
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Flow::Blocked,
@@ -305,39 +387,7 @@ impl Secure {
     }
 }
 
-/// The socket, in the words of rustls.
-struct Wire<'a>(&'a mut Socket);
-
-impl Wire<'_> {
-    fn came_to(flow: Flow) -> io::Result<usize> {
-        match flow {
-            Flow::Moved(n) => Ok(n),
-            Flow::Ended => Ok(0),
-            Flow::Blocked => Err(ErrorKind::WouldBlock.into()),
-            Flow::Failed => Err(ErrorKind::ConnectionReset.into()),
-        }
-    }
-}
-
-impl Read for Wire<'_> {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        Self::came_to(self.0.read(room))
-    }
-}
-
-impl Write for Wire<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Self::came_to(self.0.write(bytes))
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Self::came_to(self.0.write_places(slices))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+mod wire;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 //! call moves less than it could have. Next: [`super::transport`] is what connections ask.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -27,6 +27,19 @@ pub enum Flow {
     Blocked,
     /// The connection is gone.
     Failed,
+}
+
+/// How an attempt to connect stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// An event will tell.
+    UnderWay,
+    /// It was made: what comes before requests may be said, and then requests.
+    Made,
+    /// The peer refused, or is not there.
+    Failed,
+    /// The peer is there, and no session of TLS came of it.
+    NoSession,
 }
 
 #[derive(Debug)]
@@ -94,6 +107,15 @@ impl Socket {
         }
         self.registered = true;
         Ok(())
+    }
+
+    /// The peer's address and ours, of a stream that has such.
+    #[must_use]
+    pub fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match &self.stream {
+            Stream::Tcp(stream) => Some((stream.peer_addr().ok()?, stream.local_addr().ok()?)),
+            Stream::Unix(_) => None,
+        }
     }
 
     /// Whether events tell of it.

@@ -37,6 +37,7 @@ use crate::stats::Stats;
 use crate::stats::reasons::Refused;
 use crate::stats::retries::Retries;
 use crate::stats::seldom::Seldom;
+use crate::tls::Trust;
 
 /// Descriptors of the process that are no client's and no server's: stores, admin, logs, listeners.
 const RESERVED_DESCRIPTORS: u64 = 32;
@@ -60,7 +61,8 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
     listen::bind(&places, &cores)
 }
 
-/// Listens, and starts the worker's thread. All workers are given the same `clients`, and each its own copy of the `log`.
+/// Listens, and starts the worker's thread. All workers are given the same `clients` and trust the same, and each has its own copy of the
+/// `log`.
 ///
 /// # Errors
 /// What the kernel says to a new listener or thread.
@@ -69,12 +71,12 @@ pub fn spawn(
     listeners: Listeners,
     settings: &Settings,
     snapshot: Arc<Snapshot>,
-    clients: &Clients,
+    shared: (&Clients, &Trust),
     log: Option<AccessLog>,
 ) -> io::Result<JoinHandle<()>> {
     let core = cores::of_workers(settings).get(end.index).copied().flatten();
     let index = end.index;
-    let mut worker = build(end, listeners, settings, snapshot, clients, log)?;
+    let mut worker = build(end, listeners, settings, snapshot, shared, log)?;
     worker.register()?;
     std::thread::Builder::new().name(format!("elb-worker-{index}")).spawn(move || {
         if let Some(core) = core
@@ -92,7 +94,7 @@ pub(super) fn build(
     listeners: Listeners,
     settings: &Settings,
     snapshot: Arc<Snapshot>,
-    clients: &Clients,
+    shared: (&Clients, &Trust),
     log: Option<AccessLog>,
 ) -> io::Result<Worker> {
     let now = Instant::now();
@@ -102,7 +104,7 @@ pub(super) fn build(
     let registry = end.poll.registry().try_clone()?;
     let WorkerEnd { index, poll, mailbox, reports, adoptions, readiness } = end;
     let own = Own { index, registry, adoptions, readiness, prepared };
-    let mut ctx = context(own, settings, snapshot, clients, log, now);
+    let mut ctx = context(own, settings, snapshot, shared, log, now)?;
     ctx.prepare(GROUP);
     ctx.tick();
     Ok(Worker {
@@ -143,14 +145,16 @@ fn context(
     own: Own,
     settings: &Settings,
     snapshot: Arc<Snapshot>,
-    clients: &Clients,
+    shared: (&Clients, &Trust),
     log: Option<AccessLog>,
     now: Instant,
-) -> Ctx {
+) -> io::Result<Ctx> {
     let date = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    let (clients, trust) = shared;
+    let toward = trust.toward().map_err(io::Error::other)?;
     let env = Env { now, policy: policy::of(settings), date, draining: false };
-    let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers);
-    Ctx {
+    let defaults = Defaults::new(&env.policy, settings.retry_budget, settings.workers, toward);
+    Ok(Ctx {
         pool: Pool::new(idle_max(settings), settings.server_keepalive_timeout),
         view: View::new(snapshot, own.index as u64, defaults),
         timers: Timers::new(now, own.prepared),
@@ -181,7 +185,7 @@ fn context(
         spare: Vec::with_capacity(SPARE_EXCHANGES),
         exchanges: 0,
         next_second: now,
-    }
+    })
 }
 
 fn idle_max(settings: &Settings) -> usize {

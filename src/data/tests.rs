@@ -36,8 +36,15 @@ impl Turned {
         let address = listeners.addresses()[0];
         let (mut ends, control) = bridge(1, true).unwrap();
         let snapshot = Arc::new(State::new().snapshot(1));
-        let mut worker =
-            build(ends.remove(0), listeners, &settings, snapshot, &Clients::new(0), None).unwrap();
+        let mut worker = build(
+            ends.remove(0),
+            listeners,
+            &settings,
+            snapshot,
+            (&Clients::new(0), &crate::tls::Trust::nobody()),
+            None,
+        )
+        .unwrap();
         worker.register().unwrap();
         Self { worker, address, events: Events::with_capacity(EVENTS), queue: Vec::new(), control }
     }

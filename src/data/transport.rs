@@ -6,6 +6,7 @@
 //! plain one, [`super::secure`] for the other, [`super::pump`] for who asks.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use mio::event::Event;
@@ -13,20 +14,10 @@ use mio::net::TcpStream;
 use mio::{Registry, Token};
 use rustls::ServerConfig;
 
+use super::opening::Opening;
 use super::secure::{Handshake, Secure};
-use super::socket::{Flow, Socket};
+use super::socket::{Attempt, Flow, Socket};
 use crate::model::Endpoint;
-
-/// How an attempt to connect stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
-    /// An event will tell.
-    UnderWay,
-    /// Requests may be sent.
-    Made,
-    /// The peer refused, or is not there.
-    Failed,
-}
 
 /// One end of a connection to a client or to a server.
 #[derive(Debug)]
@@ -48,8 +39,36 @@ impl Transport {
     ///
     /// # Errors
     /// What the kernel says at once: no descriptors, no ports, no route.
-    pub fn connect(endpoint: &Endpoint) -> io::Result<Self> {
-        Socket::connect(endpoint).map(Self::Plain)
+    pub fn connect(endpoint: &Endpoint, opening: Option<&Opening>) -> io::Result<Self> {
+        let socket = Socket::connect(endpoint)?;
+        match opening.and_then(|opening| opening.tls.as_ref()) {
+            None => Ok(Self::Plain(socket)),
+            Some((config, name)) => {
+                let session = Secure::toward(socket, Arc::clone(config), name.clone());
+                session.map(|secure| Self::Secure(Box::new(secure))).map_err(io::Error::other)
+            }
+        }
+    }
+
+    /// Says what comes before requests on a connection that was made: a header, and the beginning of a session. Asked again while the session
+    /// begins, it says how that stands.
+    #[cold]
+    pub(super) fn begin(&mut self, header: Option<Vec<u8>>) -> Attempt {
+        match self {
+            Self::Plain(socket) => match header {
+                Some(header) if socket.write(&header) != Flow::Moved(header.len()) => Attempt::Failed,
+                _ => Attempt::Made,
+            },
+            Self::Secure(secure) => secure.begin(header),
+        }
+    }
+
+    /// The two ends of a client's connection: the peer's and ours.
+    pub(super) fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Plain(socket) => socket.addresses(),
+            Self::Secure(secure) => secure.addresses(),
+        }
     }
 
     /// Registers for everything, once in its life.
@@ -84,14 +103,12 @@ impl Transport {
 
     /// How an attempt to connect stands.
     #[inline]
-    #[must_use]
-    pub fn attempt(&self) -> Attempt {
+    pub fn attempt(&mut self) -> Attempt {
         match self {
             Self::Plain(socket) if socket.has_failed() => Attempt::Failed,
             Self::Plain(socket) if socket.can_write() => Attempt::Made,
             Self::Plain(_) => Attempt::UnderWay,
-            // It was accepted.
-            Self::Secure(_) => Attempt::Made,
+            Self::Secure(secure) => secure.attempt(),
         }
     }
 
@@ -142,6 +159,16 @@ impl Transport {
         match self {
             Self::Plain(socket) => !socket.can_read() && !socket.has_failed(),
             Self::Secure(secure) => secure.is_quiet(),
+        }
+    }
+
+    /// The same of one that nobody waits for, once the layer above the socket has taken what it says to itself.
+    #[inline]
+    #[must_use]
+    pub fn is_at_rest(&mut self) -> bool {
+        match self {
+            Self::Plain(socket) => !socket.can_read() && !socket.has_failed(),
+            Self::Secure(secure) => secure.is_at_rest(),
         }
     }
 
@@ -298,6 +325,13 @@ impl Transport {
         }
     }
 
+    /// Closes the connection, after what is to be said before that, if it can be said at once.
+    #[inline]
+    pub fn leave_and_close(mut self) {
+        self.leave();
+        self.close();
+    }
+
     /// Gives the client's socket away, deregistered and still non-blocking.
     ///
     /// # Errors
@@ -334,7 +368,7 @@ mod tests {
     }
 
     /// Waits until events have made this true.
-    fn until(transport: &mut Transport, poll: &mut Poll, is: impl Fn(&Transport) -> bool) {
+    fn until(transport: &mut Transport, poll: &mut Poll, is: impl Fn(&mut Transport) -> bool) {
         let mut events = Events::with_capacity(8);
         while !is(transport) {
             poll.poll(&mut events, Some(std::time::Duration::from_secs(20))).unwrap();
@@ -350,7 +384,7 @@ mod tests {
         assert_eq!(ours.read(&mut [0; 8]), Flow::Blocked);
         assert!(ours.is_quiet() && ours.can_write() && !ours.wants_write() && !ours.wants_read());
         peer.write_all(b"hello").unwrap();
-        until(&mut ours, &mut poll, Transport::can_read);
+        until(&mut ours, &mut poll, |ours| ours.can_read());
         assert_eq!(ours.read(&mut [0; 3]), Flow::Moved(3));
         assert!(ours.can_read(), "the read was filled, so more may be there");
         assert_eq!(ours.read(&mut [0; 8]), Flow::Moved(2));
@@ -378,7 +412,7 @@ mod tests {
         assert_eq!(peer.read(&mut [0]).unwrap(), 0);
         peer.write_all(b"last").unwrap();
         peer.shutdown(std::net::Shutdown::Write).unwrap();
-        until(&mut ours, &mut poll, Transport::has_ended);
+        until(&mut ours, &mut poll, |ours| ours.has_ended());
         assert_eq!(ours.read(&mut [0; 8]), Flow::Moved(4));
         assert!(!ours.is_quiet(), "its end is still to be read");
         assert_eq!(ours.read(&mut [0; 8]), Flow::Ended);
@@ -406,7 +440,7 @@ mod tests {
                 rustix::net::shutdown(&taken, rustix::net::Shutdown::Both).unwrap();
             }
             let mut poll = Poll::new().unwrap();
-            let mut ours = Transport::connect(&endpoint).unwrap();
+            let mut ours = Transport::connect(&endpoint, None).unwrap();
             assert_eq!(ours.attempt(), Attempt::UnderWay);
             ours.register(poll.registry(), PEER).unwrap();
             until(&mut ours, &mut poll, |ours| ours.attempt() != Attempt::UnderWay);
@@ -419,7 +453,7 @@ mod tests {
         let (mut ours, mut peer, mut poll) = pair();
         assert_eq!(ours.read(&mut [0; 8]), Flow::Blocked);
         peer.write_all(b"no").unwrap();
-        until(&mut ours, &mut poll, Transport::can_read);
+        until(&mut ours, &mut poll, |ours| ours.can_read());
         assert_eq!(ours.read(&mut [0; 8]), Flow::Moved(2));
         ours.shutdown();
         assert_eq!((ours.is_quiet(), ours.write(b"x"), ours.is_quiet()), (true, Flow::Failed, false));

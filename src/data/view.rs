@@ -15,7 +15,10 @@ use super::pool::Pool;
 use super::terms::Defaults;
 use crate::exchange::Terms;
 use crate::link::ServerNumbers;
-use crate::model::{self, Backend, Recorder, Scratch, Silent, Snapshot, Upstream, UpstreamName, Verdict};
+use crate::model::{
+    self, Backend, Recorder, Scratch, Server, Silent, Snapshot, Upstream, UpstreamName, UpstreamOptions,
+    Verdict,
+};
 use crate::semantics::RequestView;
 
 /// Upstreams in use that are brought up to date with each snapshot: that takes a few microseconds. More are within a second, or
@@ -287,8 +290,8 @@ impl View {
                 leased = true;
                 let name = local.balancer.upstream().name.clone();
                 let options = local.balancer.upstream().options.clone();
-                local
-                    .carry(&Arc::new(Upstream { name, servers: Vec::new(), options, implicit: false }), pool);
+                let gone = Arc::new(Upstream { name, servers: Vec::new(), options, implicit: false });
+                local.carry(&gone, &self.defaults, pool);
             } else if let Some(local) = place.take() {
                 local.lists.into_iter().for_each(|list| pool.drop_list(list));
             }
@@ -320,7 +323,7 @@ impl Local {
         let options = &upstream.options;
         Local {
             balancer: Balancer::new(upstream, seed),
-            lists: upstream.servers.iter().map(|_| pool.add_list(options.keepalive)).collect(),
+            lists: upstream.servers.iter().map(|server| new_list(options, server, defaults, pool)).collect(),
             terms: Arc::new(defaults.terms(options)),
             asks: defaults.are_not(options),
             kept: Vec::new(),
@@ -351,14 +354,19 @@ impl Local {
             self.asks = defaults.are_not(&current.options);
             self.kept.clear();
             self.budget.allow(defaults.allowance(&current.options));
-            self.carry(current, pool);
+            self.carry(current, defaults, pool);
         }
         self.version = version;
     }
 
     /// Follows a new definition: a server that stays keeps its counters and its idle connections.
-    fn carry(&mut self, current: &Arc<Upstream>, pool: &mut Pool) {
-        let former = self.balancer.upstream().servers.iter().map(|server| server.id);
+    /// Where connections begin in another way, none of those that there are is used again.
+    fn carry(&mut self, current: &Arc<Upstream>, defaults: &Defaults, pool: &mut Pool) {
+        let known = self.balancer.upstream();
+        if known.options.opening != current.options.opening {
+            self.lists.drain(..).for_each(|list| pool.drop_list(list));
+        }
+        let former = known.servers.iter().map(|server| server.id);
         let mut former: HashMap<_, _> = former.zip(self.lists.drain(..)).collect();
         let most = current.options.keepalive;
         for server in &current.servers {
@@ -366,11 +374,18 @@ impl Local {
             if let Some(list) = kept {
                 pool.keep_most(list, most);
             }
-            self.lists.push(kept.unwrap_or_else(|| pool.add_list(most)));
+            self.lists.push(kept.unwrap_or_else(|| new_list(&current.options, server, defaults, pool)));
         }
         former.into_values().for_each(|list| pool.drop_list(list));
         self.balancer.carry(current);
     }
+}
+
+/// A list for the connections to a server of an upstream with these options.
+fn new_list(options: &UpstreamOptions, server: &Server, defaults: &Defaults, pool: &mut Pool) -> u32 {
+    let list = pool.add_list(options.keepalive);
+    pool.open_with(list, defaults.opening(options, server));
+    list
 }
 
 #[cfg(test)]
@@ -384,6 +399,7 @@ mod tests {
     use crate::exchange::{Policy, Sign};
     use crate::model::{Edit, State};
     use crate::semantics::Sketch;
+    use crate::tls::Trust;
 
     /// A view, the state that it is of, and a pool beside it.
     struct Scene {
@@ -394,7 +410,7 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            let defaults = Defaults::new(&Policy::for_tests(), 20, 1);
+            let defaults = Defaults::new(&Policy::for_tests(), 20, 1, Trust::nobody().toward().unwrap());
             let view = View::new(Arc::new(Snapshot::empty()), 0, defaults);
             Self { state: State::new(), view, pool: Pool::new(8, std::time::Duration::from_secs(1)) }
         }

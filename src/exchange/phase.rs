@@ -135,6 +135,8 @@ pub struct Fate {
 pub enum NoServer {
     /// This attempt was refused, reset, or timed out: another server may do.
     Failed,
+    /// It was there, and no session of TLS came of it: another server may do.
+    NoSession,
     /// No server can be tried: the upstream is unknown, has no addresses, or all are set aside.
     NoneLeft(
         /// What the client is told when no attempt was made before.

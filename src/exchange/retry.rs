@@ -15,6 +15,8 @@ pub(super) enum Failure {
         /// It was the clock.
         timeout: bool,
     },
+    /// There was a connection, and no session of TLS came of it.
+    Session,
     /// The connection ended before an answer was there.
     Closed,
     /// What came was unreadable, or refused, or not asked for: this is what was wrong with it.
@@ -30,6 +32,7 @@ impl Failure {
         match self {
             Self::Connect { timeout: true } => Reason::ConnectTimeout,
             Self::Connect { timeout: false } => Reason::ConnectFailed,
+            Self::Session => Reason::ServerTlsFailed,
             Self::Closed => Reason::ServerClosed,
             Self::Unacceptable(reason) => reason,
             Self::Silence => Reason::ServerTimeout,
@@ -41,7 +44,7 @@ impl Failure {
     #[must_use]
     pub(super) fn sign(self, reused: bool) -> Sign {
         match self {
-            Self::Connect { .. } => Sign::Fault(self.reason()),
+            Self::Connect { .. } | Self::Session => Sign::Fault(self.reason()),
             Self::Closed if !reused => Sign::Fault(self.reason()),
             Self::Closed | Self::Unacceptable(_) => Sign::Nothing,
             Self::Silence => Sign::Doubt(Doubt::Silence),
@@ -150,7 +153,7 @@ pub(super) fn decide(failure: Failure, attempt: Attempt) -> Retry {
         // A pooled connection that the server closed as the request went out says nothing about the server.
         Failure::Closed if attempt.stale && safe => Retry::SameServer,
         // Nothing was asked of a server that there was no connection to.
-        Failure::Connect { .. } if safe && attempt.tries_left => Retry::NextServer,
+        Failure::Connect { .. } | Failure::Session if safe && attempt.tries_left => Retry::NextServer,
         _ if attempt.may_go_on() => Retry::NextServer,
         _ => Retry::GiveUp(failure.reason()),
     }
@@ -198,6 +201,12 @@ mod tests {
             (refused, FRESH, Retry::NextServer),
             (late, FRESH, Retry::NextServer),
             (refused, unsent_post, Retry::NextServer),
+            (Failure::Session, unsent_post, Retry::NextServer),
+            (
+                Failure::Session,
+                Attempt { tries_left: false, ..FRESH },
+                Retry::GiveUp(Reason::ServerTlsFailed),
+            ),
             (refused, Attempt { last: true, ..FRESH }, Retry::NextServer),
             (late, Attempt { tries_left: false, ..FRESH }, Retry::GiveUp(Reason::ConnectTimeout)),
             (closed, Attempt { stale: true, ..get }, Retry::SameServer),

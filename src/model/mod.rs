@@ -97,6 +97,7 @@ pub use library::Library;
 pub use merge::merge;
 pub use options::balancing::{BalancingMethod, HashBalance, HashKey};
 pub use options::checks::{CheckKind, CheckOptions};
+pub use options::opening::{OpeningOptions, TlsOptions};
 pub use pattern::Pattern;
 pub use plan::{Plan, Removal};
 pub use recorder::{Look, Lookup, Recorder, Silent, Step};

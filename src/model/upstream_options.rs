@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::options::balancing::{self, BalancingMethod, HashBalance, HashKey};
 use super::options::checks::{CheckOptions, CheckReader};
+use super::options::opening::{OpeningOptions, OpeningReader};
 use super::options::values::Given;
 use crate::units::Span;
 
@@ -16,7 +17,7 @@ use crate::units::Span;
 /// cannot have it: no part of its name may begin with `@`.
 pub const OPTIONS: &str = "@options";
 
-/// The options besides those of [`CheckReader`], as words for whoever misspells one.
+/// The options besides those of [`CheckReader`] and [`OpeningReader`], as words for whoever misspells one.
 const NAMES: [&str; 9] = [
     "method",
     "key",
@@ -50,6 +51,8 @@ pub struct UpstreamOptions {
     pub sticky: Option<Box<str>>,
     /// `check` and what belongs to it; no checks without it.
     pub check: Option<CheckOptions>,
+    /// `tls`, `proxy_protocol` and what belongs to them: how a connection to a server begins.
+    pub opening: Option<Box<OpeningOptions>>,
     /// `connect_timeout`: how long a connection to a server may take.
     pub connect_timeout: Option<Duration>,
     /// `server_timeout`: how long a server may be silent.
@@ -68,15 +71,17 @@ impl UpstreamOptions {
     /// # Errors
     /// The first option that cannot be accepted, and what was probably meant; or one that means nothing beside the others.
     pub fn parse(text: &str) -> Result<UpstreamOptions, String> {
-        let (mut options, mut checks) = (UpstreamOptions::default(), CheckReader::new());
+        let mut options = UpstreamOptions::default();
+        let (mut checks, mut opening) = (CheckReader::new(), OpeningReader::default());
         for text in text.split_ascii_whitespace() {
             let (name, value) = text.split_once('=').unwrap_or((text, ""));
             let given = Given { text, value };
-            if !checks.set(name, given)? {
+            if !checks.set(name, given)? && !opening.set(name, given)? {
                 options.set(name, given)?;
             }
         }
         options.check = checks.finish()?;
+        options.opening = opening.finish()?;
         options.agree()?;
         Ok(options)
     }
@@ -104,7 +109,8 @@ impl UpstreamOptions {
             }
             "keepalive" => self.keepalive = Some(given.number(0, u32::MAX)?),
             _ => {
-                let names: Vec<&str> = NAMES.into_iter().chain(CheckReader::NAMES).collect();
+                let names: Vec<&str> =
+                    NAMES.into_iter().chain(CheckReader::NAMES).chain(OpeningReader::NAMES).collect();
                 return Err(given.unknown("option of an upstream", name, &names));
             }
         }
@@ -139,6 +145,7 @@ impl fmt::Display for UpstreamOptions {
         set(f, "hash_balance", self.hash_balance)?;
         set(f, "sticky", self.sticky.as_ref().map(|name| format!("cookie:{name}")))?;
         self.check.as_ref().map_or(Ok(()), |check| write!(f, " {check}"))?;
+        self.opening.as_ref().map_or(Ok(()), |opening| write!(f, "{opening}"))?;
         set(f, "connect_timeout", self.connect_timeout.map(Span))?;
         set(f, "server_timeout", self.server_timeout.map(Span))?;
         set(f, "retries", self.retries)?;

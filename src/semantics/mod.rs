@@ -17,5 +17,6 @@ pub mod sketch;
 pub mod syntax;
 
 pub use edits::ResponseEdits;
+pub use proxy_header::ProxyVersion;
 pub use request::{Head, RequestView};
 pub use sketch::Sketch;

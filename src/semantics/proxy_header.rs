@@ -1,9 +1,11 @@
 //! The header of the PROXY protocol, in which a proxy says before anything else whom it speaks for.
 //!
 //! It owns what both versions of the header mean (HAProxy's `doc/proxy-protocol.txt`, revision of 2020-03-05), never who is believed.
-//! Of version 2 the addresses count; what else it carries (TLVs) is skipped. Next: `data::prelude` asks, as bytes come.
+//! Of version 2 the addresses count; what else it carries (TLVs) is skipped, and nothing of that kind is written. Next: `data::prelude` asks,
+//! as bytes come; `data::opening` has one written.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What a header of version 1 begins with.
 const V1: &[u8] = b"PROXY ";
@@ -13,6 +15,63 @@ const V1_LONGEST: usize = 107;
 const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Bytes of version 2 before the addresses: what it begins with, version and command, family, length.
 const V2_FIXED: usize = 16;
+
+/// Which of the two forms a header has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+impl fmt::Display for ProxyVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+        })
+    }
+}
+
+impl ProxyVersion {
+    /// The header of a connection from the first of these addresses to the second, or of one that is nobody's but the proxy's own, such
+    /// as a check of health. Where they are of two kinds, both are written as IPv6 (RFC 4291, section 2.5.5.2).
+    #[must_use]
+    pub fn header(self, of: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+        let Some((from, to)) = of else {
+            return match self {
+                Self::V1 => b"PROXY UNKNOWN\r\n".to_vec(),
+                Self::V2 => [V2, &[0x20, 0x00, 0, 0]].concat(),
+            };
+        };
+        let ports = [from.port(), to.port()];
+        match (self, from.ip().to_canonical(), to.ip().to_canonical()) {
+            (Self::V1, IpAddr::V4(from), IpAddr::V4(to)) => line("TCP4", from, to, ports),
+            (Self::V1, from, to) => line("TCP6", wide(from), wide(to), ports),
+            (Self::V2, IpAddr::V4(from), IpAddr::V4(to)) => binary(0x11, &from.octets(), &to.octets(), ports),
+            (Self::V2, from, to) => binary(0x21, &wide(from).octets(), &wide(to).octets(), ports),
+        }
+    }
+}
+
+fn wide(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+}
+
+fn line(family: &str, from: impl fmt::Display, to: impl fmt::Display, [source, target]: [u16; 2]) -> Vec<u8> {
+    format!("PROXY {family} {from} {to} {source} {target}\r\n").into_bytes()
+}
+
+fn binary(family: u8, from: &[u8], to: &[u8], ports: [u16; 2]) -> Vec<u8> {
+    let [source, target] = ports.map(u16::to_be_bytes);
+    // 12 or 36 bytes.
+    let length = u8::try_from(from.len() + to.len() + source.len() + target.len()).unwrap_or(u8::MAX);
+    [V2, &[0x21, family, 0, length], from, to, &source, &target].concat()
+}
 
 /// What bytes are that may begin with a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,6 +291,34 @@ mod tests {
         }
         for bytes in [&b""[..], b"P", b"PROXY", b"\r\n", b"\r\n\r\n\0"] {
             assert_eq!(of(bytes), ProxyHeader::More, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_it_was_meant() {
+        for (from, to, v1, family) in [
+            ("192.0.2.1:56324", "198.51.100.7:443", "TCP4 192.0.2.1 198.51.100.7 56324 443", 0x11),
+            ("[2001:db8::1]:1", "[::1]:80", "TCP6 2001:db8::1 ::1 1 80", 0x21),
+            ("[::ffff:192.0.2.1]:0", "198.51.100.7:80", "TCP4 192.0.2.1 198.51.100.7 0 80", 0x11),
+            ("192.0.2.1:9", "[2001:db8::1]:80", "TCP6 ::ffff:192.0.2.1 2001:db8::1 9 80", 0x21),
+        ] {
+            let (source, target): (SocketAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
+            let (ends, client) = (Some((source, target)), source.ip().to_canonical().to_string());
+            let [first, second] = [ProxyVersion::V1, ProxyVersion::V2].map(|version| version.header(ends));
+            assert_eq!(String::from_utf8(first.clone()).unwrap(), format!("PROXY {v1}\r\n"));
+            assert_eq!((second[12], second[13]), (0x21, family));
+            let ports = [from, to].map(|end| end.rsplit(':').next().unwrap().parse::<u16>().unwrap());
+            assert!(second.ends_with(&ports.map(u16::to_be_bytes).concat()));
+            for header in [first, second] {
+                let length = header.len();
+                let read = of(&[&header[..], b"GET"].concat());
+                let ProxyHeader::Is { client: Some(read), length: found } = read else { panic!("{read:?}") };
+                assert_eq!((read.to_canonical().to_string(), found), (client.clone(), length));
+            }
+        }
+        for version in [ProxyVersion::V1, ProxyVersion::V2] {
+            let header = version.header(None);
+            assert_eq!(of(&header), is("", header.len()), "{version}");
         }
     }
 }

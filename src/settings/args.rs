@@ -125,6 +125,11 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_TLS_DIR", value_name = "PATH")]
     pub(super) tls_dir: Option<PathBuf>,
 
+    /// File with the certificates, in PEM, of those who may sign the certificates of servers with the option tls [default: those that
+    /// this system trusts]
+    #[arg(long, env = "ELB_SERVER_CA", value_name = "FILE")]
+    pub(super) server_ca: Option<PathBuf>,
+
     /// Worker threads, each with its own event loop [default: one for each available core]
     #[arg(long, env = "ELB_WORKERS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub(super) workers: Option<u16>,

@@ -41,12 +41,7 @@ impl Certificates {
         let mut texts = CertificateTexts::default();
         if let Some(path) = &self.ca {
             let ca = text(path)?;
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path, &ca)? {
-                roots.add(certificate).map_err(|error| {
-                    format!("{}: a certificate in it cannot be read: {error}", path.display())
-                })?;
-            }
+            roots(path, &ca)?;
             texts.ca = Some(ca);
         }
         if let Some((certificate, key)) = &self.own {
@@ -56,6 +51,20 @@ impl Certificates {
         }
         Ok(texts)
     }
+}
+
+/// Whose certificates are in a file, one at least.
+///
+/// # Errors
+/// What of the file cannot be used, and why.
+pub fn roots(path: &Path, text: &str) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, text)? {
+        roots
+            .add(certificate)
+            .map_err(|error| format!("{}: a certificate in it cannot be read: {error}", path.display()))?;
+    }
+    Ok(roots)
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> String {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::addresses;
 use super::allow::AllowList;
 use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
+use super::certificates::Certificates;
 use super::etcd::EtcdSettings;
 use super::fault::Fault;
 use super::fleet::FleetSettings;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub listen: Vec<ListenOn>,
     /// Where the certificates are that clients are shown.
     pub tls_dir: Option<PathBuf>,
+    /// The certificates of those who may sign those of servers, in PEM; `None` for whom this system trusts.
+    pub server_ca: Option<PathBuf>,
     /// Worker threads, at least one.
     pub workers: usize,
     /// Cores to pin the workers to, in order and at least one a worker; `None` for the available ones.
@@ -145,6 +148,13 @@ pub struct AdminSettings {
     pub hosts: Vec<String>,
 }
 
+/// Where those are who may sign for servers, if that file is sound.
+fn server_ca(args: &RunArgs, around: &Surroundings<'_>) -> Result<Option<PathBuf>, Fault> {
+    let certificates = Certificates { ca: args.server_ca.clone(), own: None };
+    certificates.read(around.read).map_err(Fault::Configuration)?;
+    Ok(certificates.ca)
+}
+
 impl Settings {
     /// Puts the flags together and checks what concerns several of them.
     pub(super) fn new(args: &RunArgs, around: &Surroundings<'_>) -> Result<Settings, Fault> {
@@ -154,6 +164,7 @@ impl Settings {
         Ok(Settings {
             listen: listen(args)?,
             tls_dir: args.tls_dir.clone(),
+            server_ca: server_ca(args, around)?,
             workers: workers(args, cpus.as_deref(), around)?,
             cpus,
             pin: !args.no_pin,

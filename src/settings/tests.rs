@@ -232,6 +232,15 @@ fn certificates_for_etcd_are_named_by_flags_or_variables_and_read_at_the_start()
     let Err(fault) = parsed(&["--etcd-ca", "missing"], &[], &files) else { panic!() };
     assert!(fault.exit_code() == 78 && fault.to_string().contains("cannot read missing"), "{fault}");
 
+    // Whoever signs for servers stands in a file of the same kind.
+    let servers = settings(&["--server-ca", "ca"], &[]);
+    assert_eq!(servers.server_ca.as_deref(), Some(Path::new("ca")));
+    assert!(servers.describe().join("\n").contains("trusted for servers with TLS: ca"));
+    assert_eq!(settings(&[], &[("ELB_SERVER_CA", "ca")]).server_ca, servers.server_ca);
+    assert_eq!(settings(&[], &[]).server_ca, None);
+    let Err(fault) = parsed(&["--server-ca", "key"], &[], &files) else { panic!() };
+    assert!(fault.exit_code() == 78 && fault.to_string().contains("key is not PEM"), "{fault}");
+
     // A command that writes there is told the same.
     let command = ["migrate-v2", "--from", "b", "--name", "edge", "--force"];
     let Ok(Invocation::Migrate(told)) = parsed(&command, &variables, &files) else { panic!() };

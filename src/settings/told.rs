@@ -2,6 +2,8 @@
 //!
 //! It owns these words, and what of the settings is a secret and is not said. Next: [`effective`](super::effective) has them.
 
+use std::path::PathBuf;
+
 use super::effective::{NameSettings, Settings, StoreKind};
 use crate::units::{Size, Span};
 
@@ -43,10 +45,7 @@ impl Settings {
             format!("name: {}", self.name),
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
-            format!(
-                "certificates: {}",
-                self.tls_dir.as_deref().map_or("none".to_owned(), |path| path.display().to_string())
-            ),
+            self.tls(),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
             self.fleet.describe(),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
@@ -81,6 +80,15 @@ impl Settings {
 }
 
 impl Settings {
+    fn tls(&self) -> String {
+        let path = |path: &Option<PathBuf>, otherwise: &str| {
+            path.as_deref().map_or(otherwise.to_owned(), |path| path.display().to_string())
+        };
+        let shown = path(&self.tls_dir, "none");
+        let trusted = path(&self.server_ca, "whom this system trusts");
+        format!("certificates: {shown}; trusted for servers with TLS: {trusted}")
+    }
+
     fn heads(&self) -> String {
         let form =
             |as_received: bool, otherwise: &'static str| if as_received { "as received" } else { otherwise };

@@ -1,7 +1,9 @@
-//! Which certificate a client is shown, and what a session of TLS begins with.
+//! Which certificate a client is shown, whom one trusts as a server, and what a session of TLS begins with.
 
 mod config;
 mod shown;
+mod toward;
 
 pub use config::Sessions;
 pub use shown::{PairText, Shown};
+pub use toward::{Toward, Trust};

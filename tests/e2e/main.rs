@@ -87,6 +87,7 @@ mod statsd;
 mod sums;
 mod timeouts;
 mod tls;
+mod tls_servers;
 mod together;
 mod top;
 mod ui;

@@ -1,14 +1,14 @@
-//! Connections that begin with a header of the PROXY protocol.
+//! Connections that begin with a header of the PROXY protocol: those of clients, and those to servers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
 use crate::support::haproxy::Haproxy;
 use crate::support::rules::{self, SITE};
-use crate::support::server::Server;
+use crate::support::server::{Server, ok};
 use crate::support::wait;
 
 const LINE: &str = "PROXY TCP4 203.0.113.9 192.0.2.2 56324 443\r\n";
@@ -141,4 +141,97 @@ fn to_believe_a_header_it_must_be_said_whose() {
     assert_eq!(elb.exit().code(), Some(2));
     let (_, log) = wait::until("its output", || elb.said_all());
     assert!(log.contains("--trusted-proxies") && log.contains("--listen"), "{log}");
+}
+
+/// A server that answers with the header that came before the first request, which it reads as bytes up to a request.
+fn headed() -> Server {
+    Server::start(|talk| {
+        let mut header = Vec::new();
+        while !header.ends_with(b"GET ") {
+            header.extend(talk.bytes(1)?);
+        }
+        header.truncate(header.len() - 4);
+        let text: String = header.escape_ascii().to_string();
+        let mut request = b"GET ".to_vec();
+        loop {
+            while !request.ends_with(b"\r\n\r\n") {
+                request.extend(talk.bytes(1)?);
+            }
+            request.clear();
+            talk.send(ok(&text))?;
+        }
+    })
+}
+
+/// An ELB that says to this server, before all else, whose a connection is.
+fn saying(server: impl std::fmt::Display, options: &str) -> Launch {
+    let servers = json!({server.to_string(): "", "@options": options});
+    Launch::serving(&json!({"domains": {SITE: rules::to("up")}, "upstreams": {"up": servers}}))
+}
+
+/// What of a text is the port in a line of version 1, and in one of version 2 as it is escaped.
+fn line(client: SocketAddr, elb: &Elb) -> String {
+    let (from, to) = (client, elb.address());
+    format!("PROXY TCP4 {} {} {} {}\\r\\n", from.ip(), to.ip(), from.port(), to.port())
+}
+
+#[test]
+fn servers_are_told_whose_a_connection_is_and_each_client_has_its_own() {
+    let server = headed();
+    let elb = saying(server.address(), "proxy_protocol=v1").workers(1).start();
+    let mut clients = [elb.client(), elb.client()];
+    for _ in 0..3 {
+        for client in &mut clients {
+            let expected = line(client.address(), &elb);
+            assert_eq!(client.ask(get(SITE, "/")).text(), expected);
+        }
+    }
+    assert_eq!(server.connections(), 2, "a connection for each client, however often it asks");
+    let [first, _second] = clients;
+    drop(first);
+    wait::until("its connection to be closed", || (server.open_connections() == 1).then_some(()));
+    let mut other = Client::connect_from("127.0.0.9".parse().unwrap(), elb.address());
+    let expected = line(other.address(), &elb);
+    assert!(expected.starts_with("PROXY TCP4 127.0.0.9 "));
+    assert_eq!(other.ask(get(SITE, "/")).text(), expected);
+}
+
+#[test]
+fn the_binary_form_says_the_same_and_an_elb_behind_believes_it() {
+    let server = Server::named("a");
+    let (_behind, address) = elb(&server, "require");
+    for options in ["proxy_protocol=v1", "proxy_protocol=v2"] {
+        let front = saying(address, options).start();
+        let mut client = Client::connect_from("127.0.0.9".parse().unwrap(), front.address());
+        assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+        let chain = told(&server);
+        assert!(chain.ends_with("127.0.0.9") && !chain.contains("127.0.0.1"), "{chain}");
+    }
+}
+
+#[test]
+fn haproxy_takes_the_headers_that_are_written() {
+    let server = headed();
+    let Some(haproxy) = Haproxy::between("accept-proxy", server.address(), "send-proxy") else { return };
+    for options in ["proxy_protocol=v1", "proxy_protocol=v2"] {
+        let elb = saying(haproxy.address(), options).start();
+        let mut client = Client::connect_from("127.0.0.9".parse().unwrap(), elb.address());
+        let expected = line(client.address(), &elb);
+        assert_eq!(client.ask(get(SITE, "/")).text(), expected);
+    }
+}
+
+#[test]
+fn a_check_says_that_it_is_nobodys() {
+    let server = Server::named("a");
+    let (_behind, address) = elb(&server, "require");
+    for options in ["proxy_protocol=v1", "proxy_protocol=v2"] {
+        let check = format!("{options} check=/ check_host={SITE} check_interval=100ms");
+        let front = saying(address, &check).start();
+        let last = wait::until("a check", || {
+            let last = front.admin().get("servers")[0]["last_check"].clone();
+            last["ok"].is_boolean().then_some(last)
+        });
+        assert_eq!((&last["ok"], &last["what"]), (&json!(true), &json!("status 200")));
+    }
 }

@@ -84,8 +84,15 @@ impl Stage {
         let snapshot = Arc::new(state.snapshot(1));
         let clients = elb::data::Clients::new(settings.max_connections_per_client);
         let log = settings.seeing.access_log.as_ref().map(log_to_nobody);
-        let worker = elb::data::spawn(ends.remove(0), listeners, &settings, snapshot, &clients, log)
-            .expect("a worker");
+        let worker = elb::data::spawn(
+            ends.remove(0),
+            listeners,
+            &settings,
+            snapshot,
+            (&clients, &elb::tls::Trust::nobody()),
+            log,
+        )
+        .expect("a worker");
         let clients = (0..case.connections).map(|_| connect(address)).collect();
         Stage { control, worker, origin, address, clients, room: vec![0; ROOM] }
     }

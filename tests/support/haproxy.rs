@@ -1,4 +1,4 @@
-//! A real HAProxy before an ELB, on loopback.
+//! A real HAProxy before an ELB or behind one, on loopback.
 //!
 //! It owns the process and its port. Next: `e2e/proxy_protocol` has it speak the PROXY protocol.
 
@@ -24,6 +24,11 @@ impl Haproxy {
     /// Passes connections on to `server`, with `words` behind it in the configuration; nothing if there is no HAProxy on this machine.
     /// On a build server that is a failure.
     pub(crate) fn before(server: SocketAddr, words: &str) -> Option<Haproxy> {
+        Haproxy::between("", server, words)
+    }
+
+    /// The same with words behind the address that it listens on.
+    pub(crate) fn between(bound: &str, server: SocketAddr, words: &str) -> Option<Haproxy> {
         let is_there = |place: &&&str| Command::new(place).arg("-v").output().is_ok();
         let Some(program) = PLACES.iter().find(is_there) else {
             let why = "there is no haproxy on this machine; tools/setup installs it";
@@ -39,7 +44,7 @@ impl Haproxy {
             let address = free.local_addr().expect("its address");
             let configuration = format!(
                 "defaults\n mode tcp\n timeout connect 10s\n timeout client 60s\n timeout server 60s\n\
-                 listen all\n bind {address}\n server elb {server} {words}\n"
+                 listen all\n bind {address} {bound}\n server elb {server} {words}\n"
             );
             std::fs::write(&file, configuration).expect("a file for HAProxy");
             drop(free);

@@ -1,18 +1,21 @@
-//! A client that speaks TLS.
+//! Both ends of TLS: a client, and a server that plays a script.
 //!
-//! It owns one session, and reads answers with a `Content-Length`.
+//! It owns their sessions; the client reads answers with a `Content-Length`.
 
 #![allow(dead_code, clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
 
-use super::etcd::certificates::Authority;
+use super::etcd::certificates::{Authority, Signed};
 use super::wait::PATIENCE;
 
 /// What clients have in common: whom they trust, and the sessions that they may take up again.
@@ -97,4 +100,83 @@ impl SecureClient {
     pub(crate) fn shown(&self) -> CertificateDer<'static> {
         self.stream.conn.peer_certificates().unwrap()[0].clone().into_owned()
     }
+}
+
+/// A server that speaks TLS, for what a balancer says to one: it plays a script on each connection, one after the other, and closes it.
+pub(crate) struct SecureServer {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<HandshakeKind>>>,
+    failed: Arc<Mutex<Vec<String>>>,
+}
+
+/// What such a script has of a connection.
+pub(crate) type SecureStream = StreamOwned<ServerConnection, TcpStream>;
+
+impl SecureServer {
+    /// One that shows this certificate. It ends with the test's process.
+    pub(crate) fn start(
+        shown: &Signed,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        script: impl Fn(&mut SecureStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> SecureServer {
+        let chain = vec![CertificateDer::from_pem_slice(shown.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+        let config = Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (seen, failed) = (Arc::default(), Arc::default());
+        let server = SecureServer { address, seen: Arc::clone(&seen), failed: Arc::clone(&failed) };
+        let script = Arc::new(script);
+        thread::spawn(move || {
+            for socket in listener.incoming().map_while(Result::ok) {
+                let (seen, failed) = (Arc::clone(&seen), Arc::clone(&failed));
+                let (config, script) = (Arc::clone(&config), Arc::clone(&script));
+                thread::spawn(move || {
+                    let mut session = ServerConnection::new(config).unwrap();
+                    let mut socket = socket;
+                    while session.is_handshaking() {
+                        if let Err(error) = session.complete_io(&mut socket) {
+                            failed.lock().unwrap().push(error.to_string());
+                            return;
+                        }
+                    }
+                    seen.lock().unwrap().push(session.handshake_kind().unwrap());
+                    let mut stream = StreamOwned::new(session, socket);
+                    // What the script did not wait for is no fault of it.
+                    let _ = script(&mut stream);
+                });
+            }
+        });
+        server
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Of each session that began, whether it was taken up again.
+    pub(crate) fn resumed(&self) -> Vec<bool> {
+        self.seen.lock().unwrap().iter().map(|kind| *kind == HandshakeKind::Resumed).collect()
+    }
+
+    /// Why others did not.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        self.failed.lock().unwrap().clone()
+    }
+}
+
+/// Reads a head of a request that has no body; nothing when the client has ended.
+pub(crate) fn head(stream: &mut SecureStream) -> io::Result<Option<String>> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(0) => return Ok(None),
+            Ok(_) => head.push(byte[0]),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(String::from_utf8(head).expect("a head of text")))
 }

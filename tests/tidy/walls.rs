@@ -43,6 +43,7 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
             "answer",
             "readiness",
             "access_log",
+            "tls",
         ],
     ),
     (

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::model::{CheckKind, CheckOptions, Endpoint, Server, ServerId};
+use crate::model::{CheckKind, CheckOptions, Endpoint, OpeningOptions, Server, ServerId};
+use crate::semantics::ProxyVersion;
 
 /// Which check this is. One that was stopped and one that was begun in its place are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,10 +24,21 @@ pub struct Order {
     pub ticket: Ticket,
     /// Where to connect to.
     pub endpoint: Endpoint,
+    /// What comes before that.
+    pub opening: Opening,
     /// What to ask there; nothing where a connection is enough.
     pub question: Option<Question>,
     /// How long it may take in all.
     pub within: Duration,
+}
+
+/// What is said before a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// A header that says that the connection is ELB's own.
+    pub proxy: Option<ProxyVersion>,
+    /// TLS: whom the certificate must be for, and whether that is looked at.
+    pub tls: Option<(Box<str>, bool)>,
 }
 
 /// A request, and what a good answer is.
@@ -53,7 +65,11 @@ pub struct Finding {
 
 impl Order {
     /// The check of a server that its upstream's options ask for.
-    pub(super) fn new(ticket: Ticket, server: &Server, options: &CheckOptions) -> Self {
+    pub(super) fn new(
+        ticket: Ticket,
+        server: &Server,
+        (options, opening): (&CheckOptions, Option<&OpeningOptions>),
+    ) -> Self {
         let endpoint = match (&server.endpoint, options.port) {
             (Endpoint::Inet(address), Some(port)) => Endpoint::Inet((address.ip(), port).into()),
             (own, _) => own.clone(),
@@ -70,6 +86,12 @@ impl Order {
                 Some(Question { target: target.clone(), host: host(), status: options.status })
             }
         };
-        Self { ticket, endpoint, question, within: options.timeout }
+        // What is asked at another port is asked as it is, as by HAProxy.
+        let opening = opening.filter(|_| options.port.is_none()).map(|opening| Opening {
+            proxy: opening.proxy,
+            tls: opening.tls.as_ref().map(|tls| (tls.name_of(&server.spec).into(), tls.verify)),
+        });
+        let opening = opening.unwrap_or_default();
+        Self { ticket, endpoint, opening, question, within: options.timeout }
     }
 }

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -15,13 +16,16 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
 
 use super::order::{Finding, Order, Question};
 use crate::model::Endpoint;
+use crate::tls::Toward;
 
 /// What the head of an answer may have: what a server says to a check is short.
 const HEAD: usize = 64 << 10;
@@ -36,10 +40,10 @@ const ENDED: &str = "the connection ended before the answer did";
 const CHARACTERS: usize = 200;
 
 /// Makes a check.
-pub(super) async fn probe(order: Order) -> Finding {
+pub(super) async fn probe(order: Order, toward: &Toward) -> Finding {
     let begun = Instant::now();
     let within = order.within;
-    let said = match patiently(within, attempt(&order)).await {
+    let said = match patiently(within, attempt(&order, toward)).await {
         Some(said) => said,
         None => Err(format!("no answer within {within:?}")),
     };
@@ -63,17 +67,34 @@ async fn patiently<T>(within: Duration, attempt: impl Future<Output = T>) -> Opt
 }
 
 /// What the server did: as was hoped for, or not.
-async fn attempt(order: &Order) -> Result<String, String> {
+async fn attempt(order: &Order, toward: &Toward) -> Result<String, String> {
     match &order.endpoint {
         Endpoint::Inet(address) => {
             let stream = TcpStream::connect(address).await.map_err(|error| words(&error))?;
-            converse(stream, order.question.as_ref()).await
+            opened(stream, order, toward).await
         }
         Endpoint::Unix(path) => {
             let stream = UnixStream::connect(&**path).await.map_err(|error| words(&error))?;
-            converse(stream, order.question.as_ref()).await
+            opened(stream, order, toward).await
         }
     }
+}
+
+/// Says what comes before a request, and asks.
+async fn opened<S>(mut stream: S, order: &Order, toward: &Toward) -> Result<String, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let question = order.question.as_ref();
+    if let Some(version) = order.opening.proxy {
+        stream.write_all(&version.header(None)).await.map_err(|error| words(&error))?;
+    }
+    let Some((name, verify)) = &order.opening.tls else { return converse(stream, question).await };
+    let name =
+        ServerName::try_from(name.to_string()).map_err(|_| format!("TLS: nobody can vouch for {name}"))?;
+    let connector = TlsConnector::from(Arc::clone(toward.config(*verify)));
+    let session = connector.connect(name, stream).await.map_err(|error| format!("TLS: {}", words(&error)))?;
+    converse(session, question).await
 }
 
 async fn converse<S>(stream: S, question: Option<&Question>) -> Result<String, String>

@@ -9,19 +9,26 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::order::{Finding, Order, Ticket};
 use super::probe::probe;
+use crate::tls::Toward;
 
 /// All checks under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::control) struct Prober {
+    toward: Toward,
     running: JoinSet<(Ticket, Finding)>,
     handles: BTreeMap<Ticket, AbortHandle>,
 }
 
 impl Prober {
+    /// None is under way. Sessions of TLS will begin like this.
+    pub(in crate::control) fn new(toward: Toward) -> Self {
+        Self { toward, running: JoinSet::new(), handles: BTreeMap::new() }
+    }
+
     /// Begins a check.
     pub(in crate::control) fn begin(&mut self, order: Order) {
-        let ticket = order.ticket;
-        let handle = self.running.spawn(async move { (ticket, probe(order).await) });
+        let (ticket, toward) = (order.ticket, self.toward.clone());
+        let handle = self.running.spawn(async move { (ticket, probe(order, &toward).await) });
         self.handles.insert(ticket, handle);
     }
 

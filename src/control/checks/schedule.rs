@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::order::{Finding, Order, Ticket};
 use super::tally::Tally;
-use crate::model::{CheckOptions, Server, ServerId, Upstream};
+use crate::model::{CheckOptions, OpeningOptions, Server, ServerId, Upstream};
 
 /// Checks at a time. Each is a connection and some kilobytes, and a thousand servers that take their time are asked in a few
 /// seconds all the same.
@@ -42,6 +42,7 @@ struct Checked {
     slot: u32,
     server: Server,
     options: CheckOptions,
+    opening: Option<Box<OpeningOptions>>,
     tally: Tally,
     last: Option<LastCheck>,
     next: Next,
@@ -82,15 +83,24 @@ impl Schedule {
     pub fn define(&mut self, slot: u32, upstream: &Upstream, now: Instant) {
         for server in &upstream.servers {
             match &upstream.options.check {
-                Some(options) if !server.spec.down => self.keep(slot, server, options, now),
+                Some(options) if !server.spec.down => {
+                    self.keep(slot, server, (options, upstream.options.opening.as_deref()), now);
+                }
                 _ => self.remove(server.id, now),
             }
         }
     }
 
-    fn keep(&mut self, slot: u32, server: &Server, options: &CheckOptions, now: Instant) {
+    fn keep(
+        &mut self,
+        slot: u32,
+        server: &Server,
+        asked: (&CheckOptions, Option<&OpeningOptions>),
+        now: Instant,
+    ) {
+        let (options, opening) = asked;
         let known = self.checked.get_mut(&server.id);
-        if let Some(known) = known.filter(|known| known.options == *options) {
+        if let Some(known) = known.filter(|known| (&known.options, known.opening.as_deref()) == asked) {
             known.server.clone_from(server);
             return;
         }
@@ -99,8 +109,9 @@ impl Schedule {
         // The first is at any time of an interval.
         let due = now + share(options.interval, self.draw(server.id));
         self.due.insert((due, server.id));
-        let (server, options, next) = (server.clone(), options.clone(), Next::Due(due));
-        self.checked.insert(server.id, Checked { slot, server, options, tally, last, next });
+        let (server, options, opening) = (server.clone(), options.clone(), opening.cloned().map(Box::new));
+        let next = Next::Due(due);
+        self.checked.insert(server.id, Checked { slot, server, options, opening, tally, last, next });
     }
 
     /// The server is not checked any more, so that nothing is known against it.
@@ -146,7 +157,7 @@ impl Schedule {
         self.running += 1;
         let ticket = Ticket { server: id, number: self.begun };
         known.next = Next::Running { ticket, begun: now };
-        Some(Order::new(ticket, &known.server, &known.options))
+        Some(Order::new(ticket, &known.server, (&known.options, known.opening.as_deref())))
     }
 
     /// A check has ended. When that turned the server, which is up or failing from now on, it says in which slot its upstream
@@ -159,7 +170,7 @@ impl Schedule {
             return None;
         }
         self.running -= 1;
-        let Checked { slot, server, options, tally, last, next } = known;
+        let Checked { slot, server, options, tally, last, next, .. } = known;
         let chance = share(options.interval / CHANCE * 2, draw);
         let due = (begun + options.interval + chance - options.interval / CHANCE).max(now);
         *next = Next::Due(due);

@@ -146,6 +146,7 @@ impl Exchange {
         match why {
             _ if !self.is_connecting() => {}
             NoServer::Failed => self.failed_attempt(env, Failure::Connect { timeout: false }),
+            NoServer::NoSession => self.failed_attempt(env, Failure::Session),
             NoServer::NoneLeft(reason) => {
                 let reason = self.attempts.why_none(reason);
                 self.answer(env, &Reply::refusal(reason));

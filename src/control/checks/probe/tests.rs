@@ -7,12 +7,17 @@ use std::os::unix::net::UnixListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::control::checks::order::Ticket;
+use crate::control::checks::order::{Opening, Ticket};
 use crate::model::{ServerIds, UpstreamOptions};
 
 fn order(endpoint: Endpoint, question: Option<Question>) -> Order {
     let ticket = Ticket { server: ServerIds::default().give(), number: 1 };
-    Order { ticket, endpoint, question, within: Duration::from_secs(10) }
+    Order { ticket, endpoint, opening: Opening::default(), question, within: Duration::from_secs(10) }
+}
+
+/// Who trusts nobody, which only matters to TLS.
+fn toward() -> Toward {
+    crate::tls::Trust::nobody().toward().unwrap()
 }
 
 fn question() -> Option<Question> {
@@ -37,7 +42,7 @@ async fn said(answer: &'static str, question: Option<Question>) -> (bool, String
         let _ = stream.write_all(answer.as_bytes()).await;
         String::from_utf8(asked).unwrap()
     });
-    let Finding { ok, what, .. } = probe(order(endpoint, question)).await;
+    let Finding { ok, what, .. } = probe(order(endpoint, question), &toward()).await;
     (ok, what.into(), server.await.unwrap())
 }
 
@@ -82,7 +87,7 @@ async fn a_connection_is_enough_where_nothing_is_asked() {
     let (ok, what, asked) = said("", None).await;
     assert_eq!((ok, what.as_str(), asked.as_str()), (true, "connected", ""));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let refused = probe(order(Endpoint::Inet(gone), None)).await;
+    let refused = probe(order(Endpoint::Inet(gone), None), &toward()).await;
     assert_eq!((refused.ok, &*refused.what), (false, "connection refused"));
 }
 
@@ -91,7 +96,7 @@ async fn a_unix_socket_is_asked_as_well() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let endpoint = Endpoint::Unix(path.display().to_string().into());
-    let missing = probe(order(endpoint.clone(), question())).await;
+    let missing = probe(order(endpoint.clone(), question()), &toward()).await;
     assert_eq!((missing.ok, &*missing.what), (false, "no such socket"));
     let listener = UnixListener::bind(&path).unwrap();
     let server = std::thread::spawn(move || {
@@ -99,7 +104,7 @@ async fn a_unix_socket_is_asked_as_well() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
         stream
     });
-    let found = probe(order(endpoint, question())).await;
+    let found = probe(order(endpoint, question()), &toward()).await;
     assert!(found.ok, "{}", found.what);
     drop(server.join().unwrap());
 }
@@ -113,7 +118,7 @@ async fn an_endless_answer_is_read_to_its_bound() {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         while stream.write_all(&[b'x'; 1 << 16]).await.is_ok() {}
     });
-    assert!(probe(order(endpoint, question())).await.ok);
+    assert!(probe(order(endpoint, question()), &toward()).await.ok);
     server.await.unwrap();
 }
 
@@ -122,7 +127,8 @@ async fn silence_is_over_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::Inet(listener.local_addr().unwrap());
     let begun = Instant::now();
-    let found = probe(Order { within: Duration::from_secs(3), ..order(endpoint, question()) }).await;
+    let found =
+        probe(Order { within: Duration::from_secs(3), ..order(endpoint, question()) }, &toward()).await;
     assert_eq!((found.ok, &*found.what), (false, "no answer within 3s"));
     assert_eq!(begun.elapsed().as_secs(), 3);
 }
