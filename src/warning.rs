@@ -61,6 +61,8 @@ codes! {
     StateFile "state-file" "The state file cannot be written.";
     ConnectionsFull "connections-full" "Workers have as many connections as they may.";
     NoDescriptors "no-descriptors" "The process has no file descriptor left.";
+    CertificatesExpire "certificates-expire" "A certificate that clients are shown is good for less than 30 days.";
+    CertificatesUnusable "certificates-unusable" "The folder of certificates cannot be used as it is, and those from before are shown on.";
     More "more" "There are more warnings than are shown.";
 }
 

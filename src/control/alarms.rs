@@ -27,6 +27,10 @@ pub(super) enum Subject {
     Connections,
     /// The process has no descriptor left.
     Descriptors,
+    /// A certificate ends soon.
+    CertificatesExpire,
+    /// The certificates that there are now cannot be used.
+    CertificatesUnusable,
 }
 
 impl Subject {
@@ -39,6 +43,8 @@ impl Subject {
             Subject::StateFile => Code::StateFile,
             Subject::Connections => Code::ConnectionsFull,
             Subject::Descriptors => Code::NoDescriptors,
+            Subject::CertificatesExpire => Code::CertificatesExpire,
+            Subject::CertificatesUnusable => Code::CertificatesUnusable,
         }
     }
 }

@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rustls::ServerConfig;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::background::aside;
+use super::validity::{Certificates, CertificatesSeen};
 use crate::link::{NotTaken, ToWorker, WorkerHandle};
-use crate::tls::{PairText, Sessions, Shown};
+use crate::tls::{Expiry, PairText, Sessions, Shown};
 
 /// How often the folder is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -30,12 +32,17 @@ type Stamp = Vec<(PathBuf, [(SystemTime, u64); 2])>;
 ///
 /// # Errors
 /// The certificates cannot be used. It was told in the log.
-pub(super) async fn begin(folder: Option<&Path>, workers: &[WorkerHandle]) -> Result<(), ()> {
+pub(super) async fn begin(
+    folder: Option<&Path>,
+    workers: &[WorkerHandle],
+    seen: CertificatesSeen,
+) -> Result<(), ()> {
     let Some(folder) = folder else { return Ok(()) };
     let told = |reason: String| error!("the certificates in {} cannot be used: {reason}", folder.display());
-    let mut keeper = Keeper::new(folder, workers).map_err(told)?;
+    let mut keeper = Keeper::new(folder, workers, seen).map_err(told)?;
     keeper.look().await.map_err(told)?;
     keeper.tell();
+    keeper.known(None);
     tokio::spawn(keeper.run());
     Ok(())
 }
@@ -46,21 +53,26 @@ struct Keeper {
     sessions: Arc<Sessions>,
     /// The folder as it was when it was read and could be used.
     stamp: Option<Stamp>,
-    /// Why it could not be when it was looked at last.
-    fault: Option<String>,
+    /// What was read last.
+    count: usize,
+    soonest: Option<Expiry>,
+    /// Who is told of that.
+    seen: CertificatesSeen,
     /// For workers that have not taken it yet.
     untold: Option<ToWorker>,
 }
 
 impl Keeper {
-    fn new(folder: &Path, workers: &[WorkerHandle]) -> Result<Self, String> {
+    fn new(folder: &Path, workers: &[WorkerHandle], seen: CertificatesSeen) -> Result<Self, String> {
         let sessions = Sessions::new().map_err(|error| error.to_string())?;
         Ok(Self {
             folder: folder.to_owned(),
             workers: workers.to_vec(),
             sessions: Arc::new(sessions),
             stamp: None,
-            fault: None,
+            count: 0,
+            soonest: None,
+            seen,
             untold: None,
         })
     }
@@ -70,14 +82,14 @@ impl Keeper {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let fault = self.look().await.err();
-            if let Some(reason) = fault.as_ref().filter(|_| fault != self.fault) {
-                let folder = self.folder.display();
-                warn!(
+            let folder = self.folder.display().to_string();
+            let unusable = |reason| {
+                format!(
                     "the certificates in {folder} cannot be used: {reason}; those from before are shown on"
-                );
-            }
-            self.fault = fault;
+                )
+            };
+            let fault = self.look().await.err().map(unusable);
+            self.known(fault);
             self.tell();
         }
     }
@@ -95,9 +107,17 @@ impl Keeper {
         let looked: Result<_, String> = aside(work).await.map_err(|error| error.to_string())?;
         let Some((outcome, stamp)) = looked? else { return Ok(()) };
         // What cannot be used is read again: it may have been a file that was not whole yet, or no descriptor that was left.
-        self.untold = Some(outcome?);
+        let read = outcome?;
+        self.untold = Some(ToWorker::Tls(read.config));
+        (self.count, self.soonest) = (read.count, read.soonest);
         self.stamp = Some(stamp);
         Ok(())
+    }
+
+    /// Has it known how certificates stand now.
+    fn known(&self, fault: Option<String>) {
+        let (count, soonest, at) = (self.count, self.soonest.clone(), Some(SystemTime::now()));
+        self.seen.tell(Certificates { count, soonest, fault, at });
     }
 
     fn tell(&mut self) {
@@ -130,7 +150,14 @@ fn stamp_of(folder: &Path) -> io::Result<Stamp> {
     Ok(stamp)
 }
 
-fn read(stamp: &Stamp, sessions: &Sessions) -> Result<ToWorker, String> {
+/// What was read of a folder.
+struct Found {
+    config: Arc<ServerConfig>,
+    count: usize,
+    soonest: Option<Expiry>,
+}
+
+fn read(stamp: &Stamp, sessions: &Sessions) -> Result<Found, String> {
     let mut texts = Vec::with_capacity(stamp.len());
     for (path, _) in stamp {
         let key = path.with_extension("key");
@@ -142,10 +169,10 @@ fn read(stamp: &Stamp, sessions: &Sessions) -> Result<ToWorker, String> {
         key: (key.as_path(), secret.as_str()),
     });
     let shown = Shown::read(pairs)?;
-    let (count, names) = (shown.count(), shown.names());
+    let (count, names, soonest) = (shown.count(), shown.names(), shown.soonest().cloned());
     let config = sessions.with(shown).map_err(|error| error.to_string())?;
     info!("certificates: {count}, for {names} names");
-    Ok(ToWorker::Tls(config))
+    Ok(Found { config, count, soonest })
 }
 
 fn text(path: &Path) -> Result<String, String> {

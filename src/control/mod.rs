@@ -44,6 +44,7 @@ pub mod statsd;
 pub mod store;
 mod store_guard;
 mod traffic;
+mod validity;
 mod wish;
 mod workers;
 

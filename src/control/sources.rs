@@ -3,6 +3,7 @@
 //! It owns the list of them. Next: `admin::scrape` reads them.
 
 use super::store::Seen;
+use super::validity::CertificatesSeen;
 use crate::stats::lost::Lost;
 
 /// All of them.
@@ -14,4 +15,6 @@ pub(super) struct Sources {
     pub(super) own: Lost,
     /// When the store was heard of.
     pub(super) store: Seen,
+    /// What is known of certificates.
+    pub(super) certificates: CertificatesSeen,
 }

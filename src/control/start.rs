@@ -37,6 +37,7 @@ use super::spare::Spare;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file};
+use super::validity::CertificatesSeen;
 use crate::access_log::writer::LogHandle;
 use crate::explain::Explainer;
 use crate::link::{ControlEnd, Cut};
@@ -150,7 +151,8 @@ async fn begin(
     let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
     hub.traffic().show(settings.seeing.metrics_domains);
     let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
-    hub.looks_at(Sources { access, own: own_log, store: seen });
+    let certificates = CertificatesSeen::default();
+    hub.looks_at(Sources { access, own: own_log, store: seen, certificates: certificates.clone() });
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let history = settings.state_file.as_deref().map(|path| HistoryFile::beside(path, &settings.name));
     tokio::select! {
@@ -173,7 +175,9 @@ async fn begin(
     listen(&mut admin, listeners.admin, "the admin API")?;
     listen(&mut metrics, listeners.metrics, "metrics")?;
     let ControlEnd { workers, reports, adoptions, readiness } = end;
-    certificates::begin(settings.tls_dir.as_deref(), &workers).await.map_err(|()| CONFIGURATION)?;
+    certificates::begin(settings.tls_dir.as_deref(), &workers, certificates)
+        .await
+        .map_err(|()| CONFIGURATION)?;
     // Nobody receives when main has given up, and main says why.
     ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
     Ok(Control {

@@ -12,6 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::expiry::{self, Expiry};
 use crate::settings::certified_key;
 
 /// The stem of the certificate that is shown where no other fits.
@@ -35,6 +36,8 @@ pub struct Shown {
     /// For clients that ask for no name, or for one that there is no certificate for.
     default: Vec<Arc<CertifiedKey>>,
     count: usize,
+    /// The one that ends first.
+    soonest: Option<Expiry>,
 }
 
 impl Shown {
@@ -43,10 +46,12 @@ impl Shown {
     /// # Errors
     /// Which file cannot be used, and why; or there is no certificate at all.
     pub fn read<'a>(pairs: impl IntoIterator<Item = PairText<'a>>) -> Result<Self, String> {
-        let mut shown = Self { names: HashMap::new(), default: Vec::new(), count: 0 };
+        let mut shown = Self { names: HashMap::new(), default: Vec::new(), count: 0, soonest: None };
         for pair in pairs {
             let certified = Arc::new(certified_key(pair.certificate, pair.key)?);
-            for name in names(&certified) {
+            let names = names(&certified);
+            shown.note_end(&certified, names.first().map_or_else(|| stem(pair), |name| whole(name)));
+            for name in names {
                 shown.names.entry(name).or_default().push(Arc::clone(&certified));
             }
             let is_default = pair.certificate.0.file_stem().is_some_and(|stem| stem == DEFAULT);
@@ -68,6 +73,19 @@ impl Shown {
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    fn note_end(&mut self, certified: &CertifiedKey, name: Box<str>) {
+        let Some(at) = expiry::of(&certified.cert) else { return };
+        if self.soonest.as_ref().is_none_or(|known| at < known.at) {
+            self.soonest = Some(Expiry { name, at });
+        }
+    }
+
+    /// The certificate that ends first.
+    #[must_use]
+    pub fn soonest(&self) -> Option<&Expiry> {
+        self.soonest.as_ref()
     }
 
     /// How many names they are for.
@@ -94,6 +112,16 @@ impl ResolvesServerCert for Shown {
             |certified: &&Arc<CertifiedKey>| certified.key.choose_scheme(hello.signature_schemes()).is_some();
         all.iter().find(fits).or(all.first()).cloned()
     }
+}
+
+/// A name as people write it: one of all names of one more label begins with a dot here.
+fn whole(name: &str) -> Box<str> {
+    if name.starts_with('.') { format!("*{name}").into() } else { name.into() }
+}
+
+/// The name of its file.
+fn stem(pair: PairText<'_>) -> Box<str> {
+    pair.certificate.0.file_stem().unwrap_or_default().to_string_lossy().into()
 }
 
 /// The names that a certificate is for (RFC 5280, section 4.2.1.6), as they are looked up.

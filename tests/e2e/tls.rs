@@ -382,3 +382,37 @@ fn a_websocket_passes_within_a_session_and_each_direction_ends_by_itself() {
     assert_eq!(payload(|length| exactly(&mut client, length)).unwrap(), b"farewell");
     assert_eq!(client.stream.read(&mut [0]).unwrap(), 0);
 }
+
+#[test]
+fn a_certificate_that_ends_soon_is_an_alarm_until_a_newer_one_is_shown() {
+    let (server, house) = (Server::named("a"), House::new(&[]));
+    house.put("site", &house.authority.sign_until(&["*.site.test"], 2020));
+    let (elb, _) = house.elb(&server);
+    let alarm = |elb: &Elb, code: &str| {
+        let status = elb.admin().get("status");
+        let alarms = status["alarms"].as_array().unwrap().clone();
+        alarms.into_iter().find(|alarm| alarm["code"] == code)
+    };
+    let ended = wait::until("an alarm", || alarm(&elb, "certificates-expire"));
+    assert_eq!(ended["message"], "the certificate for *.site.test has ended: clients refuse it");
+    let certificates = elb.admin().get("status")["certificates"].clone();
+    assert_eq!(
+        (&certificates["count"], &certificates["soonest"], &certificates["until"]),
+        (&1.into(), &"*.site.test".into(), &"2020-12-31T00:00:00.000Z".into())
+    );
+    let metrics = elb.client().ask(get(&elb.address().to_string(), "/__erulb__/metrics"));
+    assert!(metrics.text().contains("\nelb_certificate_expiry_seconds 1609372800"), "{}", metrics.text());
+
+    std::fs::write(house.folder.path().join("site.key"), "no key").unwrap();
+    let unusable = wait::until("another", || alarm(&elb, "certificates-unusable"));
+    assert!(unusable["message"].as_str().unwrap().contains("site.key"), "{unusable}");
+    house.put("site", &house.authority.sign(&["*.site.test"]));
+    wait::until("their end", || {
+        let standing = ["certificates-expire", "certificates-unusable"].map(|code| alarm(&elb, code));
+        (standing == [None, None]).then_some(())
+    });
+    for words in ["cannot be used", "has ended"] {
+        let told = elb.log().lines().filter(|line| line.contains(words)).count();
+        assert_eq!(told, 1, "{words}: {}", elb.log());
+    }
+}

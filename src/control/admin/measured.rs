@@ -8,6 +8,7 @@ use super::process::Process;
 use crate::control::replies::{Status, Working};
 use crate::control::servers::Shown;
 use crate::control::traffic::{ByStatus, Listed, Upstream};
+use crate::control::validity::Certificates;
 use crate::link::Gauges;
 use crate::model::PatternNumbers;
 use crate::stats::Requests;
@@ -33,6 +34,8 @@ pub(super) struct Measured {
     pub(super) lost_lines: u64,
     /// Lines of the process's own log that are.
     pub(super) lost_log_lines: u64,
+    /// What is known of certificates.
+    pub(super) certificates: Option<Certificates>,
     pub(super) patterns: PatternNumbers,
     pub(super) process: Process,
 }

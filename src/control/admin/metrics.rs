@@ -3,6 +3,8 @@
 //! It owns the list and nothing that counts. Labels are names of the configuration and words of ELB's own, and there is a bound
 //! on each set of them. Next: [`scrape`](super::scrape) gathers what rows are made of, and writes them.
 
+use std::time::UNIX_EPOCH;
+
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
@@ -280,6 +282,19 @@ pub(super) const METRICS: &[Metric] = &[
         None,
         "Requests without a line of the access log, as it was not written in time",
         |all| one(all.lost_lines as f64),
+    ),
+    metric("elb_certificates", Gauge, None, "Certificates that clients are shown", |all| {
+        some(all.certificates.as_ref().map(|known| known.count as f64))
+    }),
+    metric(
+        "elb_certificate_expiry",
+        Gauge,
+        Some(Unit::Seconds),
+        "Until when the certificate is good that ends first, since 1970",
+        |all| {
+            let soonest = all.certificates.as_ref().and_then(|known| known.soonest.as_ref());
+            some(soonest.and_then(|end| Some(end.at.duration_since(UNIX_EPOCH).ok()?.as_secs_f64())))
+        },
     ),
     metric("elb_alarm", Gauge, None, "1 for each alarm that stands", |all| {
         let alarms = all.status.alarms.iter();

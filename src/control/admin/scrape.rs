@@ -72,6 +72,7 @@ pub(super) async fn get(State(hub): State<HubHandle>, headers: HeaderMap) -> Res
             store_age: hub.sources().store.age(now),
             lost_lines: hub.sources().access.count(),
             lost_log_lines: hub.sources().own.count(),
+            certificates: hub.sources().certificates.get(),
             patterns: hub.library().patterns(),
             process: Process::default(),
         }
@@ -226,6 +227,7 @@ mod tests {
             store_age: Some(Duration::from_millis(1500)),
             lost_lines: 5,
             lost_log_lines: 6,
+            certificates: None,
             patterns: PatternNumbers { patterns: 3, compiled: 2, bytes: 40, compilations: 5, evictions: 3 },
             process: Process { cpu: Some(1.5), ..Process::default() },
         }

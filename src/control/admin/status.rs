@@ -10,14 +10,16 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer};
+use super::times::calendar;
 use crate::control::handle::HubHandle;
 use crate::control::hub::Hub;
 use crate::control::replies::Working;
+use crate::control::validity::Certificates;
 use crate::link::Gauges;
 use crate::readiness::{Readiness, Unready};
 
 /// `{"elb", "node", "started", "uptime_s", "ready", "reasons", "configuration": {…}, "store": {…}, "workers": [{"worker", "version",
-/// "age_ms"}, …], "connections": {…}, "requests", "alarms"}`.
+/// "age_ms"}, …], "connections": {…}, "certificates": {…}, "requests", "alarms"}`.
 pub(super) async fn get(State(hub): State<HubHandle>, Extension(readiness): Extension<Readiness>) -> Answer {
     let identity = hub.fleet().identity().clone();
     let mut shown = hub.ask_now(move |hub, now| of(hub, &readiness, now)).await?;
@@ -71,9 +73,15 @@ fn of(hub: &mut Hub, readiness: &Readiness, now: Instant) -> Value {
             "servers_idle": all.server_connections_idle,
             "accepted": all.accepted,
         },
+        "certificates": hub.sources().certificates.get().map(certificates),
         "requests": all.requests,
         "alarms": status.alarms,
     })
+}
+
+fn certificates(all: Certificates) -> Value {
+    let until = all.soonest.as_ref().and_then(|soonest| calendar(soonest.at));
+    json!({"count": all.count, "soonest": all.soonest.map(|soonest| soonest.name), "until": until, "why": all.fault})
 }
 
 fn worker((number, working): (usize, &Working)) -> Value {

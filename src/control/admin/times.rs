@@ -21,8 +21,13 @@ impl Moment {
             Some(later) => self.calendar.checked_add(later),
             None => self.calendar.checked_sub(self.measured.saturating_duration_since(at)),
         };
-        Some(format!("{:.3}", Timestamp::try_from(calendar?).ok()?))
+        self::calendar(calendar?)
     }
+}
+
+/// The text of a time of the calendar.
+pub(super) fn calendar(at: SystemTime) -> Option<String> {
+    Some(format!("{:.3}", Timestamp::try_from(at).ok()?))
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use crate::control::checks::order::{Finding, Order, Ticket};
 use crate::control::history::{Entry, Former};
 use crate::control::live::Live;
 use crate::control::saver::Unsaved;
-use crate::control::shortages;
 use crate::control::state_file::Saved;
 use crate::control::store::StoreEvent;
+use crate::control::{shortages, validity};
 use crate::link::{Gauges, ServerNumbers, ToWorker};
 use crate::model::{Differences, KeyChange, Snapshot, Touch};
 use crate::stats::Taken;
@@ -173,6 +173,7 @@ impl Hub {
         let all = self.workers.all();
         self.recent.reported(worker, &gauges, self.workers.running(), &all, now);
         shortages::judge(&mut self.alarms, &all);
+        validity::judge(&mut self.alarms, &self.sources.certificates);
     }
 
     /// A worker has ended.

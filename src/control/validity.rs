@@ -1,0 +1,114 @@
+//! What is known of the certificates that clients are shown: how many, until when they are good, and what is wrong.
+//!
+//! It owns what is told of them, never a file. Next: [`certificates`](super::certificates) tells, [`alarms`](super::alarms) and
+//! [`admin`](super::admin) show it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::alarms::{Alarms, Subject};
+use crate::tls::Expiry;
+
+/// So long before its end a certificate is told of. Who renews by itself has done so by then.
+const EARLY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// What is known of all certificates.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Certificates {
+    /// How many are shown.
+    pub(super) count: usize,
+    /// The one that ends first.
+    pub(super) soonest: Option<Expiry>,
+    /// Why the folder cannot be used as it is, in a sentence.
+    pub(super) fault: Option<String>,
+    /// When that was.
+    pub(super) at: Option<SystemTime>,
+}
+
+/// The same as it was told last; nothing where there are no certificates. Copies are one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CertificatesSeen(Arc<Mutex<Option<Certificates>>>);
+
+impl CertificatesSeen {
+    pub(super) fn tell(&self, now: Certificates) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    pub(super) fn get(&self) -> Option<Certificates> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Looks at what was told last.
+pub(super) fn judge(alarms: &mut Alarms, seen: &CertificatesSeen) {
+    let Some(certificates) = seen.get() else { return };
+    match &certificates.fault {
+        Some(fault) => alarms.raise(Subject::CertificatesUnusable, fault.clone()),
+        None => alarms.clear(Subject::CertificatesUnusable, "the certificates can be used again"),
+    }
+    match certificates.ending() {
+        Some(words) => alarms.raise(Subject::CertificatesExpire, words),
+        None => {
+            alarms.clear(Subject::CertificatesExpire, "all certificates are good for 30 days or more again")
+        }
+    }
+}
+
+impl Certificates {
+    /// What is to be told of the one that ends first, if it does so soon.
+    fn ending(&self) -> Option<String> {
+        const DAY: u64 = 24 * 60 * 60;
+        let (soonest, now) = (self.soonest.as_ref()?, self.at?);
+        let name = &soonest.name;
+        match soonest.at.duration_since(now) {
+            Ok(left) if left > EARLY => None,
+            Ok(left) if left.as_secs() < DAY => Some(format!("the certificate for {name} ends within a day")),
+            Ok(left) => Some(format!("the certificate for {name} ends in {} days", left.as_secs() / DAY)),
+            Err(_) => Some(format!("the certificate for {name} has ended: clients refuse it")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn one_that_ends_soon_is_an_alarm_and_so_is_a_folder_that_cannot_be_used() {
+        let (mut alarms, seen) = (Alarms::default(), CertificatesSeen::default());
+        judge(&mut alarms, &seen);
+        assert_eq!(alarms.warnings().count(), 0, "there are none");
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+        for (at, words) in [
+            (now + days(31), None),
+            (now + days(30), Some("ends in 30 days")),
+            (now + days(1), Some("ends in 1 days")),
+            (now + days(1) / 2, Some("ends within a day")),
+            (now - days(1), Some("has ended")),
+            (now + days(90), None),
+        ] {
+            let soonest = Some(Expiry { name: "a.test".into(), at });
+            seen.tell(Certificates { count: 1, soonest, fault: None, at: Some(now) });
+            judge(&mut alarms, &seen);
+            let told = alarms.of(Subject::CertificatesExpire);
+            assert_eq!(told.is_some(), words.is_some(), "{told:?}");
+            assert!(
+                told.is_none_or(|told| told.contains("a.test") && told.contains(words.unwrap())),
+                "{told:?}"
+            );
+        }
+        seen.tell(Certificates {
+            fault: Some("no key".to_owned()),
+            at: Some(now),
+            ..Certificates::default()
+        });
+        judge(&mut alarms, &seen);
+        assert_eq!(alarms.of(Subject::CertificatesUnusable), Some("no key"));
+        seen.tell(Certificates::default());
+        judge(&mut alarms, &seen);
+        assert_eq!(alarms.warnings().count(), 0);
+    }
+}
