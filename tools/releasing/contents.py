@@ -68,7 +68,7 @@ def everything(program, release):
             archive.deb(debian.control(program, release, files), files, release.epoch),
         f"elb-{version}-{elf.machine}-linux.tar.gz":
             gz(archive.tar(tarball(program), release.epoch, top=f"elb-{version}")),
-        f"elb-{version}.cdx.json": sbom.text(release),
+        f"elb-{version}-{elf.machine}-linux.cdx.json": sbom.text(release, elf.machine),
     }
     # A program without a name as a build, or from which all was taken before, has nothing that a debugger could find.
     if elf.build_id:

@@ -12,8 +12,6 @@ import uuid
 
 from .source import ROOT, Trouble, manifest
 
-PLATFORM = "x86_64-unknown-linux-gnu"
-
 
 def locked():
     """All packages of Cargo.lock, by name and version."""
@@ -21,9 +19,9 @@ def locked():
     return {(package["name"], package["version"]): package for package in packages}
 
 
-def metadata():
-    """What cargo knows of them: of the ones that a build for Linux asks for, which are those that are there after a build."""
-    command = ["cargo", "metadata", "--locked", "--format-version=1", f"--filter-platform={PLATFORM}"]
+def metadata(machine):
+    """What cargo knows of them: of the ones that a build for such a machine asks for, which are those that are there after one."""
+    command = ["cargo", "metadata", "--locked", "--format-version=1", f"--filter-platform={machine}-unknown-linux-gnu"]
     done = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise Trouble(f"cargo does not say what there is: {done.stderr.strip()}")
@@ -66,9 +64,9 @@ def needs(package, packages):
         yield reference(name, version.split(" ")[0] or next(v for n, v in packages if n == name))
 
 
-def document(release):
+def document(release, machine):
     """The whole. Its number is made of what is in it."""
-    packages, told = locked(), metadata()
+    packages, told = locked(), metadata(machine)
     known = {(package["name"], package["version"]): package for package in told["packages"]}
     ids = {package["id"]: (package["name"], package["version"]) for package in told["packages"]}
     in_program = {ids[one] for one in shipped(told)}
@@ -89,5 +87,5 @@ def document(release):
     return {"$schema": "http://cyclonedx.org/schema/bom-1.5.schema.json", "serialNumber": f"urn:uuid:{number}", **whole}
 
 
-def text(release):
-    return (json.dumps(document(release), indent=2, ensure_ascii=False) + "\n").encode()
+def text(release, machine):
+    return (json.dumps(document(release, machine), indent=2, ensure_ascii=False) + "\n").encode()
