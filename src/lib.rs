@@ -144,6 +144,7 @@
 //! | what is told of a change of the configuration | `control/changes.rs` | what counts as one: `model/ledger.rs` |
 //! | how much of live traffic may be taken away at once | `control/live.rs` | |
 //! | what a service manager is told | `control/manager.rs` | `tools/packaging/elb.service` |
+//! | what is in a package, and what it does when it is installed or removed | `tools/releasing/contents.py`, `tools/packaging/` | `tools/releasing/tests.py` |
 //! | long work that nobody waits for | `control/background.rs` has it done at a lower priority | |
 //! | when memory is given back | `control/spare.rs` | `memory.rs` does it |
 //! | what is kept of the last versions | `control/history/entry.rs`; over a restart `control/history/line.rs` | |

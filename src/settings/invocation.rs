@@ -6,6 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 
@@ -21,7 +22,7 @@ use super::surroundings::Surroundings;
 use super::unknown;
 
 /// Variables that stand for no flag of their own; `effective` reads them.
-const SINGLE: [&str; 6] =
+pub(super) const SINGLE: [&str; 6] =
     ["ELB_ADMIN_TOKEN", "ELB_ETCD_PASSWORD", "ETCD_URL", "ETCD", "ETCD_HOST", "ETCD_PORT"];
 
 /// The one command that is told where etcd is as `elb` itself is.
@@ -204,6 +205,8 @@ fn as_flag(command: &Command, arg: &Arg, name: &str, value: &OsStr) -> Result<Op
     word.push(value);
     match command.clone().try_get_matches_from([OsStr::new("elb"), word.as_os_str()]) {
         Ok(_) => Ok(Some(word)),
+        // Whether the flag that it needs beside it is there is seen when all of them stand together.
+        Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => Ok(Some(word)),
         Err(error) => {
             let told = error.to_string();
             let told = told.strip_prefix("error: ").unwrap_or(&told);

@@ -160,6 +160,18 @@ fn the_defaults_are_those_of_the_manual() {
 }
 
 #[test]
+fn a_variable_may_need_another_variable_or_a_flag() {
+    let tls = ("ELB_LISTEN_TLS", "127.0.0.1:8443");
+    for settings in
+        [settings(&[], &[tls, ("ELB_TLS_DIR", "certs")]), settings(&["--tls-dir", "certs"], &[tls])]
+    {
+        assert!(settings.listen.iter().any(|on| on.tls && on.address.port() == 8443));
+    }
+    let (code, told) = fault(&[], &[tls]);
+    assert!(code == 2 && told.contains("--tls-dir"), "{told}");
+}
+
+#[test]
 fn lists_are_repeated_or_separated_by_commas_and_a_flag_replaces_the_whole_variable() {
     let expected = ["127.0.0.1:1", "[::1]:2"].map(|one| ListenOn::from(one.parse::<SocketAddr>().unwrap()));
     assert_eq!(settings(&["--listen", "127.0.0.1:1", "--listen", "[::1]:2"], &[]).listen, expected);
@@ -493,6 +505,44 @@ fn the_manual_has_every_flag_with_its_unit_its_default_and_its_variable_and_no_o
     let unknown: Vec<_> = rows.iter().filter(|row| !flags.iter().any(|flag| flag == row[0])).collect();
     assert!(unknown.is_empty(), "no flags: {unknown:?}");
     assert_eq!(rows.len(), flags.len(), "each flag has one row");
+}
+
+/// What the file of settings that packages bring shows, each behind a `#`: none of it counts before that is taken away, so what
+/// is installed has the defaults of the manual.
+fn shown_by_packages() -> Vec<(&'static str, &'static str)> {
+    let file = include_str!("../../tools/packaging/elb.default");
+    let lines = file.lines().filter(|line| !line.is_empty() && *line != "#" && !line.starts_with("# "));
+    let setting = |line: &'static str| line.strip_prefix('#').and_then(|setting| setting.split_once('='));
+    lines
+        .map(|line| setting(line).unwrap_or_else(|| panic!("neither a comment nor a setting: {line}")))
+        .collect()
+}
+
+#[test]
+fn the_file_of_settings_in_packages_names_only_what_there_is() {
+    let shown = shown_by_packages();
+    assert!(shown.len() > 10, "{shown:?}");
+    let (_, variables) = invocation::command();
+    for (name, value) in &shown {
+        let known =
+            variables.iter().any(|(_, variable)| variable == name) || invocation::SINGLE.contains(name);
+        assert!(known, "there is no variable {name}");
+        // Each alone, in any quotes that systemd would take away; there are none to take away.
+        assert!(!value.is_empty() && !value.contains(['"', '\'', '\\', ' ']), "{name}={value}");
+    }
+    // All of them together can be meant.
+    let settings = settings(&[], &shown);
+    assert_eq!(settings.warnings, [""; 0]);
+}
+
+#[test]
+fn what_the_file_of_settings_in_packages_shows_as_a_default_is_one() {
+    let shown = shown_by_packages();
+    for name in ["ELB_LISTEN", "ETCD", "ELBNAME", "ELB_DRAIN_DELAY", "ELB_DRAIN_TIMEOUT"] {
+        let (_, value) = shown.iter().find(|(shown, _)| *shown == name).unwrap();
+        let told = |settings: Settings| settings.describe();
+        assert_eq!(told(settings(&[], &[(name, value)])), told(settings(&[], &[])), "{name}={value}");
+    }
 }
 
 #[test]
