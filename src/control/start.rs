@@ -37,7 +37,6 @@ use super::spare::Spare;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file};
-use super::validity::CertificatesSeen;
 use crate::access_log::writer::LogHandle;
 use crate::explain::Explainer;
 use crate::link::{ControlEnd, Cut};
@@ -151,8 +150,7 @@ async fn begin(
     let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
     hub.traffic().show(settings.seeing.metrics_domains);
     let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
-    let certificates = CertificatesSeen::default();
-    hub.looks_at(Sources { access, own: own_log, store: seen, certificates: certificates.clone() });
+    hub.looks_at(Sources { access, own: own_log, store: seen, ..Sources::default() });
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let history = settings.state_file.as_deref().map(|path| HistoryFile::beside(path, &settings.name));
     tokio::select! {
@@ -175,9 +173,8 @@ async fn begin(
     listen(&mut admin, listeners.admin, "the admin API")?;
     listen(&mut metrics, listeners.metrics, "metrics")?;
     let ControlEnd { workers, reports, adoptions, readiness } = end;
-    certificates::begin(settings.tls_dir.as_deref(), &workers, certificates)
-        .await
-        .map_err(|()| CONFIGURATION)?;
+    let shown = hub.sources().certificates.clone();
+    certificates::begin(settings.tls_dir.as_deref(), &workers, shown).await.map_err(|()| CONFIGURATION)?;
     // Nobody receives when main has given up, and main says why.
     ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
     Ok(Control {
