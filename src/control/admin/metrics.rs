@@ -8,6 +8,7 @@ use std::time::UNIX_EPOCH;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
+pub(super) use self::rows::{Row, SERVERS, Value};
 use self::rows::{
     build, bytes, code, domain, each, of_domains, one, reason_label, servers, some, times, upstream_requests,
     worker_label,
@@ -17,10 +18,6 @@ use crate::control::replies::Working;
 use crate::control::traffic::ByStatus;
 use crate::link::Gauges;
 use crate::stats::Requests;
-use crate::stats::histogram::Histogram;
-
-/// Servers that are shown at most, each at one of its addresses; a metric tells how many are not.
-pub(super) const SERVERS: usize = 10_000;
 
 /// One metric a line: name, kind, unit, help, and its rows.
 pub(super) struct Metric {
@@ -30,20 +27,6 @@ pub(super) struct Metric {
     pub(super) unit: Option<Unit>,
     pub(super) help: &'static str,
     pub(super) rows: fn(&Measured) -> Vec<Row>,
-}
-
-/// Labels and a value.
-pub(super) type Row = (Labels, Value);
-/// Names and values, these not yet escaped.
-pub(super) type Labels = Vec<(&'static str, String)>;
-
-/// What a row shows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Value {
-    /// One number.
-    Number(f64),
-    /// How many took how long.
-    Times(Histogram),
 }
 
 use MetricType::{Counter, Gauge};

@@ -1,8 +1,7 @@
 //! Rows of metrics: of each worker, server, domain and upstream, with their labels.
 //!
-//! It owns what labels a row has, never which metrics there are. Next: [`super::METRICS`].
+//! It owns what labels a row has, never which metrics there are. Next: [`METRICS`](super::METRICS) names them.
 
-use super::{Labels, Row, SERVERS, Value};
 use crate::control::admin::measured::Measured;
 use crate::control::admin::servers::word_of;
 use crate::control::servers::Shown;
@@ -10,6 +9,22 @@ use crate::control::traffic::{ByStatus, Listed, Upstream};
 use crate::link::Gauges;
 use crate::stats::Requests;
 use crate::stats::histogram::Histogram;
+
+/// Servers that are shown at most, each at one of its addresses; a metric tells how many are not.
+pub(in crate::control::admin) const SERVERS: usize = 10_000;
+
+/// Labels and a value.
+pub(in crate::control::admin) type Row = (Labels, Value);
+/// Names and values, these not yet escaped.
+pub(in crate::control::admin) type Labels = Vec<(&'static str, String)>;
+/// What a row shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::control::admin) enum Value {
+    /// One number.
+    Number(f64),
+    /// How many took how long.
+    Times(Histogram),
+}
 
 /// Stands for all names that have no row of their own.
 pub(super) const OTHERS: &str = "_other_";
