@@ -175,6 +175,7 @@ pub mod control;
 pub mod data;
 pub mod exchange;
 pub mod explain;
+pub mod handover;
 pub mod http1;
 pub mod link;
 pub mod manual;

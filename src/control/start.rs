@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::admin::{Access, AdminServer, Moment};
 use super::ahead::read_ahead;
+use super::arrival::Arrival;
 use super::certificates;
 use super::changes::Via;
 use super::checks::prober::Prober;
@@ -37,8 +38,10 @@ use super::spare::Spare;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file};
+use super::succession::{Estate, Succession};
 use crate::access_log::writer::LogHandle;
 use crate::explain::Explainer;
+use crate::handover::CarriedServer;
 use crate::link::{ControlEnd, Cut};
 use crate::model::{Library, Snapshot};
 use crate::settings::{Settings, StoreKind};
@@ -86,7 +89,8 @@ pub struct Logs {
 /// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
 ///
 /// The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
-/// (the log says what), and 1 if it could not begin. If it ends before the first snapshot, `ready` is closed.
+/// (the log says what), 1 if it could not begin, and [`NOT_TAKEN`](super::NOT_TAKEN) if the process before goes on serving. If it ends
+/// before the first snapshot, `ready` is closed. `places` is what the next process may take, and the way from the one before.
 ///
 /// # Errors
 /// The kernel refuses a signal handler or a thread.
@@ -94,6 +98,7 @@ pub fn start(
     settings: Arc<Settings>,
     listeners: Listeners,
     logs: Logs,
+    places: (Estate, Option<Arrival>),
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> io::Result<JoinHandle<u8>> {
@@ -108,11 +113,8 @@ pub fn start(
         signals::listen()?
     };
     let life = async move {
-        match begin(&settings, end, listeners, logs, orders, &ready).await {
-            Ok(control) => {
-                control.run().await;
-                DONE
-            }
+        match begin(&settings, end, listeners, logs, places, orders, &ready).await {
+            Ok(control) => control.run().await.code,
             Err(code) => code,
         }
     };
@@ -136,6 +138,7 @@ async fn begin(
     end: ControlEnd,
     listeners: Listeners,
     Logs { access: log, own: own_log }: Logs,
+    (estate, mut arrival): (Estate, Option<Arrival>),
     mut orders: mpsc::Receiver<Order>,
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
@@ -150,10 +153,11 @@ async fn begin(
     hub.looks_at(Sources { access, own: own_log, store: seen });
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let history = settings.state_file.as_deref().map(|path| HistoryFile::beside(path, &settings.name));
-    tokio::select! {
-        read = load(&mut hub, &mut events, state_file.as_ref().zip(history.as_ref()), is_file, settings.require_config) => read?,
+    let kept = state_file.as_ref().zip(history.as_ref());
+    let servers = tokio::select! {
+        read = load(&mut hub, &mut events, kept, arrival.as_mut(), (is_file, settings.require_config)) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),
-    }
+    };
     let reader = Reader::start().map_err(|error| {
         error!("there is no thread for reading rules: {error}");
         FAILURE
@@ -171,8 +175,12 @@ async fn begin(
     listen(&mut metrics, listeners.metrics, "metrics")?;
     let ControlEnd { workers, reports, adoptions, readiness } = end;
     certificates::begin(settings.tls_dir.as_deref(), &workers).await.map_err(|()| CONFIGURATION)?;
+    let first = hub.first(workers, Instant::now().into_std());
+    hub.know(servers, Instant::now().into_std());
     // Nobody receives when main has given up, and main says why.
-    ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
+    ready.send(first).map_err(|_| FAILURE)?;
+    let manager =
+        if arrival.is_some() { Manager::of_the_process_before() } else { Manager::of_this_process() };
     Ok(Control {
         hub,
         admin,
@@ -194,9 +202,13 @@ async fn begin(
         phase: Phase::Serving,
         cut: Cut::default(),
         outages: Outages::default(),
-        teller,
+        teller: Some(teller),
         prober: Prober::default(),
-        manager: Manager::of_this_process(),
+        manager,
+        succession: Succession::new(estate),
+        arrival,
+        heired: None,
+        code: DONE,
     })
 }
 
@@ -222,29 +234,39 @@ fn listen(server: &mut AdminServer, listener: Option<TcpListener>, purpose: &str
     Ok(())
 }
 
-/// Takes what a state file remembers, waits for the store, and then for addresses; each for so long and no longer.
+/// Waits for the store, takes what the process before had or what a state file remembers, and waits for addresses; each for so long and no
+/// longer. Gives what is known of servers.
 /// A file is read to the end however long that takes, and must be sound: waiting would not make it so, and whoever wrote
 /// it is there to hear of it. Gives the exit code if it is not.
 async fn load(
     hub: &mut Hub,
     events: &mut mpsc::Receiver<StoreEvent>,
     kept: Option<(&StateFile, &HistoryFile)>,
-    is_file: bool,
-    is_required: bool,
-) -> Result<(), u8> {
-    if let Some((file, history)) = kept
-        && let Some(saved) = file.read().await
-    {
-        let age = saved.at.elapsed().unwrap_or_default();
-        hub.remember(saved, age, Instant::now().into_std());
-        hub.resume(history.read().await);
-    }
+    arrival: Option<&mut Arrival>,
+    (is_file, is_required): (bool, bool),
+) -> Result<Vec<CarriedServer>, u8> {
     let heard = if is_file { Ok(events.recv().await) } else { timeout(LOAD, events.recv()).await };
-    let missing = match heard {
-        Ok(Some(StoreEvent::Down { reason })) if is_file => {
-            error!("the configuration file cannot be read: {reason}");
-            return Err(FAILURE);
+    if is_file && let Ok(Some(StoreEvent::Down { reason })) = heard {
+        error!("the configuration file cannot be read: {reason}");
+        return Err(FAILURE);
+    }
+    // What the store says is judged against what was served until now, so that comes first.
+    let servers = match arrival {
+        Some(arrival) => arrival.inherit(hub).await?,
+        None => None,
+    };
+    match (kept, &servers) {
+        (Some((_, history)), Some(_)) => hub.resume(history.read().await),
+        (Some((file, history)), None) => {
+            if let Some(saved) = file.read().await {
+                let age = saved.at.elapsed().unwrap_or_default();
+                hub.remember(saved, age, Instant::now().into_std());
+                hub.resume(history.read().await);
+            }
         }
+        (None, _) => {}
+    }
+    let missing = match heard {
         Ok(Some(StoreEvent::Down { reason })) => Some(reason),
         Ok(Some(event)) => {
             hub.store_event(event, Instant::now().into_std());
@@ -267,7 +289,7 @@ async fn load(
         hub.store_event(event, Instant::now().into_std());
     }
     names(hub).await;
-    Ok(())
+    Ok(servers.unwrap_or_default())
 }
 
 /// Waits until the names have addresses, and a little longer for fresh ones.
@@ -288,7 +310,7 @@ async fn names(hub: &mut Hub) {
 }
 
 async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
-    while orders.recv().await == Some(Order::Resync) {}
+    while matches!(orders.recv().await, Some(Order::Resync | Order::Reopen | Order::Upgrade)) {}
 }
 
 /// What this node is among others, and its voice there; see [`super::fleet`].
@@ -339,7 +361,7 @@ mod tests {
         if let Some(order) = order {
             tell.send(order).await.unwrap();
         }
-        begin(&settings, end, Listeners::default(), Logs::default(), orders, &ready)
+        begin(&settings, end, Listeners::default(), Logs::default(), Default::default(), orders, &ready)
             .await
             .map(|_| first.recv().unwrap())
     }

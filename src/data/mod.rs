@@ -33,6 +33,7 @@ pub mod seeing;
 mod settle;
 pub mod shadow;
 mod shadowing;
+mod shares;
 mod shortage;
 pub mod socket;
 mod spawn;
@@ -52,5 +53,5 @@ mod tests;
 
 pub use clients::Clients;
 pub use cores::available_cores;
-pub use listen::{Listeners, bind_admin};
+pub use listen::{Bound, Listeners, bind_admin};
 pub use spawn::{bind, spawn};

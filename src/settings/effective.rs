@@ -13,6 +13,7 @@ use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
 use super::etcd::EtcdSettings;
 use super::fault::Fault;
 use super::fleet::FleetSettings;
+use super::handover::HandoverSettings;
 use super::listen::{self, ListenOn};
 use super::secret::{Secret, secret};
 use super::seeing::SeeingSettings;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// What it is among others that share its configuration.
     pub fleet: FleetSettings,
+    /// How the next process takes its place.
+    pub handover: HandoverSettings,
     /// How the names of servers are looked up.
     pub names: NameSettings,
     /// Servers see the `Host` header untouched, instead of in lower case and without the port.
@@ -170,6 +173,7 @@ impl Settings {
                 hosts: args.admin_host.clone(),
             },
             fleet: FleetSettings::new(&args.fleet),
+            handover: HandoverSettings::new(&args.handover),
             trusted_proxies: AllowList::new(&args.trusted_proxies),
             names: NameSettings {
                 resolvers: args.resolver.clone(),

@@ -49,6 +49,7 @@ impl Settings {
             ),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
             self.fleet.describe(),
+            self.handover.describe(),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
             self.seeing.describe(),
             format!("names of servers: {}", self.names.describe()),
