@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use super::giving::{self, Ask, Reply, What};
 use super::hub::Hub;
 use super::upgrade::{self, Program};
-use crate::handover::{Carried, Claim, Place, Step, Stock, Told, Trouble};
+use crate::handover::{Carried, Claim, Place, Step, Stock, Told, Trouble, refusal};
 
 /// Conversations at a time: one is served, and the others hear at once that it is under way.
 const TALKS: usize = 4;
@@ -178,17 +178,21 @@ impl Succession {
     /// Somebody is at the place: if it is this user or root, it is talked to.
     pub(super) fn knocked(&mut self, stream: UnixStream, now: Instant) {
         let own = rustix::process::geteuid().as_raw();
-        match stream.peer_cred() {
-            Ok(peer) if peer.uid() == own || peer.uid() == 0 => {}
-            Ok(peer) => {
-                return warn!(
-                    "a process of user {} wants to take over, and is refused: this is user {own}",
-                    peer.uid()
-                );
+        // Its process number may be 0, for one of another container; nothing rests on that.
+        let refused = match stream.peer_cred().map(|peer| peer.uid()) {
+            Ok(user) if user != own && user != 0 => {
+                warn!("a process of user {user} wants to take over, and is refused: this is user {own}");
+                Some("it belongs to another user")
             }
-            Err(error) => return warn!("nobody knows who wants to take over, so it is refused: {error}"),
-        }
-        if self.talks.1 >= TALKS {
+            Ok(_) => (self.talks.1 >= TALKS).then_some(BUSY),
+            Err(error) => {
+                warn!("nobody knows who wants to take over, so it is refused: {error}");
+                Some("nobody knows whose it is")
+            }
+        };
+        if let Some(why) = refused {
+            // Who has just connected has room for a few words.
+            let _ = stream.try_write(&refusal(why));
             return;
         }
         self.talks.0 += 1;

@@ -50,7 +50,9 @@ impl Program {
         let path = self.path();
         let mut command = Command::new(path);
         command.args(&self.arguments);
-        OWN.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in OWN {
+            command.env_remove(name);
+        }
         command.spawn().map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 }

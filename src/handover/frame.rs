@@ -58,16 +58,7 @@ impl Wire {
     /// # Errors
     /// It is longer than [`MESSAGE`]; the time is over; the peer is gone.
     pub(super) fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
-        let bytes = serde_json::to_vec(message)?;
-        if bytes.len() > MESSAGE {
-            return Err(io::Error::other(format!(
-                "what is to be handed over takes {} bytes, and {MESSAGE} may be",
-                bytes.len()
-            )));
-        }
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
-        self.write_all(&length)?;
-        self.write_all(&bytes)
+        self.write_all(&frame(message)?)
     }
 
     fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -166,6 +157,24 @@ impl Wire {
         }
         Ok(all)
     }
+}
+
+/// A message as it travels.
+///
+/// # Errors
+/// It is longer than [`MESSAGE`].
+pub(super) fn frame(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, message)?;
+    let length = frame.len() - 4;
+    if length > MESSAGE {
+        return Err(io::Error::other(format!(
+            "what is to be handed over takes {length} bytes, and {MESSAGE} may be"
+        )));
+    }
+    let length = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    frame.splice(..4, length);
+    Ok(frame)
 }
 
 fn read(mut stream: &UnixStream, hurry: impl Fn() -> io::Result<()>, room: &mut [u8]) -> io::Result<usize> {

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
 use super::carried::Carried;
-use super::frame::{DESCRIPTORS, Wire};
+use super::frame::{DESCRIPTORS, Wire, frame};
 use super::say::{Party, Say};
 use super::stock::Stock;
 use super::trouble::{Told, Trouble};
@@ -100,6 +100,12 @@ fn talk(wire: &mut Wire, name: &str, desk: &mut impl Desk, step: &mut Step) -> R
     *step = Step::Ready;
     let Say::Mine = hear(wire)? else { return Err(unexpected()) };
     Ok(())
+}
+
+/// What somebody is told who is not talked to, whole.
+#[must_use]
+pub fn refusal(why: &str) -> Vec<u8> {
+    frame(&Say::Refused { why: why.to_owned(), is_ending: false }).unwrap_or_default()
 }
 
 fn say(wire: &mut Wire, message: &Say) -> Result<(), Trouble> {

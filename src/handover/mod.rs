@@ -33,7 +33,7 @@ mod trouble;
 
 pub use activation::activated;
 pub use carried::{Carried, CarriedServer, CarriedStore};
-pub use give::{Desk, Step, give};
+pub use give::{Desk, Step, give, refusal};
 pub use place::{Claim, Place};
 pub use stock::{Queue, Stock, Use};
 pub use take::{Heir, take};
