@@ -7,12 +7,14 @@
 use std::future::pending;
 use std::io;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Child;
-use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::giving::{self, Ask, Reply, What};
@@ -22,6 +24,9 @@ use crate::handover::{Carried, Claim, Place, Step, Stock, Told, Trouble, refusal
 
 /// Conversations at a time: one is served, and the others hear at once that it is under way.
 const TALKS: usize = 4;
+/// Processes that are refused at a time, and how long each has to hear it; more are closed without a word.
+const REFUSALS: usize = 8;
+const REFUSAL: Duration = Duration::from_secs(1);
 /// What conversations may have asked and not been answered: each asks one thing at a time.
 const ASKS: usize = TALKS;
 /// The pause after an accept that failed: out of descriptors, most likely.
@@ -58,6 +63,8 @@ pub(super) struct Succession {
     attempt: Option<Attempt>,
     /// Conversations so far, and those that are not over.
     talks: (u64, usize),
+    /// Places for those who are refused.
+    refusals: Arc<Semaphore>,
 }
 
 /// Another process is about to take over.
@@ -93,7 +100,8 @@ impl Succession {
     /// Of a process with this estate. Must be called inside a tokio runtime.
     pub(super) fn new(estate: Estate) -> Self {
         let (asking, asks) = mpsc::channel(ASKS);
-        let mut new = Self { estate, listener: None, asks, asking, attempt: None, talks: (0, 0) };
+        let refusals = Arc::new(Semaphore::new(REFUSALS));
+        let mut new = Self { estate, listener: None, asks, asking, attempt: None, talks: (0, 0), refusals };
         new.listen();
         new
     }
@@ -191,9 +199,7 @@ impl Succession {
             }
         };
         if let Some(why) = refused {
-            // Who has just connected has room for a few words.
-            let _ = stream.try_write(&refusal(why));
-            return;
+            return self.refuse(stream, why);
         }
         self.talks.0 += 1;
         let until = self.attempt.as_ref().map_or(now + self.estate.timeout, |attempt| attempt.until);
@@ -204,6 +210,24 @@ impl Succession {
             Ok(()) => self.talks.1 += 1,
             Err(error) => warn!("a process that wants to take over cannot be talked to: {error}"),
         }
+    }
+
+    /// Says why nobody is talked to, aside. A socket that is closed while it holds words that nobody read takes the answer with it.
+    fn refuse(&self, mut stream: UnixStream, why: &str) {
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
+        let words = refusal(why);
+        tokio::spawn(async move {
+            let said = async {
+                stream.write_all(&words).await?;
+                stream.shutdown().await?;
+                let mut room = [0; 1024];
+                while stream.read(&mut room).await? > 0 {}
+                Ok::<_, io::Error>(())
+            };
+            // Whoever does not hear it goes without.
+            let _ = timeout(REFUSAL, said).await;
+            drop(permit);
+        });
     }
 
     /// A conversation asks something; `objection` is why this process lets go of nothing. Says when the place is another's.
@@ -272,7 +296,7 @@ impl Succession {
         let Some(attempt) = &mut self.attempt else { return };
         if now >= attempt.until {
             let why = format!("it did not get ready within {:?}", self.estate.timeout);
-            return self.fail(hub, &why);
+            return self.fail(hub, Told::stays(why));
         }
         if !hub.is_dumping()
             && let Some(reply) = attempt.wants.take()
@@ -308,7 +332,7 @@ impl Succession {
                     Step::Carried => "while it started its workers",
                     Step::Ready => "when it was ready",
                 };
-                self.fail(hub, &format!("{trouble}, {when}"));
+                self.fail(hub, Told::stays(format!("{trouble}, {when}")));
                 None
             }
         }
@@ -320,26 +344,27 @@ impl Succession {
             Ok(status) => format!("it has ended with {status}"),
             Err(error) => format!("it cannot be waited for: {error}"),
         };
-        self.fail(hub, &why);
+        self.fail(hub, Told::stays(why));
     }
 
     /// It comes to nothing: everything is as before.
-    fn fail(&mut self, hub: &mut Hub, why: &str) {
+    fn fail(&mut self, hub: &mut Hub, told: Told) {
         let Some(attempt) = self.attempt.take() else { return };
         hub.freeze(None);
         if let Some(child) = attempt.child {
             upgrade::end(child);
         }
+        let goes_on = if told.is_ending { "" } else { ", and this one goes on serving" };
+        warn!("the next ELB does not take over{goes_on}: {}", told.why);
         if let Some(reply) = attempt.wants {
-            let _ = reply.send(Err(Told::stays(why)));
+            let _ = reply.send(Err(told));
         }
-        warn!("the next ELB does not take over, and this one goes on serving: {why}");
     }
 
     /// This process lets go of its copies, so that a worker that closes a socket closes it; nobody is met any more. `has_heir`: the place is
     /// another's.
     pub(super) fn let_go(&mut self, hub: &mut Hub, has_heir: bool) {
-        self.fail(hub, "this process is told to end");
+        self.fail(hub, Told::ends("this process is told to end"));
         self.listener = None;
         self.estate.stock = Stock::default();
         match self.estate.claim.take() {

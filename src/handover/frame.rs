@@ -43,6 +43,12 @@ impl Wire {
         Ok(Self { stream, deadline })
     }
 
+    /// There is so much time from now on, if there was less.
+    pub(super) fn extend(&mut self, by: Duration) {
+        let now = Instant::now();
+        self.deadline = self.deadline.max(now.checked_add(by).unwrap_or(now));
+    }
+
     /// Lets no single wait last beyond the deadline.
     fn hurry(&self) -> io::Result<()> {
         let left = self.deadline.saturating_duration_since(Instant::now());

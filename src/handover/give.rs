@@ -5,13 +5,16 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::carried::Carried;
 use super::frame::{DESCRIPTORS, Wire, frame};
 use super::say::{Party, Say};
 use super::stock::Stock;
 use super::trouble::{Told, Trouble};
+
+/// How long the last word of a conversation that failed may take.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Who decides for the old process.
 pub trait Desk {
@@ -61,10 +64,10 @@ pub fn give(
     let mut wire = Wire::new(stream, deadline).map_err(broken)?;
     let mut step = Step::Hello;
     talk(&mut wire, name, desk, &mut step).map_err(|trouble| {
-        if let Trouble::Refused(told) = &trouble {
-            // Who is gone hears nothing.
-            let _ = wire.send(&Say::Refused { why: told.why.clone(), is_ending: told.is_ending });
-        }
+        let is_ending = matches!(&trouble, Trouble::Refused(told) if told.is_ending);
+        // Who is gone hears nothing. The time may be over, and this is the last word.
+        wire.extend(LAST_WORD);
+        let _ = wire.send(&Say::Refused { why: trouble.to_string(), is_ending });
         (step, trouble)
     })
 }

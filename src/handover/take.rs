@@ -17,6 +17,7 @@ use super::trouble::{Told, Trouble};
 #[derive(Debug)]
 pub struct Heir {
     wire: Wire,
+    place: Place,
     /// The number of the old process, as it knows itself.
     pub process: u32,
     /// Its version of ELB.
@@ -34,17 +35,34 @@ pub fn take(place: &Place, within: Duration, name: &str) -> Result<Option<(Heir,
     let now = Instant::now();
     let deadline = now.checked_add(within).unwrap_or(now);
     let mut wire = Wire::new(stream, deadline).map_err(|error| broken(&error))?;
+    let begun = begin(&mut wire, name).map_err(|trouble| checked(trouble, place))?;
+    let (by, stock) = begun;
+    let place = place.clone();
+    Ok(Some((Heir { wire, place, process: by.process, version: by.version }, stock)))
+}
+
+fn begin(wire: &mut Wire, name: &str) -> Result<(Party, Stock), Trouble> {
     let own = Party::this(name);
-    say(&mut wire, &Say::Hello(own.clone()))?;
-    let Say::Offer { by, sockets } = hear(&mut wire)? else { return Err(unexpected()) };
+    say(wire, &Say::Hello(own.clone()))?;
+    let Say::Offer { by, sockets } = hear(wire)? else { return Err(unexpected()) };
     if let Some(objection) = own.objection(&by) {
         let _ = wire.send(&Say::Refused { why: objection.clone(), is_ending: false });
         return Err(Trouble::Refused(Told::stays(objection)));
     }
     let count = sockets.iter().map(|one| one.queues).fold(0, usize::saturating_add);
     let descriptors = wire.receive_descriptors(count).map_err(|error| Trouble::of(&error))?;
-    let stock = Stock::of(&sockets, descriptors);
-    Ok(Some((Heir { wire, process: by.process, version: by.version }, stock)))
+    Ok((by, Stock::of(&sockets, descriptors)))
+}
+
+/// A connection that ends without a word is that of a process that has ended, unless somebody still answers at the place: two that both
+/// take themselves for the one that serves would each lose the other's changes.
+fn checked(trouble: Trouble, place: &Place) -> Trouble {
+    match trouble {
+        Trouble::Gone if !matches!(place.knock(), Ok(None)) => {
+            Trouble::Refused(Told::stays("the other process has closed the connection, and is still there"))
+        }
+        other => other,
+    }
 }
 
 impl Heir {
@@ -53,8 +71,8 @@ impl Heir {
     /// # Errors
     /// It is gone, or does not let go.
     pub fn carry(&mut self) -> Result<Carried, Trouble> {
-        say(&mut self.wire, &Say::Carry)?;
-        match hear(&mut self.wire)? {
+        let heard = say(&mut self.wire, &Say::Carry).and_then(|()| hear(&mut self.wire));
+        match heard.map_err(|trouble| checked(trouble, &self.place))? {
             Say::Carried(carried) => Ok(*carried),
             _ => Err(unexpected()),
         }
@@ -65,13 +83,17 @@ impl Heir {
     /// # Errors
     /// It is gone, or does not let go.
     pub fn ready(mut self) -> Result<(), Trouble> {
-        say(&mut self.wire, &Say::Ready)?;
-        let Say::Go = hear(&mut self.wire)? else { return Err(unexpected()) };
-        // Whoever does not hear this goes on serving; so does nobody who has ended.
-        match say(&mut self.wire, &Say::Mine) {
-            Err(Trouble::Gone) | Ok(()) => Ok(()),
-            Err(trouble) => Err(trouble),
-        }
+        let heard = say(&mut self.wire, &Say::Ready).and_then(|()| hear(&mut self.wire));
+        let Say::Go = heard.map_err(|trouble| checked(trouble, &self.place))? else {
+            return Err(unexpected());
+        };
+        // Whoever does not hear this goes on serving, unless it has ended.
+        say(&mut self.wire, &Say::Mine).map_err(|trouble| checked(trouble, &self.place)).or_else(|trouble| {
+            match trouble {
+                Trouble::Gone => Ok(()),
+                trouble => Err(trouble),
+            }
+        })
     }
 
     /// Says why it does not come to that.

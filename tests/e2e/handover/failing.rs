@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::signal::{Link, Next, process};
 use super::{Meeting, answers, follow, says};
-use crate::support::elb::{Elb, program};
+use crate::support::elb::{Elb, Launch, program};
 use crate::support::server::Server;
 use crate::support::skip::skipped;
 use crate::support::wait::{self, PATIENCE};
@@ -45,12 +45,18 @@ impl Played {
         Some(serde_json::from_slice(&text).expect("a message"))
     }
 
-    /// Takes the sockets, as many as were offered, and throws them away: reading without a place for descriptors closes them.
-    pub(super) fn takes_sockets(&mut self) {
-        let offer = self.hears().expect("an offer");
-        assert_eq!(offer["say"], "offer", "{offer}");
-        let mut byte = [0];
-        self.0.read_exact(&mut byte).expect("the sockets");
+    /// One that has the sockets, and throws them away: reading without a place for descriptors closes them. Whoever is at it before is
+    /// waited for.
+    pub(super) fn with_sockets(meeting: &Meeting) -> Played {
+        wait::until("the sockets", || {
+            let mut new = Played::knock(meeting);
+            new.says_hello();
+            if new.hears()?["say"] != "offer" {
+                return None;
+            }
+            new.0.read_exact(&mut [0]).ok()?;
+            Some(new)
+        })
     }
 }
 
@@ -96,9 +102,14 @@ fn flags_that_the_next_one_cannot_use_leave_the_old_one_serving() {
     let server = Server::named("a");
     let meeting = Meeting::before(&server);
     let mut elb = meeting.launch().start();
-    for (flag, code) in [("--store=file:/no/such/folder/elb.json", Some(1)), ("--name=other", Some(75))] {
-        let mut new = meeting.launch().flag(flag).spawn();
-        assert_eq!(new.exit().code(), code, "{flag}: {}", new.log());
+    for (flags, code) in [
+        (["--store=file:/proc/version", "--name=ELB"], 1),
+        (["--store=file:elb.json", "--name=other"], 75),
+        (["--store=file:elb.json", "--workers=0"], 2),
+    ] {
+        let launch = Launch::bare(&["--listen=127.0.0.1:0", &meeting.flag()]);
+        let mut new = flags.iter().fold(launch, |launch, flag| launch.flag(flag)).spawn();
+        assert_eq!(new.exit().code(), Some(code), "{flags:?}: {}", new.log());
     }
     goes_on(&mut elb, "");
 }
@@ -108,40 +119,22 @@ fn a_process_that_goes_at_any_step_or_talks_nonsense_changes_nothing() {
     let server = Server::named("a");
     let meeting = Meeting::before(&server);
     let mut elb = meeting.launch().start();
-    let (hello, carry) = (|new: &mut Played| new.says_hello(), json!({"say": "carry"}));
-    let steps: [(&str, &dyn Fn(&mut Played)); 6] = [
-        ("before it had anything", &|_| {}),
-        ("the other process announces 4294967295 bytes", &|new| {
-            new.0.write_all(&[0xff; 4]).expect("sending")
-        }),
-        ("what the other process says is no message", &|new| new.says(&json!({"say": "what"}))),
-        ("while it read its configuration", &|new| {
-            hello(new);
-            new.takes_sockets();
-        }),
-        ("the new process says what is not its turn to say", &|new| {
-            hello(new);
-            new.takes_sockets();
-            new.says(&json!({"say": "ready"}));
-        }),
-        ("while it started its workers", &|new| {
-            hello(new);
-            new.takes_sockets();
-            new.says(&carry);
+    let knock = || Played::knock(&meeting);
+    let steps: [&dyn Fn(); 6] = [
+        &|| drop(knock()),
+        &|| knock().0.write_all(&[0xff; 4]).expect("sending"),
+        &|| knock().says(&json!({"say": "what"})),
+        &|| drop(Played::with_sockets(&meeting)),
+        &|| Played::with_sockets(&meeting).says(&json!({"say": "ready"})),
+        &|| {
+            let mut new = Played::with_sockets(&meeting);
+            new.says(&json!({"say": "carry"}));
             assert_eq!(new.hears().expect("what is carried")["say"], "carried");
-        }),
+        },
     ];
-    for (_, step) in &steps {
-        let mut new = Played::knock(&meeting);
-        step(&mut new);
-        drop(new);
+    for step in steps {
+        step();
         assert_eq!(answers(elb.address(), 4), ["a"; 4]);
-        // Only one is served at a time, so the next one waits for the end of this.
-        wait::until("it to be over", || {
-            let mut probe = Played::knock(&meeting);
-            probe.says_hello();
-            (probe.hears()?["say"] == "offer").then_some(())
-        });
     }
     let told = ["while it read its configuration", "is not its turn to say", "while it started its workers"];
     told.iter().for_each(|told| drop(says(&elb, told)));
@@ -160,9 +153,7 @@ fn a_second_process_and_another_form_are_refused_with_a_reason() {
     let refused = other.hears().expect("a word");
     assert_eq!(refused["why"], "the other process speaks form 2 of the hand-over, and this one 1");
 
-    let mut first = Played::knock(&meeting);
-    first.says_hello();
-    first.takes_sockets();
+    let first = Played::with_sockets(&meeting);
     let mut second = meeting.launch().spawn();
     assert_eq!(second.exit().code(), Some(75));
     assert!(second.log().contains("another process is taking over already"), "{}", second.log());

@@ -73,9 +73,7 @@ fn a_change_that_comes_while_the_next_one_takes_over_is_refused_or_carried_and_n
         let body = json!({site: rules::to("up")}).to_string();
         elb.admin().call("PUT", "domain", Some(&body))
     };
-    let mut played = Played::knock(&meeting);
-    played.says_hello();
-    played.takes_sockets();
+    let mut played = Played::with_sockets(&meeting);
     assert_eq!(put(&old, "one.test").status(), 200, "it is carried: nothing was told yet");
     played.says(&json!({"say": "carry"}));
     let carried = played.hears().expect("what is carried");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -66,13 +67,16 @@ impl Link {
     }
 
     pub(super) fn leads_to(&self, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
         let file = self.0.with_extension("script");
-        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("a script");
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("a mode");
+        executable(&file, &format!("#!/bin/sh\n{script}\n"));
         let _ = fs::remove_file(&self.0);
         std::os::unix::fs::symlink(&file, &self.0).expect("a link");
     }
+}
+
+fn executable(path: &Path, text: &str) {
+    fs::write(path, text).expect("a script");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
 }
 
 /// What a service manager hears, in order.
@@ -181,7 +185,7 @@ fn sockets_of_a_service_manager_are_listened_on_and_handed_over() {
     let folder = tempfile::tempdir().expect("a folder");
     let script = folder.path().join("manager");
     let text = "#!/bin/sh\nexec 3<&0 </dev/null\nLISTEN_FDS=1 LISTEN_FDNAMES=http LISTEN_PID=$$ exec \"$ELB_UNDER_TEST\" \"$@\"\n";
-    fs::write(&script, text).expect("a script");
+    executable(&script, text);
     let launch = Launch::bare(&["--no-pin", &format!("--listen={address}")]).workers(3).flag(&meeting.flag());
     let store = folder.path().join("elb.json");
     fs::write(&store, rules::site(&[&server]).to_string()).expect("a file");
