@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::history::HistorySaver;
 use super::run::{Control, Ended, Phase};
 use super::succession::Heired;
 
@@ -52,21 +51,6 @@ impl Control {
             None => info!("stopped"),
         }
         Ended { cut: self.cut, code: self.code }
-    }
-
-    /// Another process has the place: what speaks for this node, and what is kept of it, is that one's from now on. What runs here is
-    /// finished.
-    pub(super) fn hand_over(&mut self, heired: Heired, now: std::time::Instant) {
-        self.heired = Some(heired);
-        self.manager.leave_to(heired.process);
-        self.saver = None;
-        self.history = HistorySaver::new(None);
-        if let Some(teller) = self.teller.take() {
-            // The key of this node is written by the other process as soon as it is free.
-            tokio::spawn(teller.leave());
-        }
-        self.metrics.close();
-        self.drain(now);
     }
 
     /// One line for all that was cut off, and why: whoever stopped the process may want to give it more time.

@@ -17,19 +17,12 @@ use crate::readiness::{Readiness, Unready};
 pub(super) struct Manager(Option<Course>);
 
 impl Manager {
-    /// The one that started this process.
-    pub(super) fn of_this_process() -> Self {
+    /// The one that started this process, or the one before it, which it `takes_over` from: then nothing is said until
+    /// [`Manager::arrive`].
+    pub(super) fn of_this_process(takes_over: bool) -> Self {
         let listens = env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty());
-        Self(listens.then(|| Course::new(sd_notify::watchdog_enabled())))
-    }
-
-    /// The one that listens to the process before this one, and hears nothing of this one until [`Manager::arrive`].
-    pub(super) fn of_the_process_before() -> Self {
-        let mut manager = Self::of_this_process();
-        if let Some(course) = &mut manager.0 {
-            course.arrival = Arrival::Waits;
-        }
-        manager
+        let arrival = if takes_over { Arrival::Waits } else { Arrival::Is };
+        Self(listens.then(|| Course { arrival, ..Course::new(sd_notify::watchdog_enabled()) }))
     }
 
     /// This process is the one to listen to from now on.

@@ -44,6 +44,7 @@ mod spare;
 mod start;
 pub mod state_file;
 pub mod statsd;
+mod steps;
 pub mod store;
 mod store_guard;
 mod succession;

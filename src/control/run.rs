@@ -14,7 +14,7 @@ use tracing::info;
 
 use super::admin::AdminServer;
 use super::ahead::Ahead;
-use super::arrival::{Arrival, Arrived, NOT_TAKEN};
+use super::arrival::{Arrival, Arrived};
 use super::checks::order::{Finding, Ticket};
 use super::checks::prober::Prober;
 use super::fleet::Teller;
@@ -29,7 +29,6 @@ use super::spare::Spare;
 use super::statsd::Statsd;
 use super::succession::{Happening, Heired, Succession};
 use crate::access_log::writer::LogHandle;
-use crate::handover::Told;
 use crate::link::{Adopted, Cut, Report, ToWorker};
 use crate::readiness::{Readiness, Unready};
 
@@ -223,46 +222,6 @@ impl Control {
         }
     }
 
-    fn happened(&mut self, happening: Happening, now: Instant) {
-        match happening {
-            Happening::Knocked(stream) => self.succession.knocked(stream, now),
-            Happening::Ended(status) => self.succession.ended(status, &mut self.hub),
-            Happening::Asked(ask) => {
-                let objection = self.objection();
-                if let Some(heired) = self.succession.asked(ask, &mut self.hub, objection, now) {
-                    self.hand_over(heired, now);
-                }
-            }
-        }
-    }
-
-    /// Why no other process may take the place of this one.
-    fn objection(&self) -> Option<Told> {
-        match self.phase {
-            Phase::Serving if self.arrival.is_some() => {
-                Some(Told::stays("this process has not taken over itself yet"))
-            }
-            Phase::Serving => None,
-            _ => Some(Told::ends("this process is ending")),
-        }
-    }
-
-    /// This process has the place of another, or ends.
-    fn arrived(&mut self, arrived: Arrived, now: Instant) {
-        self.arrival = None;
-        match arrived {
-            Arrived::Here => {
-                self.hub.freeze(None);
-                self.succession.arrive();
-                self.manager.arrive();
-            }
-            Arrived::Refused => {
-                self.code = NOT_TAKEN;
-                self.stop(true, now);
-            }
-        }
-    }
-
     /// Answers what was asked, and all that was asked meanwhile: changes that come together share one snapshot.
     fn answer(&mut self, first: Question, now: Instant) {
         first(&mut self.hub, now);
@@ -340,7 +299,7 @@ impl Control {
         }
     }
 
-    fn stop(&mut self, asked: bool, now: Instant) {
+    pub(super) fn stop(&mut self, asked: bool, now: Instant) {
         self.succession.let_go(&mut self.hub, self.heired.is_some());
         self.admin.close();
         self.metrics.close();

@@ -142,15 +142,8 @@ async fn begin(
     mut orders: mpsc::Receiver<Order>,
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
-    let StoreHandle { mut events, commands, seen } = open(settings);
-    let resolver = Resolver::new(lookups(settings));
     let is_file = matches!(settings.store, StoreKind::File(_));
-    let via = if is_file { Via::File } else { Via::Etcd };
-    let origin = (Instant::now().into_std(), std::time::SystemTime::now());
-    let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
-    hub.traffic().show(settings.seeing.metrics_domains);
-    let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
-    hub.looks_at(Sources { access, own: own_log, store: seen });
+    let (mut hub, mut events) = hub(settings, log.as_ref(), own_log);
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let history = settings.state_file.as_deref().map(|path| HistoryFile::beside(path, &settings.name));
     let kept = state_file.as_ref().zip(history.as_ref());
@@ -179,8 +172,6 @@ async fn begin(
     hub.know(servers, Instant::now().into_std());
     // Nobody receives when main has given up, and main says why.
     ready.send(first).map_err(|_| FAILURE)?;
-    let manager =
-        if arrival.is_some() { Manager::of_the_process_before() } else { Manager::of_this_process() };
     Ok(Control {
         hub,
         admin,
@@ -204,12 +195,26 @@ async fn begin(
         outages: Outages::default(),
         teller: Some(teller),
         prober: Prober::default(),
-        manager,
+        manager: Manager::of_this_process(arrival.is_some()),
         succession: Succession::new(estate),
         arrival,
         heired: None,
         code: DONE,
     })
+}
+
+/// A hub with nothing in it, and what its store says.
+fn hub(settings: &Settings, log: Option<&LogHandle>, own: Lost) -> (Hub, mpsc::Receiver<StoreEvent>) {
+    let StoreHandle { events, commands, seen } = open(settings);
+    let resolver = Resolver::new(lookups(settings));
+    let is_file = matches!(settings.store, StoreKind::File(_));
+    let via = if is_file { Via::File } else { Via::Etcd };
+    let origin = (Instant::now().into_std(), std::time::SystemTime::now());
+    let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
+    hub.traffic().show(settings.seeing.metrics_domains);
+    let access = log.map(|log| log.lost.clone()).unwrap_or_default();
+    hub.looks_at(Sources { access, own, store: seen });
+    (hub, events)
 }
 
 /// Who is asked for names of servers.

@@ -178,7 +178,7 @@ impl Rig {
             outages: super::outages::Outages::default(),
             teller: Some(super::fleet::Teller::new(super::fleet::Identity::default(), None)),
             prober: super::checks::prober::Prober::default(),
-            manager: super::manager::Manager::of_this_process(),
+            manager: super::manager::Manager::of_this_process(false),
             succession: super::succession::Succession::new(super::succession::Estate::default()),
             arrival: None,
             heired: None,

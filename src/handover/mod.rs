@@ -38,3 +38,6 @@ pub use place::{Claim, Place};
 pub use stock::{Queue, Stock, Use};
 pub use take::{Heir, take};
 pub use trouble::{Told, Trouble};
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,10 @@
 //! It owns the words and the number of their form. A form that is not known is refused by whoever meets it, and the old process goes
 //! on serving: so an ELB never takes from another what it would not understand. Next: [`frame`](super::frame) carries them.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 use super::carried::Carried;
-use super::stock::Use;
+use super::stock::Offered;
 
 /// The form of all that is said here.
 pub(super) const FORM: u32 = 1;
@@ -42,16 +40,6 @@ impl Party {
         (other.name != self.name)
             .then(|| format!("the other process is called {}, and this one {}", other.name, self.name))
     }
-}
-
-/// Listening sockets of one address, which follow as descriptors in this order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Offered {
-    pub(super) purpose: Use,
-    /// Where it was told to listen: port 0 where the kernel chose one.
-    pub(super) wanted: SocketAddr,
-    /// How many queues share the address.
-    pub(super) queues: usize,
 }
 
 /// Whatever is said.

@@ -11,8 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use serde::{Deserialize, Serialize};
 use socket2::Socket;
 
-use super::say::Offered;
-
 /// What a socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -27,6 +25,16 @@ pub enum Use {
     Metrics,
     /// Nobody said: the address decides.
     Any,
+}
+
+/// Listening sockets of one address, which follow as descriptors in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Offered {
+    pub(super) purpose: Use,
+    /// Where it was told to listen: port 0 where the kernel chose one.
+    pub(super) wanted: SocketAddr,
+    /// How many queues share the address.
+    pub(super) queues: usize,
 }
 
 /// One queue of connections.

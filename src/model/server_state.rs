@@ -290,9 +290,7 @@ fn blame_code(counts: u64) -> u64 {
     (counts & !FAILING) >> BLAME
 }
 
-mod known;
-
-pub use known::ServerKnown;
+pub(super) mod known;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,8 @@
 //!
 //! It owns these words, and what of the settings is a secret and is not said. Next: [`effective`](super::effective) has them.
 
+use std::path::Path;
+
 use super::effective::{NameSettings, Settings, StoreKind};
 use crate::units::{Size, Span};
 
@@ -19,7 +21,7 @@ impl Settings {
             StoreKind::File(path) => format!("file {}", path.display()),
             StoreKind::Etcd => format!("{}, keys under /{}/", self.etcd.describe(), self.name),
         };
-        let state = self.state_file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+        let state = path(self.state_file.as_deref());
         let admin =
             self.admin.listen.map_or("on the data port".to_owned(), |address| format!("on {address}"));
         let token = match (&self.admin.token, &self.admin.hosts[..]) {
@@ -43,10 +45,7 @@ impl Settings {
             format!("name: {}", self.name),
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
-            format!(
-                "certificates: {}",
-                self.tls_dir.as_deref().map_or("none".to_owned(), |path| path.display().to_string())
-            ),
+            format!("certificates: {}", path(self.tls_dir.as_deref())),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
             self.fleet.describe(),
             self.handover.describe(),
@@ -102,6 +101,10 @@ impl NameSettings {
         };
         format!("{asked}, every {}", Span(self.interval))
     }
+}
+
+fn path(path: Option<&Path>) -> String {
+    path.map_or("none".to_owned(), |path| path.display().to_string())
 }
 
 fn list<T: ToString>(items: &[T]) -> String {

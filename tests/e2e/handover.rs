@@ -117,7 +117,7 @@ impl Asking {
         self.ask("TLS", || {
             let socket = std::net::TcpStream::connect_timeout(&address, wait::PATIENCE);
             let mut client = trust.begin(socket.map_err(|error| format!("connecting: {error}"))?, SITE);
-            client.try_ask(&get(SITE, "/")).map(drop).map_err(|error| error.to_string())
+            client.try_ask(get(SITE, "/")).map(drop).map_err(|error| error.to_string())
         });
     }
 }
