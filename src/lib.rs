@@ -46,6 +46,7 @@
 //! * [`tls`]: which certificate a client is shown, and what its session begins with.
 //! * [`answer`]: what ELB answers itself where rules lead to no server.
 //! * [`link`]: what the planes say to each other.
+//! * [`handover`]: how one process takes the place of another: descriptors, messages, the path where they meet.
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
@@ -144,6 +145,10 @@
 //! | what is told of a change of the configuration | `control/changes.rs` | what counts as one: `model/ledger.rs` |
 //! | how much of live traffic may be taken away at once | `control/live.rs` | |
 //! | what a service manager is told | `control/manager.rs` | `tools/packaging/elb.service` |
+//! | what one process says to the next | `handover/say.rs`, `handover/carried.rs` | both sides: `handover/give.rs`, `handover/take.rs`; the number of the form, if the other side must know it |
+//! | what the next process gets of this one's memory | `control/hub/carried.rs`, `handover/carried.rs` | |
+//! | when another process takes over, and what follows | `control/succession.rs`, `control/steps.rs` | `control/arrival.rs` for the one that takes |
+//! | which worker takes from which queue | `data/shares.rs` | `command/inherit.rs` finds the queues that are there |
 //! | long work that nobody waits for | `control/background.rs` has it done at a lower priority | |
 //! | when memory is given back | `control/spare.rs` | `memory.rs` does it |
 //! | what is kept of the last versions | `control/history/entry.rs`; over a restart `control/history/line.rs` | |
