@@ -33,6 +33,8 @@ const ASKS: usize = TALKS;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Why a second process does not take over.
 const BUSY: &str = "another process is taking over already";
+/// Why a process of the same container does not.
+const FIRST: &str = "the ELB that serves is the first process of its container, which ends with it: start the next one in another container";
 /// Why no change is taken while another process takes over.
 const FROZEN: &str = "the next ELB is taking over, and would not know of this change: ask again in a moment";
 
@@ -167,6 +169,9 @@ impl Succession {
         if let Some(objection) = objection {
             return warn!("no new process is started: {objection}");
         }
+        if is_first() {
+            return warn!("no new process is started: {FIRST}");
+        }
         if self.listener.is_none() {
             return warn!("no new process is started: --handover cannot be used, see above");
         }
@@ -186,12 +191,13 @@ impl Succession {
     /// Somebody is at the place: if it is this user or root, it is talked to.
     pub(super) fn knocked(&mut self, stream: UnixStream, now: Instant) {
         let own = rustix::process::geteuid().as_raw();
-        // Its process number may be 0, for one of another container; nothing rests on that.
-        let refused = match stream.peer_cred().map(|peer| peer.uid()) {
-            Ok(user) if user != own && user != 0 => {
+        // The number of a process that this one cannot see, as it is in another container, is 0.
+        let refused = match stream.peer_cred().map(|peer| (peer.uid(), peer.pid().unwrap_or(0))) {
+            Ok((user, _)) if user != own && user != 0 => {
                 warn!("a process of user {user} wants to take over, and is refused: this is user {own}");
                 Some("it belongs to another user")
             }
+            Ok((_, process)) if is_first() && process != 0 => Some(FIRST),
             Ok(_) => (self.talks.1 >= TALKS).then_some(BUSY),
             Err(error) => {
                 warn!("nobody knows who wants to take over, so it is refused: {error}");
@@ -378,6 +384,11 @@ impl Attempt {
     fn new(until: Instant, child: Option<Child>) -> Self {
         Self { child, talk: None, until, wants: None, given: (0, 0, 0) }
     }
+}
+
+/// Whether all other processes of its container end with this one.
+fn is_first() -> bool {
+    std::process::id() == 1
 }
 
 fn late() -> Told {
