@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -74,9 +73,12 @@ impl Link {
     }
 }
 
+/// Writes a program, by another process: while this one has the file open, a child that another thread starts has it as well, and a program
+/// that is open for writing cannot be started.
 fn executable(path: &Path, text: &str) {
-    fs::write(path, text).expect("a script");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let write = "printf %s \"$2\" > \"$1\" && chmod 755 \"$1\"";
+    let written = Command::new("sh").args(["-c", write, "sh"]).arg(path).arg(text).status();
+    assert!(written.is_ok_and(|status| status.success()), "{} was not written", path.display());
 }
 
 /// What a service manager hears, in order.
