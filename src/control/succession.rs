@@ -1,7 +1,7 @@
 //! Who has the place of this process: it serves, another process is about to take over, or has.
 //!
 //! It owns the course of that: one attempt at a time, its deadline, what is given at which step, and that everything is as before when it
-//! fails. The talk itself is [`giving`](super::giving)'s, and what follows for the process is done in [`run`](super::run). Next:
+//! fails. The talk itself is [`giving`]'s, and what follows for the process is done in [`run`](super::run). Next:
 //! [`arrival`](super::arrival) is the other side.
 
 use std::future::pending;

@@ -1,7 +1,7 @@
 //! The path where two processes meet, and who may be met there.
 //!
 //! It owns the socket's file: its mode, its replacement, its end. Nothing but a socket is ever replaced or deleted, and a socket only where
-//! nobody answers, or by who has taken the place over. Next: [`take`](super::take) knocks, `control::succession` answers.
+//! nobody answers, or by who has taken the place over. Next: [`take`](mod@super::take) knocks, `control::succession` answers.
 
 use std::fs;
 use std::io;

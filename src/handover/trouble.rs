@@ -1,6 +1,6 @@
 //! Why a hand-over does not go on, and who goes on serving then.
 //!
-//! It owns these two distinctions; its words are for the log. Next: [`take`](super::take) and [`give`](super::give) meet it.
+//! It owns these two distinctions; its words are for the log. Next: [`take`](mod@super::take) and [`give`](mod@super::give) meet it.
 
 use std::fmt;
 use std::io;

@@ -102,7 +102,10 @@ fn with_etcd_and_a_state_file_an_upgrade_is_none_that_others_notice() {
     let state = tempfile::tempdir().expect("a folder");
     let launch = || {
         let file = state.path().join("state.json");
-        Launch::storing(&etcd).flag(&meeting.flag()).flag(&format!("--state-file={}", file.display()))
+        Launch::storing(&etcd)
+            .flag(&meeting.flag())
+            .flag(&format!("--state-file={}", file.display()))
+            .flag("--node-ttl=2s")
     };
     let mut old = launch().start();
     old.admin().put("domain", &json!({"edit.test": rules::to("up")}));
@@ -115,6 +118,7 @@ fn with_etcd_and_a_state_file_an_upgrade_is_none_that_others_notice() {
     for site in ["a.test", "edit.test"] {
         assert_eq!(new.client().ask(get(site, "/")).text(), "a");
     }
+    says(&new, "this node is in etcd");
     let history = new.admin().get("history");
     assert!(history.to_string().contains("edit.test"), "{history}");
     drop(old);
