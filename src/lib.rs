@@ -46,6 +46,7 @@
 //! * [`tls`]: which certificate a client is shown, whom one trusts as a server, and what their sessions begin with.
 //! * [`answer`]: what ELB answers itself where rules lead to no server.
 //! * [`link`]: what the planes say to each other.
+//! * [`handover`]: how one process takes the place of another: descriptors, messages, the path where they meet.
 //! * [`access_log`]: a line for each request, from a batch of a worker to a file, by threads of its own.
 //! * [`data`]: the event loop of one core, and all that a core owns: connections, pools, balancers, timers, windows.
 //! * [`control`]: the hub (the only writer of the configuration), the stores, the admin API, statsd, signals.
@@ -145,6 +146,10 @@
 //! | how much of live traffic may be taken away at once | `control/live.rs` | |
 //! | what a service manager is told | `control/manager.rs` | `tools/packaging/elb.service` |
 //! | what is in a package, and what it does when it is installed or removed | `tools/releasing/contents.py`, `tools/packaging/` | `tools/releasing/tests.py` |
+//! | what one process says to the next | `handover/say.rs`, `handover/carried.rs` | both sides: `handover/give.rs`, `handover/take.rs`; the number of the form, if the other side must know it |
+//! | what the next process gets of this one's memory | `control/hub/carried.rs`, `handover/carried.rs` | |
+//! | when another process takes over, and what follows | `control/succession.rs`, `control/steps.rs` | `control/arrival.rs` for the one that takes |
+//! | which worker takes from which queue | `data/shares.rs` | `command/inherit.rs` finds the queues that are there |
 //! | long work that nobody waits for | `control/background.rs` has it done at a lower priority | |
 //! | when memory is given back | `control/spare.rs` | `memory.rs` does it |
 //! | what is kept of the last versions | `control/history/entry.rs`; over a restart `control/history/line.rs` | |
@@ -177,6 +182,7 @@ pub mod control;
 pub mod data;
 pub mod exchange;
 pub mod explain;
+pub mod handover;
 pub mod http1;
 pub mod link;
 pub mod manual;

@@ -17,6 +17,7 @@ mod fleet;
 mod graph;
 mod health;
 mod help;
+mod inherit;
 mod log;
 mod migrate;
 mod refuse;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
+use super::inherit::{Refusal, inherit};
 use super::say::complain;
 use super::{log, serve};
 use crate::settings::Settings;
@@ -37,7 +38,14 @@ fn run_with_log(settings: Settings, lost: Lost) -> ExitCode {
         warn!("{warning}");
     }
     raise_open_files();
-    match serve::start(settings, lost) {
+    let inheritance = match inherit(&settings) {
+        Ok(inheritance) => inheritance,
+        Err(Refusal { code, why }) => {
+            error!("{why}");
+            return ExitCode::from(code);
+        }
+    };
+    match serve::start(settings, lost, inheritance) {
         Ok(serving) => {
             for address in serving.addresses() {
                 info!("listening on {address}");

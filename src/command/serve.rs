@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::inherit::Inheritance;
 use crate::access_log::writer::Writers;
+use crate::handover::Use;
 use crate::settings::Settings;
 use crate::stats::lost::Lost;
 use crate::tls::Trust;
@@ -36,19 +38,31 @@ pub(super) struct Serving {
 ///
 /// # Errors
 /// What could not be had, in words that name it: an address, an open file, a thread.
-pub(super) fn start(settings: Settings, lost: Lost) -> io::Result<Serving> {
+pub(super) fn start(settings: Settings, lost: Lost, mut inheritance: Inheritance) -> io::Result<Serving> {
     let settings = Arc::new(settings);
-    let listeners = data::bind(&settings)?;
-    let addresses = listeners.first().map(data::Listeners::addresses).unwrap_or_default();
+    let mut there = |place: usize| settings.listen.get(place).map(|one| inheritance.queues(one));
+    let mut bound = data::bind(&settings, |place| there(place).unwrap_or_default())?;
+    let (addresses, listeners) = (bound.addresses.clone(), std::mem::take(&mut bound.workers));
     let (ends, control_end) = link::bridge(settings.workers, settings.admin.listen.is_none())
         .map_err(|error| named("cannot make the workers' mailboxes", &error))?;
     let (ready, first) = crossbeam_channel::bounded(1);
-    let bind = |address: Option<SocketAddr>, purpose| {
-        address.map(|address| data::bind_admin(address, purpose)).transpose()
+    let mut bind = |address: Option<SocketAddr>, purpose: Use, told: &str| {
+        let one = |address| match inheritance.socket(purpose, address) {
+            Some(socket) => Ok(socket),
+            None => data::bind_admin(address, told),
+        };
+        address.map(one).transpose()
     };
+    let (admin_at, metrics_at) = (settings.admin.listen, settings.seeing.metrics_listen);
+    let admin = bind(admin_at, Use::Admin, "the admin API")?;
+    let metrics = bind(metrics_at, Use::Metrics, "metrics")?;
+    let others = [(Use::Admin, admin_at, admin.as_ref()), (Use::Metrics, metrics_at, metrics.as_ref())];
+    inheritance
+        .keep(&settings, bound, others)
+        .map_err(|error| named("cannot keep the listening sockets for the next ELB", &error))?;
     let own = control::Listeners {
-        admin: bind(settings.admin.listen, "the admin API")?,
-        metrics: bind(settings.seeing.metrics_listen, "metrics")?,
+        admin: admin.map(Into::into),
+        metrics: metrics.map(Into::into),
         data: addresses.clone(),
     };
     let access_log = settings.seeing.access_log.as_ref();
@@ -57,7 +71,8 @@ pub(super) fn start(settings: Settings, lost: Lost) -> io::Result<Serving> {
     let logs = control::Logs { access: writers.as_ref().map(|writers| writers.handle.clone()), own: lost };
     let trust = trust(&settings)?;
     let toward = trust.toward().map_err(io::Error::other)?;
-    let control = control::start(Arc::clone(&settings), own, logs, control_end, ready, toward)?;
+    let control =
+        control::start(Arc::clone(&settings), own, logs, inheritance.rest(), control_end, ready, toward)?;
     // Without a first snapshot control has ended, and its exit code says how.
     let Ok(snapshot) = first.recv() else { return Ok(Serving { addresses: Vec::new(), control, writers }) };
     let clients = data::Clients::new(settings.max_connections_per_client);

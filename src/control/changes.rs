@@ -36,6 +36,8 @@ pub(super) enum Via {
     File,
     /// What was kept from an earlier life.
     StateFile,
+    /// What the process had whose place this one takes.
+    Handover,
 }
 
 impl Via {
@@ -46,12 +48,20 @@ impl Via {
             Self::Etcd => "etcd",
             Self::File => "file",
             Self::StateFile => "state-file",
+            Self::Handover => "handover",
         }
     }
 
     /// The way of this word.
     pub(super) fn named(word: &str) -> Option<Self> {
-        [Self::Api, Self::Etcd, Self::File, Self::StateFile].into_iter().find(|via| via.word() == word)
+        [Self::Api, Self::Etcd, Self::File, Self::StateFile, Self::Handover]
+            .into_iter()
+            .find(|via| via.word() == word)
+    }
+
+    /// It was served before this process was there.
+    pub(super) const fn is_former(self) -> bool {
+        matches!(self, Self::StateFile | Self::Handover)
     }
 
     /// A change that came this way, and that nobody asked this ELB for.

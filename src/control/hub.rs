@@ -73,6 +73,8 @@ pub(super) struct Hub {
     dumps: Dumps,
     /// The store layer differs from what the state file holds.
     unsaved: bool,
+    /// Why no change is taken by the API at the moment.
+    frozen: Option<&'static str>,
     progress: watch::Sender<Progress>,
 }
 
@@ -111,6 +113,7 @@ impl Hub {
             dumps: Dumps::new(store.clone()),
             store,
             unsaved: false,
+            frozen: None,
             progress: watch::Sender::default(),
         }
     }
@@ -294,7 +297,7 @@ impl Hub {
 
     /// Reads the store again; confirmed by somebody, applies what is held back instead.
     pub(super) fn resync(&mut self, confirmed: Option<Author>, now: Instant) -> Resync {
-        if let Some(author) = confirmed
+        if let Some(author) = confirmed.filter(|_| self.frozen.is_none())
             && let Some(changed) = self.guard.confirm(&mut self.state, &mut self.alarms, now)
         {
             self.stored_by(Author { via: self.via, ..author }, changed, now);
@@ -333,6 +336,7 @@ impl Hub {
     }
 }
 
+mod carried;
 mod change;
 mod lists;
 mod reports;

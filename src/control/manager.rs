@@ -17,10 +17,28 @@ use crate::readiness::{Readiness, Unready};
 pub(super) struct Manager(Option<Course>);
 
 impl Manager {
-    /// The one that started this process.
-    pub(super) fn of_this_process() -> Self {
+    /// The one that started this process, or the one before it, which it `takes_over` from: then nothing is said until
+    /// [`Manager::arrive`].
+    pub(super) fn of_this_process(takes_over: bool) -> Self {
         let listens = env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty());
-        Self(listens.then(|| Course::new(sd_notify::watchdog_enabled())))
+        let arrival = if takes_over { Arrival::Waits } else { Arrival::Is };
+        Self(listens.then(|| Course { arrival, ..Course::new(sd_notify::watchdog_enabled()) }))
+    }
+
+    /// This process is the one to listen to from now on.
+    pub(super) fn arrive(&mut self) {
+        if let Some(course) = &mut self.0 {
+            course.arrival = Arrival::Due;
+        }
+    }
+
+    /// Another process is the one to listen to from now on, and this one says nothing any more.
+    pub(super) fn leave_to(&mut self, process: u32) {
+        if self.0.take().is_some()
+            && let Err(error) = sd_notify::notify(&[NotifyState::MainPid(process)])
+        {
+            warn!("the service manager cannot be told of the next process: {error}");
+        }
     }
 
     /// Tells it what is new. `is_over`: the process was told to end.
@@ -64,9 +82,21 @@ impl Seen {
     }
 }
 
+/// Whether this process is the one that the manager listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    Is,
+    /// That is to be said.
+    Due,
+    /// It is not yet.
+    Waits,
+}
+
 /// One thing that is said.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
+    /// This process is the main one.
+    Main(u32),
     Ready,
     Stopping,
     Alive,
@@ -76,6 +106,7 @@ enum Told {
 impl Told {
     fn state(&self) -> NotifyState<'_> {
         match self {
+            Self::Main(process) => NotifyState::MainPid(*process),
             Self::Ready => NotifyState::Ready,
             Self::Stopping => NotifyState::Stopping,
             Self::Alive => NotifyState::Watchdog,
@@ -87,6 +118,7 @@ impl Told {
 /// What was said so far.
 #[derive(Debug)]
 struct Course {
+    arrival: Arrival,
     /// From one sign of life to the next, if any is wanted: half of the time after which the process is taken for dead.
     each: Option<Duration>,
     alive: Option<Instant>,
@@ -98,6 +130,7 @@ struct Course {
 impl Course {
     fn new(watchdog: Option<Duration>) -> Self {
         Self {
+            arrival: Arrival::Is,
             each: watchdog.map(|after| after / 2),
             alive: None,
             is_ready: false,
@@ -108,6 +141,12 @@ impl Course {
 
     fn due(&mut self, seen: &Seen, now: Instant) -> Vec<Told> {
         let mut told = Vec::new();
+        match self.arrival {
+            Arrival::Waits => return told,
+            Arrival::Due => told.push(Told::Main(std::process::id())),
+            Arrival::Is => {}
+        }
+        self.arrival = Arrival::Is;
         if seen.serves && !self.is_ready {
             self.is_ready = true;
             told.push(Told::Ready);
@@ -147,6 +186,17 @@ mod tests {
         let over = Seen { is_over: true, ..seen(false, "b") };
         assert_eq!(course.due(&over, now), [Told::Stopping, Told::Status("b".to_owned())]);
         assert_eq!(course.due(&over, now), []);
+    }
+
+    #[test]
+    fn a_process_that_takes_over_says_nothing_before_it_has_and_then_who_it_is() {
+        let (mut course, now) = (Course::new(None), Instant::now());
+        course.arrival = Arrival::Waits;
+        assert_eq!(course.due(&seen(true, "a"), now), []);
+        course.arrival = Arrival::Due;
+        let own = Told::Main(std::process::id());
+        assert_eq!(course.due(&seen(true, "a"), now), [own, Told::Ready, Told::Status("a".to_owned())]);
+        assert_eq!(course.due(&seen(true, "a"), now), []);
     }
 
     #[test]

@@ -3,14 +3,17 @@
 mod admin;
 mod ahead;
 mod alarms;
+mod arrival;
 mod background;
 mod certificates;
 mod changes;
 pub mod checks;
 mod dns;
 mod dumps;
+mod ending;
 mod failures;
 mod fleet;
+mod giving;
 mod handle;
 mod health;
 mod heat;
@@ -41,14 +44,20 @@ mod spare;
 mod start;
 pub mod state_file;
 pub mod statsd;
+mod steps;
 pub mod store;
 mod store_guard;
+mod succession;
 mod traffic;
+mod upgrade;
 mod validity;
 mod wish;
 mod workers;
 
+pub use arrival::{Arrival, NOT_TAKEN};
 pub use start::{Listeners, Logs, start};
+pub use succession::Estate;
+pub use upgrade::Program;
 
 #[cfg(test)]
 mod tests;

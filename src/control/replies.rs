@@ -92,6 +92,8 @@ pub(super) enum Refused {
     Meanwhile,
     /// It takes too much away, and nobody said that this is meant.
     Unconfirmed(Stranded),
+    /// Nothing can be changed at the moment, for this reason.
+    Frozen(&'static str),
 }
 
 impl From<Faults> for Refused {

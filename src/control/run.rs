@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
-use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until, timeout};
-use tracing::{info, warn};
+use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep_until};
+use tracing::info;
 
 use super::admin::AdminServer;
 use super::ahead::Ahead;
+use super::arrival::{Arrival, Arrived};
 use super::checks::order::{Finding, Ticket};
 use super::checks::prober::Prober;
 use super::fleet::Teller;
@@ -26,6 +27,7 @@ use super::saver::Saver;
 use super::signals::Order;
 use super::spare::Spare;
 use super::statsd::Statsd;
+use super::succession::{Happening, Heired, Succession};
 use crate::access_log::writer::LogHandle;
 use crate::link::{Adopted, Cut, Report, ToWorker};
 use crate::readiness::{Readiness, Unready};
@@ -39,8 +41,6 @@ const FAILED_NAMES: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(2);
 /// How often it is looked for the end of the last admin connection.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long the last statistics and the state file may take.
-const LAST: Duration = Duration::from_secs(1);
 
 /// Everything that the control thread holds.
 pub(super) struct Control {
@@ -69,10 +69,26 @@ pub(super) struct Control {
     /// What workers that have ended had left to do.
     pub(super) cut: Cut,
     pub(super) outages: Outages,
-    /// What other nodes are told.
-    pub(super) teller: Teller,
+    /// What other nodes are told; nothing once another process has this one's place.
+    pub(super) teller: Option<Teller>,
     pub(super) prober: Prober,
     pub(super) manager: Manager,
+    pub(super) succession: Succession,
+    /// This process takes the place of another, which has not let go.
+    pub(super) arrival: Option<Arrival>,
+    /// Another process has the place of this one.
+    pub(super) heired: Option<Heired>,
+    /// The exit code.
+    pub(super) code: u8,
+}
+
+/// How a control thread ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// What had to be cut off for it.
+    pub(super) cut: Cut,
+    /// The exit code.
+    pub(super) code: u8,
 }
 
 /// Where the process stands.
@@ -108,6 +124,10 @@ enum Event {
         all: bool,
     },
     Tick,
+    /// The next process wants something, or is gone.
+    Succession(Happening),
+    /// The process before has answered.
+    Arrived(Arrived),
     /// Something is due that no event tells.
     Due,
 }
@@ -119,9 +139,17 @@ fn pulse(period: Duration) -> Interval {
     pulse
 }
 
+/// Waits for the answer of the process before, if there is one.
+async fn arrives(arrival: &mut Option<Arrival>) -> Arrived {
+    match arrival {
+        Some(arrival) => arrival.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Control {
-    /// Lives until the process is told to end; gives what had to be cut off for it.
-    pub(super) async fn run(mut self) -> Cut {
+    /// Lives until the process is told to end.
+    pub(super) async fn run(mut self) -> Ended {
         let (mut tick, mut names) = (pulse(TICK), pulse(self.resolve_interval));
         let mut failed_names = pulse(self.resolve_interval.min(FAILED_NAMES));
         let mut now = Instant::now();
@@ -130,7 +158,13 @@ impl Control {
             self.keep_history();
             self.check(now);
             self.judge(now);
-            self.teller.look(&mut self.hub, &self.readiness, now);
+            if let Some(teller) = &mut self.teller {
+                teller.look(&mut self.hub, &self.readiness, now);
+            }
+            self.succession.look(&mut self.hub, now);
+            if let Some(arrived) = self.arrival.as_mut().and_then(|arrival| arrival.look(&self.hub, now)) {
+                self.arrived(arrived, now);
+            }
             self.manager.look(&self.hub, &self.readiness, self.phase != Phase::Serving, now);
             if self.is_over(now) {
                 return self.end().await;
@@ -147,6 +181,8 @@ impl Control {
                 _ = names.tick() => Event::Names { all: true },
                 _ = failed_names.tick() => Event::Names { all: false },
                 _ = tick.tick() => Event::Tick,
+                happening = self.succession.next() => Event::Succession(happening),
+                arrived = arrives(&mut self.arrival) => Event::Arrived(arrived),
                 () = sleep_until(due.into()) => Event::Due,
             };
             now = Instant::now();
@@ -181,6 +217,8 @@ impl Control {
             Event::Checked(ticket, finding) => self.hub.checked(ticket, finding, now),
             Event::Names { all } => self.hub.refresh_names(all),
             Event::Tick => self.tick(now),
+            Event::Succession(happening) => self.happened(happening, now),
+            Event::Arrived(arrived) => self.arrived(arrived, now),
         }
     }
 
@@ -223,6 +261,7 @@ impl Control {
     fn order(&mut self, order: Order, now: Instant) {
         match (order, self.phase) {
             (Order::Resync, _) => drop(self.hub.resync(None, now)),
+            (Order::Upgrade, _) => self.succession.begin(self.objection(), now),
             (Order::Drain, Phase::Serving) if self.drain_delay > Duration::ZERO => {
                 info!("going on for {:?}, not ready any more; then what runs is finished", self.drain_delay);
                 self.hub.order(|| ToWorker::Leave);
@@ -239,8 +278,9 @@ impl Control {
     }
 
     /// Accepts nobody any more, and finishes what runs.
-    fn drain(&mut self, now: Instant) {
+    pub(super) fn drain(&mut self, now: Instant) {
         let deadline = now + self.drain_timeout;
+        self.succession.let_go(&mut self.hub, self.heired.is_some());
         self.admin.close();
         self.hub.order(|| ToWorker::Drain(deadline));
         self.phase = Phase::Draining(deadline);
@@ -259,7 +299,8 @@ impl Control {
         }
     }
 
-    fn stop(&mut self, asked: bool, now: Instant) {
+    pub(super) fn stop(&mut self, asked: bool, now: Instant) {
+        self.succession.let_go(&mut self.hub, self.heired.is_some());
         self.admin.close();
         self.metrics.close();
         self.hub.order(|| ToWorker::Stop);
@@ -298,7 +339,9 @@ impl Control {
             Phase::Draining(until) | Phase::Stopping { until, .. } => Some(until),
         };
         let latest = now + TICK;
-        [self.hub.due(now), self.hub.next_check(), phase].into_iter().flatten().fold(latest, Instant::min)
+        let places = [self.succession.due(), self.arrival.as_ref().map(Arrival::due)];
+        let own = [self.hub.due(now), self.hub.next_check(), phase];
+        own.into_iter().chain(places).flatten().fold(latest, Instant::min)
     }
 
     fn tick(&mut self, now: Instant) {
@@ -311,7 +354,7 @@ impl Control {
         self.spare.look(self.history.has_packed(), now);
     }
 
-    fn save(&mut self) {
+    pub(super) fn save(&mut self) {
         if let Some(saver) = &self.saver
             && let Some(unsaved) = self.hub.unsaved()
         {
@@ -323,57 +366,5 @@ impl Control {
         if let Some(entries) = self.hub.history_news() {
             self.history.save(entries);
         }
-    }
-
-    /// Sends and writes what is left, but waits for no network and no disk for long.
-    async fn end(mut self) -> Cut {
-        self.tell_cut();
-        self.save();
-        let lost = self.hub.status().unsaved;
-        if lost > 0 {
-            warn!("{lost} unsaved changes end with this process: they were never dumped");
-        }
-        let (statsd, saver, history) = (self.statsd.take(), self.saver.take(), self.history);
-        let rest = async {
-            if let Some(statsd) = statsd {
-                statsd.finish().await;
-            }
-            if let Some(saver) = saver {
-                saver.finish().await;
-            }
-            history.finish().await;
-        };
-        // Side by side: an etcd that does not answer takes no time from the disk.
-        let (kept, left) = tokio::join!(timeout(LAST, rest), timeout(LAST, self.teller.leave()));
-        if kept.is_err() {
-            warn!("the last statistics or the state file could not be written in time");
-        }
-        if left.is_err() {
-            warn!("this node could not be taken out of the fleet in time; it is gone when its lease ends");
-        }
-        info!("stopped");
-        self.cut
-    }
-
-    /// One line for all that was cut off, and why: whoever stopped the process may want to give it more time.
-    fn tell_cut(&self) {
-        let mut what = Vec::new();
-        let mut add = |count: usize, one: &str| match count {
-            0 => {}
-            1 => what.push(format!("1 {one}")),
-            _ => what.push(format!("{count} {one}s")),
-        };
-        add(self.cut.requests, "request");
-        add(self.cut.tunnels, "upgraded connection");
-        add(usize::from(!self.admin.is_idle()), "client of the admin API");
-        add(self.hub.running(), "worker that has not ended");
-        if what.is_empty() {
-            return;
-        }
-        let why = match self.phase {
-            Phase::Stopping { asked: true, .. } => "a second signal ended ELB at once".to_owned(),
-            _ => format!("not done within the drain timeout of {:?}", self.drain_timeout),
-        };
-        warn!("cut off: {}; {why}", what.join(", "));
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Order {
     Resync,
     /// Open the file of the access log again.
     Reopen,
+    /// Start this program anew, to take the place of this process.
+    Upgrade,
 }
 
 /// The wishes to end that were received so far; any two of them mean "now".
@@ -40,7 +42,7 @@ impl Endings {
 }
 
 /// Takes over SIGTERM, SIGQUIT and SIGINT (end), SIGHUP (read the store again), SIGUSR1 (open the
-/// access log again), and what would end the process by itself though it is meant otherwise: SIGUSR2 (nginx: a new program),
+/// access log again), SIGUSR2 (start the next one), and what would end the process by itself though it is meant otherwise:
 /// SIGXFSZ. SIGPIPE is ignored by Rust's start of every program.
 ///
 /// Must be called inside a tokio runtime, which then delivers the orders.
@@ -65,10 +67,7 @@ pub(super) fn listen() -> io::Result<mpsc::Receiver<Order>> {
                 Some(()) = interrupt.recv() => ("SIGINT", endings.next()),
                 Some(()) = hangup.recv() => ("SIGHUP", Order::Resync),
                 Some(()) = reopen.recv() => ("SIGUSR1", Order::Reopen),
-                Some(()) = upgrade.recv() => {
-                    info!("SIGUSR2 does nothing: to replace ELB, start the new one beside it, then end this one");
-                    continue;
-                }
+                Some(()) = upgrade.recv() => ("SIGUSR2", Order::Upgrade),
                 // The write that brought it fails, and who wrote says so.
                 Some(()) = too_long.recv() => continue,
                 else => return,
@@ -89,6 +88,7 @@ impl Order {
             Self::Stop => "stopping at once",
             Self::Resync => "reading the store again",
             Self::Reopen => "opening the access log again",
+            Self::Upgrade => "the next ELB is to take over",
         }
     }
 }

@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::admin::{Access, AdminServer, Moment};
 use super::ahead::read_ahead;
+use super::arrival::Arrival;
 use super::certificates;
 use super::changes::Via;
 use super::checks::prober::Prober;
@@ -37,8 +38,10 @@ use super::spare::Spare;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
 use super::store::{EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file};
+use super::succession::{Estate, Succession};
 use crate::access_log::writer::LogHandle;
 use crate::explain::Explainer;
+use crate::handover::CarriedServer;
 use crate::link::{ControlEnd, Cut};
 use crate::model::{Library, Snapshot};
 use crate::settings::{Settings, StoreKind};
@@ -87,7 +90,8 @@ pub struct Logs {
 /// Starts the control thread, which sends the first snapshot through `ready` as soon as there is one.
 ///
 /// Checks of servers speak TLS as `toward` says. The thread ends when the process was told to: joining it gives the exit code, 0 also if something had to be cut off
-/// (the log says what), and 1 if it could not begin. If it ends before the first snapshot, `ready` is closed.
+/// (the log says what), 1 if it could not begin, and [`NOT_TAKEN`](super::NOT_TAKEN) if the process before goes on serving. If it ends
+/// before the first snapshot, `ready` is closed. `places` is what the next process may take, and the way from the one before.
 ///
 /// # Errors
 /// The kernel refuses a signal handler or a thread.
@@ -95,6 +99,7 @@ pub fn start(
     settings: Arc<Settings>,
     listeners: Listeners,
     logs: Logs,
+    places: (Estate, Option<Arrival>),
     end: ControlEnd,
     ready: crossbeam_channel::Sender<Arc<Snapshot>>,
     toward: Toward,
@@ -110,11 +115,8 @@ pub fn start(
         signals::listen()?
     };
     let life = async move {
-        match begin(&settings, end, listeners, logs, orders, &ready, toward).await {
-            Ok(control) => {
-                control.run().await;
-                DONE
-            }
+        match begin((&settings, toward), end, listeners, logs, places, orders, &ready).await {
+            Ok(control) => control.run().await.code,
             Err(code) => code,
         }
     };
@@ -134,29 +136,23 @@ fn machine() -> Option<String> {
 
 /// Everything up to the first snapshot. Gives the exit code if it does not come to that.
 async fn begin(
-    settings: &Settings,
+    (settings, toward): (&Settings, Toward),
     end: ControlEnd,
     listeners: Listeners,
     Logs { access: log, own: own_log }: Logs,
+    (estate, mut arrival): (Estate, Option<Arrival>),
     mut orders: mpsc::Receiver<Order>,
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
-    toward: Toward,
 ) -> Result<Control, u8> {
-    let StoreHandle { mut events, commands, seen } = open(settings);
-    let resolver = Resolver::new(lookups(settings));
     let is_file = matches!(settings.store, StoreKind::File(_));
-    let via = if is_file { Via::File } else { Via::Etcd };
-    let origin = (Instant::now().into_std(), std::time::SystemTime::now());
-    let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
-    hub.traffic().show(settings.seeing.metrics_domains);
-    let access = log.as_ref().map(|log| log.lost.clone()).unwrap_or_default();
-    hub.looks_at(Sources { access, own: own_log, store: seen, ..Sources::default() });
+    let (mut hub, mut events) = hub(settings, log.as_ref(), own_log);
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let history = settings.state_file.as_deref().map(|path| HistoryFile::beside(path, &settings.name));
-    tokio::select! {
-        read = load(&mut hub, &mut events, state_file.as_ref().zip(history.as_ref()), is_file, settings.require_config) => read?,
+    let kept = state_file.as_ref().zip(history.as_ref());
+    let servers = tokio::select! {
+        read = load(&mut hub, &mut events, kept, arrival.as_mut(), (is_file, settings.require_config)) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),
-    }
+    };
     let reader = Reader::start().map_err(|error| {
         error!("there is no thread for reading rules: {error}");
         FAILURE
@@ -175,8 +171,10 @@ async fn begin(
     let ControlEnd { workers, reports, adoptions, readiness } = end;
     let shown = hub.sources().certificates.clone();
     certificates::begin(settings.tls_dir.as_deref(), &workers, shown).await.map_err(|()| CONFIGURATION)?;
+    let first = hub.first(workers, Instant::now().into_std());
+    hub.know(servers, Instant::now().into_std());
     // Nobody receives when main has given up, and main says why.
-    ready.send(hub.first(workers, Instant::now().into_std())).map_err(|_| FAILURE)?;
+    ready.send(first).map_err(|_| FAILURE)?;
     Ok(Control {
         hub,
         admin,
@@ -198,10 +196,28 @@ async fn begin(
         phase: Phase::Serving,
         cut: Cut::default(),
         outages: Outages::default(),
-        teller,
+        teller: Some(teller),
         prober: Prober::new(toward),
-        manager: Manager::of_this_process(),
+        manager: Manager::of_this_process(arrival.is_some()),
+        succession: Succession::new(estate),
+        arrival,
+        heired: None,
+        code: DONE,
     })
+}
+
+/// A hub with nothing in it, and what its store says.
+fn hub(settings: &Settings, log: Option<&LogHandle>, own: Lost) -> (Hub, mpsc::Receiver<StoreEvent>) {
+    let StoreHandle { events, commands, seen } = open(settings);
+    let resolver = Resolver::new(lookups(settings));
+    let is_file = matches!(settings.store, StoreKind::File(_));
+    let via = if is_file { Via::File } else { Via::Etcd };
+    let origin = (Instant::now().into_std(), std::time::SystemTime::now());
+    let mut hub = Hub::new(Library::new(settings.pattern_memory), resolver, commands, via, origin);
+    hub.traffic().show(settings.seeing.metrics_domains);
+    let access = log.map(|log| log.lost.clone()).unwrap_or_default();
+    hub.looks_at(Sources { access, own, store: seen, ..Sources::default() });
+    (hub, events)
 }
 
 /// Who is asked for names of servers.
@@ -226,29 +242,39 @@ fn listen(server: &mut AdminServer, listener: Option<TcpListener>, purpose: &str
     Ok(())
 }
 
-/// Takes what a state file remembers, waits for the store, and then for addresses; each for so long and no longer.
+/// Waits for the store, takes what the process before had or what a state file remembers, and waits for addresses; each for so long and no
+/// longer. Gives what is known of servers.
 /// A file is read to the end however long that takes, and must be sound: waiting would not make it so, and whoever wrote
 /// it is there to hear of it. Gives the exit code if it is not.
 async fn load(
     hub: &mut Hub,
     events: &mut mpsc::Receiver<StoreEvent>,
     kept: Option<(&StateFile, &HistoryFile)>,
-    is_file: bool,
-    is_required: bool,
-) -> Result<(), u8> {
-    if let Some((file, history)) = kept
-        && let Some(saved) = file.read().await
-    {
-        let age = saved.at.elapsed().unwrap_or_default();
-        hub.remember(saved, age, Instant::now().into_std());
-        hub.resume(history.read().await);
-    }
+    arrival: Option<&mut Arrival>,
+    (is_file, is_required): (bool, bool),
+) -> Result<Vec<CarriedServer>, u8> {
     let heard = if is_file { Ok(events.recv().await) } else { timeout(LOAD, events.recv()).await };
-    let missing = match heard {
-        Ok(Some(StoreEvent::Down { reason })) if is_file => {
-            error!("the configuration file cannot be read: {reason}");
-            return Err(FAILURE);
+    if is_file && let Ok(Some(StoreEvent::Down { reason })) = heard {
+        error!("the configuration file cannot be read: {reason}");
+        return Err(FAILURE);
+    }
+    // What the store says is judged against what was served until now, so that comes first.
+    let servers = match arrival {
+        Some(arrival) => arrival.inherit(hub).await?,
+        None => None,
+    };
+    match (kept, &servers) {
+        (Some((_, history)), Some(_)) => hub.resume(history.read().await),
+        (Some((file, history)), None) => {
+            if let Some(saved) = file.read().await {
+                let age = saved.at.elapsed().unwrap_or_default();
+                hub.remember(saved, age, Instant::now().into_std());
+                hub.resume(history.read().await);
+            }
         }
+        (None, _) => {}
+    }
+    let missing = match heard {
         Ok(Some(StoreEvent::Down { reason })) => Some(reason),
         Ok(Some(event)) => {
             hub.store_event(event, Instant::now().into_std());
@@ -271,7 +297,7 @@ async fn load(
         hub.store_event(event, Instant::now().into_std());
     }
     names(hub).await;
-    Ok(())
+    Ok(servers.unwrap_or_default())
 }
 
 /// Waits until the names have addresses, and a little longer for fresh ones.
@@ -292,7 +318,7 @@ async fn names(hub: &mut Hub) {
 }
 
 async fn told_to_end(orders: &mut mpsc::Receiver<Order>) {
-    while orders.recv().await == Some(Order::Resync) {}
+    while matches!(orders.recv().await, Some(Order::Resync | Order::Reopen | Order::Upgrade)) {}
 }
 
 /// What this node is among others, and its voice there; see [`super::fleet`].
@@ -344,13 +370,13 @@ mod tests {
             tell.send(order).await.unwrap();
         }
         begin(
-            &settings,
+            (&settings, crate::tls::Trust::nobody().toward().unwrap()),
             end,
             Listeners::default(),
             Logs::default(),
+            Default::default(),
             orders,
             &ready,
-            crate::tls::Trust::nobody().toward().unwrap(),
         )
         .await
         .map(|_| first.recv().unwrap())

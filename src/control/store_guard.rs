@@ -46,6 +46,8 @@ enum Source {
     Nothing,
     /// With what is in it, for people.
     StateFile(String),
+    /// The process whose place this one takes; the same.
+    Handover(String),
     Store,
 }
 
@@ -55,6 +57,7 @@ impl StoreGuard {
         match self.source {
             Source::Nothing => None,
             Source::StateFile(_) => Some("state-file"),
+            Source::Handover(_) => Some("handover"),
             Source::Store => Some("store"),
         }
     }
@@ -189,6 +192,24 @@ impl StoreGuard {
         self.tell(state, alarms, outcome, now);
     }
 
+    /// Takes what the process had whose place this one takes: last good values, and then what was read to the letter. It serves until the
+    /// store is there, and what the store says then is judged against it.
+    pub(super) fn inherit(
+        &mut self,
+        state: &mut State,
+        alarms: &mut Alarms,
+        (good, read): (Contents, Contents),
+        revision: i64,
+        now: Instant,
+    ) {
+        let (domains, upstreams) = (good.rules.len(), good.upstreams.len());
+        let told = format!("{domains} domains and {upstreams} upstreams of the process before this one");
+        (self.source, self.revision) = (Source::Handover(told), revision);
+        state.load(good);
+        let outcome = state.load(read);
+        self.tell(state, alarms, outcome, now);
+    }
+
     /// The store is not there. One line, however often it is said.
     pub(super) fn lost(&mut self, alarms: &mut Alarms, reason: &str) {
         self.heard.failures += 1;
@@ -302,7 +323,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "no stored rules",
-            Self::StateFile(told) => told,
+            Self::StateFile(told) | Self::Handover(told) => told,
             Self::Store => "what it held last",
         })
     }

@@ -176,9 +176,13 @@ impl Rig {
             phase: Phase::Serving,
             cut: Cut::default(),
             outages: super::outages::Outages::default(),
-            teller: super::fleet::Teller::new(super::fleet::Identity::default(), None),
+            teller: Some(super::fleet::Teller::new(super::fleet::Identity::default(), None)),
             prober: super::checks::prober::Prober::new(crate::tls::Trust::nobody().toward().unwrap()),
-            manager: super::manager::Manager::of_this_process(),
+            manager: super::manager::Manager::of_this_process(false),
+            succession: super::succession::Succession::new(super::succession::Estate::default()),
+            arrival: None,
+            heired: None,
+            code: 0,
         };
         let played = |end| Played { end, serves: Arc::clone(&first) };
         Self {
@@ -194,7 +198,7 @@ impl Rig {
             commands,
             orders,
             workers: ends.into_iter().map(played).collect(),
-            life: tokio::spawn(control.run()),
+            life: tokio::spawn(async { control.run().await.cut }),
         }
     }
 

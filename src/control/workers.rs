@@ -36,13 +36,16 @@ struct Member {
     gauges: Gauges,
     /// When it said so, or when it began.
     told: Instant,
+    /// It has said so at all, so it turns.
+    turns: bool,
 }
 
 impl Workers {
     /// Workers that begin with `version`.
     pub(super) fn new(handles: Vec<WorkerHandle>, version: u64, now: Instant) -> Self {
         let gauges = Gauges::default();
-        let member = |handle| Member { handle, applied: version, in_flight: None, gauges, told: now };
+        let member =
+            |handle| Member { handle, applied: version, in_flight: None, gauges, told: now, turns: false };
         Self { members: handles.into_iter().map(member).collect() }
     }
 
@@ -73,7 +76,7 @@ impl Workers {
     /// A worker reports what it holds.
     pub(super) fn measured(&mut self, worker: usize, gauges: Gauges, now: Instant) {
         if let Some(member) = self.members.get_mut(worker) {
-            (member.gauges, member.told) = (gauges, now);
+            (member.gauges, member.told, member.turns) = (gauges, now, true);
         }
     }
 
@@ -111,6 +114,11 @@ impl Workers {
         let mut running = self.members.iter().filter(|member| member.applied != ENDED);
         let behind = running.clone().any(|member| member.in_flight.is_some_and(is_late));
         (behind, running.any(|member| is_late(member.told)))
+    }
+
+    /// Whether every worker has turned: it has its listeners, and takes connections.
+    pub(super) fn all_turn(&self) -> bool {
+        self.members.iter().all(|member| member.turns)
     }
 
     /// How many workers have not ended.

@@ -11,6 +11,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Socket, Type};
 
+use super::shares::shares;
 use crate::settings::{ListenOn, ProxyHeader};
 
 /// Connections that may wait in one listener's queue; the kernel caps it at `net.core.somaxconn`.
@@ -80,31 +81,76 @@ pub(super) struct Listener {
 }
 
 /// The sockets of one worker, bound and not yet listening.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listeners {
     bound: Vec<(Socket, Protocol)>,
 }
 
+/// All sockets of the data port.
+#[derive(Debug)]
+pub struct Bound {
+    /// Those of each worker.
+    pub workers: Vec<Listeners>,
+    /// Where they are, in the order in which they were wanted, with the ports that the kernel chose.
+    pub addresses: Vec<SocketAddr>,
+    /// Each queue once more, with the place of its address in that order, to be handed over.
+    pub queues: Vec<(usize, Socket)>,
+}
+
 /// Binds every address once for each worker, of which `cores` names those that want the connections whose packets arrive
-/// at that core. Port 0 is chosen by the kernel once and then shared.
+/// at that core. Port 0 is chosen by the kernel once and then shared. Queues that are `there` already, by the number of the place,
+/// are used all, and only as many are bound as there are more workers.
 ///
 /// # Errors
 /// The address and what the kernel says of it.
-pub fn bind(places: &[Listen], cores: &[Option<usize>]) -> io::Result<Vec<Listeners>> {
-    let mut all: Vec<Listeners> = cores.iter().map(|_| Listeners { bound: Vec::new() }).collect();
-    for Listen { mut address, protocol } in places.iter().copied() {
-        tell_if_taken(address);
-        for (listeners, core) in all.iter_mut().zip(cores) {
-            let socket = bind_one(address, *core).map_err(|error| {
+pub fn bind(
+    places: &[Listen],
+    cores: &[Option<usize>],
+    mut there: impl FnMut(usize) -> Vec<Socket>,
+) -> io::Result<Bound> {
+    let mut workers: Vec<Listeners> = cores.iter().map(|_| Listeners::default()).collect();
+    let (mut addresses, mut queues) = (Vec::with_capacity(places.len()), Vec::new());
+    for (place, Listen { mut address, protocol }) in places.iter().copied().enumerate() {
+        let told = |address: SocketAddr| {
+            move |error: io::Error| {
                 io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-            })?;
-            if let Some(bound) = socket.local_addr()?.as_socket() {
-                address = bound;
             }
-            listeners.bound.push((socket, protocol));
+        };
+        let mut sockets = there(place);
+        if sockets.is_empty() {
+            tell_if_taken(address);
         }
+        let known = sockets.len();
+        for socket in &sockets {
+            prepare(socket).map_err(told(address))?;
+            address = socket.local_addr()?.as_socket().unwrap_or(address);
+        }
+        for core in cores.iter().skip(known) {
+            match bind_one(address, *core) {
+                Ok(socket) => {
+                    address = socket.local_addr()?.as_socket().unwrap_or(address);
+                    sockets.push(socket);
+                }
+                // A service manager's socket is another user's, or shares its port with nobody: then its queue is shared.
+                Err(error) if known > 0 && error.kind() == io::ErrorKind::AddrInUse => break,
+                Err(error) => return Err(told(address)(error)),
+            }
+        }
+        for (worker, queue) in shares(sockets.len(), cores.len()) {
+            let (Some(socket), Some(listeners)) = (sockets.get(queue), workers.get_mut(worker)) else {
+                continue;
+            };
+            if queue < known
+                && let Some(core) = cores.get(worker).copied().flatten()
+            {
+                socket.set_cpu_affinity(core).map_err(told(address))?;
+            }
+            listeners.bound.push((socket.try_clone().map_err(told(address))?, protocol));
+        }
+        addresses.push(address);
+        queues.extend(sockets.into_iter().map(|socket| (place, socket)));
     }
-    Ok(all)
+    Ok(Bound { workers, addresses, queues })
 }
 
 /// Binds the address of the admin API, as the others are bound: a process that follows another listens beside it until that
@@ -112,12 +158,11 @@ pub fn bind(places: &[Listen], cores: &[Option<usize>]) -> io::Result<Vec<Listen
 ///
 /// # Errors
 /// The address and what the kernel says of it.
-pub fn bind_admin(address: SocketAddr, purpose: &str) -> io::Result<std::net::TcpListener> {
+pub fn bind_admin(address: SocketAddr, purpose: &str) -> io::Result<Socket> {
     tell_if_taken(address);
-    let bound = bind_one(address, None).map_err(|error| {
+    bind_one(address, None).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot listen on {address} for {purpose}: {error}"))
-    });
-    Ok(bound?.into())
+    })
 }
 
 fn tell_if_taken(address: SocketAddr) {
@@ -155,10 +200,7 @@ fn bind_one(address: SocketAddr, core: Option<usize>) -> io::Result<Socket> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
-    // Accepted sockets inherit it on Linux, which saves a call for each connection.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_notsent_lowat(UNSENT)?;
-    socket.set_nonblocking(true)?;
+    prepare(&socket)?;
     if let Some(core) = core {
         socket.set_cpu_affinity(core)?;
     }
@@ -166,16 +208,15 @@ fn bind_one(address: SocketAddr, core: Option<usize>) -> io::Result<Socket> {
     Ok(socket)
 }
 
-impl Listeners {
-    /// The addresses, with the ports that the kernel chose.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.bound
-            .iter()
-            .filter_map(|(socket, _)| socket.local_addr().ok().and_then(|address| address.as_socket()))
-            .collect()
-    }
+/// What every listening socket is told, whoever made it.
+fn prepare(socket: &Socket) -> io::Result<()> {
+    // Accepted sockets inherit it on Linux, which saves a call for each connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    socket.set_nonblocking(true)
+}
 
+impl Listeners {
     /// Begins to take connections.
     ///
     /// # Errors
@@ -225,11 +266,20 @@ mod tests {
         [Listen::http("127.0.0.1:0".parse().unwrap())]
     }
 
+    fn none(_: usize) -> Vec<Socket> {
+        Vec::new()
+    }
+
+    fn of(socket: &Socket) -> SocketAddr {
+        socket.local_addr().unwrap().as_socket().unwrap()
+    }
+
     #[test]
     fn workers_share_the_port_that_the_kernel_chose() {
-        let all = bind(&local(), &[None; 3]).unwrap();
-        let address = all[0].addresses()[0];
-        assert!(address.port() != 0 && all.iter().all(|one| one.addresses() == [address]));
+        let Bound { workers: all, addresses, queues } = bind(&local(), &[None; 3], none).unwrap();
+        let address = addresses[0];
+        let places: Vec<_> = queues.iter().map(|(place, queue)| (*place, of(queue))).collect();
+        assert!(address.port() != 0 && places == [(0, address); 3]);
         assert!(std::net::TcpStream::connect(address).is_err(), "nothing is accepted before listen");
         let listeners: Vec<_> = all.into_iter().flat_map(|one| one.listen().unwrap()).collect();
         let mut client = std::net::TcpStream::connect(address).unwrap();
@@ -247,17 +297,17 @@ mod tests {
     #[test]
     fn a_port_that_someone_else_listens_on_is_noticed() {
         assert!(!is_taken("127.0.0.1:0".parse().unwrap()));
-        let mut all = bind(&local(), &[None]).unwrap();
-        let address = all[0].addresses()[0];
-        let listeners = all.remove(0).listen().unwrap();
+        let mut all = bind(&local(), &[None], none).unwrap();
+        let address = all.addresses[0];
+        let listeners = all.workers.remove(0).listen().unwrap();
         assert!(is_taken(address));
-        let _shared = bind(&[Listen::http(address)], &[None]).unwrap();
+        let _shared = bind(&[Listen::http(address)], &[None], none).unwrap();
         drop(listeners);
     }
 
     #[test]
     fn a_listener_knows_the_core_whose_connections_it_wants() {
-        let all = bind(&local(), &[Some(0), Some(1), None]).unwrap();
+        let all = bind(&local(), &[Some(0), Some(1), None], none).unwrap().workers;
         let cores: Vec<_> = all.iter().map(|one| one.bound[0].0.cpu_affinity().unwrap() as u32).collect();
         assert_eq!(cores, [0, 1, u32::MAX], "without a core the kernel says -1");
     }
@@ -266,7 +316,37 @@ mod tests {
     fn a_fault_names_the_address() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind(&[Listen::http(address)], &[None]).unwrap_err();
+        let error = bind(&[Listen::http(address)], &[None], none).unwrap_err();
         assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+
+    #[test]
+    fn queues_that_are_there_are_used_all_however_many_workers_there_are() {
+        let first = bind(&local(), &[None; 3], none).unwrap();
+        let address = first.addresses[0];
+        let mut there: Vec<Socket> = first.queues.into_iter().map(|(_, queue)| queue).collect();
+        // Fewer workers than queues, then more: the fourth and fifth are bound.
+        for (workers, queues) in [(1, 3), (2, 3), (5, 5), (2, 5)] {
+            let all = bind(&local(), &vec![None; workers], |_| std::mem::take(&mut there)).unwrap();
+            let held: Vec<usize> = all.workers.iter().map(|one| one.bound.len()).collect();
+            assert_eq!((held.len(), held.iter().sum::<usize>(), all.queues.len()), (workers, queues, queues));
+            assert!(all.workers.iter().flat_map(|one| &one.bound).all(|(socket, _)| of(socket) == address));
+            there = all.queues.into_iter().map(|(_, queue)| queue).collect();
+        }
+    }
+
+    #[test]
+    fn a_queue_that_shares_its_port_with_nobody_is_shared_itself() {
+        let passed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = passed.local_addr().unwrap();
+        let mut there = vec![Socket::from(passed)];
+        let all = bind(&[Listen::http(address)], &[None; 3], |_| std::mem::take(&mut there)).unwrap();
+        assert!(all.workers.iter().all(|one| one.bound.len() == 1 && of(&one.bound[0].0) == address));
+        assert_eq!(all.queues.len(), 1, "it is handed over once");
+        let listeners: Vec<_> = all.workers.into_iter().flat_map(|one| one.listen().unwrap()).collect();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        while !listeners.iter().any(|listener| listener.accept().is_ok()) {
+            std::thread::yield_now();
+        }
     }
 }

@@ -34,6 +34,7 @@ pub mod seeing;
 mod settle;
 pub mod shadow;
 mod shadowing;
+mod shares;
 mod shortage;
 pub mod socket;
 mod spawn;
@@ -53,5 +54,5 @@ mod tests;
 
 pub use clients::Clients;
 pub use cores::available_cores;
-pub use listen::{Listeners, bind_admin};
+pub use listen::{Bound, Listeners, bind_admin};
 pub use spawn::{bind, spawn};

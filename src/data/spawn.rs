@@ -10,13 +10,14 @@ use std::time::Instant;
 
 use mio::Registry;
 use slab::Slab;
+use socket2::Socket;
 use tokio::sync::mpsc;
 
 use super::buffers::Buffers;
 use super::clients::Clients;
 use super::cores;
 use super::ctx::{Ctx, SPARE_EXCHANGES};
-use super::listen::{self, Listen, Listeners};
+use super::listen::{self, Bound, Listen, Listeners};
 use super::outages::Outages;
 use super::places::{ADMIN_PLACES, Places};
 use super::pool::Pool;
@@ -46,11 +47,12 @@ const RESERVED_DESCRIPTORS: u64 = 32;
 /// grows leaves holes where it was. More than these can be had, and then the tables grow.
 const PREPARED: usize = 64 * 1024;
 
-/// Binds every address for each worker, and steers to their cores the connections that arrive there, if that is wanted.
+/// Binds every address for each worker, and steers to their cores the connections that arrive there, if that is wanted. Queues that
+/// are `there` already, by the number of the address in the settings, are used.
 ///
 /// # Errors
 /// The address and what the kernel says of it.
-pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
+pub fn bind(settings: &Settings, there: impl FnMut(usize) -> Vec<Socket>) -> io::Result<Bound> {
     let mut cores = cores::of_workers(settings);
     if settings.steer {
         cores::warn_of_steering(&cores);
@@ -58,7 +60,7 @@ pub fn bind(settings: &Settings) -> io::Result<Vec<Listeners>> {
         cores.fill(None);
     }
     let places: Vec<Listen> = settings.listen.iter().map(Listen::of).collect();
-    listen::bind(&places, &cores)
+    listen::bind(&places, &cores, there)
 }
 
 /// Listens, and starts the worker's thread. All workers are given the same `clients` and trust the same, and each has its own copy of the
@@ -197,7 +199,9 @@ fn idle_max(settings: &Settings) -> usize {
 fn max_connections(settings: &Settings) -> usize {
     settings.max_connections.unwrap_or_else(|| {
         let (soft, _) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
-        let share = soft.saturating_sub(RESERVED_DESCRIPTORS) / settings.workers.max(1) as u64;
+        // To be handed over, each queue is held once more.
+        let held = settings.handover.path.as_ref().map_or(0, |_| settings.listen.len() * settings.workers);
+        let share = soft.saturating_sub(RESERVED_DESCRIPTORS + held as u64) / settings.workers.max(1) as u64;
         let places = share.saturating_sub(2 * ADMIN_PLACES as u64) / 2;
         usize::try_from(places.max(1)).unwrap_or(usize::MAX)
     })

@@ -32,8 +32,8 @@ impl Turned {
     pub(super) fn new(flags: &[&str]) -> Self {
         let flags: Vec<&str> = ["--listen=127.0.0.1:0", "--no-pin"].iter().chain(flags).copied().collect();
         let settings = Settings::from_flags(&flags).unwrap();
-        let listeners = bind(&settings).unwrap().remove(0);
-        let address = listeners.addresses()[0];
+        let mut bound = bind(&settings, |_| Vec::new()).unwrap();
+        let (address, listeners) = (bound.addresses[0], bound.workers.remove(0));
         let (mut ends, control) = bridge(1, true).unwrap();
         let snapshot = Arc::new(State::new().snapshot(1));
         let mut worker = build(

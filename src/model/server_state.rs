@@ -37,6 +37,13 @@ impl Blame {
         }
     }
 
+    /// What this word means.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        let all = Reason::ALL.map(Self::Failed).into_iter().chain([Self::ErrorStatus]);
+        all.into_iter().find(|blame| blame.word() == word)
+    }
+
     /// Never 0.
     fn code(self) -> u64 {
         match self {
@@ -282,6 +289,8 @@ fn failures(counts: u64) -> u32 {
 fn blame_code(counts: u64) -> u64 {
     (counts & !FAILING) >> BLAME
 }
+
+pub(super) mod known;
 
 #[cfg(test)]
 mod tests {

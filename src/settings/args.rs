@@ -18,6 +18,7 @@ use super::commands::{
 use super::ctl::CtlArgs;
 use super::etcd_args::{EtcdArgs, name};
 use super::fleet::FleetArgs;
+use super::handover::HandoverArgs;
 use super::listen;
 use super::seeing::SeeingArgs;
 use crate::units;
@@ -233,6 +234,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten, next_help_heading = "The fleet")]
     pub(super) fleet: FleetArgs,
+
+    #[command(flatten, next_help_heading = "The next ELB")]
+    pub(super) handover: HandoverArgs,
 
     #[command(flatten, next_help_heading = "Timeouts")]
     pub(super) timeouts: TimeoutArgs,

@@ -14,6 +14,7 @@ use super::certificates::Certificates;
 use super::etcd::EtcdSettings;
 use super::fault::Fault;
 use super::fleet::FleetSettings;
+use super::handover::HandoverSettings;
 use super::listen::{self, ListenOn};
 use super::secret::{Secret, secret};
 use super::seeing::SeeingSettings;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub admin: AdminSettings,
     /// What it is among others that share its configuration.
     pub fleet: FleetSettings,
+    /// How the next process takes its place.
+    pub handover: HandoverSettings,
     /// How the names of servers are looked up.
     pub names: NameSettings,
     /// Servers see the `Host` header untouched, instead of in lower case and without the port.
@@ -181,6 +184,7 @@ impl Settings {
                 hosts: args.admin_host.clone(),
             },
             fleet: FleetSettings::new(&args.fleet),
+            handover: HandoverSettings::new(&args.handover),
             trusted_proxies: AllowList::new(&args.trusted_proxies),
             names: NameSettings {
                 resolvers: args.resolver.clone(),

@@ -60,6 +60,10 @@ const ROWS: &[Row] = &[
     ("--node-id", "ELB_NODE_ID", "edge-1:80", |s| s.fleet.id.clone().unwrap()),
     ("--advertise", "ELB_ADVERTISE", "edge-1:80", |s| s.fleet.advertise.clone().unwrap()),
     ("--node-ttl", "ELB_NODE_TTL", "3s", |s| whole_seconds(s.fleet.ttl)),
+    ("--handover", "ELB_HANDOVER", "/run/elb/next", |s| {
+        s.handover.path.clone().unwrap().display().to_string()
+    }),
+    ("--handover-timeout", "ELB_HANDOVER_TIMEOUT", "8s", |s| whole_seconds(s.handover.timeout)),
     ("--statsd", "STATSD", "127.0.0.1:8125", |s| s.statsd.clone().unwrap()),
     ("--resolver", "ELB_RESOLVER", "10.0.0.2:53,10.0.0.3:5353", |s| {
         s.names.resolvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
@@ -154,6 +158,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!((s.tunnel_timeout, s.drain_timeout), (seconds(3600), seconds(30)));
     assert_eq!((s.drain_grace, s.drain_delay, s.require_config), (seconds(2), Duration::ZERO, false));
     assert_eq!(s.half_close_timeout, seconds(5));
+    assert_eq!((s.handover.path, s.handover.timeout), (None, seconds(60)));
     assert_eq!((s.max_body, s.max_head, s.max_buffers), (50 << 20, 64 << 10, 1 << 30));
     assert_eq!((s.path_as_received, s.max_forwarded), (false, 32));
     assert_eq!((s.max_connections, s.max_connections_per_client, s.retries), (None, 0, 3));
@@ -295,7 +300,7 @@ fn pinning_and_steering_are_flags_and_switches() {
 fn a_bad_value_ends_with_2_and_names_the_flag_or_the_variable() {
     for (flag, variable, _, _) in ROWS {
         // These take any text that is not empty.
-        if ["--state-file", "--access-log", "--tls-dir"].contains(flag) {
+        if ["--state-file", "--access-log", "--tls-dir", "--handover"].contains(flag) {
             continue;
         }
         let bad = "\u{7f} bad";

@@ -2,7 +2,7 @@
 //!
 //! It owns these words, and what of the settings is a secret and is not said. Next: [`effective`](super::effective) has them.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::effective::{NameSettings, Settings, StoreKind};
 use crate::units::{Size, Span};
@@ -21,7 +21,7 @@ impl Settings {
             StoreKind::File(path) => format!("file {}", path.display()),
             StoreKind::Etcd => format!("{}, keys under /{}/", self.etcd.describe(), self.name),
         };
-        let state = self.state_file.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
+        let state = path(self.state_file.as_deref());
         let admin =
             self.admin.listen.map_or("on the data port".to_owned(), |address| format!("on {address}"));
         let token = match (&self.admin.token, &self.admin.hosts[..]) {
@@ -48,6 +48,7 @@ impl Settings {
             self.tls(),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
             self.fleet.describe(),
+            self.handover.describe(),
             format!("statsd: {}", self.statsd.as_deref().unwrap_or("off")),
             self.seeing.describe(),
             format!("names of servers: {}", self.names.describe()),
@@ -81,11 +82,9 @@ impl Settings {
 
 impl Settings {
     fn tls(&self) -> String {
-        let path = |path: &Option<PathBuf>, otherwise: &str| {
-            path.as_deref().map_or(otherwise.to_owned(), |path| path.display().to_string())
-        };
-        let shown = path(&self.tls_dir, "none");
-        let trusted = path(&self.server_ca, "whom this system trusts");
+        let shown = path(self.tls_dir.as_deref());
+        let trusted = self.server_ca.as_deref().map(|file| file.display().to_string());
+        let trusted = trusted.unwrap_or_else(|| "whom this system trusts".to_owned());
         format!("certificates: {shown}; trusted for servers with TLS: {trusted}")
     }
 
@@ -109,6 +108,10 @@ impl NameSettings {
         };
         format!("{asked}, every {}", Span(self.interval))
     }
+}
+
+fn path(path: Option<&Path>) -> String {
+    path.map_or("none".to_owned(), |path| path.display().to_string())
 }
 
 fn list<T: ToString>(items: &[T]) -> String {

@@ -71,8 +71,8 @@ impl Stage {
         let flags: Vec<&str> =
             ["--listen=127.0.0.1:0", "--no-pin"].into_iter().chain(case.flags.iter().copied()).collect();
         let settings = Settings::from_flags(&flags).expect("good flags");
-        let listeners = elb::data::bind(&settings).expect("an address").remove(0);
-        let address = listeners.addresses()[0];
+        let mut bound = elb::data::bind(&settings, |_| Vec::new()).expect("an address");
+        let (address, listeners) = (bound.addresses[0], bound.workers.remove(0));
         let (mut ends, control) = bridge(1, false).expect("a bridge");
         let mut state = State::new();
         let upstreams =

@@ -41,6 +41,10 @@ pub(crate) struct Launch {
     folder: TempDir,
     /// Where it is started, if not in the folder of the test.
     place: Option<PathBuf>,
+    /// What is started instead of the command of this build.
+    program: Option<PathBuf>,
+    /// Its standard input, if it has one.
+    input: Option<Stdio>,
 }
 
 /// A running ELB.
@@ -76,6 +80,8 @@ impl Launch {
             streams,
             folder,
             place: None,
+            program: None,
+            input: None,
         }
     }
 
@@ -140,6 +146,18 @@ impl Launch {
         self
     }
 
+    /// It is called by this path.
+    pub(crate) fn called(mut self, program: &Path) -> Launch {
+        self.program = Some(program.to_owned());
+        self
+    }
+
+    /// This script is started in its place, with such a standard input and the command in `ELB_UNDER_TEST`.
+    pub(crate) fn through(self, script: &Path, input: impl Into<Stdio>) -> Launch {
+        let own = program().display().to_string();
+        Launch { input: Some(input.into()), ..self.called(script) }.variable("ELB_UNDER_TEST", &own)
+    }
+
     pub(crate) fn flag(mut self, flag: &str) -> Launch {
         self.flags.push(flag.to_owned());
         self
@@ -187,13 +205,13 @@ impl Launch {
 
     /// Starts the command and waits for nothing.
     pub(crate) fn spawn(self) -> Elb {
-        let elb = std::env::var(OTHER).unwrap_or_else(|_| ELB.to_owned());
+        let elb = self.program.unwrap_or_else(program);
         let mut command = match self.descriptors {
             None => Command::new(elb),
             // A limit is inherited, and set for good: hard and soft.
             Some(count) => {
                 let mut command = Command::new("sh");
-                command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\""), &elb]);
+                command.args(["-c", &format!("ulimit -n {count} && exec \"$0\" \"$@\"")]).arg(&elb);
                 command
             }
         };
@@ -202,7 +220,11 @@ impl Launch {
         command.current_dir(self.place.as_deref().unwrap_or(self.folder.path()));
         command.envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "LLVM_PROFILE_FILE"));
         let [printed, log] = self.streams.map(|stream| stream.unwrap_or_else(Stdio::piped));
-        command.envs(self.variables).stdin(Stdio::null()).stdout(printed).stderr(log);
+        command
+            .envs(self.variables)
+            .stdin(self.input.unwrap_or_else(Stdio::null))
+            .stdout(printed)
+            .stderr(log);
         let mut child = command.spawn().expect("the command elb");
         let output = [child.stdout.take().map(collect), child.stderr.take().map(collect)];
         let output = output.map(Option::unwrap_or_default);
@@ -226,6 +248,16 @@ impl Elb {
     /// Where it listens; the first listener, when it has several.
     pub(crate) fn address(&self) -> SocketAddr {
         self.addresses[0]
+    }
+
+    /// Where it has said by now that it listens.
+    pub(crate) fn addresses_now(&self) -> Vec<SocketAddr> {
+        addresses(&self.log(), LISTENING)
+    }
+
+    /// The number of the process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// All listeners, in the order in which it named them.
@@ -355,6 +387,11 @@ impl Drop for Elb {
             assert!(!self.log().contains("panicked at"), "ELB panicked:\n{}", self.log());
         }
     }
+}
+
+/// The command of this build, or the one that is to be tested instead.
+pub(crate) fn program() -> PathBuf {
+    std::env::var(OTHER).unwrap_or_else(|_| ELB.to_owned()).into()
 }
 
 /// The distinct addresses that follow `words` in a log, in order.

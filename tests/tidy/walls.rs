@@ -22,6 +22,7 @@ const EVERYTHING: &[&str] = &[
     "access_log",
     "memory",
     "tls",
+    "handover",
 ];
 
 /// Who may import whom. A room that is not named here is a file nobody planned.
@@ -61,8 +62,10 @@ pub(crate) const WALLS: &[(&str, &[&str])] = &[
             "access_log",
             "memory",
             "tls",
+            "handover",
         ],
     ),
+    ("handover", &[]),
     ("memory", &[]),
     ("tls", &["settings"]),
     ("explain", &["settings", "semantics", "reason", "model", "http1", "exchange", "policy", "answer"]),

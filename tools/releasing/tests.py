@@ -163,7 +163,7 @@ class Scripts(unittest.TestCase):
     def test_they_ask_systemd_for_what_is_due(self):
         invoked = {
             ("postinst", "configure", ""): ["start elb.service"],
-            ("postinst", "configure", "0.0.9-1"): ["restart elb.service"],
+            ("postinst", "configure", "0.0.9-1"): ["reload elb.service"],
             ("postinst", "triggered", "x"): [],
             ("prerm", "remove"): ["stop elb.service"],
             ("prerm", "upgrade", "0.2-1"): [],
@@ -190,12 +190,12 @@ class Units(unittest.TestCase):
         if shutil.which("systemd-analyze") is None:
             self.skipTest("there is no systemd-analyze")
 
-    def analyze(self, *words):
-        """What it says of the units where they are, with a program that is there in the place of elb."""
+    def analyze(self, *words, kind=""):
+        """What it says of the units of a kind where they are, with a program that is there in the place of elb."""
         with tempfile.TemporaryDirectory() as folder:
             for name, text in contents.units().items():
                 (Path(folder) / name).write_bytes(re.sub(rb"(?<==)/usr/bin/elb\b", b"/bin/true", text))
-            paths = [Path(folder) / name for name in contents.units()]
+            paths = [Path(folder) / name for name in contents.units() if name.endswith(kind)]
             return subprocess.run(["systemd-analyze", *words, *paths], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                   text=True)
 
@@ -205,8 +205,8 @@ class Units(unittest.TestCase):
         self.assertEqual((told.returncode, ours), (0, []))
 
     def test_what_it_may_do_stays_little(self):
-        # 0 is nothing at all, 10 everything; the threshold is in tenths.
-        told = self.analyze("security", "--offline=true", "--no-pager", "--threshold=20")
+        # 0 is nothing at all, 10 everything; the threshold is in tenths. Sockets have nothing to be judged by.
+        told = self.analyze("security", "--offline=true", "--no-pager", "--threshold=20", kind=".service")
         self.assertEqual(told.returncode, 0, told.stdout)
 
 

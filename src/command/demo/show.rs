@@ -11,6 +11,7 @@ use std::thread;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::super::inherit::Inheritance;
 use super::super::run::{raise_open_files, tell};
 use super::super::say::complain;
 use super::super::{log, serve};
@@ -48,7 +49,7 @@ fn show(args: &DemoArgs) -> Result<ExitCode, String> {
     let settings = settings(proxy, &format!("file:{}", file.display()))?;
     let log = log::start(&settings).map_err(|error| format!("cannot start the log: {error}"))?;
     raise_open_files();
-    let code = serve::start(settings, log.lost()).map(|serving| {
+    let code = serve::start(settings, log.lost(), Inheritance::default()).map(|serving| {
         if !serving.addresses().is_empty() {
             // Without a terminal there is nobody to guide.
             let _ = io::stdout().write_all(guide::text(proxy, servers).as_bytes());

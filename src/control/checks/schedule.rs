@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::order::{Finding, Order, Ticket};
 use super::tally::Tally;
-use crate::model::{CheckOptions, OpeningOptions, Server, ServerId, Upstream};
+use crate::model::{CheckOptions, OpeningOptions, Server, ServerId, ServerState, Upstream};
 
 /// Checks at a time. Each is a connection and some kilobytes, and a thousand servers that take their time are asked in a few
 /// seconds all the same.
@@ -120,6 +120,15 @@ impl Schedule {
             && known.tally.is_failing()
         {
             known.server.state.set_check(true, now);
+        }
+    }
+
+    /// A server failed its checks before this process was there, and does so until they say otherwise; one that is not checked any more
+    /// has nothing to say it.
+    pub fn know_failing(&mut self, id: ServerId, state: &ServerState, now: Instant) {
+        match self.checked.get_mut(&id) {
+            Some(known) => known.tally = Tally::of_failing(),
+            None => state.set_check(true, now),
         }
     }
 

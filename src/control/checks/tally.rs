@@ -26,6 +26,11 @@ impl Tally {
         Some(ok)
     }
 
+    /// That of a server that failed them before.
+    pub(super) fn of_failing() -> Self {
+        Self { failing: true, against: 0 }
+    }
+
     /// The server fails its checks.
     pub(super) fn is_failing(&self) -> bool {
         self.failing

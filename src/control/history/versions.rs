@@ -73,8 +73,10 @@ impl History {
         now: Instant,
     ) {
         if let Some(gap) = self.gap.take() {
-            changes.retain(|made| made.author.via != Via::StateFile);
-            changes.insert(0, Made { author: Via::StateFile.by_nobody(), differences: gap });
+            let former = changes.iter().map(|made| made.author.via).find(|via| via.is_former());
+            let author = former.unwrap_or(Via::StateFile).by_nobody();
+            changes.retain(|made| !made.author.via.is_former());
+            changes.insert(0, Made { author, differences: gap });
             changes.retain(|made| !made.differences.is_empty());
         }
         if changes.is_empty() {

@@ -51,6 +51,9 @@ impl Hub {
         if too_much && !wish.is_confirmed {
             return Err(Refused::Unconfirmed(stranded));
         }
+        if let Some(why) = self.frozen {
+            return Err(Refused::Frozen(why));
+        }
         let named = wish.is_dumped.then(|| self.state.named(&plan));
         let mut accepted = self.carry_out(plan, found, wish.author, now);
         accepted.tag = self.tag(&wish.subject);

@@ -105,7 +105,7 @@ impl Hub {
     /// Takes on the versions that were kept with what was just remembered, so that numbers go on and each of them can be served again.
     pub(in crate::control) fn resume(&mut self, Former { entries, last }: Former) {
         let Some(newest) = entries.last() else { return };
-        self.current = Arc::new(Snapshot::empty_at(newest.version));
+        self.current = Arc::new(Snapshot::empty_at(newest.version.max(self.current.version)));
         let touch = |name: Arc<str>, before, after: Option<Arc<str>>| {
             (before != after).then_some(Touch { name, before, after })
         };
@@ -181,6 +181,11 @@ impl Hub {
         self.workers.ended(worker, now);
         self.servers.ended(worker);
         self.shadows.ended(worker, now);
+    }
+
+    /// Whether every worker takes connections, or has.
+    pub(in crate::control) fn all_turn(&self) -> bool {
+        self.workers.all_turn()
     }
 
     /// Workers that have not ended.
