@@ -125,7 +125,7 @@ fn give_id(routing: &mut Routing<'_>, is_trusted: bool, ctx: &mut Ctx) {
 }
 
 /// Notes what the access log shows of the request itself.
-fn note(routing: &Routing<'_>, client: Option<&PeerText>, dispatch: &mut Dispatch, ctx: &Ctx) {
+pub(super) fn note(routing: &Routing<'_>, client: Option<&PeerText>, dispatch: &mut Dispatch, ctx: &Ctx) {
     let (Some(log), Some(note)) = (&ctx.seeing.log, &mut dispatch.note) else { return };
     let version = ctx.view.snapshot().version;
     note.request(&routing.view(b""), routing.target(), log.shows_forwarded_for(), version);

@@ -85,6 +85,8 @@ pub struct Ctx {
     pub admin_allow: AllowList,
     /// Proxies that are believed whom they speak for.
     pub trusted_proxies: AllowList,
+    /// The port of HTTPS that a request in the clear is sent to, if it is.
+    pub tls_redirect: Option<u16>,
     /// When the log last told of somebody who may not.
     pub strangers: Seldom,
     /// Connections that wait for a window, in the order in which they began to.

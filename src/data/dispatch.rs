@@ -13,6 +13,7 @@ use super::ctx::Ctx;
 use super::door;
 use super::peer_text::PeerText;
 use super::prelude::Ends;
+use super::scheme;
 use super::settle::{LEFT, give_place_back_early, settle};
 use super::shortage;
 use super::transport::Transport;
@@ -75,8 +76,10 @@ impl Shell for Dispatcher<'_> {
         }
         ctx.requests += 1;
         let is_secure = self.transport.is_secure();
-        if is_secure && is_misdirected(self.transport, &routing) {
-            routing.reply(&ctx.env, &Reply::refusal(Reason::Misdirected));
+        if (is_secure || ctx.tls_redirect.is_some())
+            && scheme::is_wrong(self.transport, &routing, self.ends, ctx)
+        {
+            scheme::answer(is_secure, routing, dispatch, ctx);
             return ControlFlow::Continue(());
         }
         let client = address.as_bytes();
@@ -245,17 +248,6 @@ impl Dispatcher<'_> {
             },
         }
     }
-}
-
-/// Whether a session began with another name than a request in it is for (RFC 9110, section 15.5.20): whoever vouches for the one
-/// may not for the other.
-#[cold]
-#[inline(never)]
-fn is_misdirected(transport: &Transport, routing: &Routing<'_>) -> bool {
-    let host = routing.view(b"").canonical_host;
-    transport
-        .server_name()
-        .is_some_and(|name| name.as_bytes().strip_suffix(b".").unwrap_or(name.as_bytes()) != host)
 }
 
 /// Tells the balancer that the head of an answer has come, once, where its method looks at how soon servers answer.

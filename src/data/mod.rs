@@ -29,6 +29,7 @@ pub mod record;
 mod relief;
 mod room;
 mod rounds;
+mod scheme;
 pub mod secure;
 pub mod seeing;
 mod settle;

@@ -126,6 +126,11 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_TLS_DIR", value_name = "PATH")]
     pub(super) tls_dir: Option<PathBuf>,
 
+    /// Send requests that came in the clear to HTTPS at this port, such as 443: 301, or 308 where the method is to stay
+    #[arg(long, env = "ELB_TLS_REDIRECT", value_name = "PORT", requires = "listen_tls")]
+    #[arg(value_parser = value_parser!(u16).range(1..))]
+    pub(super) tls_redirect: Option<u16>,
+
     /// File with the certificates, in PEM, of those who may sign the certificates of servers with the option tls [default: those that
     /// this system trusts]
     #[arg(long, env = "ELB_SERVER_CA", value_name = "FILE")]

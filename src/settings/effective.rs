@@ -27,6 +27,8 @@ pub struct Settings {
     pub listen: Vec<ListenOn>,
     /// Where the certificates are that clients are shown.
     pub tls_dir: Option<PathBuf>,
+    /// The port of HTTPS that requests in the clear are sent to; `None` for none.
+    pub tls_redirect: Option<u16>,
     /// The certificates of those who may sign those of servers, in PEM; `None` for whom this system trusts.
     pub server_ca: Option<PathBuf>,
     /// Worker threads, at least one.
@@ -167,6 +169,7 @@ impl Settings {
         Ok(Settings {
             listen: listen(args)?,
             tls_dir: args.tls_dir.clone(),
+            tls_redirect: args.tls_redirect,
             server_ca: server_ca(args, around)?,
             workers: workers(args, cpus.as_deref(), around)?,
             cpus,

@@ -297,6 +297,23 @@ fn pinning_and_steering_are_flags_and_switches() {
 }
 
 #[test]
+fn requests_in_the_clear_are_sent_to_https_only_where_there_is_some() {
+    let tls = ["--listen-tls", "127.0.0.1:443", "--tls-dir", "certificates"];
+    let by_flag = settings(&[&tls[..], &["--tls-redirect", "443"]].concat(), &[]);
+    assert_eq!((by_flag.tls_redirect, settings(&tls, &[]).tls_redirect), (Some(443), None));
+    assert!(by_flag.describe().join("\n").contains("HTTP is sent to HTTPS at port 443"));
+    assert_eq!(settings(&tls, &[("ELB_TLS_REDIRECT", "443")]), by_flag);
+    for (flags, told) in [
+        (&["--tls-redirect", "443"][..], "--listen-tls"),
+        (&[&tls[..], &["--tls-redirect", "0"]].concat(), "--tls-redirect"),
+        (&[&tls[..], &["--tls-redirect", "https"]].concat(), "--tls-redirect"),
+    ] {
+        let (code, why) = fault(flags, &[]);
+        assert!(code == 2 && why.contains(told), "{flags:?}: {why}");
+    }
+}
+
+#[test]
 fn a_bad_value_ends_with_2_and_names_the_flag_or_the_variable() {
     for (flag, variable, _, _) in ROWS {
         // These take any text that is not empty.

@@ -85,7 +85,9 @@ impl Settings {
         let shown = path(self.tls_dir.as_deref());
         let trusted = self.server_ca.as_deref().map(|file| file.display().to_string());
         let trusted = trusted.unwrap_or_else(|| "whom this system trusts".to_owned());
-        format!("certificates: {shown}; trusted for servers with TLS: {trusted}")
+        let sent =
+            self.tls_redirect.map_or(String::new(), |port| format!("; HTTP is sent to HTTPS at port {port}"));
+        format!("certificates: {shown}{sent}; trusted for servers with TLS: {trusted}")
     }
 
     fn heads(&self) -> String {

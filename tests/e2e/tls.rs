@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::client::get;
+use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
 use crate::support::etcd::certificates::{Authority, Signed};
 use crate::support::rules::{self, SITE};
@@ -415,4 +415,45 @@ fn a_certificate_that_ends_soon_is_an_alarm_until_a_newer_one_is_shown() {
         let told = elb.log().lines().filter(|line| line.contains(words)).count();
         assert_eq!(told, 1, "{words}: {}", elb.log());
     }
+}
+
+#[test]
+fn requests_in_the_clear_are_sent_to_https_and_nothing_else_is() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let launch = |port: &str| {
+        house
+            .launch(&rules::site(&[&server]))
+            .flag("--trusted-proxies=127.0.0.9")
+            .flag(&format!("--tls-redirect={port}"))
+    };
+    let elb = launch("443").start();
+    let mut client = elb.client();
+    for (request, status, to) in [
+        (get("Site.Test:8080", "/a/../b?c=%20d"), 301, "https://site.test/a/../b?c=%20d"),
+        (
+            format!("POST /form HTTP/1.1\r\nHost: {SITE}\r\nContent-Length: 2\r\n\r\nhi"),
+            308,
+            "https://site.test/form",
+        ),
+        (format!("GET http://{SITE}/x HTTP/1.1\r\nHost: {SITE}\r\n\r\n"), 301, "https://site.test/x"),
+        (get("unknown.test", "/"), 301, "https://unknown.test/"),
+    ] {
+        let answer = client.ask(&request);
+        assert_eq!((answer.status(), answer.head.get("Location")), (status, Some(to)), "{request}");
+    }
+    assert_eq!(server.requests().len(), 0);
+    let live = client.ask(get(SITE, "/__erulb__/live"));
+    assert_eq!(live.status(), 200, "what is ELB's own is no traffic");
+    let secure = elb.addresses()[1];
+    assert!(house.trust().connect(secure, SITE).ask(get(SITE, "/")).ends_with("\r\n\r\na"));
+
+    let mut proxy = Client::connect_from("127.0.0.9".parse().unwrap(), elb.address());
+    let said = |proto: &str| format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Forwarded-Proto: {proto}\r\n\r\n");
+    assert_eq!(proxy.ask(said("https")).text(), "a", "it came by TLS as far as the proxy");
+    assert_eq!(proxy.ask(said("http")).status(), 301);
+    assert_eq!(client.ask(said("https")).status(), 301, "anybody can say so");
+
+    let other = launch("8443").start();
+    let answer = other.client().ask(get(SITE, "/"));
+    assert_eq!(answer.head.get("Location"), Some("https://site.test:8443/"));
 }
