@@ -22,11 +22,13 @@ use crate::tls::{Expiry, PairText, Sessions, Shown};
 const LOOK: Duration = Duration::from_secs(5);
 /// Certificates in it. More are a mistake, such as a folder of something else.
 const MOST: usize = 20_000;
+/// What the file beside a certificate ends with that has its staple.
+const STAPLE: &str = "ocsp";
 /// Bytes of one file: a chain is some kilobytes.
 const LONGEST: u64 = 256 * 1024;
 
-/// What tells one state of the folder from another: each certificate with when it and its key changed, and how long they are.
-type Stamp = Vec<(PathBuf, [(SystemTime, u64); 2])>;
+/// What tells one state of the folder from another: each certificate with when it, its key and its staple changed, and how long they are.
+type Stamp = Vec<(PathBuf, [(SystemTime, u64); 3])>;
 
 /// Reads the folder, tells the workers, and goes on looking at it. Without a folder there is nothing to do.
 ///
@@ -143,8 +145,9 @@ fn stamp_of(folder: &Path) -> io::Result<Stamp> {
         }
         let of = |path: &Path| fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len())));
         let key = path.with_extension("key");
-        let both = [of(&path), of(&key)].map(|one| one.unwrap_or((SystemTime::UNIX_EPOCH, 0)));
-        stamp.push((path, both));
+        let staple = path.with_extension(STAPLE);
+        let all = [of(&path), of(&key), of(&staple)].map(|one| one.unwrap_or((SystemTime::UNIX_EPOCH, 0)));
+        stamp.push((path, all));
     }
     stamp.sort();
     Ok(stamp)
@@ -162,17 +165,38 @@ fn read(stamp: &Stamp, sessions: &Sessions) -> Result<Found, String> {
     for (path, _) in stamp {
         let key = path.with_extension("key");
         let both = [text(path)?, text(&key)?];
-        texts.push((path, key, both));
+        texts.push((path, key, both, staple(&path.with_extension(STAPLE))?));
     }
-    let pairs = texts.iter().map(|(path, key, [certificate, secret])| PairText {
+    let pairs = texts.iter().map(|(path, key, [certificate, secret], staple)| PairText {
         certificate: (path.as_path(), certificate.as_str()),
         key: (key.as_path(), secret.as_str()),
+        staple: staple.as_deref(),
     });
     let shown = Shown::read(pairs)?;
     let (count, names, soonest) = (shown.count(), shown.names(), shown.soonest().cloned());
     let config = sessions.with(shown).map_err(|error| error.to_string())?;
     info!("certificates: {count}, for {names} names");
     Ok(Found { config, count, soonest })
+}
+
+/// What an authority says of a certificate, if it was put there.
+fn staple(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    // An answer of OCSP is one sequence of DER; what else is there would be sent to clients, which break off for it.
+    let is_sequence = bytes.first() == Some(&0x30);
+    if !is_sequence || bytes.len() as u64 > LONGEST {
+        let most = LONGEST;
+        return Err(format!("{} is no answer of OCSP in DER, or longer than {most} bytes", path.display()));
+    }
+    Ok(Some(bytes))
 }
 
 fn text(path: &Path) -> Result<String, String> {

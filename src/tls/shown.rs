@@ -25,6 +25,8 @@ pub struct PairText<'a> {
     pub certificate: (&'a Path, &'a str),
     /// Where its key was read.
     pub key: (&'a Path, &'a str),
+    /// What its authority says of it (OCSP, RFC 6960), in DER, for clients that ask; nothing for none.
+    pub staple: Option<&'a [u8]>,
 }
 
 /// All certificates that are shown.
@@ -48,7 +50,9 @@ impl Shown {
     pub fn read<'a>(pairs: impl IntoIterator<Item = PairText<'a>>) -> Result<Self, String> {
         let mut shown = Self { names: HashMap::new(), default: Vec::new(), count: 0, soonest: None };
         for pair in pairs {
-            let certified = Arc::new(certified_key(pair.certificate, pair.key)?);
+            let mut certified = certified_key(pair.certificate, pair.key)?;
+            certified.ocsp = pair.staple.map(<[u8]>::to_vec);
+            let certified = Arc::new(certified);
             let names = names(&certified);
             shown.note_end(&certified, names.first().map_or_else(|| stem(pair), |name| whole(name)));
             for name in names {
@@ -149,6 +153,7 @@ mod tests {
         Shown::read(pairs.iter().map(|(path, (certificate, key))| PairText {
             certificate: (Path::new(path), certificate),
             key: (Path::new(path), key),
+            staple: None,
         }))
     }
 

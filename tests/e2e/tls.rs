@@ -457,3 +457,17 @@ fn requests_in_the_clear_are_sent_to_https_and_nothing_else_is() {
     let answer = other.client().ask(get(SITE, "/"));
     assert_eq!(answer.head.get("Location"), Some("https://site.test:8443/"));
 }
+
+#[test]
+fn what_an_authority_says_of_a_certificate_is_stapled_and_follows_its_file() {
+    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let staple = house.folder.path().join("site.ocsp");
+    std::fs::write(&staple, b"0\x03\x0a\x01\x00").unwrap();
+    let (_elb, address) = house.elb(&server);
+    let stapled = || house.trust().stapled(address, SITE);
+    assert_eq!(stapled(), b"0\x03\x0a\x01\x00");
+    std::fs::write(&staple, b"0\x03\x0a\x01\x01").unwrap();
+    wait::until("the new one", || (stapled() == b"0\x03\x0a\x01\x01").then_some(()));
+    std::fs::remove_file(&staple).unwrap();
+    wait::until("none", || stapled().is_empty().then_some(()));
+}

@@ -9,10 +9,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore, ServerConfig,
+    ServerConnection, SignatureScheme, StreamOwned,
 };
 
 use super::etcd::certificates::{Authority, Signed};
@@ -43,6 +45,16 @@ impl Trust {
         let mut config = ClientConfig::clone(&self.0);
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         Trust(Arc::new(config))
+    }
+
+    /// What is stapled to the certificate that a client of this name is shown.
+    pub(crate) fn stapled(&self, to: SocketAddr, name: &str) -> Vec<u8> {
+        let seen = Arc::new(Stapled::default());
+        let mut config = ClientConfig::clone(&self.0);
+        config.dangerous().set_certificate_verifier(seen.clone());
+        let mut client = Trust(Arc::new(config)).connect(to, name);
+        client.stream.conn.complete_io(&mut client.stream.sock).unwrap();
+        seen.0.lock().unwrap().clone()
     }
 
     /// A client that asks for the server of this name.
@@ -179,4 +191,44 @@ pub(crate) fn head(stream: &mut SecureStream) -> io::Result<Option<String>> {
         }
     }
     Ok(Some(String::from_utf8(head).expect("a head of text")))
+}
+
+/// Keeps what is stapled, and trusts everybody.
+#[derive(Debug, Default)]
+struct Stapled(Mutex<Vec<u8>>);
+
+impl ServerCertVerifier for Stapled {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        staple: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.0.lock().unwrap() = staple.to_vec();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+    }
 }

@@ -31,6 +31,7 @@ impl Ends {
         let pair = PairText {
             certificate: (Path::new("a.crt"), &certificate_text),
             key: (Path::new("a.key"), &key_text),
+            staple: None,
         };
         let config = Sessions::new().unwrap().with(Shown::read([pair]).unwrap()).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
