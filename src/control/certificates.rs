@@ -16,6 +16,7 @@ use tracing::{error, info};
 use super::background::aside;
 use super::validity::{Certificates, CertificatesSeen};
 use crate::link::{NotTaken, ToWorker, WorkerHandle};
+use crate::settings::unreadable;
 use crate::tls::{Expiry, PairText, Sessions, Shown};
 
 /// How often the folder is looked at.
@@ -184,12 +185,10 @@ fn staple(path: &Path) -> Result<Option<Vec<u8>>, String> {
     let file = match fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        Err(error) => return Err(unreadable(path, &error)),
     };
     let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     // An answer of OCSP is one sequence of DER; what else is there would be sent to clients, which break off for it.
     let is_sequence = bytes.first() == Some(&0x30);
     if !is_sequence || bytes.len() as u64 > LONGEST {
@@ -201,10 +200,7 @@ fn staple(path: &Path) -> Result<Option<Vec<u8>>, String> {
 
 fn text(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    let told = |error: io::Error| match error.kind() {
-        io::ErrorKind::InvalidData => format!("{} is not PEM: it is no text", path.display()),
-        _ => format!("cannot read {}: {error}", path.display()),
-    };
+    let told = |error: io::Error| unreadable(path, &error);
     fs::File::open(path).map_err(told)?.take(LONGEST + 1).read_to_string(&mut text).map_err(told)?;
     if text.len() as u64 > LONGEST {
         return Err(format!("{} is longer than {LONGEST} bytes", path.display()));

@@ -67,7 +67,9 @@ pub fn roots(path: &Path, text: &str) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> String {
+/// Why a file of certificates cannot be read, in words.
+#[must_use]
+pub fn unreadable(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         // Certificates also come as DER, which is no text.
         io::ErrorKind::InvalidData => format!("{} is not PEM: it is no text", path.display()),

@@ -26,7 +26,7 @@ mod unknown;
 
 pub use allow::AllowList;
 pub use args::DemoArgs;
-pub use certificates::{CertificateTexts, Certificates, certified_key, roots};
+pub use certificates::{CertificateTexts, Certificates, certified_key, roots, unreadable};
 pub use commands::{
     CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, ManArgs,
     TopArgs, TopSort, TopView,

@@ -87,6 +87,8 @@ impl Browser {
             "session",
             &json!({"capabilities": {"alwaysMatch": {
                 "goog:loggingPrefs": {"browser": "ALL"},
+                // It knows no authority of a test.
+                "acceptInsecureCerts": true,
                 "goog:chromeOptions": {"args": arguments},
             }}}),
         );

@@ -204,6 +204,27 @@ class Units(unittest.TestCase):
         ours = [line for line in told.stdout.splitlines() if "elb" in line]
         self.assertEqual((told.returncode, ours), (0, []))
 
+    def test_its_filter_lets_through_what_elb_calls(self):
+        sets = {}
+        told = subprocess.run(["systemd-analyze", "syscall-filter"], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True).stdout
+        for line in told.splitlines():
+            if line.startswith("@"):
+                sets[line] = inside = []
+            elif line.startswith("    ") and not line.strip().startswith("#"):
+                inside.append(line.strip())
+
+        def calls(*names):
+            return {call for name in names for call in (calls(*sets[name]) if name.startswith("@") else (name,))}
+
+        allowed = set()
+        for is_taken_away, names in re.findall(r"^SystemCallFilter=(~?)(.*)$", (contents.PACKAGING / "elb.service").read_text(), re.MULTILINE):
+            allowed = allowed - calls(*names.split()) if is_taken_away else allowed | calls(*names.split())
+        # Pinned workers, open files, threads that step back, the next process and its sockets, memory that is given back, the rest of a server.
+        needed = {"sched_setaffinity", "prlimit64", "setpriority", "getpriority", "execve", "clone3", "sendmsg", "recvmsg", "socketpair",
+                  "madvise", "epoll_wait", "accept4", "connect", "bind", "listen", "rename", "fsync", "unlink", "wait4", "kill"}
+        self.assertEqual(needed - allowed, set())
+
     def test_what_it_may_do_stays_little(self):
         # 0 is nothing at all, 10 everything; the threshold is in tenths. Sockets have nothing to be judged by.
         told = self.analyze("security", "--offline=true", "--no-pager", "--threshold=20", kind=".service")
