@@ -46,8 +46,9 @@ impl Control {
         if left.is_err() {
             warn!("this node could not be taken out of the fleet in time; it is gone when its lease ends");
         }
-        match self.heired {
-            Some(Heired { process }) => info!("drained and stopped; process {process} serves"),
+        // Where the one that took over has crashed, nobody does.
+        match self.heired.filter(|_| self.code == 0) {
+            Some(Heired { process, .. }) => info!("drained and stopped; process {process} serves"),
             None => info!("stopped"),
         }
         Ended { cut: self.cut, code: self.code }
@@ -69,7 +70,7 @@ impl Control {
             return;
         }
         let why = match self.phase {
-            Phase::Stopping { asked: true, .. } => "a second signal ended ELB at once".to_owned(),
+            Phase::Stopping { why: Some(why), .. } => why.to_owned(),
             _ => format!("not done within the drain timeout of {:?}", self.drain_timeout),
         };
         warn!("cut off: {}; {why}", what.join(", "));

@@ -4,7 +4,10 @@
 //! `run` and one of `take`. It alone reads the clock, once a turn, and tells the time to all that it calls. Next:
 //! [`hub`](super::hub) for the configuration, [`start`](mod@super::start) for what comes before.
 
+use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -103,8 +106,8 @@ pub(super) enum Phase {
     /// It closes what is left, until then.
     Stopping {
         until: Instant,
-        /// A second signal said so; else the time of the drain was over.
-        asked: bool,
+        /// Why, in words; nothing where the time of the drain was over.
+        why: Option<&'static str>,
     },
 }
 
@@ -128,6 +131,8 @@ enum Event {
     Succession(Happening),
     /// The process before has answered.
     Arrived(Arrived),
+    /// The process that took over, and was started by this one, has ended.
+    LeftAlone(io::Result<ExitStatus>),
     /// Something is due that no event tells.
     Due,
 }
@@ -139,11 +144,19 @@ fn pulse(period: Duration) -> Interval {
     pulse
 }
 
+/// Waits for the end of the process that took over, if this one started it. May be dropped at any await.
+async fn ends(heired: &mut Option<Heired>) -> io::Result<ExitStatus> {
+    match heired.as_mut().and_then(|heired| heired.child.as_mut()) {
+        Some(child) => child.wait().await,
+        None => pending().await,
+    }
+}
+
 /// Waits for the answer of the process before, if there is one.
 async fn arrives(arrival: &mut Option<Arrival>) -> Arrived {
     match arrival {
         Some(arrival) => arrival.next().await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 
@@ -183,6 +196,7 @@ impl Control {
                 _ = tick.tick() => Event::Tick,
                 happening = self.succession.next() => Event::Succession(happening),
                 arrived = arrives(&mut self.arrival) => Event::Arrived(arrived),
+                status = ends(&mut self.heired) => Event::LeftAlone(status),
                 () = sleep_until(due.into()) => Event::Due,
             };
             now = Instant::now();
@@ -219,6 +233,7 @@ impl Control {
             Event::Tick => self.tick(now),
             Event::Succession(happening) => self.happened(happening, now),
             Event::Arrived(arrived) => self.arrived(arrived, now),
+            Event::LeftAlone(status) => self.left_alone(status, now),
         }
     }
 
@@ -269,7 +284,7 @@ impl Control {
             }
             (Order::Drain, Phase::Serving) => self.drain(now),
             (Order::Drain, _) => {}
-            (Order::Stop, _) => self.stop(true, now),
+            (Order::Stop, _) => self.stop(Some("a second signal ended ELB at once"), now),
             (Order::Reopen, _) => match &self.log {
                 Some(log) => log.reopen(),
                 None => info!("there is no access log to open again"),
@@ -299,12 +314,12 @@ impl Control {
         }
     }
 
-    pub(super) fn stop(&mut self, asked: bool, now: Instant) {
+    pub(super) fn stop(&mut self, why: Option<&'static str>, now: Instant) {
         self.succession.let_go(&mut self.hub, self.heired.is_some());
         self.admin.close();
         self.metrics.close();
         self.hub.order(|| ToWorker::Stop);
-        self.phase = Phase::Stopping { until: now + STOP, asked };
+        self.phase = Phase::Stopping { until: now + STOP, why };
     }
 
     /// Moves from phase to phase as time and workers allow. True at the end of the last.
@@ -321,7 +336,7 @@ impl Control {
             Phase::Draining(_) if idle => true,
             Phase::Draining(deadline) => {
                 if now >= deadline {
-                    self.stop(false, now);
+                    self.stop(None, now);
                 }
                 false
             }

@@ -93,9 +93,11 @@ pub(super) enum Happening {
 }
 
 /// The next process has the place.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Heired {
     pub(super) process: u32,
+    /// It was started by this one.
+    pub(super) child: Option<Child>,
 }
 
 impl Succession {
@@ -321,7 +323,7 @@ impl Succession {
         }
         match outcome {
             Ok(()) => {
-                let (sockets, edits, servers) = self.attempt.take()?.given;
+                let Attempt { child, given: (sockets, edits, servers), .. } = self.attempt.take()?;
                 info!(
                     process,
                     sockets,
@@ -329,7 +331,7 @@ impl Succession {
                     servers,
                     "handed over: the next ELB serves, and this one finishes what runs"
                 );
-                Some(Heired { process })
+                Some(Heired { process, child })
             }
             Err((step, trouble)) => {
                 let when = match step {

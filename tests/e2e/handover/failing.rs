@@ -9,9 +9,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::signal::{Link, Next, process};
+use super::signal::{Link, Manager, Next, process};
 use super::{Meeting, answers, follow, says};
+use crate::support::client::get;
 use crate::support::elb::{Elb, Launch, program};
+use crate::support::rules::SITE;
 use crate::support::server::Server;
 use crate::support::skip::skipped;
 use crate::support::wait::{self, PATIENCE};
@@ -212,4 +214,40 @@ fn a_process_of_another_user_is_refused() {
     says(&elb, "a process of user 65534 wants to take over, and is refused");
     assert_eq!(answers(elb.address(), 4), ["a"; 4]);
     assert!(elb.runs());
+}
+
+/// Whoever manages services starts ELB again when it has ended, and not before.
+#[test]
+fn where_the_next_one_crashes_while_this_one_drains_a_service_manager_gets_to_start_it_again() {
+    let holds = || {
+        Server::start(|talk| {
+            talk.request()?;
+            talk.some().map(drop)
+        })
+    };
+    let manager = Manager::new();
+    for is_managed in [false, true] {
+        let server = holds();
+        let meeting = Meeting::before(&server);
+        let mut launch = meeting.launch();
+        if is_managed {
+            launch = launch.variable("NOTIFY_SOCKET", &manager.address());
+        }
+        let mut elb = launch.start();
+        let mut client = elb.client();
+        client.send(get(SITE, "/"));
+        wait::until("the request to arrive", || (server.connections() == 1).then_some(()));
+        elb.signal("USR2");
+        let next = Next(process(&elb, "started the next ELB", 0));
+        says(&elb, "handed over: the next ELB serves");
+        assert!(elb.runs(), "it waits for the request");
+        next.signal("KILL");
+        says(&elb, "the ELB that took over has ended with signal: 9");
+        if is_managed {
+            assert_eq!(elb.exit().code(), Some(1), "{}", elb.log());
+        } else {
+            drop(client);
+            assert_eq!(elb.exit().code(), Some(0), "what runs was finished");
+        }
+    }
 }

@@ -82,20 +82,20 @@ fn executable(path: &Path, text: &str) {
 }
 
 /// What a service manager hears, in order.
-struct Manager {
+pub(super) struct Manager {
     socket: UnixDatagram,
     folder: tempfile::TempDir,
 }
 
 impl Manager {
-    fn new() -> Manager {
+    pub(super) fn new() -> Manager {
         let folder = tempfile::tempdir().expect("a folder");
         let socket = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
         socket.set_read_timeout(Some(PATIENCE)).expect("a deadline");
         Manager { socket, folder }
     }
 
-    fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         self.folder.path().join("notify").display().to_string()
     }
 
