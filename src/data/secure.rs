@@ -87,7 +87,8 @@ impl Secure {
     #[inline(never)]
     pub fn attempt(&mut self) -> Attempt {
         match self.begun {
-            _ if self.socket.has_failed() && !self.begun => Attempt::Failed,
+            false if self.socket.has_failed() => Attempt::Failed,
+            true if self.has_failed() => Attempt::NoSession,
             false if self.socket.can_write() => Attempt::Made,
             false => Attempt::UnderWay,
             true => match self.handshake() {
@@ -368,7 +369,8 @@ impl Secure {
     #[cold]
     #[inline(never)]
     pub fn leave(&mut self) -> bool {
-        if self.leaves || self.resets || self.has_failed() {
+        // A session that has not begun has nothing to end.
+        if !self.begun || self.leaves || self.resets || self.has_failed() {
             return true;
         }
         self.leaves = true;

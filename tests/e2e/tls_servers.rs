@@ -217,3 +217,18 @@ fn checks_speak_tls_too_and_say_what_is_wrong() {
     let what = found(&elb, false);
     assert!(what.starts_with("TLS: ") && what.contains(SITE), "{what}");
 }
+
+#[test]
+fn a_header_that_says_whose_a_connection_is_comes_before_the_session() {
+    let (house, server) = (House::new(), Server::named("a"));
+    let (_behind, address) = house.secure(&server, "127.0.0.1", ",proxy=require");
+    for options in ["tls proxy_protocol=v1", "tls proxy_protocol=v2"] {
+        let elb = house.elb(address, options);
+        let mut client = Client::connect_from("127.0.0.9".parse().unwrap(), elb.address());
+        for _ in 0..3 {
+            assert_eq!(client.ask(get(SITE, "/")).text(), "a");
+            let told = server.requests().pop().unwrap().head;
+            assert_eq!(told.get("X-Real-IP"), Some("127.0.0.9"));
+        }
+    }
+}
