@@ -154,7 +154,7 @@ fn versions_groups_and_the_rest_are_those_of_the_manual() {
     let request = format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nConnection: close\r\n\r\n");
     let new = asked.tells(&["-tls1_3", "-ign_eof"], &request);
     assert!(new.contains("Max Early Data: 0") && !new.contains("Early data was accepted"), "{new}");
-    assert!(new.contains("TLS session ticket:") && new.ends_with('a') || new.contains("\r\n\r\na"), "{new}");
+    assert!(new.contains("TLS session ticket:") && new.contains("\r\n\r\na"), "{new}");
 }
 
 #[test]
