@@ -22,6 +22,7 @@ mod alarms;
 mod balancing;
 mod blame;
 mod bodies;
+mod certificates;
 mod changes;
 mod chaos;
 mod checks;
