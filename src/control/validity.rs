@@ -3,14 +3,16 @@
 //! It owns what is told of them, never a file. Next: [`certificates`](super::certificates) tells, [`alarms`](super::alarms) and
 //! [`admin`](super::admin) show it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::alarms::{Alarms, Subject};
-use crate::tls::{Certified, Expiry};
+use crate::tls::{Certified, Expiry, KeyText};
 
 /// So long before its end a certificate is told of. Who renews by itself has done so by then.
 const EARLY: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -42,6 +44,8 @@ pub(super) struct Row {
     pub(super) origin: Origin,
     /// Why what there is now cannot be used.
     pub(super) fault: Option<Box<str>>,
+    /// As it stands in etcd, its key included: for the next process alone.
+    pub(super) text: Option<KeyText>,
 }
 
 /// Where a certificate is kept.
@@ -58,20 +62,54 @@ pub(super) enum Origin {
 
 /// The same as it was told last; nothing where there are no certificates. Copies are one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct CertificatesSeen(watch::Sender<Option<Certificates>>);
+pub(super) struct CertificatesSeen {
+    told: watch::Sender<Option<Certificates>>,
+    /// What the process before had of etcd. A lock that a panic poisoned still holds it.
+    before: Arc<Mutex<Inherited>>,
+}
+
+/// Certificates of etcd as they stand there, by name.
+pub(super) type Texts = BTreeMap<String, String>;
+
+/// The same, out of every log.
+#[derive(Default)]
+struct Inherited(Texts);
+
+impl fmt::Debug for Inherited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Inherited").field(&self.0.len()).finish()
+    }
+}
 
 impl CertificatesSeen {
     pub(super) fn tell(&self, now: Certificates) {
-        self.0.send_replace(Some(now));
+        self.told.send_replace(Some(now));
     }
 
     pub(super) fn get(&self) -> Option<Certificates> {
-        self.0.borrow().clone()
+        self.told.borrow().clone()
+    }
+
+    /// What the next process is told, as it may start without etcd.
+    pub(super) fn texts(&self) -> Texts {
+        let rows = self.get().unwrap_or_default().rows;
+        let text = |row: &Row| Some((row.name.to_string(), row.text.as_ref()?.expose().to_owned()));
+        rows.iter().filter_map(text).collect()
+    }
+
+    /// The process before had these.
+    pub(super) fn inherit(&self, texts: Texts) {
+        *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Inherited(texts);
+    }
+
+    /// Those that the process before had, once.
+    pub(super) fn take_inherited(&self) -> Texts {
+        std::mem::take(&mut self.before.lock().unwrap_or_else(PoisonError::into_inner).0)
     }
 
     /// Waits until workers have what etcd had at this revision. Says whether they do.
     pub(super) async fn reaches(&self, revision: i64, within: Duration) -> bool {
-        let mut seen = self.0.subscribe();
+        let mut seen = self.told.subscribe();
         let reached = seen.wait_for(|now| now.as_ref().is_some_and(|now| now.revision >= revision));
         matches!(timeout(within, reached).await, Ok(Ok(_)))
     }

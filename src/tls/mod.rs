@@ -13,5 +13,5 @@ pub use config::Sessions;
 pub use expiry::Expiry;
 pub use seal::SealKeys;
 pub use shown::Shown;
-pub use stored::{LONGEST, StoredCertificate, Wrong, is_staple, sound_name};
+pub use stored::{KeyText, LONGEST, StoredCertificate, Wrong, is_staple, sound_name};
 pub use toward::{Toward, Trust};

@@ -3,7 +3,9 @@
 //! It owns that form, either way, and what is wrong with one; never a store. A private key goes in, and never out again but to where it is kept.
 //! Next: [`super::seal`] seals the key, [`super::certified`] reads what is in the texts.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -31,7 +33,31 @@ pub struct StoredCertificate {
     /// Whether its key is sealed where it is kept.
     pub is_sealed: bool,
     /// How it is kept.
-    text: String,
+    text: KeyText,
+}
+
+/// A text with a private key in it, sealed or not. `Debug` hides it, and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyText(Arc<str>);
+
+impl KeyText {
+    /// Wraps a text.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for where it is kept.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyText(..)")
+    }
 }
 
 impl StoredCertificate {
@@ -45,7 +71,7 @@ impl StoredCertificate {
         Self::parse(name, &value, keys).map(|(certified, sealed)| Self {
             certified,
             is_sealed: sealed.is_some(),
-            text: text.to_owned(),
+            text: KeyText::new(text),
         })
     }
 
@@ -63,12 +89,16 @@ impl StoredCertificate {
             let sealed = keys.seal(name, plain).map_err(|why| ("key", why))?;
             kept.insert("sealed_key".to_owned(), sealed.into());
         }
-        Ok(Self { certified, is_sealed: !is_plain || keys.is_some(), text: Value::Object(kept).to_string() })
+        Ok(Self {
+            certified,
+            is_sealed: !is_plain || keys.is_some(),
+            text: KeyText::new(Value::Object(kept).to_string()),
+        })
     }
 
     /// As it is kept.
     #[must_use]
-    pub fn into_parts(self) -> (Certified, String) {
+    pub fn into_parts(self) -> (Certified, KeyText) {
         (self.certified, self.text)
     }
 
@@ -179,23 +209,24 @@ mod tests {
             let taken = StoredCertificate::take("shop", &given, keys).unwrap();
             assert_eq!(taken.is_sealed, keys.is_some());
             let (certified, text) = taken.into_parts();
+            let text = text.expose();
             assert_eq!(
                 (&*certified.name, &*certified.names[0], certified.kind()),
                 ("shop", "a.test", "ECDSA")
             );
             assert_eq!(text.contains("PRIVATE KEY"), keys.is_none());
-            let read = StoredCertificate::read("shop", &text, keys).unwrap();
+            let read = StoredCertificate::read("shop", text, keys).unwrap();
             assert_eq!(
                 (read.is_sealed, &read.certified.fingerprint),
                 (keys.is_some(), &certified.fingerprint)
             );
             // What was sealed once is taken as it is, by who can open it.
-            let again = StoredCertificate::take("shop", &serde_json::from_str(&text).unwrap(), keys).unwrap();
+            let again = StoredCertificate::take("shop", &serde_json::from_str(text).unwrap(), keys).unwrap();
             assert_eq!(again.is_sealed, keys.is_some());
             if keys.is_some() {
-                let (member, why) = StoredCertificate::read("other", &text, keys).unwrap_err();
+                let (member, why) = StoredCertificate::read("other", text, keys).unwrap_err();
                 assert!(member == "sealed_key" && why.contains("another name"), "{why}");
-                let (member, why) = StoredCertificate::read("shop", &text, None).unwrap_err();
+                let (member, why) = StoredCertificate::read("shop", text, None).unwrap_err();
                 assert!(member == "sealed_key" && why.contains("--certs-key"), "{why}");
             }
         }

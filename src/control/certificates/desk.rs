@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::control::store::{AT_ONCE, CertificateMail, EtcdOptions, write_certificates};
 use crate::control::validity::{CertificatesSeen, Row, ends_soon};
 use crate::model::{Fault, Faults};
-use crate::tls::{SealKeys, StoredCertificate, sound_name};
+use crate::tls::{KeyText, SealKeys, StoredCertificate, sound_name};
 use crate::warning::{Code, Warning};
 
 /// How long the caller of a change waits for the workers.
@@ -33,7 +33,7 @@ pub(in crate::control) struct Desk {
 /// A change that was checked.
 #[derive(Debug)]
 pub(in crate::control) struct Checked {
-    writes: Vec<(String, Option<String>)>,
+    writes: Vec<(String, Option<KeyText>)>,
     pub(in crate::control) warnings: Vec<Warning>,
 }
 
@@ -119,7 +119,7 @@ impl Desk {
         let Checked { writes, mut warnings } = checked;
         let etcd = self.etcd.as_ref().ok_or(Trouble::NoEtcd)?;
         let written = write_certificates(etcd, &writes).await.map_err(Trouble::Store)?;
-        let is_absent = |((name, text), was_there): (&(String, Option<String>), bool)| {
+        let is_absent = |((name, text), was_there): (&(String, Option<KeyText>), bool)| {
             (text.is_none() && !was_there).then(|| name.clone())
         };
         let absent: Vec<String> = writes.iter().zip(written.were_there).filter_map(is_absent).collect();

@@ -16,7 +16,7 @@ use super::remembered::Remembered;
 use super::stored::Stored;
 use crate::control::background::aside;
 use crate::control::store::CertificateMail;
-use crate::control::validity::{Certificates, CertificatesSeen, Origin, Row};
+use crate::control::validity::{Certificates, CertificatesSeen, Origin, Row, Texts};
 use crate::link::{NotTaken, ToWorker, WorkerHandle};
 use crate::tls::{Certified, SealKeys, Sessions, Shown};
 
@@ -157,10 +157,11 @@ impl Keeper {
     /// Reads what has changed, and tells of it. Gives what is wrong with the folder.
     async fn turn(&mut self, is_first: bool) -> Result<Option<String>, String> {
         let (source, sessions) = (Arc::clone(&self.source), Arc::clone(&self.sessions));
-        let (mail, remembered) = (self.mail.clone(), self.remembered.clone().filter(|_| is_first));
+        let mail = self.mail.clone();
+        let before = is_first.then(|| (self.seen.take_inherited(), self.remembered.clone()));
         let work = move || {
             let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
-            source.look(mail.as_ref(), remembered.as_ref(), &sessions, is_first)
+            source.look(mail.as_ref(), before, &sessions)
         };
         let Found { fresh, fault, told, revision, version } =
             aside(work).await.map_err(|error| error.to_string())??;
@@ -217,19 +218,19 @@ impl Source {
     fn look(
         &mut self,
         mail: Option<&CertificateMail>,
-        remembered: Option<&Remembered>,
+        before: Option<(Texts, Option<Remembered>)>,
         sessions: &Sessions,
-        is_first: bool,
     ) -> Result<Found, String> {
-        let (mut is_new, mut fault) = (is_first, None);
+        let (mut is_new, mut fault) = (before.is_some(), None);
         match self.folder.as_mut().map(Folder::look) {
             Some(Ok(differs)) => is_new |= differs,
             Some(Err(why)) => fault = Some(why),
             None => {}
         }
-        // What an earlier life knew counts until etcd has spoken, and what that says is judged against it.
-        if let Some(remembered) = remembered {
-            self.stored.remember(remembered.read());
+        // What the process before or an earlier life knew counts until etcd has spoken, and what that says is judged against it.
+        if let Some((inherited, remembered)) = before.filter(|_| mail.is_some()) {
+            let of_file = || remembered.map_or_else(Texts::new, |file| file.read());
+            self.stored.remember(if inherited.is_empty() { of_file() } else { inherited });
         }
         if let Some(news) = mail.and_then(CertificateMail::take) {
             is_new |= self.stored.take(news);
@@ -262,6 +263,7 @@ impl Source {
             certified: Some(Arc::clone(certified)),
             origin: Origin::Folder,
             fault: None,
+            text: None,
         };
         let in_folder = self.folder.iter().flat_map(Folder::certificates).map(row);
         let in_etcd = self.stored.records().iter().map(|(name, record)| {
@@ -271,6 +273,7 @@ impl Source {
                 certified: record.good.as_ref().map(|good| Arc::clone(&good.certified)),
                 origin: Origin::Etcd { is_sealed },
                 fault: record.bad.as_ref().map(|(_, why)| why.as_str().into()),
+                text: record.good.as_ref().map(|good| good.text.clone()),
             }
         });
         in_folder.chain(in_etcd).collect()

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::control::store::{CertificateNews, StoredText};
-use crate::tls::{Certified, SealKeys, StoredCertificate};
+use crate::tls::{Certified, KeyText, SealKeys, StoredCertificate};
 
 /// Certificates that are taken. More are a mistake.
 const MOST: usize = 20_000;
@@ -35,7 +35,7 @@ pub(super) struct Record {
     /// What is shown: the last text that could be used.
     pub(super) good: Option<Good>,
     /// The text that there is now, and why it cannot be used.
-    pub(super) bad: Option<(String, String)>,
+    pub(super) bad: Option<(KeyText, String)>,
     revision: i64,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Record {
 pub(super) struct Good {
     pub(super) certified: Arc<Certified>,
     pub(super) is_sealed: bool,
-    text: String,
+    pub(super) text: KeyText,
 }
 
 impl Stored {
@@ -67,7 +67,7 @@ impl Stored {
     pub(super) fn texts(&self) -> BTreeMap<&str, &str> {
         self.records
             .iter()
-            .filter_map(|(name, record)| Some((name.as_str(), record.good.as_ref()?.text.as_str())))
+            .filter_map(|(name, record)| Some((name.as_str(), record.good.as_ref()?.text.expose())))
             .collect()
     }
 
@@ -149,12 +149,13 @@ impl Stored {
         }
         let record = self.records.entry(name.clone()).or_default();
         record.revision = revision;
-        let known = record.bad.as_ref().map(|bad| &bad.0).or(record.good.as_ref().map(|good| &good.text));
-        if known == Some(&text) {
+        let bad = record.bad.as_ref().map(|bad| bad.0.expose());
+        let known = bad.or(record.good.as_ref().map(|good| good.text.expose()));
+        if known == Some(&*text) {
             return;
         }
         self.version += 1;
-        if record.good.as_ref().is_some_and(|good| good.text == text) {
+        if record.good.as_ref().is_some_and(|good| good.text.expose() == text) {
             record.bad = None;
             return;
         }
@@ -167,7 +168,7 @@ impl Stored {
             }
             Err((member, why)) => {
                 let place = if member.is_empty() { String::new() } else { format!("{member}: ") };
-                record.bad = Some((text, format!("{place}{why}")));
+                record.bad = Some((KeyText::new(text), format!("{place}{why}")));
             }
         }
     }

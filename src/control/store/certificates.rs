@@ -11,6 +11,7 @@ use etcd_client::{Txn, TxnOp, TxnOpResponse};
 use super::connection::{Connection, answer, denied, plain};
 use super::keys::Keys;
 use super::options::EtcdOptions;
+use crate::tls::KeyText;
 
 /// Certificates in one write: etcd carries out 128 operations at once.
 pub const AT_ONCE: usize = 100;
@@ -30,7 +31,7 @@ pub struct CertificatesWritten {
 /// Why not, for people. Whether it was done may be unknown then.
 pub async fn write_certificates(
     options: &Arc<EtcdOptions>,
-    writes: &[(String, Option<String>)],
+    writes: &[(String, Option<KeyText>)],
 ) -> Result<CertificatesWritten, String> {
     let keys = Keys::new(&options.name);
     let range = keys.certificates();
@@ -48,9 +49,9 @@ pub async fn write_certificates(
     Ok(CertificatesWritten { revision, were_there: were_there.collect() })
 }
 
-fn operation(key: &str, text: &Option<String>) -> TxnOp {
+fn operation(key: &str, text: &Option<KeyText>) -> TxnOp {
     match text {
-        Some(text) => TxnOp::put(key, text.as_str(), None),
+        Some(text) => TxnOp::put(key, text.expose(), None),
         None => TxnOp::delete(key, None),
     }
 }
