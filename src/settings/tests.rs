@@ -47,6 +47,9 @@ type Row = (&'static str, &'static str, &'static str, fn(&Settings) -> String);
 const ROWS: &[Row] = &[
     ("--listen", "ELB_LISTEN", "127.0.0.1:81", |s| s.listen[0].to_string()),
     ("--tls-dir", "ELB_TLS_DIR", "certificates", |s| s.tls.dir.clone().unwrap().display().to_string()),
+    ("--tls-client-cert", "ELB_TLS_CLIENT_CERT", "accept", |s| {
+        if s.tls.client_must { "require" } else { "accept" }.to_owned()
+    }),
     ("--certs-key", "ELB_CERTS_KEY", "certs.key", |s| s.tls.certs_key.clone().unwrap().display().to_string()),
     ("--workers", "ELB_WORKERS", "2", |s| s.workers.to_string()),
     ("--cpus", "ELB_CPUS", "1,3", |s| {

@@ -4,9 +4,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 
 use super::listen;
+
+/// What becomes of a client that shows no certificate where it is asked for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ClientCert {
+    // It gets no session.
+    Require,
+    // It is served as others.
+    Accept,
+}
 
 /// Where and with what.
 #[derive(Debug, Args)]
@@ -26,6 +35,15 @@ pub(super) struct TlsArgs {
     /// which open what they sealed [default: private keys are in etcd in the clear]
     #[arg(long, env = "ELB_CERTS_KEY", value_name = "FILE")]
     pub(super) certs_key: Option<PathBuf>,
+
+    /// File with the certificates, in PEM, of those who may sign the certificates of clients: these are asked for theirs, and servers
+    /// are told of it in Client-Cert. It is looked at every five seconds [default: clients are not asked]
+    #[arg(long, env = "ELB_TLS_CLIENT_CA", value_name = "FILE")]
+    pub(super) tls_client_ca: Option<PathBuf>,
+
+    /// With --tls-client-ca, what becomes of a client without a certificate: require refuses it, accept lets it in without Client-Cert
+    #[arg(long, env = "ELB_TLS_CLIENT_CERT", value_name = "WORD", value_enum, default_value = "require")]
+    pub(super) tls_client_cert: ClientCert,
 
     /// Send requests that came in the clear to HTTPS at this port, such as 443: 301, or 308 where the method is to stay
     #[arg(long, env = "ELB_TLS_REDIRECT", value_name = "PORT", requires = "listen_tls")]

@@ -1,6 +1,7 @@
 //! Which certificate a client is shown, whom one trusts as a server, and what a session of TLS begins with.
 
 mod certified;
+mod clients;
 mod config;
 mod expiry;
 mod seal;
@@ -9,6 +10,7 @@ mod stored;
 mod toward;
 
 pub use certified::{Certified, PairText};
+pub use clients::{ClientTrust, LONGEST_IDENTITY, identity};
 pub use config::Sessions;
 pub use expiry::Expiry;
 pub use seal::SealKeys;

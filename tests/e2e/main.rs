@@ -26,6 +26,7 @@ mod certificates;
 mod changes;
 mod chaos;
 mod checks;
+mod client_certificates;
 mod client_py;
 mod command;
 mod config;

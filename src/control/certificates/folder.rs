@@ -116,7 +116,8 @@ fn staple(path: &Path) -> Result<Option<Vec<u8>>, String> {
     Ok(Some(bytes))
 }
 
-fn text(path: &Path) -> Result<String, String> {
+/// A file of PEM, if it is not too long.
+pub(super) fn text(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let told = |error: io::Error| unreadable(path, &error);
     fs::File::open(path).map_err(told)?.take(LONGEST as u64 + 1).read_to_string(&mut text).map_err(told)?;

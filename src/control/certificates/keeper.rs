@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::{error, info, warn};
 
+use super::clients::ClientCa;
 use super::folder::Folder;
 use super::remembered::Remembered;
 use super::stored::Stored;
@@ -32,6 +33,8 @@ const WRITE_AGAIN: Duration = Duration::from_secs(10);
 pub(in crate::control) struct Kept {
     /// A folder.
     pub(in crate::control) folder: Option<PathBuf>,
+    /// The file of those who may sign for clients, and whether each client must show that.
+    pub(in crate::control) clients: Option<(PathBuf, bool)>,
     /// etcd: what comes of it.
     pub(in crate::control) mail: Option<CertificateMail>,
     /// What opens the keys that are there.
@@ -78,7 +81,9 @@ pub(in crate::control) async fn begin(
 #[derive(Debug)]
 struct Source {
     folder: Option<Folder>,
+    clients: Option<ClientCa>,
     stored: Stored,
+    sessions: Sessions,
 }
 
 struct Keeper {
@@ -86,7 +91,6 @@ struct Keeper {
     mail: Option<CertificateMail>,
     remembered: Option<Remembered>,
     workers: Vec<WorkerHandle>,
-    sessions: Arc<Sessions>,
     /// Who is told how they stand.
     seen: CertificatesSeen,
     /// For workers that have not taken it yet.
@@ -118,15 +122,17 @@ struct Fresh {
 
 impl Keeper {
     fn new(kept: Kept, workers: &[WorkerHandle], seen: CertificatesSeen) -> Result<Self, String> {
-        let sessions = Sessions::new().map_err(|error| error.to_string())?;
-        let source =
-            Source { folder: kept.folder.as_deref().map(Folder::new), stored: Stored::new(kept.keys) };
+        let source = Source {
+            folder: kept.folder.as_deref().map(Folder::new),
+            clients: kept.clients.map(|(path, must)| ClientCa::new(&path, must)),
+            stored: Stored::new(kept.keys),
+            sessions: sessions()?,
+        };
         Ok(Self {
             source: Arc::new(Mutex::new(source)),
             mail: kept.mail,
             remembered: kept.remembered,
             workers: workers.to_vec(),
-            sessions: Arc::new(sessions),
             seen,
             untold: None,
             written: 0,
@@ -156,12 +162,12 @@ impl Keeper {
 
     /// Reads what has changed, and tells of it. Gives what is wrong with the folder.
     async fn turn(&mut self, is_first: bool) -> Result<Option<String>, String> {
-        let (source, sessions) = (Arc::clone(&self.source), Arc::clone(&self.sessions));
+        let source = Arc::clone(&self.source);
         let mail = self.mail.clone();
         let before = is_first.then(|| (self.seen.take_inherited(), self.remembered.clone()));
         let work = move || {
             let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
-            source.look(mail.as_ref(), before, &sessions)
+            source.look(mail.as_ref(), before)
         };
         let Found { fresh, fault, told, revision, version } =
             aside(work).await.map_err(|error| error.to_string())??;
@@ -206,6 +212,11 @@ impl Keeper {
     }
 }
 
+/// New keys for tickets.
+fn sessions() -> Result<Sessions, String> {
+    Sessions::new().map_err(|error| error.to_string())
+}
+
 /// Waits for news. May be dropped at any await.
 async fn came(mail: Option<&CertificateMail>) {
     match mail {
@@ -219,13 +230,21 @@ impl Source {
         &mut self,
         mail: Option<&CertificateMail>,
         before: Option<(Texts, Option<Remembered>)>,
-        sessions: &Sessions,
     ) -> Result<Found, String> {
         let (mut is_new, mut fault) = (before.is_some(), None);
         match self.folder.as_mut().map(Folder::look) {
             Some(Ok(differs)) => is_new |= differs,
             Some(Err(why)) => fault = Some(why),
             None => {}
+        }
+        match self.clients.as_mut().map(ClientCa::look) {
+            // A session that was begun with somebody whom nobody trusts any more is not taken up again: its ticket is of no use.
+            Some(Ok(true)) => {
+                self.sessions = sessions()?;
+                is_new = true;
+            }
+            Some(Err(why)) => fault = fault.or(Some(why)),
+            Some(Ok(false)) | None => {}
         }
         // What the process before or an earlier life knew counts until etcd has spoken, and what that says is judged against it.
         if let Some((inherited, remembered)) = before.filter(|_| mail.is_some()) {
@@ -235,23 +254,23 @@ impl Source {
         if let Some(news) = mail.and_then(CertificateMail::take) {
             is_new |= self.stored.take(news);
         }
-        let fresh = is_new.then(|| self.fresh(sessions)).transpose()?;
-        let of_folder = self.folder.as_ref().map(Folder::path).zip(fault.as_ref()).map(|(path, why)| {
-            format!(
-                "the certificates in {} cannot be used: {why}; those from before are shown on",
-                path.display()
-            )
+        let fresh = is_new.then(|| self.fresh()).transpose()?;
+        let of_files = fault.as_ref().map(|why| {
+            let path = self.folder.as_ref().map(Folder::path);
+            let place = path.map_or("files".to_owned(), |path| path.display().to_string());
+            format!("the certificates in {place} cannot be used: {why}; those from before are shown on")
         });
-        let told = of_folder.or_else(|| self.stored.fault());
+        let told = of_files.or_else(|| self.stored.fault());
         Ok(Found { fresh, fault, told, revision: self.stored.revision(), version: self.stored.version() })
     }
 
     /// All of them together. Those of the folder come first: who put them on this machine means this machine.
-    fn fresh(&self, sessions: &Sessions) -> Result<Fresh, String> {
+    fn fresh(&self) -> Result<Fresh, String> {
         let in_folder = self.folder.iter().flat_map(Folder::certificates);
         let shown = Shown::of(in_folder.chain(self.stored.certificates()));
         let (count, names, soonest) = (shown.count(), shown.names(), shown.soonest().cloned());
-        let config = sessions.with(shown).map_err(|error| error.to_string())?;
+        let clients = self.clients.as_ref().and_then(ClientCa::trust);
+        let config = self.sessions.with(shown, clients).map_err(|error| error.to_string())?;
         info!("certificates: {count}, for {names} names");
         let seen = Certificates { count, soonest, rows: self.rows(), ..Certificates::default() };
         Ok(Fresh { config, seen })

@@ -1,5 +1,6 @@
 //! The certificates that clients are shown: where they come from, who tells workers of them, and how they are changed by the API.
 
+mod clients;
 mod desk;
 mod folder;
 mod keeper;

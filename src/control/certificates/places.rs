@@ -35,6 +35,12 @@ impl Places {
         let remembered = settings.state_file.as_deref().filter(|_| mail.is_some());
         let kept = Kept {
             folder: settings.tls.dir.clone().filter(|_| is_shown),
+            clients: settings
+                .tls
+                .client_ca
+                .clone()
+                .filter(|_| is_shown)
+                .map(|ca| (ca, settings.tls.client_must)),
             mail: mail.clone(),
             keys: keys.clone(),
             remembered: remembered.map(|path| Remembered::beside(path, &settings.name)),

@@ -34,7 +34,7 @@ impl Ends {
             staple: None,
         };
         let certified = Arc::new(Certified::read("a", pair).unwrap());
-        let config = Sessions::new().unwrap().with(Shown::of([&certified])).unwrap();
+        let config = Sessions::new().unwrap().with(Shown::of([&certified]), None).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         socket.set_nodelay(true).unwrap();

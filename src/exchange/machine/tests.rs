@@ -82,7 +82,7 @@ impl Shell for Stage {
                 let forward = Forward {
                     client: b"1.1.1.1",
                     peer: None,
-                    is_secure: false,
+                    session: None,
                     path: None,
                     host: None,
                     extra: &[],
