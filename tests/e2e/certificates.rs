@@ -1,19 +1,18 @@
 //! Certificates in etcd: shown as they come, sealed, written by the API and never given out, and kept over a restart without etcd.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::certificates::{Authority, Signed};
+use crate::support::etcd::certificates::Signed;
 use crate::support::etcd::{Etcd, Mode};
 use crate::support::etcdctl::{etcd, etcd_in};
+use crate::support::folder::{Folder, SECURE, secure};
 use crate::support::message::Message;
 use crate::support::rules::{self, SITE};
-use crate::support::secure::Trust;
 use crate::support::server::Server;
 use crate::support::wait;
 
@@ -23,8 +22,7 @@ const NEWER: &str = "HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
 /// An etcd with a site, an authority, and a folder for what ELB keeps.
 struct House {
     etcd: Etcd,
-    authority: Authority,
-    folder: tempfile::TempDir,
+    folder: Folder,
 }
 
 impl House {
@@ -35,26 +33,20 @@ impl House {
     fn within(etcd: Etcd, server: &Server) -> House {
         etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
         etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
-        House { etcd, authority: Authority::new("tests"), folder: tempfile::tempdir().unwrap() }
+        House { etcd, folder: Folder::empty() }
     }
 
     fn launch(&self) -> Launch {
-        Launch::storing(&self.etcd).listener("--listen-tls=127.0.0.1:0")
+        Launch::storing(&self.etcd).listener(SECURE)
     }
 
     fn sealing(&self, keys: &str) -> Launch {
-        self.launch().flag(&format!("--certs-key={}", self.file("seal", keys).display()))
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
+        self.launch().flag(&format!("--certs-key={}", self.folder.file("seal", keys).display()))
     }
 
     /// A certificate for these names as the API takes it, and as etcd has it.
     fn given(&self, names: &[&str]) -> Value {
-        let Signed { certificate, key } = self.authority.sign(names);
+        let Signed { certificate, key } = self.folder.authority.sign(names);
         json!({"certificate": certificate, "key": key})
     }
 
@@ -69,17 +61,13 @@ impl House {
 
     /// Whether a client that asks for this name is shown a certificate for it.
     fn shows(&self, elb: &Elb, name: &str) -> bool {
-        let answer = Trust::of(&self.authority).connect(secure(elb), name).try_ask(get(name, "/"));
+        let answer = self.folder.trust().connect(secure(elb), name).try_ask(get(name, "/"));
         answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 "))
     }
 
     fn wait_for(&self, elb: &Elb, name: &str) {
         wait::until(name, || self.shows(elb, name).then_some(()));
     }
-}
-
-fn secure(elb: &Elb) -> SocketAddr {
-    elb.addresses()[1]
 }
 
 fn call(elb: &Elb, method: &str, word: &str, body: &Value) -> Message {
@@ -108,7 +96,7 @@ fn what_is_put_into_etcd_is_shown_and_what_cannot_be_used_is_set_aside() {
     assert_eq!(elb.client().ask(get(SITE, "/")).text(), "a", "the plain port is not disturbed");
     house.put("site", &house.given(&[SITE]).to_string());
     house.wait_for(&elb, SITE);
-    let mut before = Trust::of(&house.authority).connect(secure(&elb), SITE);
+    let mut before = house.folder.trust().connect(secure(&elb), SITE);
     assert!(before.ask(get(SITE, "/")).ends_with("a"));
 
     house.put("default", &house.given(&["default.test"]).to_string());
@@ -183,8 +171,9 @@ fn files_go_into_etcd_by_a_command() {
     let server = Server::named("a");
     let house = House::new(&server);
     let elb = house.sealing(SEAL).start();
-    let Signed { certificate, key } = house.authority.sign(&[SITE]);
-    let (certificate, key) = (house.file("site.crt", &certificate), house.file("site.key", &key));
+    let Signed { certificate, key } = house.folder.authority.sign(&[SITE]);
+    let (certificate, key) =
+        (house.folder.file("site.crt", &certificate), house.folder.file("site.key", &key));
     let ctl = |words: &[&str]| {
         let api = elb.address().to_string();
         let words = [&["ctl", "--api", &api, "certificate"], words].concat();
@@ -249,14 +238,8 @@ fn what_is_wrong_is_refused_whole_with_its_place() {
 fn without_etcd_there_is_the_folder_and_with_both_the_folder_comes_first() {
     let server = Server::named("a");
     let house = House::new(&server);
-    let put = |name: &str, Signed { certificate, key }: Signed| {
-        house.file(&format!("{name}.key"), &key);
-        house.file(&format!("{name}.crt"), &certificate);
-    };
-    put("here", house.authority.sign(&[SITE]));
-    let folder = format!("--tls-dir={}", house.folder.path().display());
-    let alone =
-        Launch::serving(&rules::site(&[&server])).flag(&folder).listener("--listen-tls=127.0.0.1:0").start();
+    house.folder.put("here", &house.folder.authority.sign(&[SITE]));
+    let alone = house.folder.launch(&rules::site(&[&server])).start();
     let answer = call(&alone, "PUT", "certificate", &json!({"a": house.given(&[SITE])}));
     assert_eq!((answer.status(), &answer.json()["code"]), (409, &json!("no-etcd")));
     assert_eq!(
@@ -265,10 +248,9 @@ fn without_etcd_there_is_the_folder_and_with_both_the_folder_comes_first() {
     );
 
     house.put("there", &house.given(&[SITE, "there.test"]).to_string());
-    let both = house.launch().flag(&folder).start();
+    let both = house.launch().flag(&house.folder.flag()).start();
     house.wait_for(&both, "there.test");
-    let shown = Trust::of(&house.authority).connect(secure(&both), SITE);
-    let mut shown = shown;
+    let mut shown = house.folder.trust().connect(secure(&both), SITE);
     assert!(shown.ask(get(SITE, "/")).ends_with("a"));
     let of_folder = row(&both, "here")["fingerprint"].clone();
     assert_eq!(json!(fingerprint(&shown.shown())), of_folder);

@@ -1,8 +1,5 @@
 //! Certificates of clients: who is let in, what servers are told, and who may not say it.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
@@ -12,49 +9,33 @@ use serde_json::{Value, json};
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
 use crate::support::etcd::certificates::{Authority, Signed};
+use crate::support::folder::{Folder, secure};
 use crate::support::rules::{self, SITE};
 use crate::support::secure::Trust;
 use crate::support::server::Server;
 use crate::support::wait;
 
-/// An authority for servers and one for clients, and a folder for their files.
+/// A folder, and an authority for clients.
 struct House {
-    authority: Authority,
+    folder: Folder,
     clients: Authority,
-    folder: tempfile::TempDir,
 }
 
 impl House {
     fn new() -> House {
-        let (authority, clients) = (Authority::new("tests"), Authority::new("clients"));
-        let house = House { authority, clients, folder: tempfile::tempdir().unwrap() };
-        let Signed { certificate, key } = house.authority.sign(&[SITE]);
-        house.file("site.crt", &certificate);
-        house.file("site.key", &key);
-        house.file("clients.pem", &house.clients.pem);
+        let house = House { folder: Folder::of_site(), clients: Authority::new("clients") };
+        house.folder.file("clients.pem", &house.clients.pem);
         house
     }
 
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
     fn launch(&self, document: &Value) -> Launch {
-        Launch::serving(document)
-            .flag(&format!("--tls-dir={}", self.folder.path().display()))
-            .flag(&format!("--tls-client-ca={}", self.folder.path().join("clients.pem").display()))
-            .listener("--listen-tls=127.0.0.1:0")
+        let ca = self.folder.path().join("clients.pem");
+        self.folder.launch(document).flag(&format!("--tls-client-ca={}", ca.display()))
     }
 
     fn trust(&self) -> Trust {
-        Trust::of(&self.authority)
+        self.folder.trust()
     }
-}
-
-fn secure(elb: &Elb) -> SocketAddr {
-    elb.addresses()[1]
 }
 
 /// What is told of a certificate (RFC 9440, section 2.1).
@@ -89,7 +70,7 @@ fn a_server_is_told_of_the_certificate_that_was_checked_and_of_no_other() {
     let signed = house.clients.sign(&["client.test"]);
     let expected = [("Client-Cert".to_owned(), told(&signed))];
     for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
-        let trust = Trust::speaking(&house.authority, versions).showing(&signed);
+        let trust = Trust::speaking(&house.folder.authority, versions).showing(&signed);
         let mut resumed = Vec::new();
         for _ in 0..3 {
             let mut client = trust.connect(secure(&elb), SITE);
@@ -161,11 +142,11 @@ fn whom_one_trusts_may_change_and_nobody_comes_in_by_an_old_ticket() {
     let old = house.trust().showing(&house.clients.sign(&["client.test"]));
     let ask = |trust: &Trust| trust.connect(secure(&elb), SITE).try_ask(get(SITE, "/")).is_ok();
     assert!(ask(&old) && ask(&old));
-    house.file("clients.pem", "no certificate");
+    house.folder.file("clients.pem", "no certificate");
     wait::until("the fault", || elb.log().contains("clients.pem is not PEM").then_some(()));
     assert!(ask(&old), "what was read before holds on");
     let next = Authority::new("the next clients");
-    house.file("clients.pem", &next.pem);
+    house.folder.file("clients.pem", &next.pem);
     let new = house.trust().showing(&next.sign(&["client.test"]));
     wait::until("the next authority", || ask(&new).then_some(()));
     assert!(!ask(&old));

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::certificates::Authority;
+use crate::support::folder::{Folder, SECURE};
 use crate::support::rules::{self, SITE};
 use crate::support::secure::Trust;
 use crate::support::server::Server;
@@ -125,19 +125,9 @@ impl Asking {
 #[test]
 fn twenty_upgrades_in_a_row_lose_nothing_whatever_the_number_of_workers() {
     let server = Server::named("a");
-    let (meeting, authority) = (Meeting::before(&server), Authority::new("tests"));
-    let signed = authority.sign(&[SITE]);
-    let certificates = tempfile::tempdir().expect("a folder");
-    std::fs::write(certificates.path().join("a.crt"), &signed.certificate).expect("a file");
-    std::fs::write(certificates.path().join("a.key"), &signed.key).expect("a file");
-    let launch = |workers: usize| {
-        meeting
-            .launch()
-            .workers(workers)
-            .flag(&format!("--tls-dir={}", certificates.path().display()))
-            .listener("--listen-tls=127.0.0.1:0")
-    };
-    let trust = Trust::of(&authority);
+    let (meeting, folder) = (Meeting::before(&server), Folder::of_site());
+    let launch = |workers: usize| meeting.launch().workers(workers).flag(&folder.flag()).listener(SECURE);
+    let trust = folder.trust();
     let mut elb = launch(6).start();
     let (address, secure) = (elb.address(), elb.addresses()[1]);
     let asking = Asking::default();

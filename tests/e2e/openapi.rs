@@ -12,8 +12,8 @@ use crate::support::admin::Admin;
 use crate::support::client::{Client, get};
 use crate::support::described::{Described, METHODS};
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::certificates::Authority;
 use crate::support::etcdctl::etcd;
+use crate::support::folder::{Folder, SECURE};
 use crate::support::message::Head;
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
@@ -203,14 +203,9 @@ fn upstreams(api: &Described) {
 /// Certificates, where there is no etcd to write them to, and where there is.
 fn certificates(api: &Described) {
     let server = Server::named("a");
-    let (folder, signed) = (tempfile::tempdir().expect("a folder"), Authority::new("tests").sign(&[SITE]));
-    for (name, text) in [("site.crt", &signed.certificate), ("site.key", &signed.key)] {
-        std::fs::write(folder.path().join(name), text).expect("a file");
-    }
-    let elb = Launch::serving(&rules::site(&[&server]))
-        .flag(&format!("--tls-dir={}", folder.path().display()))
-        .listener("--listen-tls=127.0.0.1:0")
-        .start();
+    let folder = Folder::of_site();
+    let signed = folder.authority.sign(&[SITE]);
+    let elb = folder.launch(&rules::site(&[&server])).start();
     let given = json!({"certificate": signed.certificate, "key": signed.key});
     for row in [
         ("GET", "certificate", Value::Null, 200),
@@ -228,7 +223,7 @@ fn certificates(api: &Described) {
         api.call(&elb.admin(), row);
     }
     let etcd = etcd();
-    let elb = Launch::storing(&etcd).listener("--listen-tls=127.0.0.1:0").start();
+    let elb = Launch::storing(&etcd).listener(SECURE).start();
     for row in [
         ("PUT", "certificate", json!({"a": given}), 200),
         ("PUT", "certificate/b", given.clone(), 200),

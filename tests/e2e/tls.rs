@@ -9,55 +9,19 @@ use serde_json::Value;
 
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::certificates::{Authority, Signed};
+use crate::support::etcd::certificates::Authority;
+use crate::support::folder::{Folder, secure};
 use crate::support::rules::{self, SITE};
 use crate::support::secure::{SecureClient, Trust};
 use crate::support::server::{Server, ok};
 use crate::support::wait::{self, PATIENCE};
 use crate::support::websocket::{ACCEPTED, frame, handshake, payload};
 
-/// An ELB with a folder of certificates of an authority of its own.
-struct House {
-    authority: Authority,
-    folder: tempfile::TempDir,
-}
-
-impl House {
-    fn new(certificates: &[(&str, &[&str])]) -> House {
-        let house = House { authority: Authority::new("tests"), folder: tempfile::tempdir().unwrap() };
-        for (stem, names) in certificates {
-            house.put(stem, &house.authority.sign(names));
-        }
-        house
-    }
-
-    fn put(&self, stem: &str, Signed { certificate, key }: &Signed) {
-        std::fs::write(self.folder.path().join(format!("{stem}.key")), key).unwrap();
-        std::fs::write(self.folder.path().join(format!("{stem}.crt")), certificate).unwrap();
-    }
-
-    fn launch(&self, document: &Value) -> Launch {
-        Launch::serving(document)
-            .flag(&format!("--tls-dir={}", self.folder.path().display()))
-            .listener("--listen-tls=127.0.0.1:0")
-    }
-
-    fn elb(&self, server: &Server) -> (Elb, SocketAddr) {
-        let elb = self.launch(&rules::site(&[server])).start();
-        let secure = elb.addresses()[1];
-        (elb, secure)
-    }
-
-    fn trust(&self) -> Trust {
-        Trust::of(&self.authority)
-    }
-
-    /// Where the authority's certificate is, for programs.
-    fn ca(&self) -> String {
-        let path = self.folder.path().join("authority.pem");
-        std::fs::write(&path, &self.authority.pem).unwrap();
-        path.display().to_string()
-    }
+/// An ELB that shows them, and where.
+fn serving(folder: &Folder, server: &Server) -> (Elb, SocketAddr) {
+    let elb = folder.launch(&rules::site(&[server])).start();
+    let address = secure(&elb);
+    (elb, address)
 }
 
 fn refused(elb: &Elb, reason: &str) -> u64 {
@@ -70,11 +34,11 @@ fn status(answer: &str) -> &str {
 
 #[test]
 fn requests_within_a_session_are_served_as_others_and_servers_are_told() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let (elb, address) = house.elb(&server);
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let (elb, address) = serving(&folder, &server);
     for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
         let mut client =
-            Trust::speaking(&house.authority, versions).offering(&["h2", "http/1.1"]).connect(address, SITE);
+            Trust::speaking(&folder.authority, versions).offering(&["h2", "http/1.1"]).connect(address, SITE);
         for _ in 0..3 {
             assert!(client.ask(get(SITE, "/")).ends_with("\r\n\r\na"));
         }
@@ -99,10 +63,10 @@ fn large_bodies_pass_both_ways_and_a_close_cuts_nothing_off() {
         }
         Ok(())
     });
-    let house = House::new(&[("site", &[SITE])]);
-    let (_elb, address) = house.elb(&server);
+    let folder = Folder::of_site();
+    let (_elb, address) = serving(&folder, &server);
     for last in ["", "Connection: close\r\n"] {
-        let mut client = house.trust().connect(address, SITE);
+        let mut client = folder.trust().connect(address, SITE);
         let request = format!(
             "POST / HTTP/1.1\r\nHost: {SITE}\r\n{last}Content-Length: {}\r\n\r\n{large}",
             large.len()
@@ -118,9 +82,9 @@ fn large_bodies_pass_both_ways_and_a_close_cuts_nothing_off() {
 #[test]
 fn the_name_that_is_asked_for_chooses_the_certificate() {
     let server = Server::named("a");
-    let house = House::new(&[("site", &[SITE]), ("wild", &["*.wild.test"]), ("default", &["default.test"])]);
-    let (_elb, address) = house.elb(&server);
-    let trust = house.trust();
+    let folder = Folder::of(&[("site", &[SITE]), ("wild", &["*.wild.test"]), ("default", &["default.test"])]);
+    let (_elb, address) = serving(&folder, &server);
+    let trust = folder.trust();
     for (name, is_known) in
         [(SITE, true), ("a.wild.test", true), ("default.test", true), ("other.test", false)]
     {
@@ -138,9 +102,9 @@ fn the_name_that_is_asked_for_chooses_the_certificate() {
 
 #[test]
 fn a_session_for_one_name_asks_for_no_other() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let (_elb, address) = house.elb(&server);
-    let mut client = house.trust().connect(address, SITE);
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let (_elb, address) = serving(&folder, &server);
+    let mut client = folder.trust().connect(address, SITE);
     for (host, expected) in
         [("SITE.test:8443", "200"), ("site.test.", "200"), ("other.test", "421"), (SITE, "200")]
     {
@@ -151,11 +115,11 @@ fn a_session_for_one_name_asks_for_no_other() {
 
 #[test]
 fn sessions_are_taken_up_again_by_any_worker() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let elb = house.launch(&rules::site(&[&server])).workers(4).start();
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let elb = folder.launch(&rules::site(&[&server])).workers(4).start();
     let address = elb.addresses()[1];
     for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
-        let trust = Trust::speaking(&house.authority, versions);
+        let trust = Trust::speaking(&folder.authority, versions);
         let resumed = |_| {
             let mut client = trust.connect(address, SITE);
             assert_eq!(status(&client.ask(get(SITE, "/"))), "200");
@@ -168,30 +132,30 @@ fn sessions_are_taken_up_again_by_any_worker() {
 
 #[test]
 fn a_new_certificate_is_shown_to_who_comes_and_nobody_is_cut_off() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let (elb, address) = house.elb(&server);
-    let mut before = house.trust().connect(address, SITE);
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let (elb, address) = serving(&folder, &server);
+    let mut before = folder.trust().connect(address, SITE);
     assert_eq!(status(&before.ask(get(SITE, "/"))), "200");
     let old = before.shown();
-    house.put("site", &house.authority.sign(&[SITE, "more.test"]));
+    folder.put("site", &folder.authority.sign(&[SITE, "more.test"]));
     wait::until("the new certificate", || {
-        let mut client = house.trust().connect(address, SITE);
+        let mut client = folder.trust().connect(address, SITE);
         assert_eq!(status(&client.ask(get(SITE, "/"))), "200");
         (client.shown() != old).then_some(())
     });
     assert_eq!(status(&before.ask(get(SITE, "/"))), "200");
     // What cannot be used changes nothing.
-    std::fs::write(house.folder.path().join("broken.crt"), "no certificate").unwrap();
+    std::fs::write(folder.path().join("broken.crt"), "no certificate").unwrap();
     wait::until("it to be told", || elb.log().contains("those from before are shown on").then_some(()));
-    assert_eq!(status(&house.trust().connect(address, "more.test").ask(get("more.test", "/"))), "404");
+    assert_eq!(status(&folder.trust().connect(address, "more.test").ask(get("more.test", "/"))), "404");
 }
 
 #[test]
 fn what_is_no_session_is_closed_and_counted_and_nobody_else_notices() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let elb = house.launch(&rules::site(&[&server])).flag("--client-header-timeout=300ms").start();
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let elb = folder.launch(&rules::site(&[&server])).flag("--client-header-timeout=300ms").start();
     let address = elb.addresses()[1];
-    let mut well = house.trust().connect(address, SITE);
+    let mut well = folder.trust().connect(address, SITE);
     assert_eq!(status(&well.ask(get(SITE, "/"))), "200");
     let giant = [&b"\x16\x03\x01\x40\x00\x01\x00\xff\xff"[..], &[0; 70_000]].concat();
     for said in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x00\x05hello", &giant] {
@@ -204,7 +168,7 @@ fn what_is_no_session_is_closed_and_counted_and_nobody_else_notices() {
         assert!(rest.is_empty() || rest[0] == 0x15, "an alert, or nothing: {rest:?}");
     }
     assert!(
-        house.trust().offering(&["h2"]).connect(address, SITE).try_ask(get(SITE, "/")).is_err(),
+        folder.trust().offering(&["h2"]).connect(address, SITE).try_ask(get(SITE, "/")).is_err(),
         "no protocol"
     );
     wait::until("them to be counted", || (refused(&elb, "tls-handshake-failed") == 4).then_some(()));
@@ -213,42 +177,42 @@ fn what_is_no_session_is_closed_and_counted_and_nobody_else_notices() {
     slow.write_all(b"\x16\x03\x01").unwrap();
     slow.read_to_end(&mut Vec::new()).unwrap();
     wait::until("it to be counted", || (refused(&elb, "tls-handshake-timeout") == 1).then_some(()));
-    assert_eq!(status(&house.trust().connect(address, SITE).ask(get(SITE, "/"))), "200");
+    assert_eq!(status(&folder.trust().connect(address, SITE).ask(get(SITE, "/"))), "200");
 }
 
 #[test]
 fn a_header_of_the_proxy_protocol_comes_before_the_session() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (server, folder) = (Server::named("a"), Folder::of_site());
     let elb = Launch::serving(&rules::site(&[&server]))
-        .flag(&format!("--tls-dir={}", house.folder.path().display()))
+        .flag(&folder.flag())
         .flag("--trusted-proxies=127.0.0.1")
         .listener("--listen-tls=127.0.0.1:0,proxy=require")
         .start();
     let address = elb.addresses()[1];
     let mut socket = TcpStream::connect(address).unwrap();
     socket.write_all(b"PROXY TCP4 203.0.113.9 192.0.2.2 56324 443\r\n").unwrap();
-    assert_eq!(status(&house.trust().begin(socket, SITE).ask(get(SITE, "/"))), "200");
+    assert_eq!(status(&folder.trust().begin(socket, SITE).ask(get(SITE, "/"))), "200");
     let head = server.requests().pop().unwrap().head;
     assert_eq!([head.get("X-Real-IP"), head.get("X-Forwarded-Proto")], [Some("203.0.113.9"), Some("https")]);
-    assert!(house.trust().connect(address, SITE).try_ask(get(SITE, "/")).is_err());
+    assert!(folder.trust().connect(address, SITE).try_ask(get(SITE, "/")).is_err());
     wait::until("it to be counted", || (refused(&elb, "bad-proxy-header") == 1).then_some(()));
 }
 
 #[test]
 fn the_admin_api_is_not_within_a_session_and_health_is() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let (_elb, address) = house.elb(&server);
-    let mut client = house.trust().connect(address, SITE);
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let (_elb, address) = serving(&folder, &server);
+    let mut client = folder.trust().connect(address, SITE);
     assert_eq!(status(&client.ask(get(SITE, "/__erulb__/ready"))), "200");
-    let answer = house.trust().connect(address, SITE).ask(get(SITE, "/__erulb__/domain"));
+    let answer = folder.trust().connect(address, SITE).ask(get(SITE, "/__erulb__/domain"));
     assert!(status(&answer) == "404" && answer.contains("--admin-listen"), "{answer}");
 }
 
 #[test]
 fn a_drain_lets_sessions_end_in_order() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let (elb, address) = house.elb(&server);
-    let mut client = house.trust().connect(address, SITE);
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let (elb, address) = serving(&folder, &server);
+    let mut client = folder.trust().connect(address, SITE);
     assert_eq!(status(&client.ask(get(SITE, "/"))), "200");
     elb.signal("TERM");
     assert_eq!(client.stream.read(&mut [0]).unwrap(), 0, "it was told that this is all");
@@ -285,9 +249,9 @@ fn a_folder_that_cannot_be_used_ends_the_start_and_says_why() {
 /// Other programs than ours: what they take is what users have.
 #[test]
 fn curl_openssl_and_python_are_served() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let (_elb, address) = house.elb(&server);
-    let (ca, port) = (house.ca(), address.port());
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let (_elb, address) = serving(&folder, &server);
+    let (ca, port) = (folder.ca(), address.port());
     let said = |program: &str, words: &[&str], input: &str| {
         let mut child = Command::new(program)
             .args(words)
@@ -359,9 +323,9 @@ fn a_websocket_passes_within_a_session_and_each_direction_ends_by_itself() {
         }
         talk.send(frame(b"farewell", false))
     });
-    let house = House::new(&[("site", &[SITE])]);
-    let (_elb, address) = house.elb(&server);
-    let mut client = house.trust().connect(address, SITE);
+    let folder = Folder::of_site();
+    let (_elb, address) = serving(&folder, &server);
+    let mut client = folder.trust().connect(address, SITE);
     let exactly = |client: &mut SecureClient, length: usize| {
         let mut bytes = vec![0; length];
         client.stream.read_exact(&mut bytes).map(|()| bytes)
@@ -385,9 +349,9 @@ fn a_websocket_passes_within_a_session_and_each_direction_ends_by_itself() {
 
 #[test]
 fn a_certificate_that_ends_soon_is_an_alarm_until_a_newer_one_is_shown() {
-    let (server, house) = (Server::named("a"), House::new(&[]));
-    house.put("site", &house.authority.sign_until(&["*.site.test"], 2020));
-    let (elb, _) = house.elb(&server);
+    let (server, folder) = (Server::named("a"), Folder::of(&[]));
+    folder.put("site", &folder.authority.sign_until(&["*.site.test"], 2020));
+    let (elb, _) = serving(&folder, &server);
     let alarm = |elb: &Elb, code: &str| {
         let status = elb.admin().get("status");
         let alarms = status["alarms"].as_array().unwrap().clone();
@@ -403,10 +367,10 @@ fn a_certificate_that_ends_soon_is_an_alarm_until_a_newer_one_is_shown() {
     let metrics = elb.client().ask(get(&elb.address().to_string(), "/__erulb__/metrics"));
     assert!(metrics.text().contains("\nelb_certificate_expiry_seconds 1609372800"), "{}", metrics.text());
 
-    std::fs::write(house.folder.path().join("site.key"), "no key").unwrap();
+    std::fs::write(folder.path().join("site.key"), "no key").unwrap();
     let unusable = wait::until("another", || alarm(&elb, "certificates-unusable"));
     assert!(unusable["message"].as_str().unwrap().contains("site.key"), "{unusable}");
-    house.put("site", &house.authority.sign(&["*.site.test"]));
+    folder.put("site", &folder.authority.sign(&["*.site.test"]));
     wait::until("their end", || {
         let standing = ["certificates-expire", "certificates-unusable"].map(|code| alarm(&elb, code));
         (standing == [None, None]).then_some(())
@@ -419,9 +383,9 @@ fn a_certificate_that_ends_soon_is_an_alarm_until_a_newer_one_is_shown() {
 
 #[test]
 fn requests_in_the_clear_are_sent_to_https_and_nothing_else_is() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
+    let (server, folder) = (Server::named("a"), Folder::of_site());
     let launch = |port: &str| {
-        house
+        folder
             .launch(&rules::site(&[&server]))
             .flag("--trusted-proxies=127.0.0.9")
             .flag(&format!("--tls-redirect={port}"))
@@ -445,7 +409,7 @@ fn requests_in_the_clear_are_sent_to_https_and_nothing_else_is() {
     let live = client.ask(get(SITE, "/__erulb__/live"));
     assert_eq!(live.status(), 200, "what is ELB's own is no traffic");
     let secure = elb.addresses()[1];
-    assert!(house.trust().connect(secure, SITE).ask(get(SITE, "/")).ends_with("\r\n\r\na"));
+    assert!(folder.trust().connect(secure, SITE).ask(get(SITE, "/")).ends_with("\r\n\r\na"));
 
     let mut proxy = Client::connect_from("127.0.0.9".parse().unwrap(), elb.address());
     let said = |proto: &str| format!("GET / HTTP/1.1\r\nHost: {SITE}\r\nX-Forwarded-Proto: {proto}\r\n\r\n");
@@ -460,11 +424,11 @@ fn requests_in_the_clear_are_sent_to_https_and_nothing_else_is() {
 
 #[test]
 fn what_an_authority_says_of_a_certificate_is_stapled_and_follows_its_file() {
-    let (server, house) = (Server::named("a"), House::new(&[("site", &[SITE])]));
-    let staple = house.folder.path().join("site.ocsp");
+    let (server, folder) = (Server::named("a"), Folder::of_site());
+    let staple = folder.path().join("site.ocsp");
     std::fs::write(&staple, b"0\x03\x0a\x01\x00").unwrap();
-    let (_elb, address) = house.elb(&server);
-    let stapled = || house.trust().stapled(address, SITE);
+    let (_elb, address) = serving(&folder, &server);
+    let stapled = || folder.trust().stapled(address, SITE);
     assert_eq!(stapled(), b"0\x03\x0a\x01\x00");
     std::fs::write(&staple, b"0\x03\x0a\x01\x01").unwrap();
     wait::until("the new one", || (stapled() == b"0\x03\x0a\x01\x01").then_some(()));

@@ -8,8 +8,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::support::client::get;
-use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::certificates::Authority;
+use crate::support::elb::Elb;
+use crate::support::folder::{Folder, secure};
 use crate::support::rules::{self, SITE};
 use crate::support::secure::Trust;
 use crate::support::server::Server;
@@ -20,22 +20,14 @@ struct House {
     address: SocketAddr,
     trust: Trust,
     server: Server,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl House {
     fn new() -> House {
-        let (authority, folder) = (Authority::new("tests"), tempfile::tempdir().unwrap());
-        let shown = authority.sign(&[SITE]);
-        std::fs::write(folder.path().join("a.key"), shown.key).unwrap();
-        std::fs::write(folder.path().join("a.crt"), shown.certificate).unwrap();
-        let server = Server::named("a");
-        let elb = Launch::serving(&rules::site(&[&server]))
-            .flag(&format!("--tls-dir={}", folder.path().display()))
-            .listener("--listen-tls=127.0.0.1:0")
-            .start();
-        let address = elb.addresses()[1];
-        House { elb, address, trust: Trust::of(&authority), server, _folder: folder }
+        let (folder, server) = (Folder::of_site(), Server::named("a"));
+        let elb = folder.launch(&rules::site(&[&server])).start();
+        House { address: secure(&elb), elb, trust: folder.trust(), server, _folder: folder }
     }
 
     fn session(&self) -> ClientConnection {

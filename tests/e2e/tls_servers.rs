@@ -7,23 +7,18 @@ use serde_json::json;
 
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::certificates::{Authority, Signed};
+use crate::support::folder::Folder;
 use crate::support::rules::{self, SITE};
 use crate::support::secure::{SecureServer, head};
 use crate::support::server::{Server, ok};
 use crate::support::wait;
 
-/// An authority, and a folder for what it signs.
-struct House {
-    authority: Authority,
-    folder: tempfile::TempDir,
-}
+/// An authority, and a folder with what it signs.
+struct House(Folder);
 
 impl House {
     fn new() -> House {
-        let house = House { authority: Authority::new("tests"), folder: tempfile::tempdir().unwrap() };
-        std::fs::write(house.folder.path().join("authority.pem"), &house.authority.pem).unwrap();
-        house
+        House(Folder::empty())
     }
 
     /// An ELB with these options for its one server, which trusts the authority.
@@ -34,19 +29,14 @@ impl House {
     fn launch(&self, server: impl std::fmt::Display, options: &str) -> Launch {
         let servers = json!({server.to_string(): "", "@options": options});
         let document = json!({"domains": {SITE: rules::to("up")}, "upstreams": {"up": servers}});
-        let ca = self.folder.path().join("authority.pem");
-        Launch::serving(&document).flag(&format!("--server-ca={}", ca.display()))
+        Launch::serving(&document).flag(&format!("--server-ca={}", self.0.ca()))
     }
 
     /// An ELB that serves `server` in TLS as `name`, and where; its listener may have words behind its address.
     fn secure(&self, server: &Server, name: &str, words: &str) -> (Elb, SocketAddr) {
-        let folder = self.folder.path().join("shown");
-        std::fs::create_dir_all(&folder).unwrap();
-        let Signed { certificate, key } = self.authority.sign(&[name]);
-        std::fs::write(folder.join("default.key"), key).unwrap();
-        std::fs::write(folder.join("default.crt"), certificate).unwrap();
+        self.0.put("default", &self.0.authority.sign(&[name]));
         let elb = Launch::serving(&rules::site(&[server]))
-            .flag(&format!("--tls-dir={}", folder.display()))
+            .flag(&self.0.flag())
             .flag("--trusted-proxies=127.0.0.1")
             .listener(&format!("--listen-tls=127.0.0.1:0{words}"))
             .start();
@@ -129,7 +119,7 @@ fn the_next_server_is_asked_when_no_session_comes_of_one() {
 fn sessions_are_taken_up_again_and_tickets_disturb_no_idle_connection() {
     let house = House::new();
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
-        let shown = house.authority.sign(&["127.0.0.1"]);
+        let shown = house.0.authority.sign(&["127.0.0.1"]);
         let server = SecureServer::start(&shown, &[version], |stream| {
             while head(stream)?.is_some() {
                 stream.write_all(ok("b").as_bytes())?;
@@ -159,7 +149,7 @@ fn sessions_are_taken_up_again_and_tickets_disturb_no_idle_connection() {
 #[test]
 fn an_answer_as_long_as_its_connection_is_whole_only_if_the_server_says_so() {
     let house = House::new();
-    let shown = house.authority.sign(&["127.0.0.1"]);
+    let shown = house.0.authority.sign(&["127.0.0.1"]);
     let server = SecureServer::start(&shown, rustls::ALL_VERSIONS, |stream| {
         let Some(head) = head(stream)? else { return Ok(()) };
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nall of it")?;

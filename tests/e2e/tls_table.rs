@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::browser::Browser;
-use crate::support::elb::{Elb, Launch};
-use crate::support::etcd::certificates::Authority;
+use crate::support::elb::Elb;
+use crate::support::folder::{Folder, secure};
 use crate::support::rules::{self, SITE};
 use crate::support::server::{Server, ok};
 
@@ -16,24 +16,16 @@ use crate::support::server::{Server, ok};
 struct Asked {
     _elb: Elb,
     _server: Server,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
     address: SocketAddr,
 }
 
 impl Asked {
     fn new() -> Asked {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let ecdsa = Authority::new("tests").sign(&[SITE]);
-        std::fs::write(at("ecdsa.key"), ecdsa.key).unwrap();
-        std::fs::write(at("ecdsa.crt"), ecdsa.certificate).unwrap();
-        rsa(&at("rsa.key"), &at("rsa.crt"));
-        let server = Server::named("a");
-        let elb = Launch::serving(&rules::site(&[&server]))
-            .flag(&format!("--tls-dir={}", folder.path().display()))
-            .listener("--listen-tls=127.0.0.1:0")
-            .start();
-        let address = elb.addresses()[1];
+        let (folder, server) = (Folder::of_site(), Server::named("a"));
+        rsa(&folder.path().join("rsa.key"), &folder.path().join("rsa.crt"));
+        let elb = folder.launch(&rules::site(&[&server])).start();
+        let address = secure(&elb);
         Asked { _elb: elb, _server: server, _folder: folder, address }
     }
 
@@ -177,18 +169,12 @@ fn a_browser_shows_a_page_that_came_by_tls() {
         }
         format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}", page.len())
     });
-    let folder = tempfile::tempdir().unwrap();
-    let shown = Authority::new("tests").sign(&["localhost"]);
-    std::fs::write(folder.path().join("a.key"), shown.key).unwrap();
-    std::fs::write(folder.path().join("a.crt"), shown.certificate).unwrap();
+    let folder = Folder::of(&[("a", &["localhost"])]);
     let upstream = rules::upstream(&[&server], "");
     let document =
         serde_json::json!({"domains": {"localhost": rules::to("up")}, "upstreams": {"up": upstream}});
-    let elb = Launch::serving(&document)
-        .flag(&format!("--tls-dir={}", folder.path().display()))
-        .listener("--listen-tls=127.0.0.1:0")
-        .start();
-    browser.open(&format!("https://localhost:{}/", elb.addresses()[1].port()));
+    let elb = folder.launch(&document).start();
+    browser.open(&format!("https://localhost:{}/", secure(&elb).port()));
     browser.until("the page", "return document.title === 'by tls and more'");
     assert_eq!(
         browser
