@@ -226,7 +226,7 @@ impl Pool {
         let opening = self.lists.get(server.list as usize).and_then(|list| list.opening.as_deref());
         match opening {
             None => Attempt::Made,
-            Some(opening) => server.transport.begin(opening.proxy.map(|version| version.header(of()))),
+            Some(opening) => server.transport.begin(|| opening.proxy.map(|version| version.header(of()))),
         }
     }
 

@@ -95,9 +95,9 @@ impl Secure {
     /// Says what comes before the session, and begins it.
     #[cold]
     #[inline(never)]
-    pub fn begin(&mut self, header: Option<Vec<u8>>) -> Attempt {
+    pub fn begin(&mut self, header: impl FnOnce() -> Option<Vec<u8>>) -> Attempt {
         if !self.begun {
-            if header.is_some_and(|header| self.socket.write(&header) != Flow::Moved(header.len())) {
+            if header().is_some_and(|header| self.socket.write(&header) != Flow::Moved(header.len())) {
                 return Attempt::Failed;
             }
             self.begun = true;

@@ -53,9 +53,9 @@ impl Transport {
     /// Says what comes before requests on a connection that was made: a header, and the beginning of a session. Asked again while the session
     /// begins, it says how that stands.
     #[cold]
-    pub(super) fn begin(&mut self, header: Option<Vec<u8>>) -> Attempt {
+    pub(super) fn begin(&mut self, header: impl FnOnce() -> Option<Vec<u8>>) -> Attempt {
         match self {
-            Self::Plain(socket) => match header {
+            Self::Plain(socket) => match header() {
                 Some(header) if socket.write(&header) != Flow::Moved(header.len()) => Attempt::Failed,
                 _ => Attempt::Made,
             },
@@ -167,7 +167,7 @@ impl Transport {
     #[must_use]
     pub fn is_at_rest(&mut self) -> bool {
         match self {
-            Self::Plain(socket) => !socket.can_read() && !socket.has_failed(),
+            Self::Plain(_) => self.is_quiet(),
             Self::Secure(secure) => secure.is_at_rest(),
         }
     }
