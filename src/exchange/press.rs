@@ -61,7 +61,7 @@ pub(super) struct Press {
     holds: bool,
     /// A chunk was made of it.
     pub(super) has_given: bool,
-    /// There is more to do when that chunk has left.
+    /// It takes nothing before that chunk has left: what the next one is made of is there.
     pub(super) waits: bool,
     /// Its place among those under way, which it gives up wherever it ends.
     _place: Arc<()>,
@@ -161,9 +161,14 @@ impl Press {
         }
     }
 
+    /// What came out is enough for a chunk.
+    pub(super) fn has_a_chunk(&self) -> bool {
+        self.out.len() >= CHUNK
+    }
+
     /// Puts what came out into a chunk, if it is to leave; behind the last one, the chunk that ends the body.
     pub(super) fn put_chunk(&mut self, to: &mut Vec<u8>, push: Push) {
-        if push == Push::Gather && self.out.len() < CHUNK {
+        if push == Push::Gather && !self.has_a_chunk() {
             return;
         }
         if !self.out.is_empty() {

@@ -85,7 +85,7 @@ pub(crate) fn valid(id: usize, weight: usize, ruled: bool, chance: &mut Chance) 
         method,
         old,
         takes_trailers: !old && chance.one_in(4),
-        takes_gzip: chance.one_in(2),
+        takes_gzip: !chance.one_in(3),
         upgrade: false,
         expects: with_body && !old && chance.one_in(3),
         closes: chance.one_in(8),

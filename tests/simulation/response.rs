@@ -132,7 +132,7 @@ pub(crate) fn good(
         body: Vec::new(),
         trailers: String::new(),
         announced: false,
-        text: chance.one_in(2),
+        text: !chance.one_in(4),
         promises: false,
         challenges: false,
         last_chunk: None,

@@ -118,7 +118,7 @@ impl World {
         let fair = chance.one_in(3);
         let (grain, weight) = chance.pick(&[(1, 20), (7, 100), (40, 300), (600, 1500), (20_000, 4000)]);
         let ruled = chance.one_in(4);
-        let gzip = chance.one_in(3);
+        let gzip = chance.one_in(2);
         let window = chance.pick(&[512, 1024, 4096, 16_384]);
         let generous = chance.one_in(3);
         let start = Instant::now();

@@ -1,7 +1,7 @@
 //! Content that is compressed on its way: what of it leaves when.
 //!
-//! It owns that order, and the chunks that it leaves in. The content is taken out of its window as it comes, and all of it,
-//! whenever nothing waits for the client that was compressed before: so what waits is what one window comes to, however slow
+//! It owns that order, and the chunks that it leaves in. The content is taken out of its window and compressed as it comes, as
+//! long as little of what came of it waits for the client: what waits is no more than one or two windows come to, however slow
 //! the client is, and a full window is the backpressure. Next: [`crate::exchange::press`] compresses,
 //! [`crate::http1::gzipped`] judges and changes heads.
 
@@ -42,7 +42,11 @@ impl ResponseHalf {
         }
     }
 
-    /// Takes what has come of the content out of its window and compresses it, once what was compressed before has left.
+    /// Takes what has come of the content out of its window and compresses it. What comes of that leaves when what came before
+    /// has left, but for the last of it, behind which nothing can gather.
+    ///
+    /// It frees a window in the turn in which that was filled, or puts something where it leaves: who waits for room, and for
+    /// no other event, would wait for ever otherwise.
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -50,7 +54,8 @@ impl ResponseHalf {
     #[inline(never)]
     pub(super) fn compress(&mut self, presses: &mut Presses) -> Result<(), Refusal> {
         let Some(press) = &mut self.press else { return Ok(()) };
-        press.waits = press.has_given && !self.outbox.is_flushed();
+        let may_leave = !press.has_given || self.outbox.is_flushed();
+        press.waits = !may_leave && press.has_a_chunk();
         if press.waits {
             return Ok(());
         }
@@ -61,6 +66,7 @@ impl ResponseHalf {
         let push = match &sifted {
             Ok(true) => Push::Finish,
             Ok(false) if at_end => Push::Finish,
+            Ok(false) if !may_leave => Push::Gather,
             // Who says how long it is has it at hand: it is through soon, and small when it is not torn. What has no
             // length may be a stream, of which somebody waits for each word; of one that is cut, all that came still goes out.
             Ok(false) if self.body.remaining().is_some() && !self.ended => Push::Gather,
@@ -75,8 +81,10 @@ impl ResponseHalf {
         if !pressed {
             return Err(Refusal::BodyTooLong); // It cannot happen, and would be a cut.
         }
-        press.put_chunk(self.outbox.more(), push);
         self.done = push == Push::Finish;
+        if may_leave || self.done {
+            press.put_chunk(self.outbox.more(), push);
+        }
         if self.done
             && let Some(press) = self.press.take()
         {
