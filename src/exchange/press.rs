@@ -70,6 +70,7 @@ pub(super) struct Press {
 /// All presses of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Presses {
+    #[allow(clippy::vec_box)] // Each goes where it is lent to, which is one word there.
     kept: Vec<Box<Press>>,
     place: Arc<()>,
     pressed: Pressed,

@@ -28,12 +28,16 @@ use crate::http1::scan::Scan;
 /// How the body goes to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// As it comes.
+    /// As it comes, but for trailers.
     Pass,
+    /// As it comes, with trailers.
+    PassAll,
     /// Out of its chunks, for HTTP/1.0.
     Unchunk,
     /// In chunks, because only the server's close ends it, and a cut must not look like that.
     Wrap,
+    /// The same, behind the first chunk.
+    Wrapped,
     /// Compressed, in chunks.
     Gzip,
 }
@@ -48,8 +52,6 @@ pub(super) struct ResponseHalf {
     bulk: Bulk,
     tail: Tail,
     mode: Mode,
-    passes_trailers: bool,
-    wrapped: bool,
     /// What compresses the body, until it is at its end.
     pub(super) press: Option<Box<Press>>,
     /// The server would like to use its connection again.
@@ -79,8 +81,6 @@ impl ResponseHalf {
             bulk: Bulk::default(),
             tail: Tail::new(End::Own),
             mode: Mode::Pass,
-            passes_trailers: false,
-            wrapped: false,
             press: None,
             keep_alive: false,
             interim: 0,
@@ -98,7 +98,7 @@ impl ResponseHalf {
         self.restart();
         self.outbox.reset();
         (self.tail, self.interim, self.interim_bytes) = (Tail::new(End::Own), 0, 0);
-        (self.until_close, self.wrapped, self.status) = (false, false, 0);
+        (self.until_close, self.status) = (false, 0);
     }
 
     /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
@@ -196,13 +196,14 @@ impl ResponseHalf {
         let (mode, outgoing) = match (head.framing, client.version) {
             (Framing::Close, Version::Http11) => (Mode::Wrap, Framing::Chunked),
             (Framing::Chunked, Version::Http10) => (Mode::Unchunk, Framing::Close),
+            (Framing::Chunked, _) if client.takes_trailers || head.announces_trailers => {
+                (Mode::PassAll, Framing::Chunked)
+            }
             _ => (Mode::Pass, head.framing),
         };
         self.until_close = outgoing == Framing::Close;
         let keep = keep && !self.until_close;
         self.mode = mode;
-        self.passes_trailers =
-            client.version == Version::Http11 && (client.takes_trailers || head.announces_trailers);
         self.body = Body::new(head.framing, u64::MAX);
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
         heads.out.clear();
@@ -238,7 +239,8 @@ impl ResponseHalf {
     /// Puts the final head where the old one was, so that it and the body behind it leave in one piece by a plain call; or
     /// behind what is to leave before it, or before a size that is not known yet.
     fn put(&mut self, head: &[u8]) {
-        let joins = self.outbox.more().is_empty() && matches!(self.mode, Mode::Pass | Mode::Unchunk);
+        let joins =
+            self.outbox.more().is_empty() && matches!(self.mode, Mode::Pass | Mode::PassAll | Mode::Unchunk);
         if joins && self.window.as_mut().is_some_and(|window| window.prepend(head)) {
             self.outbox.joined();
         } else {
@@ -248,7 +250,7 @@ impl ResponseHalf {
 
     /// Moves a final head that waited for the size of the first chunk into the window, too.
     pub(super) fn join(&mut self) {
-        if self.mode == Mode::Wrap
+        if matches!(self.mode, Mode::Wrap | Mode::Wrapped)
             && let Some(head) = self.outbox.head_alone()
             && let Some(window) = self.window.as_mut().filter(|window| !window.is_empty())
             && window.prepend(head)
@@ -280,10 +282,10 @@ impl ResponseHalf {
     pub(super) fn parse_body(&mut self, heads: &mut Heads) -> Result<(), Refusal> {
         let keeps = match self.mode {
             _ if self.done => return Ok(()),
-            Mode::Wrap => return self.wrap(),
+            Mode::Wrap | Mode::Wrapped => return self.wrap(),
             Mode::Gzip => return self.compress(&mut heads.presses),
             Mode::Unchunk => Keeps::Content,
-            Mode::Pass if self.passes_trailers => Keeps::Trailers,
+            Mode::PassAll => Keeps::Trailers,
             Mode::Pass => Keeps::Chunks,
         };
         self.done = sift(&mut self.body, self.window.as_mut(), keeps)?;
@@ -299,12 +301,12 @@ impl ResponseHalf {
         }
         window.accept(length);
         let out = self.outbox.more();
-        if self.wrapped {
+        if self.mode == Mode::Wrapped {
             out.extend_from_slice(b"\r\n");
         }
         rewrite::hexadecimal(out, length as u64);
         out.extend_from_slice(b"\r\n");
-        self.wrapped = true;
+        self.mode = Mode::Wrapped;
         Ok(())
     }
 
@@ -315,8 +317,10 @@ impl ResponseHalf {
             return self.done;
         }
         self.done = self.body.ended();
-        if self.done && self.mode == Mode::Wrap {
-            self.tail = Tail::new(if self.wrapped { End::LastChunk } else { End::OnlyChunk });
+        match self.mode {
+            Mode::Wrap if self.done => self.tail = Tail::new(End::OnlyChunk),
+            Mode::Wrapped if self.done => self.tail = Tail::new(End::LastChunk),
+            _ => {}
         }
         self.done
     }

@@ -1,15 +1,14 @@
 //! Answers that are compressed on their way: which, for whom, what they say then, and that every word of them arrives.
 
-use std::io::Read;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use flate2::bufread::GzDecoder;
 use flate2::{Decompress, FlushDecompress};
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
+use crate::support::gzip::{page, readable, unpacked};
 use crate::support::message::{Head, Message};
 use crate::support::rules::{self, SITE};
 use crate::support::server::{Server, ok};
@@ -39,38 +38,9 @@ fn ask(client: &mut Client, line: &str, fields: &str) -> Message {
 
 const TAKES: &str = "Accept-Encoding: deflate, gzip;q=0.8\r\n";
 
-/// Text that is as compressible as pages are.
-fn page(length: usize) -> String {
-    let mut number = 1_u32;
-    let mut page = String::with_capacity(length + 64);
-    while page.len() < length {
-        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        page += &format!("<p class=\"word\">{}</p>\n", number >> 12);
-    }
-    page.truncate(length);
-    page
-}
-
 fn answer(line: &str, fields: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {line}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{fields}\r\n{body}")
-}
-
-/// Content that is whole.
-#[track_caller]
-fn unpacked(body: &[u8]) -> String {
-    let (mut text, mut decoder) = (String::new(), GzDecoder::new(body));
-    decoder.read_to_string(&mut text).expect("gzip, whole");
-    assert!(decoder.into_inner().is_empty(), "something behind its end");
-    text
-}
-
-/// What can be read of content that may not be whole.
-#[track_caller]
-fn readable(body: &[u8]) -> String {
-    let (mut decoder, mut text) = (Decompress::new_gzip(15), Vec::with_capacity(1 << 20));
-    decoder.decompress_vec(body, &mut text, FlushDecompress::Sync).expect("gzip");
-    String::from_utf8(text).expect("text")
 }
 
 fn is_packed(head: &Head) -> bool {

@@ -31,9 +31,8 @@ impl ResponseHalf {
         }
         gzipped::vary(out);
         // To HTTP/1.0 there are no chunks, and to HEAD no content. Trailers that may come would be lost.
-        let has_trailers = head.framing == Framing::Chunked && client.takes_trailers;
-        let has_content = head.framing != Framing::None && !has_trailers;
-        if !takes.gzip || client.version != Version::Http11 || !has_content {
+        let loses_nothing = head.framing != Framing::None && self.mode != Mode::PassAll;
+        if !takes.gzip || client.version != Version::Http11 || !loses_nothing {
             return;
         }
         if let Some(press) = presses.take(gzip.level) {
