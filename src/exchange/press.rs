@@ -14,7 +14,8 @@ use crate::http1::rewrite;
 /// at once, and only what a server or a client is slow with keeps its press.
 pub const MOST_PRESSES: usize = 64;
 
-/// Presses that are kept when nobody needs them: 3 MB. To make one takes as long as to compress 2 KiB.
+/// Presses that are kept when nobody needs them: 3 MB. To make one takes 4 µs longer than to use one again, which is what 400
+/// bytes of content take, and much longer where its memory has to be had from the system.
 const KEPT: usize = 8;
 
 /// The largest window that matches are looked for in, as a power of two; what all clients can read.
@@ -50,7 +51,7 @@ pub(super) enum Push {
     Finish,
 }
 
-/// What compresses one answer.
+/// What compresses one answer. It goes back to its stock at the end of the content, and is freed wherever else its exchange ends.
 #[derive(Debug)]
 pub(super) struct Press {
     compress: Compress,

@@ -19,9 +19,9 @@ pub const TYPES: [&str; 9] = [
     "image/svg+xml",
 ];
 
-/// How hard it is tried where a rule does not say, from 1 to 9. Of pages, scripts and JSON, 3 leaves a quarter less than 1 does,
-/// at half its speed (120 to 230 MB/s on one core); 6 leaves another 2 to 15 % less and takes 1.3 to 2 times as long as 3,
-/// time that others on the same core wait for.
+/// How hard it is tried where a rule does not say, from 1 to 9. Of pages, scripts and JSON, 3 leaves a quarter to a third less
+/// than 1 does, at half its speed (120 to 230 MB/s on one core); 6 leaves another 2 to 15 % less and takes 1.3 to 2 times as
+/// long as 3, time that others on the same core wait for.
 pub const LEVEL: u8 = 3;
 
 /// Content that is shorter is not compressed, unless a rule says another length: with its head it leaves in one packet

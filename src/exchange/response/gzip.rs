@@ -68,6 +68,7 @@ impl ResponseHalf {
             Ok(false) if !may_leave => Push::Gather,
             // Who says how long it is has it at hand: it is through soon, and small when it is not torn. What has no
             // length may be a stream, of which somebody waits for each word; of one that is cut, all that came still goes out.
+            // Pieces of 4 KiB make it 2 to 7 % larger, those of 16 KiB and more 2 % at most.
             Ok(false) if self.body.remaining().is_some() && !self.ended => Push::Gather,
             Ok(false) | Err(_) => Push::Flush,
         };
