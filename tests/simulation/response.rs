@@ -144,7 +144,7 @@ pub(crate) fn good(
     let mut interim = 0;
     while interim < 60 && chance.one_in(if interim == 0 { 6 } else { 2 }) {
         let status = chance.pick(&[100, 102, 103, 199]);
-        let times = chance.pick(&[1, 1, 1, 20]);
+        let times = chance.pick(&[1, 1, 1, 20]).min(64 - interim); // More would be refused.
         response
             .wire
             .extend(format!("HTTP/1.1 {status} Wait\r\nX-Interim: {id}\r\n\r\n").repeat(times).as_bytes());
