@@ -49,14 +49,7 @@ impl Shell for Always<'_> {
     fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
         routing.forward(
             self.0,
-            &Forward {
-                client: b"192.0.2.1",
-                peer: None,
-                is_secure: false,
-                path: None,
-                host: None,
-                extra: &[],
-            },
+            &Forward { client: b"192.0.2.1", peer: None, session: None, path: None, host: None, extra: &[] },
         );
         ControlFlow::Continue(())
     }

@@ -37,7 +37,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
                 authority: b"bench.test",
                 is_bare: true,
                 is_trusted: false,
-                is_secure: false,
+                session: None,
                 passes: false,
             },
         };

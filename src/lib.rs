@@ -162,7 +162,9 @@
 //! | a layer between HTTP and the socket, such as TLS | one variant in `data/transport.rs` | its own file, as `data/secure.rs` |
 //! | how a connection to a server begins: TLS, the PROXY protocol | `model/options/opening.rs`, `data/opening.rs` | whom one trusts: `tls/toward.rs`; the header: `semantics/proxy_header.rs`; checks: `control/checks/probe.rs` |
 //! | which requests came the wrong way: 421, and `--tls-redirect` | `data/scheme.rs` | |
-//! | which certificate is shown, what TLS speaks | `tls/shown.rs`, `tls/config.rs` | the folder: `control/certificates.rs`; until when they are good, and alarms: `tls/expiry.rs`, `control/validity.rs` |
+//! | which certificate is shown, what TLS speaks | `tls/shown.rs`, `tls/config.rs` | the folder: `control/certificates/folder.rs`; until when they are good, and alarms: `tls/expiry.rs`, `control/validity.rs` |
+//! | which clients are believed by their certificate, and what servers are told of it | `tls/clients.rs`, `http1/origin.rs` | the file: `control/certificates/clients.rs` |
+//! | what etcd has of a certificate, how its key is sealed | `tls/stored.rs`, `tls/seal.rs` | what becomes of it: `control/certificates/stored.rs`; how it is read and written: `control/store/certificates.rs` |
 //! | the form of the log, where it goes | `command/log/form.rs`, `command/log/json.rs`, `command/log/writer.rs` | its word in `settings/seeing.rs` |
 //! | which core does what | `data/cores.rs` | |
 //! | what an operator should know | `manual/<page>.md` | its line in `README.md`, if the page is new |

@@ -49,6 +49,7 @@ codes! {
     UnreachableRule "unreachable-rule" "No way through the rules leads there.";
     // ---------------------------------------------------------------------------------------------- what a change does
     InQuarantine "in-quarantine" "A dump will replace a key that the store has in quarantine.";
+    KeyInClear "key-in-clear" "The private key of a certificate is in the clear in etcd.";
     NoAddress "no-address" "A server's name has no address.";
     NotThere "not-there" "What is taken away was not there.";
     StillNamed "still-named" "Rules name the upstream that was deleted.";
@@ -62,7 +63,7 @@ codes! {
     ConnectionsFull "connections-full" "Workers have as many connections as they may.";
     NoDescriptors "no-descriptors" "The process has no file descriptor left.";
     CertificatesExpire "certificates-expire" "A certificate that clients are shown is good for less than 30 days.";
-    CertificatesUnusable "certificates-unusable" "The folder of certificates cannot be used as it is, and those from before are shown on.";
+    CertificatesUnusable "certificates-unusable" "Certificates of the folder or of etcd cannot be used as they are, and those from before are shown on.";
     More "more" "There are more warnings than are shown.";
 }
 

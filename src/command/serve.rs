@@ -86,7 +86,7 @@ pub(super) fn start(settings: Settings, lost: Lost, mut inheritance: Inheritance
 
 /// Whom servers with TLS are signed by.
 fn trust(settings: &Settings) -> io::Result<Trust> {
-    let Some(path) = &settings.server_ca else { return Trust::new(None).map_err(io::Error::other) };
+    let Some(path) = &settings.tls.server_ca else { return Trust::new(None).map_err(io::Error::other) };
     let text = std::fs::read_to_string(path)
         .map_err(|error| named(&format!("cannot read {}", path.display()), &error))?;
     Trust::new(Some((path, &text))).map_err(io::Error::other)

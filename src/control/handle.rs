@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::certificates::Desk;
 use super::fleet::{Fleet, Identity};
 use super::hub::Hub;
 use super::lookups::Lookups;
@@ -36,6 +37,7 @@ pub(super) struct HubHandle {
     lookups: Lookups,
     reader: Reader,
     fleet: Fleet,
+    certificates: Desk,
 }
 
 impl HubHandle {
@@ -44,12 +46,23 @@ impl HubHandle {
         let (questions, arrive) = mpsc::channel(QUESTIONS);
         let (progress, library, lookups) = (hub.watch(), hub.library(), hub.lookups());
         let nobody = Identity::default();
-        (Self { questions, progress, library, lookups, reader, fleet: Fleet::alone(nobody) }, arrive)
+        let (fleet, certificates) = (Fleet::alone(nobody), Desk::default());
+        (Self { questions, progress, library, lookups, reader, fleet, certificates }, arrive)
     }
 
     /// The same among other nodes.
     pub(super) fn among(self, fleet: Fleet) -> Self {
         Self { fleet, ..self }
+    }
+
+    /// The same where certificates are kept.
+    pub(super) fn with_certificates(self, certificates: Desk) -> Self {
+        Self { certificates, ..self }
+    }
+
+    /// Where certificates are shown and written.
+    pub(super) fn certificates(&self) -> &Desk {
+        &self.certificates
     }
 
     /// The other nodes.
@@ -183,7 +196,9 @@ mod tests {
         let (lookups, reader) = (Lookups::system(), Reader::start().unwrap());
         let library = Library::default();
         let fleet = Fleet::alone(Identity::default());
-        let handle = HubHandle { questions, progress, library, lookups, reader: reader.clone(), fleet };
+        let certificates = Desk::default();
+        let handle =
+            HubHandle { questions, progress, library, lookups, reader: reader.clone(), fleet, certificates };
         let rules = json!({"init": "a", "rules": {
             "a": {"type": "ua", "args": {"pattern": r"\p{L}{5}", "succ": "b", "fail": "b"}},
             "b": {"type": "backend", "args": {"servername": "up"}}}});

@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use super::admin::{Access, AdminServer, Moment};
 use super::ahead::read_ahead;
 use super::arrival::Arrival;
-use super::certificates;
+use super::certificates::{self, Places};
 use super::changes::Via;
 use super::checks::prober::Prober;
 use super::dns;
@@ -37,7 +37,9 @@ use super::sources::Sources;
 use super::spare::Spare;
 use super::state_file::StateFile;
 use super::statsd::Statsd;
-use super::store::{EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file};
+use super::store::{
+    CertificateMail, EtcdOptions, NodeKeeper, NodeReader, StoreEvent, StoreHandle, start_etcd, start_file,
+};
 use super::succession::{Estate, Succession};
 use crate::access_log::writer::LogHandle;
 use crate::explain::Explainer;
@@ -145,7 +147,8 @@ async fn begin(
     ready: &crossbeam_channel::Sender<Arc<Snapshot>>,
 ) -> Result<Control, u8> {
     let is_file = matches!(settings.store, StoreKind::File(_));
-    let (mut hub, mut events) = hub(settings, log.as_ref(), own_log);
+    let certificates = Places::of(settings).map_err(|reason| told(&reason, CONFIGURATION))?;
+    let (mut hub, mut events) = hub(settings, log.as_ref(), own_log, certificates.mail());
     let state_file = settings.state_file.clone().map(|path| StateFile::new(path, &settings.name));
     let history = settings.state_file.as_deref().map(|path| HistoryFile::beside(path, &settings.name));
     let kept = state_file.as_ref().zip(history.as_ref());
@@ -153,15 +156,15 @@ async fn begin(
         read = load(&mut hub, &mut events, kept, arrival.as_mut(), (is_file, settings.require_config)) => read?,
         () = told_to_end(&mut orders) => return Err(DONE),
     };
-    let reader = Reader::start().map_err(|error| {
-        error!("there is no thread for reading rules: {error}");
-        FAILURE
-    })?;
+    let reader = Reader::start()
+        .map_err(|error| told(&format!("there is no thread for reading rules: {error}"), FAILURE))?;
     let events = read_ahead(events, hub.library(), reader.clone());
     let (fleet, teller) = fleet(settings, &listeners);
     let spare = Spare::new(reader.clone());
     let (handle, questions) = HubHandle::new(&hub, reader);
-    let handle = handle.among(fleet);
+    let shown = hub.sources().certificates.clone();
+    let (desk, certificates) = certificates.seen_by(&shown);
+    let handle = handle.among(fleet).with_certificates(desk);
     let access = Access::new(&settings.admin, machine().as_deref());
     let readiness = end.readiness.clone();
     let mut admin = AdminServer::new(handle.clone(), access, Explainer::new(settings), readiness);
@@ -169,8 +172,7 @@ async fn begin(
     listen(&mut admin, listeners.admin, "the admin API")?;
     listen(&mut metrics, listeners.metrics, "metrics")?;
     let ControlEnd { workers, reports, adoptions, readiness } = end;
-    let shown = hub.sources().certificates.clone();
-    certificates::begin(settings.tls_dir.as_deref(), &workers, shown).await.map_err(|()| CONFIGURATION)?;
+    certificates::begin(certificates, &workers, shown).await.map_err(|()| CONFIGURATION)?;
     let first = hub.first(workers, Instant::now().into_std());
     hub.know(servers, Instant::now().into_std());
     // Nobody receives when main has given up, and main says why.
@@ -206,9 +208,20 @@ async fn begin(
     })
 }
 
+/// Tells why it does not begin, and gives the exit code.
+fn told(reason: &str, code: u8) -> u8 {
+    error!("{reason}");
+    code
+}
+
 /// A hub with nothing in it, and what its store says.
-fn hub(settings: &Settings, log: Option<&LogHandle>, own: Lost) -> (Hub, mpsc::Receiver<StoreEvent>) {
-    let StoreHandle { events, commands, seen } = open(settings);
+fn hub(
+    settings: &Settings,
+    log: Option<&LogHandle>,
+    own: Lost,
+    certificates: Option<CertificateMail>,
+) -> (Hub, mpsc::Receiver<StoreEvent>) {
+    let StoreHandle { events, commands, seen } = open(settings, certificates);
     let resolver = Resolver::new(lookups(settings));
     let is_file = matches!(settings.store, StoreKind::File(_));
     let via = if is_file { Via::File } else { Via::Etcd };
@@ -342,10 +355,13 @@ fn fleet(settings: &Settings, listeners: &Listeners) -> (Fleet, Teller) {
     (fleet, Teller::new(identity, Some(keeper)))
 }
 
-/// Starts the store that the settings name.
-fn open(settings: &Settings) -> StoreHandle {
+/// Starts the store that the settings name, which passes certificates on.
+fn open(settings: &Settings, certificates_to: Option<CertificateMail>) -> StoreHandle {
     match &settings.store {
-        StoreKind::Etcd => start_etcd(EtcdOptions::set(&settings.etcd, &settings.name)),
+        StoreKind::Etcd => {
+            let options = EtcdOptions::set(&settings.etcd, &settings.name);
+            start_etcd(EtcdOptions { certificates_to, ..options })
+        }
         StoreKind::File(path) => start_file(path.clone()),
     }
 }

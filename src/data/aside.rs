@@ -31,7 +31,7 @@ pub(super) fn route(
     mut routing: Routing<'_>,
     dispatch: &mut Dispatch,
     peer: &[u8],
-    (ends, is_secure): (Ends, bool),
+    (ends, session): (Ends, Option<&[u8]>),
     ctx: &mut Ctx,
 ) {
     let speaks_for = client(&routing.view(peer), ends.client, ctx);
@@ -64,7 +64,7 @@ pub(super) fn route(
         Routed::Forward { upstream, backend, path } => {
             dispatch.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
-            let forward = Forward { client, peer, is_secure, path, host, extra: backend.headers() };
+            let forward = Forward { client, peer, session, path, host, extra: backend.headers() };
             match (&told, backend.edits()) {
                 (Some(told), edits) => routing.tell_way(env, edits, Box::new(told.way())),
                 (None, Some(edits)) => routing.change_answer(env, edits),

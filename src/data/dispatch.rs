@@ -85,7 +85,7 @@ impl Shell for Dispatcher<'_> {
         let client = address.as_bytes();
         let request = routing.view(client);
         if ctx.seeing.is_close(ctx.requests) || routing.asks_for_way() {
-            aside::route(routing, dispatch, client, (*self.ends, is_secure), ctx);
+            aside::route(routing, dispatch, client, (*self.ends, self.transport.session()), ctx);
             return ControlFlow::Continue(());
         }
         let when = (ctx.requests, ctx.env.now);
@@ -99,7 +99,8 @@ impl Shell for Dispatcher<'_> {
             Routed::Forward { upstream, backend, path } => {
                 dispatch.upstream = Some(upstream);
                 let host = backend.host().map(str::as_bytes);
-                let forward = Forward { client, peer: None, is_secure, path, host, extra: backend.headers() };
+                let session = self.transport.session();
+                let forward = Forward { client, peer: None, session, path, host, extra: backend.headers() };
                 if let Some(edits) = backend.edits() {
                     routing.change_answer(&ctx.env, edits);
                 }

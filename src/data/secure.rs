@@ -13,19 +13,9 @@ use mio::{Registry, Token};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 
+pub use self::beginning::Handshake;
 use self::wire::Wire;
 use super::socket::{Attempt, Flow, Socket};
-
-/// How the beginning of a session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handshake {
-    /// The peer moves next.
-    UnderWay,
-    /// Requests may come.
-    Over,
-    /// The peer is gone, or no session came of it. Where that can be said, it was told why.
-    Failed,
-}
 
 /// Pieces of what a peer says to the session itself that are taken while nobody waits for it: tickets come in one or two.
 const ASIDE: usize = 16;
@@ -50,6 +40,8 @@ pub struct Secure {
     resets: bool,
     /// All that is to be said was said, and the connection closes once that has left.
     leaves: bool,
+    /// What servers are told of the certificate that the client has shown.
+    identity: Box<[u8]>,
 }
 
 impl Secure {
@@ -79,7 +71,8 @@ impl Secure {
 
     fn new(socket: Socket, session: Connection, begun: bool) -> Self {
         let [ended, failed, shuts, resets, leaves] = [false; 5];
-        Self { socket, session, begun, unread: 0, ended, failed, shuts, resets, leaves }
+        let identity = Box::default();
+        Self { socket, session, begun, unread: 0, ended, failed, shuts, resets, leaves, identity }
     }
 
     /// How the attempt to connect stands, and to begin a session after that.
@@ -152,7 +145,18 @@ impl Secure {
                 Flow::Ended | Flow::Failed => return Handshake::Failed,
             }
         }
-        if self.failed { Handshake::Failed } else { Handshake::Over }
+        match beginning::shown(&self.session).filter(|_| !self.failed) {
+            Some(identity) => {
+                self.identity = identity;
+                Handshake::Over
+            }
+            None => Handshake::Failed,
+        }
+    }
+
+    /// What servers are told of the certificate that the client has shown; empty for none.
+    pub fn identity(&self) -> &[u8] {
+        &self.identity
     }
 
     /// The session has not begun yet, so it waits for the peer.
@@ -389,6 +393,7 @@ impl Secure {
     }
 }
 
+mod beginning;
 mod wire;
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ fn context(
         readiness: own.readiness,
         admin_allow: settings.admin.allow.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
-        tls_redirect: settings.tls_redirect,
+        tls_redirect: settings.tls.redirect,
         strangers: Seldom::default(),
         starved: VecDeque::new(),
         due: Vec::with_capacity(own.prepared), // all of them may come due in one turn

@@ -287,6 +287,16 @@ impl Transport {
         matches!(self, Self::Secure(_))
     }
 
+    /// What servers are told of the certificate that the client of a session has shown, empty for none; nothing without a session.
+    #[inline]
+    #[must_use]
+    pub fn session(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Secure(secure) => Some(secure.identity()),
+        }
+    }
+
     /// The name that the client of a session asked for, in lower case.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {

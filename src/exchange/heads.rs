@@ -316,7 +316,7 @@ impl ParsedRequest {
             authority,
             is_bare: authority.len() == normal.len(),
             is_trusted: forward.peer.is_some(),
-            is_secure: forward.is_secure,
+            session: forward.session,
             passes: policy.pass_forwarded,
         };
         let to = ToServer {

@@ -152,8 +152,8 @@ pub struct Forward<'a> {
     /// The address of who brought the request, which `X-Forwarded-For` ends with, if that is a proxy that is trusted; what it
     /// says of how the request came is believed. Otherwise the client brought it.
     pub peer: Option<&'a [u8]>,
-    /// Nobody on the way from the client could read along: it came by TLS.
-    pub is_secure: bool,
+    /// It came by TLS: then what servers are told of the client's certificate, empty where it has shown none.
+    pub session: Option<&'a [u8]>,
     /// The path that replaces the client's, encoded, without query.
     pub path: Option<&'a [u8]>,
     /// The `Host` that replaces the client's.

@@ -116,7 +116,7 @@ impl Explainer {
                 let forward = Forward {
                     client: client.as_bytes(),
                     peer,
-                    is_secure: false,
+                    session: None,
                     path,
                     host,
                     extra: backend.headers(),

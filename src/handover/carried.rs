@@ -4,6 +4,7 @@
 //! because the clocks of two processes have no common beginning. Next: [`say`](super::say) sends it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,21 @@ pub struct Carried {
     pub upstreams: BTreeMap<String, Option<String>>,
     /// The addresses of the names of servers, as `host:port`.
     pub names: BTreeMap<String, Vec<SocketAddr>>,
+    /// The certificates of etcd that are shown, as they stand there.
+    #[serde(default)]
+    pub certificates: CarriedCertificates,
     /// What is known against servers; nothing of those that do well.
     pub servers: Vec<CarriedServer>,
+}
+
+/// Certificates of etcd by name, as they stand there. Private keys are among them, so no log shows them.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedCertificates(pub BTreeMap<String, String>);
+
+impl fmt::Debug for CarriedCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CarriedCertificates").field(&self.0.len()).finish()
+    }
 }
 
 /// The store as it was heard of last.

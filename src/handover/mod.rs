@@ -32,7 +32,7 @@ mod take;
 mod trouble;
 
 pub use activation::activated;
-pub use carried::{Carried, CarriedServer, CarriedStore};
+pub use carried::{Carried, CarriedCertificates, CarriedServer, CarriedStore};
 pub use give::{Desk, Step, give, refusal};
 pub use place::{Claim, Place};
 pub use stock::{Queue, Stock, Use};

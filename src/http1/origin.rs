@@ -1,8 +1,8 @@
-//! How a request came to ELB, as servers are told: `X-Forwarded-Proto`, `X-Forwarded-Port` and `X-Forwarded-Host`.
+//! How a request came to ELB, as servers are told: `X-Forwarded-Proto`, `X-Forwarded-Port` and `X-Forwarded-Host`; and `Client-Cert`.
 //!
-//! It owns these three fields: what they say, and whose word counts. A rule's does before all others, then that of a proxy that
-//! is trusted, then ELB's own; what anybody else sent is dropped, for servers make links and decide on redirects by it. They
-//! may also pass as they came. Next: [`super::rewrite`] writes them into the head.
+//! It owns these fields: what they say, and whose word counts. A rule's does before all others, then that of a proxy that
+//! is trusted, then ELB's own; what anybody else sent is dropped, for servers make links, decide on redirects and let people in by it. The
+//! first three may also pass as they came. Next: [`super::rewrite`] writes them into the head.
 
 use super::fields::{ExtraFields, Span};
 use super::request_head::RequestHead;
@@ -18,6 +18,10 @@ const FIELDS: [(Name, &str); 3] = [
     (Name::ForwardedHost, "X-Forwarded-Host"),
 ];
 
+/// Who the client is by its certificate (RFC 9440).
+const IDENTITY: [(Name, &str); 2] =
+    [(Name::ClientCert, "Client-Cert"), (Name::ClientCertChain, "Client-Cert-Chain")];
+
 /// How a request came.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
@@ -27,8 +31,8 @@ pub struct Origin<'a> {
     pub is_bare: bool,
     /// A proxy that is trusted brought it.
     pub is_trusted: bool,
-    /// It came by TLS.
-    pub is_secure: bool,
+    /// It came by TLS: then what servers are told of the client's certificate, as `Client-Cert` has it; empty where it has shown none.
+    pub session: Option<&'a [u8]>,
     /// The fields pass as they came, and ELB says nothing.
     pub passes: bool,
 }
@@ -37,13 +41,13 @@ impl Origin<'_> {
     /// Whether [`PLAIN`] and the authority are all that is to be said, unless a rule or the client said something.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
-        self.is_bare && !self.passes && !self.is_secure && !self.authority.is_empty()
+        self.is_bare && !self.passes && self.session.is_none() && !self.authority.is_empty()
     }
 }
 
 /// Whether a rule's field is one of these to a server.
 pub(super) fn is_one(name: &[u8]) -> bool {
-    FIELDS.iter().any(|(_, field)| alike(name, field.as_bytes()))
+    FIELDS.iter().chain(&IDENTITY).any(|(_, field)| alike(name, field.as_bytes()))
 }
 
 /// Appends the fields, each behind a line end, where they are not plain. What it needs is given in parts: so the whole of what a
@@ -56,8 +60,10 @@ pub(super) fn write(
     head: &RequestHead,
     extra: &ExtraFields,
     authority: &[u8],
-    [is_trusted, passes, by_tls]: [bool; 3],
+    [is_trusted, passes]: [bool; 2],
+    session: Option<&[u8]>,
 ) {
+    let by_tls = session.is_some();
     let said = |which: Name| {
         head.origin
             .iter()
@@ -69,16 +75,9 @@ pub(super) fn write(
         Some(_) => of_trusted.any(|proto| matches!(proto, b"https" | b"wss")),
         None => by_tls,
     };
-    for (which, field) in FIELDS {
-        let is_rules = extra.iter().any(|(name, _)| alike(name.as_bytes(), field.as_bytes()));
-        if is_rules {
-            continue;
-        }
-        let mut put = |value: &[u8]| {
-            for part in [b"\r\n", field.as_bytes(), b": ", value] {
-                out.extend_from_slice(part);
-            }
-        };
+    let is_rules = |field: &str| extra.iter().any(|(name, _)| alike(name.as_bytes(), field.as_bytes()));
+    for (which, field) in FIELDS.into_iter().filter(|(_, field)| !is_rules(field)) {
+        let mut put = |value: &[u8]| put(out, field, value);
         if passes || is_trusted {
             let mut count = 0;
             said(which).for_each(|value| {
@@ -95,6 +94,20 @@ pub(super) fn write(
             Name::ForwardedPort => put(port(authority).unwrap_or(if is_secure { b"443" } else { b"80" })),
             _ => put(if by_tls { b"https" } else { b"http" }),
         }
+    }
+    for (which, field) in IDENTITY.into_iter().filter(|(_, field)| !is_rules(field)) {
+        match session {
+            // The certificate of a proxy is not that of its client, whom it alone knows.
+            _ if is_trusted => said(which).for_each(|value| put(out, field, value)),
+            Some(own) if which == Name::ClientCert && !own.is_empty() => put(out, field, own),
+            _ => {}
+        }
+    }
+}
+
+fn put(out: &mut Vec<u8>, field: &str, value: &[u8]) {
+    for part in [b"\r\n", field.as_bytes(), b": ", value] {
+        out.extend_from_slice(part);
     }
 }
 
@@ -132,7 +145,7 @@ mod tests {
         assert!(out.ends_with("\r\n\r\n") && out.matches("\r\n\r\n").count() == 1, "{out}");
         let is_kind = |line: &&str| {
             let name = line.split(':').next().unwrap_or_default().to_lowercase().replace('_', "-");
-            name.starts_with("x-forwarded-") && name != "x-forwarded-for"
+            (name.starts_with("x-forwarded-") && name != "x-forwarded-for") || name.starts_with("client-cert")
         };
         let lines = out.lines().filter(is_kind).map(|line| line.to_lowercase().replace("x-forwarded-", ""));
         lines.collect::<Vec<_>>().join(", ")
@@ -140,13 +153,7 @@ mod tests {
 
     fn from(authority: &str) -> Origin<'_> {
         let is_bare = !authority.contains(':');
-        Origin {
-            authority: authority.as_bytes(),
-            is_bare,
-            is_trusted: false,
-            is_secure: false,
-            passes: false,
-        }
+        Origin { authority: authority.as_bytes(), is_bare, is_trusted: false, session: None, passes: false }
     }
 
     const FORGED: &str = "X-Forwarded-Proto: https\r\nx-forwarded-host: evil\r\nX-Forwarded-Port: 1\r\nX_Forwarded_Host: evil\r\n";
@@ -189,6 +196,32 @@ mod tests {
         }
         let other = [("a".to_owned(), vec!["b".to_owned()])];
         assert_eq!(seen(FORGED, from("h"), &other), "proto: http, port: 80, host: h");
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_by_who_has_seen_it_and_by_nobody_else() {
+        let shown = Origin { session: Some(b":MAA=:"), ..from("h") };
+        let forged = "Client-Cert: :AAAA:\r\nclient-cert-chain: :AAAA:, :BBBB:\r\nClient_Cert: :CCCC:\r\n";
+        let secure = "proto: https, port: 443, host: h";
+        for passes in [false, true] {
+            let [shown, none, plain] =
+                [shown.session, Some(&b""[..]), None].map(|session| Origin { session, passes, ..from("h") });
+            let other = |origin: Origin<'_>| match (passes, origin.session) {
+                (true, _) => String::new(),
+                (false, Some(_)) => secure.to_owned(),
+                (false, None) => "proto: http, port: 80, host: h".to_owned(),
+            };
+            assert_eq!(seen(forged, none, &[]), other(none));
+            assert_eq!(seen(forged, plain, &[]), other(plain));
+            let separator = if passes { "" } else { ", " };
+            assert_eq!(seen(forged, shown, &[]), format!("{}{separator}client-cert: :maa=:", other(shown)));
+        }
+        let proxy = Origin { is_trusted: true, ..shown };
+        assert_eq!(seen("", proxy, &[]), secure, "its own certificate is not its client's");
+        let told = "client-cert: :aaaa:, client-cert-chain: :aaaa:, :bbbb:";
+        assert_eq!(seen(forged, proxy, &[]), format!("{secure}, {told}"));
+        let rule = [("client-cert".to_owned(), vec!["x".to_owned()])];
+        assert_eq!(seen(forged, shown, &rule), format!("{secure}, client-cert: x"));
     }
 
     #[test]

@@ -201,7 +201,11 @@ impl RequestHead {
             Name::TransferEncoding => said.declared.transfer_encoding(value)?,
             Name::Connection => said.connection.take(value)?,
             Name::ForwardedFor => self.forwarded_for.push(field.value),
-            Name::ForwardedHost | Name::ForwardedPort | Name::ForwardedProto => {
+            Name::ForwardedHost
+            | Name::ForwardedPort
+            | Name::ForwardedProto
+            | Name::ClientCert
+            | Name::ClientCertChain => {
                 self.origin.push((field.name, field.value));
             }
             Name::Upgrade => self.upgrade = Some(field.value),

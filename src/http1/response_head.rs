@@ -163,6 +163,8 @@ fn passes(name: Name, status: u16) -> bool {
         | Name::ForwardedHost
         | Name::ForwardedPort
         | Name::ForwardedProto
+        | Name::ClientCert
+        | Name::ClientCertChain
         | Name::Credentials
         | Name::Ours => true,
     }

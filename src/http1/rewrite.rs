@@ -104,8 +104,8 @@ pub fn request(out: &mut Vec<u8>, bytes: &[u8], head: &RequestHead, to: &ToServe
         join!(out, b"\r\nREMOTE-HOST: ", to.client, origin::PLAIN, to.origin.authority, b"\r\n");
     } else {
         put_line(out, &[b"\r\nREMOTE-HOST: ", to.client]);
-        let Origin { authority, is_trusted, is_secure, passes, .. } = to.origin;
-        origin::write(out, bytes, head, to.extra, authority, [is_trusted, passes, is_secure]);
+        let Origin { authority, is_trusted, session, passes, .. } = to.origin;
+        origin::write(out, bytes, head, to.extra, authority, [is_trusted, passes], session);
         put_line(out, &[b"\r\n"]);
     }
     if to.extra.is_empty() && to.id.is_empty() {
@@ -344,7 +344,7 @@ mod tests {
         let mut head = RequestHead::default();
         head.parse(bytes, found).unwrap();
         let origin =
-            Origin { authority: b"X", is_bare: true, is_trusted: false, is_secure: false, passes: false };
+            Origin { authority: b"X", is_bare: true, is_trusted: false, session: None, passes: false };
         let target = Target::Anew([b"/p", b"?", b"q"]);
         let to = ToServer { client: b"192.0.2.1", peer: None, host: b"h", target, extra, id: b"", origin };
         let mut out = Vec::new();

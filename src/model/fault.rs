@@ -53,6 +53,14 @@ impl Faults {
     /// Faults that are looked for in one change: what a person mends at a time.
     pub const MOST: usize = 32;
 
+    /// These, the first ones of them; nothing if there are none.
+    #[must_use]
+    pub fn of(faults: Vec<Fault>) -> Option<Faults> {
+        let mut faults = faults.into_iter();
+        let first = Box::new(faults.next()?);
+        Some(Faults { first, others: faults.take(Faults::MOST - 1).collect() })
+    }
+
     /// All of them, in the order in which they stand there.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         std::iter::once(&*self.first).chain(&self.others)
@@ -140,9 +148,7 @@ impl Report {
 
     /// All faults; nothing if there are none.
     pub(crate) fn all(self) -> Option<Faults> {
-        let mut faults = self.faults.into_iter();
-        let first = Box::new(faults.next()?);
-        Some(Faults { first, others: faults.take(Faults::MOST - 1).collect() })
+        Faults::of(self.faults)
     }
 
     /// Whether as many faults were found as are told of.

@@ -36,6 +36,10 @@ pub enum Name {
     ForwardedPort,
     /// `X-Forwarded-Proto`.
     ForwardedProto,
+    /// `Client-Cert` (RFC 9440): who the client is by its certificate. Only a proxy that is trusted may say so.
+    ClientCert,
+    /// `Client-Cert-Chain`, who signed it: the same.
+    ClientCertChain,
     /// `WWW-Authenticate`, `Proxy-Authenticate`, `Proxy-Authorization`: as `Authorization` they pass, and may bind a connection
     /// (`http1::fields::binds`).
     Credentials,
@@ -72,12 +76,12 @@ static BEGIN: [u32; 20] = {
         (7, b"ut"),
         (9, b"x"),
         (10, b"uck"),
-        (11, b"r"),
+        (11, b"rc"),
         (13, b"ax"),
         (14, b"ch"),
         (15, b"x"),
         (16, b"pwx"),
-        (17, b"tx"),
+        (17, b"tcx"),
         (18, b"p"),
         (19, b"p"),
     ];
@@ -107,6 +111,7 @@ fn known(name: &[u8]) -> Name {
         10 if ends == USER_AGENT => Name::UserAgent,
         10 if ends == CONNECTION => Name::Connection,
         10 if is(b"keep-alive") => Name::Hop,
+        11 if is(b"client-cert") => Name::ClientCert,
         13 if is(b"authorization") => Name::Authorization,
         13 if is(b"x-elb-explain") => Name::Explain,
         14 if ends == CONTENT_LENGTH => Name::ContentLength,
@@ -117,6 +122,7 @@ fn known(name: &[u8]) -> Name {
         16 if is(b"x-forwarded-host") => Name::ForwardedHost,
         16 if is(b"x-forwarded-port") => Name::ForwardedPort,
         17 if is(b"x-forwarded-proto") => Name::ForwardedProto,
+        17 if is(b"client-cert-chain") => Name::ClientCertChain,
         17 if is(b"transfer-encoding") => Name::TransferEncoding,
         18 if is(b"proxy-authenticate") => Name::Credentials,
         19 if is(b"proxy-authorization") => Name::Credentials,
@@ -149,7 +155,7 @@ const fn ends(name: &[u8]) -> (u64, u64) {
 /// Whether an application behind CGI, WSGI or PHP, which spell names with `_` for `-`, would take this name for one that
 /// ELB writes or frames by, or that rules see: `X_Real_IP` would reach it as ours, `User_Agent` as what a rule let through.
 fn confusing(name: &[u8]) -> bool {
-    const OURS: [&[u8]; 9] = [
+    const OURS: [&[u8]; 11] = [
         b"x-real-ip",
         b"remote-host",
         b"content-length",
@@ -159,6 +165,8 @@ fn confusing(name: &[u8]) -> bool {
         b"x-forwarded-proto",
         b"transfer-encoding",
         b"user-agent",
+        b"client-cert",
+        b"client-cert-chain",
     ];
     let like = |known: &[u8]| {
         name.iter().zip(known).all(|(a, b)| a.eq_ignore_ascii_case(b) || (*a == b'_' && *b == b'-'))
@@ -206,6 +214,8 @@ mod tests {
             ("content-length", Name::ContentLength),
             ("http2-settings", Name::Hop),
             ("x-forwarded-for", Name::ForwardedFor),
+            ("client-cert", Name::ClientCert),
+            ("client-cert-chain", Name::ClientCertChain),
             ("x-forwarded-host", Name::ForwardedHost),
             ("x-forwarded-port", Name::ForwardedPort),
             ("x-forwarded-proto", Name::ForwardedProto),
@@ -246,6 +256,8 @@ mod tests {
             "Content_Length",
             "transfer_encoding",
             "User_Agent",
+            "Client_Cert",
+            "client-cert_chain",
         ] {
             assert_eq!(name(confusing.as_bytes()), Name::Ours, "{confusing}");
         }

@@ -17,7 +17,7 @@ const FRAMES: u8 = 8;
 
 /// All fields that are not ordinary in every respect. Response controls such as `Expires` are useless after the content
 /// but harm nobody there.
-const POLICY: [(&[u8], u8); 36] = [
+const POLICY: [(&[u8], u8); 38] = [
     // Framing and the connection.
     (b"transfer-encoding", OURS | FRAMES),
     (b"content-length", OURS | KEPT | FRAMES),
@@ -38,6 +38,8 @@ const POLICY: [(&[u8], u8); 36] = [
     (b"x-forwarded-proto", KEPT | EARLY),
     (b"x-real-ip", KEPT | EARLY),
     (b"remote-host", KEPT | EARLY),
+    (b"client-cert", KEPT | EARLY),
+    (b"client-cert-chain", KEPT | EARLY),
     (b"max-forwards", EARLY),
     (b"range", KEPT | EARLY),
     (b"referer", KEPT),

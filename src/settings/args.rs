@@ -21,6 +21,7 @@ use super::fleet::FleetArgs;
 use super::handover::HandoverArgs;
 use super::listen;
 use super::seeing::SeeingArgs;
+use super::tls_args::TlsArgs;
 use crate::units;
 
 /// A dynamic HTTP/1.1 load balancer: rules and upstreams change while traffic flows.
@@ -114,27 +115,6 @@ pub(super) struct RunArgs {
     )]
     #[arg(value_parser = listen::word)]
     pub(super) listen: Vec<listen::Word>,
-
-    /// Address to listen on for HTTPS (TLS 1.2 and 1.3) with the certificates of --tls-dir; repeat it, or separate with commas, for
-    /// several. What --listen may have behind the address may stand here as well
-    #[arg(long, env = "ELB_LISTEN_TLS", value_name = "ADDR", value_delimiter = ',', requires = "tls_dir")]
-    #[arg(value_parser = listen::word)]
-    pub(super) listen_tls: Vec<listen::Word>,
-
-    /// Folder of certificates, NAME.crt with its chain and NAME.key beside it, both in PEM; each is shown to clients that ask for a name
-    /// that it is for, and default.crt, or the first by its file's name, to all others. It is looked at every five seconds
-    #[arg(long, env = "ELB_TLS_DIR", value_name = "PATH")]
-    pub(super) tls_dir: Option<PathBuf>,
-
-    /// Send requests that came in the clear to HTTPS at this port, such as 443: 301, or 308 where the method is to stay
-    #[arg(long, env = "ELB_TLS_REDIRECT", value_name = "PORT", requires = "listen_tls")]
-    #[arg(value_parser = value_parser!(u16).range(1..))]
-    pub(super) tls_redirect: Option<u16>,
-
-    /// File with the certificates, in PEM, of those who may sign the certificates of servers with the option tls [default: those that
-    /// this system trusts]
-    #[arg(long, env = "ELB_SERVER_CA", value_name = "FILE")]
-    pub(super) server_ca: Option<PathBuf>,
 
     /// Worker threads, each with its own event loop [default: one for each available core]
     #[arg(long, env = "ELB_WORKERS", value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
@@ -233,6 +213,9 @@ pub(super) struct RunArgs {
     #[arg(long, env = "ELB_LOG", value_name = "LEVEL", default_value = "info")]
     #[arg(value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub(super) log_level: String,
+
+    #[command(flatten, next_help_heading = "TLS")]
+    pub(super) tls: TlsArgs,
 
     #[command(flatten, next_help_heading = "Seeing what goes on")]
     pub(super) seeing: SeeingArgs,

@@ -37,6 +37,9 @@ pub enum Ctl {
     /// One server of an upstream: take it out of use, and back
     #[command(subcommand)]
     Server(ServerVerb),
+    /// Certificates that clients are shown, and those in etcd
+    #[command(subcommand)]
+    Certificate(CertificateVerb),
     /// The whole configuration as one document
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -177,6 +180,34 @@ pub struct ServerArgs {
     /// How far.
     #[command(flatten)]
     pub how: How,
+}
+
+/// What can be done with certificates.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CertificateVerb {
+    /// List them
+    Ls,
+    /// Put one into etcd, or replace it there
+    Put {
+        /// What you call it; default is shown where no other fits
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// A file with the certificate, followed by those that signed it, in PEM
+        #[arg(value_name = "CERTIFICATE")]
+        certificate: PathBuf,
+        /// A file with its private key, in PEM
+        #[arg(value_name = "KEY")]
+        key: PathBuf,
+        /// A file with what its authority says of it (OCSP), in DER
+        #[arg(long, value_name = "FILE")]
+        ocsp: Option<PathBuf>,
+    },
+    /// Delete some from etcd, all in one step
+    Rm {
+        /// Their names
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
 }
 
 /// What can be done with the whole.

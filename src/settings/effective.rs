@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::addresses;
 use super::allow::AllowList;
 use super::args::{ForwardedHeaders, HostHeader, PathForm, RunArgs};
-use super::certificates::Certificates;
 use super::etcd::EtcdSettings;
 use super::fault::Fault;
 use super::fleet::FleetSettings;
@@ -19,18 +18,15 @@ use super::listen::{self, ListenOn};
 use super::secret::{Secret, secret};
 use super::seeing::SeeingSettings;
 use super::surroundings::Surroundings;
+use super::tls::TlsSettings;
 
 /// Everything the operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// Addresses of the data port; each worker listens on all of them.
     pub listen: Vec<ListenOn>,
-    /// Where the certificates are that clients are shown.
-    pub tls_dir: Option<PathBuf>,
-    /// The port of HTTPS that requests in the clear are sent to; `None` for none.
-    pub tls_redirect: Option<u16>,
-    /// The certificates of those who may sign those of servers, in PEM; `None` for whom this system trusts.
-    pub server_ca: Option<PathBuf>,
+    /// How TLS is spoken with clients and servers.
+    pub tls: TlsSettings,
     /// Worker threads, at least one.
     pub workers: usize,
     /// Cores to pin the workers to, in order and at least one a worker; `None` for the available ones.
@@ -153,30 +149,22 @@ pub struct AdminSettings {
     pub hosts: Vec<String>,
 }
 
-/// Where those are who may sign for servers, if that file is sound.
-fn server_ca(args: &RunArgs, around: &Surroundings<'_>) -> Result<Option<PathBuf>, Fault> {
-    let certificates = Certificates { ca: args.server_ca.clone(), own: None };
-    certificates.read(around.read).map_err(Fault::Configuration)?;
-    Ok(certificates.ca)
-}
-
 impl Settings {
     /// Puts the flags together and checks what concerns several of them.
     pub(super) fn new(args: &RunArgs, around: &Surroundings<'_>) -> Result<Settings, Fault> {
         let cpus = args.cpus.as_deref().map(addresses::cores).transpose();
         let cpus = cpus.map_err(|reason| Fault::usage(format!("invalid --cpus: {reason}")))?;
         let etcd = EtcdSettings::new(("--etcd", args.etcd.as_deref()), &args.known, around)?;
+        let store = store(&args.store)?;
         Ok(Settings {
             listen: listen(args)?,
-            tls_dir: args.tls_dir.clone(),
-            tls_redirect: args.tls_redirect,
-            server_ca: server_ca(args, around)?,
+            tls: TlsSettings::new(&args.tls, store == StoreKind::Etcd, around)?,
             workers: workers(args, cpus.as_deref(), around)?,
             cpus,
             pin: !args.no_pin,
             steer: steer(args)?,
             name: args.name.clone(),
-            store: store(&args.store)?,
+            store,
             state_file: state_file(args, around),
             statsd: args.statsd.clone(),
             seeing: SeeingSettings::new(&args.seeing),
@@ -240,7 +228,7 @@ fn listen(args: &RunArgs) -> Result<Vec<ListenOn>, Fault> {
     let has_trusted = !args.trusted_proxies.is_empty();
     let told = |flag: &'static str| move |reason| Fault::usage(format!("invalid {flag}: {reason}"));
     let mut all = listen::together(&args.listen, false, has_trusted).map_err(told("--listen"))?;
-    all.extend(listen::together(&args.listen_tls, true, has_trusted).map_err(told("--listen-tls"))?);
+    all.extend(listen::together(&args.tls.listen_tls, true, has_trusted).map_err(told("--listen-tls"))?);
     Ok(all)
 }
 

@@ -21,6 +21,8 @@ mod migration;
 mod secret;
 mod seeing;
 mod surroundings;
+mod tls;
+mod tls_args;
 mod told;
 mod unknown;
 
@@ -31,7 +33,7 @@ pub use commands::{
     CheckArgs, CompletionsArgs, ExplainArgs, FleetCommandArgs, GraphArgs, GraphFormat, HealthArgs, ManArgs,
     TopArgs, TopSort, TopView,
 };
-pub use ctl::{ConfigVerb, Ctl, CtlArgs, How, ItemVerb, ServerArgs, ServerVerb, ShadowArgs};
+pub use ctl::{CertificateVerb, ConfigVerb, Ctl, CtlArgs, How, ItemVerb, ServerArgs, ServerVerb, ShadowArgs};
 pub use effective::{AdminSettings, NameSettings, Settings, StoreKind};
 pub use etcd::EtcdSettings;
 pub use fault::Fault;
@@ -43,6 +45,7 @@ pub use migration::Migration;
 pub use secret::Secret;
 pub use seeing::{AccessLogFormat, AccessLogOnly, AccessLogSettings, AccessLogTo, LogFormat, SeeingSettings};
 pub use surroundings::Surroundings;
+pub use tls::TlsSettings;
 
 #[cfg(test)]
 mod tests;

@@ -46,7 +46,11 @@ type Row = (&'static str, &'static str, &'static str, fn(&Settings) -> String);
 /// Each flag that takes a value and has one variable.
 const ROWS: &[Row] = &[
     ("--listen", "ELB_LISTEN", "127.0.0.1:81", |s| s.listen[0].to_string()),
-    ("--tls-dir", "ELB_TLS_DIR", "certificates", |s| s.tls_dir.clone().unwrap().display().to_string()),
+    ("--tls-dir", "ELB_TLS_DIR", "certificates", |s| s.tls.dir.clone().unwrap().display().to_string()),
+    ("--tls-client-cert", "ELB_TLS_CLIENT_CERT", "accept", |s| {
+        if s.tls.client_must { "require" } else { "accept" }.to_owned()
+    }),
+    ("--certs-key", "ELB_CERTS_KEY", "certs.key", |s| s.tls.certs_key.clone().unwrap().display().to_string()),
     ("--workers", "ELB_WORKERS", "2", |s| s.workers.to_string()),
     ("--cpus", "ELB_CPUS", "1,3", |s| {
         s.cpus.iter().flatten().map(usize::to_string).collect::<Vec<_>>().join(",")
@@ -145,7 +149,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(s.listen, [ListenOn::from("0.0.0.0:8080".parse::<SocketAddr>().unwrap())]);
     assert_eq!((s.workers, s.cpus, s.pin, s.name.as_str()), (4, None, true, "ELB"));
     assert_eq!((s.store, s.state_file, s.statsd), (StoreKind::Etcd, None, None));
-    assert_eq!(s.tls_dir, None);
+    assert_eq!((s.tls.dir, s.tls.certs_key), (None, None));
     assert_eq!(s.etcd.endpoints, ["http://127.0.0.1:2379"]);
     assert_eq!((s.etcd.user, s.etcd.password), (None, None));
     assert_eq!(s.admin.allow.to_string(), "127.0.0.0/8,::1/128");
@@ -172,7 +176,8 @@ fn a_variable_may_need_another_variable_or_a_flag() {
     {
         assert!(settings.listen.iter().any(|on| on.tls && on.address.port() == 8443));
     }
-    let (code, told) = fault(&[], &[tls]);
+    assert!(settings(&[], &[tls]).listen.iter().any(|on| on.tls), "certificates may be in etcd");
+    let (code, told) = fault(&["--store", "file:elb.json"], &[tls]);
     assert!(code == 2 && told.contains("--tls-dir"), "{told}");
 }
 
@@ -251,10 +256,10 @@ fn certificates_for_etcd_are_named_by_flags_or_variables_and_read_at_the_start()
 
     // Whoever signs for servers stands in a file of the same kind.
     let servers = settings(&["--server-ca", "ca"], &[]);
-    assert_eq!(servers.server_ca.as_deref(), Some(Path::new("ca")));
+    assert_eq!(servers.tls.server_ca.as_deref(), Some(Path::new("ca")));
     assert!(servers.describe().join("\n").contains("trusted for servers with TLS: ca"));
-    assert_eq!(settings(&[], &[("ELB_SERVER_CA", "ca")]).server_ca, servers.server_ca);
-    assert_eq!(settings(&[], &[]).server_ca, None);
+    assert_eq!(settings(&[], &[("ELB_SERVER_CA", "ca")]).tls.server_ca, servers.tls.server_ca);
+    assert_eq!(settings(&[], &[]).tls.server_ca, None);
     let Err(fault) = parsed(&["--server-ca", "key"], &[], &files) else { panic!() };
     assert!(fault.exit_code() == 78 && fault.to_string().contains("key is not PEM"), "{fault}");
 
@@ -300,7 +305,7 @@ fn pinning_and_steering_are_flags_and_switches() {
 fn requests_in_the_clear_are_sent_to_https_only_where_there_is_some() {
     let tls = ["--listen-tls", "127.0.0.1:443", "--tls-dir", "certificates"];
     let by_flag = settings(&[&tls[..], &["--tls-redirect", "443"]].concat(), &[]);
-    assert_eq!((by_flag.tls_redirect, settings(&tls, &[]).tls_redirect), (Some(443), None));
+    assert_eq!((by_flag.tls.redirect, settings(&tls, &[]).tls.redirect), (Some(443), None));
     assert!(by_flag.describe().join("\n").contains("HTTP is sent to HTTPS at port 443"));
     assert_eq!(settings(&tls, &[("ELB_TLS_REDIRECT", "443")]), by_flag);
     for (flags, told) in [
@@ -317,7 +322,7 @@ fn requests_in_the_clear_are_sent_to_https_only_where_there_is_some() {
 fn a_bad_value_ends_with_2_and_names_the_flag_or_the_variable() {
     for (flag, variable, _, _) in ROWS {
         // These take any text that is not empty.
-        if ["--state-file", "--access-log", "--tls-dir", "--handover"].contains(flag) {
+        if ["--state-file", "--access-log", "--tls-dir", "--certs-key", "--handover"].contains(flag) {
             continue;
         }
         let bad = "\u{7f} bad";

@@ -45,7 +45,7 @@ impl Settings {
             format!("name: {}", self.name),
             format!("store: {store}; last good copy: {state}"),
             format!("admin API {admin}, for {}{token}", self.admin.allow),
-            self.tls(),
+            self.tls.describe(),
             format!("trusted proxies: {}", self.trusted_proxies.told()),
             self.fleet.describe(),
             self.handover.describe(),
@@ -81,15 +81,6 @@ impl Settings {
 }
 
 impl Settings {
-    fn tls(&self) -> String {
-        let shown = path(self.tls_dir.as_deref());
-        let trusted = self.server_ca.as_deref().map(|file| file.display().to_string());
-        let trusted = trusted.unwrap_or_else(|| "whom this system trusts".to_owned());
-        let sent =
-            self.tls_redirect.map_or(String::new(), |port| format!("; HTTP is sent to HTTPS at port {port}"));
-        format!("certificates: {shown}{sent}; trusted for servers with TLS: {trusted}")
-    }
-
     fn heads(&self) -> String {
         let form =
             |as_received: bool, otherwise: &'static str| if as_received { "as received" } else { otherwise };

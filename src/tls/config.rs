@@ -10,6 +10,7 @@ use rustls::crypto::ring;
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::{Error, ServerConfig, version};
 
+use super::clients::ClientTrust;
 use super::shown::Shown;
 
 /// What sessions have in common, whichever certificates there are.
@@ -27,15 +28,19 @@ impl Sessions {
         Ok(Self { tickets: ring::Ticketer::new()? })
     }
 
-    /// What sessions begin with when these certificates are shown.
+    /// What sessions begin with when these certificates are shown, and with `clients`, when theirs are asked for.
     ///
     /// # Errors
     /// What is wrong with them.
-    pub fn with(&self, shown: Shown) -> Result<Arc<ServerConfig>, Error> {
+    pub fn with(&self, shown: Shown, clients: Option<&ClientTrust>) -> Result<Arc<ServerConfig>, Error> {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(shown));
+        let builder = match clients {
+            Some(trust) => builder.with_client_cert_verifier(trust.verifier()),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(shown));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.ticketer = Arc::clone(&self.tickets);
         // Tickets resume sessions; a table of them would be one lock for all workers.

@@ -1,89 +1,66 @@
 //! The certificates that clients are shown, by the name that they ask for.
 //!
-//! It owns the choice among them, and reads them as PEM; never a file. Ten thousand are found as fast as one. Next: [`super::config`] has
-//! sessions begin with them.
+//! It owns the choice among them; never a file. Ten thousand are found as fast as one. Next: [`super::config`] has sessions begin with
+//! them.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use rustls::SignatureAlgorithm;
-use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::expiry::{self, Expiry};
-use crate::settings::certified_key;
+use super::certified::Certified;
+use super::expiry::Expiry;
 
-/// The stem of the certificate that is shown where no other fits.
+/// What the certificate is called that is shown where no other fits.
 const DEFAULT: &str = "default";
 
-/// A certificate and its key, as they were read.
-#[derive(Clone, Copy)]
-pub struct PairText<'a> {
-    /// Where its chain was read.
-    pub certificate: (&'a Path, &'a str),
-    /// Where its key was read.
-    pub key: (&'a Path, &'a str),
-    /// What its authority says of it (OCSP, RFC 6960), in DER, for clients that ask; nothing for none.
-    pub staple: Option<&'a [u8]>,
-}
-
 /// All certificates that are shown.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shown {
     /// By a name in lower case; what is for all names of one more label, `*.example.com`, is `.example.com`. Those for one name
     /// are of several kinds of keys, the ones that cost less first.
-    names: HashMap<Box<str>, Vec<Arc<CertifiedKey>>>,
+    names: HashMap<Box<str>, Vec<Arc<Certified>>>,
     /// For clients that ask for no name, or for one that there is no certificate for.
-    default: Vec<Arc<CertifiedKey>>,
+    default: Option<Arc<Certified>>,
     count: usize,
     /// The one that ends first.
     soonest: Option<Expiry>,
 }
 
 impl Shown {
-    /// Reads them. The default is the one whose file is called so, or else the first.
-    ///
-    /// # Errors
-    /// Which file cannot be used, and why; or there is no certificate at all.
-    pub fn read<'a>(pairs: impl IntoIterator<Item = PairText<'a>>) -> Result<Self, String> {
-        let mut shown = Self { names: HashMap::new(), default: Vec::new(), count: 0, soonest: None };
-        for pair in pairs {
-            let mut certified = certified_key(pair.certificate, pair.key)?;
-            certified.ocsp = pair.staple.map(<[u8]>::to_vec);
-            let certified = Arc::new(certified);
-            let names = names(&certified);
-            shown.note_end(&certified, names.first().map_or_else(|| stem(pair), |name| whole(name)));
-            for name in names {
-                shown.names.entry(name).or_default().push(Arc::clone(&certified));
+    /// Shows these. Of two for one name with the same kind of key the first counts. The default is the first that is called so, or
+    /// else the first of all.
+    pub fn of<'a>(all: impl IntoIterator<Item = &'a Arc<Certified>>) -> Self {
+        let mut shown = Self::default();
+        for certified in all {
+            for name in &certified.names {
+                let name = name.strip_prefix('*').unwrap_or(name);
+                match shown.names.get_mut(name) {
+                    Some(of_name) => of_name.push(Arc::clone(certified)),
+                    None => drop(shown.names.insert(name.into(), vec![Arc::clone(certified)])),
+                }
             }
-            let is_default = pair.certificate.0.file_stem().is_some_and(|stem| stem == DEFAULT);
-            if shown.default.is_empty() || is_default {
-                shown.default = vec![certified];
+            let is_default = |one: &Arc<Certified>| &*one.name == DEFAULT;
+            if shown.default.as_ref().is_none_or(|known| is_default(certified) && !is_default(known)) {
+                shown.default = Some(Arc::clone(certified));
+            }
+            let ends = certified.ends.as_ref();
+            if ends.is_some_and(|ends| shown.soonest.as_ref().is_none_or(|known| ends.at < known.at)) {
+                shown.soonest = ends.cloned();
             }
             shown.count += 1;
         }
-        if shown.default.is_empty() {
-            return Err("there is no certificate".to_owned());
-        }
         for of_name in shown.names.values_mut() {
-            of_name.sort_by_key(|certified| certified.key.algorithm() == SignatureAlgorithm::RSA);
+            of_name.sort_by_key(|certified| certified.is_slow());
         }
-        Ok(shown)
+        shown
     }
 
     /// How many certificates.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
-    }
-
-    fn note_end(&mut self, certified: &CertifiedKey, name: Box<str>) {
-        let Some(at) = expiry::of(&certified.cert) else { return };
-        if self.soonest.as_ref().is_none_or(|known| at < known.at) {
-            self.soonest = Some(Expiry { name, at });
-        }
     }
 
     /// The certificate that ends first.
@@ -99,47 +76,32 @@ impl Shown {
     }
 
     /// Those for a name, or the default.
-    fn of(&self, name: Option<&str>) -> &[Arc<CertifiedKey>] {
+    fn of_name(&self, name: Option<&str>) -> &[Arc<Certified>] {
         let found = name.and_then(|name| {
             let lower = name.to_ascii_lowercase();
             let parent = lower.find('.').and_then(|dot| lower.get(dot..));
             self.names.get(&*lower).or_else(|| self.names.get(parent?))
         });
-        found.unwrap_or(&self.default)
+        found.map_or_else(|| self.default.as_slice(), Vec::as_slice)
     }
 }
 
 impl ResolvesServerCert for Shown {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let all = self.of(hello.server_name());
-        let fits =
-            |certified: &&Arc<CertifiedKey>| certified.key.choose_scheme(hello.signature_schemes()).is_some();
-        all.iter().find(fits).or(all.first()).cloned()
+        let all = self.of_name(hello.server_name());
+        let fits = |one: &&Arc<Certified>| one.key.key.choose_scheme(hello.signature_schemes()).is_some();
+        all.iter().find(fits).or(all.first()).map(|one| Arc::clone(&one.key))
     }
-}
-
-/// A name as people write it: one of all names of one more label begins with a dot here.
-fn whole(name: &str) -> Box<str> {
-    if name.starts_with('.') { format!("*{name}").into() } else { name.into() }
-}
-
-/// The name of its file.
-fn stem(pair: PairText<'_>) -> Box<str> {
-    pair.certificate.0.file_stem().unwrap_or_default().to_string_lossy().into()
-}
-
-/// The names that a certificate is for (RFC 5280, section 4.2.1.6), as they are looked up.
-fn names(certified: &CertifiedKey) -> Vec<Box<str>> {
-    let certificate = certified.end_entity_cert().map(CertificateDer::as_ref).unwrap_or_default();
-    let certificate = CertificateDer::from(certificate);
-    let Ok(read) = webpki::EndEntityCert::try_from(&certificate) else { return Vec::new() };
-    let name = |name: &str| name.strip_prefix('*').unwrap_or(name).to_ascii_lowercase().into();
-    read.valid_dns_names().map(name).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use rustls::pki_types::CertificateDer;
+
     use super::*;
+    use crate::tls::PairText;
 
     /// A certificate for these names, with its key, in PEM.
     fn pair(names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> (String, String) {
@@ -149,17 +111,17 @@ mod tests {
         (certificate.pem(), key.serialize_pem())
     }
 
-    fn read(pairs: &[(&str, (String, String))]) -> Result<Shown, String> {
-        Shown::read(pairs.iter().map(|(path, (certificate, key))| PairText {
-            certificate: (Path::new(path), certificate),
-            key: (Path::new(path), key),
-            staple: None,
-        }))
+    fn read(pairs: &[(&str, (String, String))]) -> Result<Vec<Arc<Certified>>, String> {
+        let one = |(name, (certificate, key)): &(&str, (String, String))| {
+            let [certificate, key] = [certificate, key].map(|text| (Path::new(name), text.as_str()));
+            Certified::read(name, PairText { certificate, key, staple: None }).map(Arc::new)
+        };
+        pairs.iter().map(one).collect()
     }
 
     /// Which of the files is shown to who asks for this name.
     fn shown_for(shown: &Shown, pairs: &[(&str, (String, String))], name: Option<&str>) -> String {
-        let of = shown.of(name)[0].cert[0].clone();
+        let of = shown.of_name(name)[0].key.cert[0].clone();
         let is = |(_, (text, _)): &&(&str, (String, String))| {
             use rustls::pki_types::pem::PemObject;
             CertificateDer::from_pem_slice(text.as_bytes()).unwrap() == of
@@ -171,25 +133,25 @@ mod tests {
     fn the_nearest_name_counts_and_then_the_default() {
         let of = |names: &[&str]| pair(names, &rcgen::PKCS_ECDSA_P256_SHA256);
         let pairs = [
-            ("a.crt", of(&["a.test", "www.a.test"])),
-            ("all.crt", of(&["*.a.test"])),
-            ("default.crt", of(&["other.test"])),
+            ("a", of(&["a.test", "www.a.test"])),
+            ("all", of(&["*.a.test"])),
+            ("default", of(&["other.test"])),
         ];
-        let shown = read(&pairs).unwrap();
+        let shown = Shown::of(&read(&pairs).unwrap());
         assert_eq!((shown.count(), shown.names()), (3, 4));
         for (name, file) in [
-            (Some("a.test"), "a.crt"),
-            (Some("WWW.a.test"), "a.crt"),
-            (Some("b.a.test"), "all.crt"),
-            (Some("c.b.a.test"), "default.crt"),
-            (Some("other.test"), "default.crt"),
-            (Some("nobody.test"), "default.crt"),
-            (None, "default.crt"),
+            (Some("a.test"), "a"),
+            (Some("WWW.a.test"), "a"),
+            (Some("b.a.test"), "all"),
+            (Some("c.b.a.test"), "default"),
+            (Some("other.test"), "default"),
+            (Some("nobody.test"), "default"),
+            (None, "default"),
         ] {
             assert_eq!(shown_for(&shown, &pairs, name), file, "{name:?}");
         }
-        let shown = read(&pairs[..2]).unwrap();
-        assert_eq!(shown_for(&shown, &pairs, None), "a.crt", "the first");
+        let shown = Shown::of(&read(&pairs[..2]).unwrap());
+        assert_eq!(shown_for(&shown, &pairs, None), "a", "the first");
     }
 
     #[test]
@@ -199,6 +161,6 @@ mod tests {
         let error = read(&[("a", (certificate.clone(), other))]).unwrap_err();
         assert!(error.contains("does not fit the certificate in a"), "{error}");
         assert!(read(&[("b", (key.clone(), key))]).unwrap_err().contains("b is not PEM"));
-        assert_eq!(read(&[]).unwrap_err(), "there is no certificate");
+        assert!(Shown::of(&[]).of_name(Some("a.test")).is_empty(), "there is none to show");
     }
 }

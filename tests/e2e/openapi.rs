@@ -12,6 +12,8 @@ use crate::support::admin::Admin;
 use crate::support::client::{Client, get};
 use crate::support::described::{Described, METHODS};
 use crate::support::elb::{Elb, Launch};
+use crate::support::etcd::certificates::Authority;
+use crate::support::etcdctl::etcd;
 use crate::support::message::Head;
 use crate::support::rules::{self, SITE};
 use crate::support::server::Server;
@@ -198,6 +200,52 @@ fn upstreams(api: &Described) {
     );
 }
 
+/// Certificates, where there is no etcd to write them to, and where there is.
+fn certificates(api: &Described) {
+    let server = Server::named("a");
+    let (folder, signed) = (tempfile::tempdir().expect("a folder"), Authority::new("tests").sign(&[SITE]));
+    for (name, text) in [("site.crt", &signed.certificate), ("site.key", &signed.key)] {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    let elb = Launch::serving(&rules::site(&[&server]))
+        .flag(&format!("--tls-dir={}", folder.path().display()))
+        .listener("--listen-tls=127.0.0.1:0")
+        .start();
+    let given = json!({"certificate": signed.certificate, "key": signed.key});
+    for row in [
+        ("GET", "certificate", Value::Null, 200),
+        ("GET", "certificate/site", Value::Null, 200),
+        ("GET", "certificate/none", Value::Null, 404),
+        ("PUT", "certificate", json!({"a": given}), 409),
+        ("PUT", "certificate", json!({"a": {"certificate": 5}}), 400),
+        ("PUT", "certificate?dump=1", json!({"a": given}), 400),
+        ("PUT", "certificate/a", given.clone(), 409),
+        ("PUT", "certificate/a", json!([]), 400),
+        ("DELETE", "certificate", json!(["a"]), 409),
+        ("DELETE", "certificate", json!(["@a"]), 400),
+        ("DELETE", "certificate/a", Value::Null, 409),
+    ] {
+        api.call(&elb.admin(), row);
+    }
+    let etcd = etcd();
+    let elb = Launch::storing(&etcd).listener("--listen-tls=127.0.0.1:0").start();
+    for row in [
+        ("PUT", "certificate", json!({"a": given}), 200),
+        ("PUT", "certificate/b", given.clone(), 200),
+        ("GET", "certificate", Value::Null, 200),
+        ("DELETE", "certificate", json!(["a", "none"]), 200),
+        ("DELETE", "certificate/b", Value::Null, 200),
+        ("DELETE", "certificate/b", Value::Null, 404),
+    ] {
+        api.call(&elb.admin(), row);
+    }
+    for (method, target) in [("PUT", "certificate"), ("DELETE", "certificate"), ("PUT", "certificate/a")] {
+        let long = elb.admin().with("Content-Length: 67108865").call(method, target, None);
+        assert_eq!(long.status(), 413, "{method} {target}");
+        api.judge(method, target, &long);
+    }
+}
+
 /// The whole, its history and its store.
 fn the_whole(api: &Described) {
     let server = Server::named("a");
@@ -341,13 +389,15 @@ fn every_call_is_answered_as_described() {
     let api = Described::of(&stage(&Server::named("a")));
     domains(&api);
     upstreams(&api);
+    certificates(&api);
     the_whole(&api);
     sights(&api);
     events(&api);
     api.all_asked(|status| status == 200, &[]);
     // These take nothing that could be wrong.
-    let plain = ["rejected", "status", "workers", "metrics", "openapi.json", "ui", "live", "ready"]
-        .map(|word| format!("GET /__erulb__/{word}"));
+    let plain =
+        ["certificate", "rejected", "status", "workers", "metrics", "openapi.json", "ui", "live", "ready"]
+            .map(|word| format!("GET /__erulb__/{word}"));
     api.all_asked(|status| status >= 400, &plain.each_ref().map(String::as_str));
 }
 

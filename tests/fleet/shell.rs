@@ -385,14 +385,8 @@ impl Shell for Desk<'_> {
         request.affinity = Affinity { key: hasher.finish(), sticky: 0 };
         request.routed = self.world.now;
         request.tried = Tried::new();
-        let forward = Forward {
-            client: b"192.0.2.1",
-            peer: None,
-            is_secure: false,
-            path: None,
-            host: None,
-            extra: &[],
-        };
+        let forward =
+            Forward { client: b"192.0.2.1", peer: None, session: None, path: None, host: None, extra: &[] };
         routing.forward(&self.world.env, &forward);
         ControlFlow::Continue(())
     }

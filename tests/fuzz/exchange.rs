@@ -316,7 +316,7 @@ impl Shell for Play {
             let forward = Forward {
                 client: b"192.0.2.1",
                 peer: None,
-                is_secure: false,
+                session: None,
                 path: None,
                 host: None,
                 extra: &extra,

@@ -54,8 +54,7 @@ fn read(bytes: &[u8], piece: usize) -> Result<Option<Found>, Refusal> {
 
 /// The head that goes out reads back as the same request, and going out once more changes only who forwarded it.
 fn means_the_same(bytes: &[u8], head: &RequestHead) {
-    let origin =
-        Origin { authority: b"h", is_bare: true, is_trusted: false, is_secure: false, passes: false };
+    let origin = Origin { authority: b"h", is_bare: true, is_trusted: false, session: None, passes: false };
     let target = Target::Anew([b"/p", b"?", b"q"]);
     let to = ToServer { client: PEER, peer: None, host: b"h", target, extra: &[], id: b"", origin };
     let mut out = Vec::new();

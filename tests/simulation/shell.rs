@@ -268,7 +268,7 @@ impl Shell for World {
         let extra = if self.ruled { &rule[..] } else { &[] };
         routing.forward(
             &self.env,
-            &Forward { client: PEER.as_bytes(), peer: None, is_secure: false, path: None, host: None, extra },
+            &Forward { client: PEER.as_bytes(), peer: None, session: None, path: None, host: None, extra },
         );
         ControlFlow::Continue(())
     }

@@ -6,12 +6,14 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, RootCertStore, ServerConfig,
     ServerConnection, SignatureScheme, StreamOwned,
@@ -44,6 +46,16 @@ impl Trust {
     pub(crate) fn offering(&self, protocols: &[&str]) -> Trust {
         let mut config = ClientConfig::clone(&self.0);
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Trust(Arc::new(config))
+    }
+
+    /// Clients that show this certificate where they are asked for one.
+    pub(crate) fn showing(&self, signed: &Signed) -> Trust {
+        let [certificate, key] = [("certificate", &signed.certificate), ("key", &signed.key)]
+            .map(|(name, text)| (Path::new(name), text.as_str()));
+        let own = elb::settings::certified_key(certificate, key).unwrap();
+        let mut config = ClientConfig::clone(&self.0);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(own));
         Trust(Arc::new(config))
     }
 

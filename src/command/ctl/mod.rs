@@ -4,6 +4,7 @@
 //! history, [`sights`] what is only looked at, [`shadow`] what a document would do; [`edit`] is the way through an editor, [`marks`] puts faults into its text; [`change`] is what all
 //! changes have in common.
 
+mod certificate;
 mod change;
 mod edit;
 mod item;

@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use super::certificate::certificate;
 use super::change::{Api, Outcome, Trouble};
 use super::item::{Kind, item};
 use super::server::server;
@@ -27,6 +28,7 @@ pub fn ctl(args: &CtlArgs) -> ExitCode {
         Ctl::Domain(verb) => item(api, Kind::Domain, verb),
         Ctl::Upstream(verb) => item(api, Kind::Upstream, verb),
         Ctl::Server(verb) => server(api, verb),
+        Ctl::Certificate(verb) => certificate(api, verb),
         Ctl::Config(verb) => whole::config(api, verb),
         Ctl::Dump => sights::dump(api),
         Ctl::Status => sights::status(api),

@@ -4,6 +4,7 @@
 mod access;
 mod answer;
 mod body;
+mod certificate;
 mod config;
 mod domain;
 mod dump;

@@ -23,8 +23,8 @@ use super::query::{
     Word::{Confirm, DryRun, Dump, Unresolved},
 };
 use super::{
-    config, domain, dump, events, explain, fleet, graph, health, history, openapi, page, rejected, resync,
-    scrape, servers, shadow, stats, status, upstream, upstream_item, workers,
+    certificate, config, domain, dump, events, explain, fleet, graph, health, history, openapi, page,
+    rejected, resync, scrape, servers, shadow, stats, status, upstream, upstream_item, workers,
 };
 use crate::control::handle::HubHandle;
 use crate::explain::Explainer;
@@ -46,6 +46,7 @@ pub(in crate::control) fn api(
         .route("/__erulb__/ui", only("GET", &[], get(page::get)))
         .layer(middleware::from_fn_with_state(access, guard_page));
     configuration()
+        .merge(certificates())
         .merge(sights())
         .fallback(unknown)
         .layer(Extension(explainer))
@@ -115,6 +116,27 @@ fn configuration() -> Router<HubHandle> {
         )
 }
 
+/// Which certificates clients are shown. They are no part of the configuration: no version of it has them.
+fn certificates() -> Router<HubHandle> {
+    Router::new()
+        .route(
+            "/__erulb__/certificate",
+            only(
+                "GET, PUT, DELETE",
+                &[],
+                get(certificate::get).put(certificate::put).delete(certificate::delete),
+            ),
+        )
+        .route(
+            "/__erulb__/certificate/{name}",
+            only(
+                "GET, PUT, DELETE",
+                &[],
+                get(certificate::get_one).put(certificate::put_one).delete(certificate::delete_one),
+            ),
+        )
+}
+
 /// Everything else.
 fn sights() -> Router<HubHandle> {
     Router::new()
@@ -167,7 +189,7 @@ fn only(
 async fn unknown() -> Failure {
     Failure::new(
         StatusCode::NOT_FOUND,
-        "no such endpoint: domain, upstream, config, history, rollback, servers, explain, shadow, fleet, graph, dump, rejected, resync, \
+        "no such endpoint: domain, upstream, certificate, config, history, rollback, servers, explain, shadow, fleet, graph, dump, rejected, resync, \
          status, stats, events, ui, openapi.json, workers, \
          metrics, live and ready are known",
     )

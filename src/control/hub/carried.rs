@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Hub;
 use crate::control::changes::Via;
-use crate::handover::{Carried, CarriedServer, CarriedStore};
+use crate::handover::{Carried, CarriedCertificates, CarriedServer, CarriedStore};
 use crate::model::{Blame, Contents, Faults, Server, ServerKnown, Snapshot, Unsaved, Upstream};
 
 /// What identifies a server for two processes: its upstream in lower case, its name, and its address.
@@ -40,6 +40,7 @@ impl Hub {
             domains,
             upstreams,
             names: self.resolver.all_addresses(),
+            certificates: CarriedCertificates(self.sources.certificates.texts()),
             servers: self.current.upstreams().flat_map(of_upstream).collect(),
         }
     }
@@ -60,7 +61,8 @@ impl Hub {
     /// # Errors
     /// What this build refuses of the edits.
     pub(in crate::control) fn inherit(&mut self, carried: Carried, now: Instant) -> Result<usize, Faults> {
-        let Carried { version, store, domains, upstreams, names, servers: _ } = carried;
+        let Carried { version, store, domains, upstreams, names, certificates, servers: _ } = carried;
+        self.sources.certificates.inherit(certificates.0);
         self.current = Arc::new(Snapshot::empty_at(version.max(self.current.version)));
         self.resolver.remember(names);
         let author = Via::Handover.by_nobody();

@@ -5,7 +5,7 @@
 //! all cured by the same step. Next: [`watch`](super::watch) decides, [`connection`](super::connection) talks,
 //! [`dump`](super::dump) writes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use super::connection::{Connection, Listing, plain};
 use super::dump::dump;
-use super::keys::{Key, Keys};
+use super::keys::{Key, KeyRange, Keys};
 use super::merge::text;
 use super::options::EtcdOptions;
 use super::port::{COMMANDS, EVENTS, StoreCommand, StoreEvent, StoreHandle};
@@ -69,6 +69,7 @@ async fn take_commands(
         events,
         connection: None,
         watch: None,
+        range: Keys::new(&options.name).data(),
         stray: BTreeSet::new(),
         chance: RandomState::new(),
     };
@@ -100,6 +101,8 @@ struct Follower {
     events: mpsc::Sender<StoreEvent>,
     connection: Option<Connection>,
     watch: Option<(WatchRequestSender, WatchResponseStream)>,
+    /// What is listed and watched.
+    range: KeyRange,
     /// Keys that name nothing and that the log has told of.
     stray: BTreeSet<Vec<u8>>,
     chance: RandomState,
@@ -144,21 +147,35 @@ impl Follower {
     async fn list(&mut self, first: usize) -> Result<(usize, Contents, i64), String> {
         self.watch = None;
         self.connection = None;
-        let range = self.keys.data();
-        let (at, mut connection) = Connection::first_to_answer(&self.options, &range, first).await?;
+        let Some(mail) = self.options.certificates_to.clone() else { return self.list_range(first).await };
+        self.range = self.keys.data_and_certificates();
+        match self.list_range(first).await {
+            // Who may read rules and upstreams alone goes on with them.
+            Err(reason) if reason.contains("permission denied") => {
+                mail.refused(reason);
+                self.range = self.keys.data();
+                self.list_range(first).await
+            }
+            listed => listed,
+        }
+    }
+
+    async fn list_range(&mut self, first: usize) -> Result<(usize, Contents, i64), String> {
+        let (at, mut connection) = Connection::first_to_answer(&self.options, &self.range, first).await?;
         self.shared.endpoint.store(at, Ordering::Relaxed);
-        let Listing { keys, revision } = connection.list(&range, usize::MAX).await.map_err(|reason| {
-            let address = self.options.endpoints.get(at).map_or("", String::as_str);
-            format!("{address}: {reason}")
-        })?;
+        let Listing { keys, revision } =
+            connection.list(&self.range, usize::MAX).await.map_err(|reason| {
+                let address = self.options.endpoints.get(at).map_or("", String::as_str);
+                format!("{address}: {reason}")
+            })?;
         self.connection = Some(connection);
         self.shared.seen.at(Instant::now());
-        Ok((at, self.contents(keys), revision))
+        Ok((at, self.contents(keys, revision), revision))
     }
 
     async fn open_watch(&mut self, from: i64) -> Result<(), String> {
         let connection = self.connection.as_ref().ok_or("there is no connection")?;
-        self.watch = Some(connection.watch(&self.keys.data(), from).await?);
+        self.watch = Some(connection.watch(&self.range, from).await?);
         Ok(())
     }
 
@@ -205,17 +222,31 @@ impl Follower {
         }
         let pairs: Vec<&KeyValue> = message.events().iter().filter_map(etcd_client::Event::kv).collect();
         let revision = pairs.iter().map(|pair| pair.mod_revision()).max().unwrap_or(revision);
-        let changes = pairs.into_iter().filter_map(|pair| {
+        let (mut changes, mut certificates) = (Vec::new(), Vec::new());
+        for pair in pairs {
             // A deleted key has version 0, a written one at least 1.
             let text = (pair.version() != 0).then(|| text(pair.value()));
-            self.key(pair.key()).map(|key| key.change(text))
-        });
-        Heard::Changes { changes: changes.collect(), revision }
+            if let Some(name) = self.keys.certificate_at(pair.key()) {
+                certificates.push((name, (text, pair.mod_revision())));
+            } else if let Some(key) = self.key(pair.key()) {
+                changes.push(key.change(text));
+            }
+        }
+        if let Some(mail) = &self.options.certificates_to
+            && !certificates.is_empty()
+        {
+            mail.changed(certificates);
+        }
+        Heard::Changes { changes, revision }
     }
 
-    fn contents(&mut self, pairs: Vec<KeyValue>) -> Contents {
-        let mut contents = Contents::default();
+    fn contents(&mut self, pairs: Vec<KeyValue>, revision: i64) -> Contents {
+        let (mut contents, mut certificates) = (Contents::default(), BTreeMap::new());
         for pair in pairs {
+            if let Some(name) = self.keys.certificate_at(pair.key()) {
+                certificates.insert(name, (text(pair.value()), pair.mod_revision()));
+                continue;
+            }
             match self.key(pair.key()) {
                 Some(Key::Rule { domain }) => {
                     contents.rules.insert(domain, text(pair.value()));
@@ -225,6 +256,12 @@ impl Follower {
                 }
                 None => {}
             }
+        }
+        // What comes of a range without them says nothing about them.
+        if let Some(mail) = &self.options.certificates_to
+            && self.range != self.keys.data()
+        {
+            mail.loaded(certificates, revision);
         }
         contents
     }

@@ -1,8 +1,8 @@
 //! How a rule set and a server are named in etcd, both ways.
 //!
 //! It owns the spelling of keys (`/$ELBNAME/rules/$domain`, `/$ELBNAME/upstreams/$upstream/$server`,
-//! `/$ELBNAME/upstreams/$upstream/@options`, and `/$ELBNAME/@nodes/$id`, which is no data), and where they lie; never a value or a
-//! connection. Next: [`etcd`](super::etcd) reads keys with it, [`merge`](super::merge) writes them, [`nodes`](super::nodes) has its own.
+//! `/$ELBNAME/upstreams/$upstream/@options`; and `/$ELBNAME/certs/$name` and `/$ELBNAME/@nodes/$id`, which are no data), and where they
+//! lie; never a value or a connection. Next: [`etcd`](super::etcd) reads keys with it, [`merge`](super::merge) writes them, [`nodes`](super::nodes) has its own.
 
 use crate::model::{KeyChange, OPTIONS};
 
@@ -48,6 +48,28 @@ impl Keys {
         let key = |rest: &str| format!("{}{rest}", self.prefix).into_bytes();
         // `0` is what comes after a slash.
         KeyRange { from: key("rules/"), end: key("upstreams0") }
+    }
+
+    /// The same with all certificates: they lie right before data, so that one watch can have both.
+    pub(super) fn data_and_certificates(&self) -> KeyRange {
+        KeyRange { from: self.certificates().from, ..self.data() }
+    }
+
+    /// Where all certificates are.
+    pub(super) fn certificates(&self) -> KeyRange {
+        let key = |rest: &str| format!("{}{rest}", self.prefix).into_bytes();
+        KeyRange { from: key("certs/"), end: key("certs0") }
+    }
+
+    /// The key of a certificate.
+    pub(super) fn certificate(&self, name: &str) -> String {
+        format!("{}certs/{name}", self.prefix)
+    }
+
+    /// Which certificate the key text is of, if it is of one.
+    pub(super) fn certificate_at(&self, text: &[u8]) -> Option<String> {
+        let name = text.strip_prefix(self.prefix.as_bytes())?.strip_prefix(b"certs/")?;
+        Some(String::from_utf8_lossy(name).into_owned())
     }
 
     /// Where all nodes are.
@@ -237,6 +259,19 @@ mod tests {
         ] {
             let key = format!("/ELB/{key}");
             assert!(holds(&data, &key) && !holds(&nodes, &key), "{key}");
+            assert!(
+                holds(&keys.data_and_certificates(), &key) && !holds(&keys.certificates(), &key),
+                "{key}"
+            );
+        }
+        for name in ["a", "*.a.test", "~", "with/slash"] {
+            let key = keys.certificate(name);
+            assert!(holds(&keys.certificates(), &key) && holds(&keys.data_and_certificates(), &key), "{key}");
+            assert!(!holds(&data, &key) && !holds(&nodes, &key), "{key}");
+            assert_eq!(keys.certificate_at(key.as_bytes()).as_deref(), Some(name));
+        }
+        for key in ["/ELB/rules/a", "/ELB/certs2/a", "/ELB2/certs/a", "/ELB/certs"] {
+            assert_eq!(keys.certificate_at(key.as_bytes()), None, "{key}");
         }
         for id in ["a", "edge-1.test:8080", "~"] {
             let key = keys.node(id);

@@ -1,5 +1,6 @@
 //! Where the configuration lives: what every store must do, and the stores there are.
 
+mod certificates;
 mod connection;
 mod copy;
 mod document;
@@ -8,6 +9,7 @@ mod etcd;
 mod file;
 mod keys;
 mod lease;
+mod mail;
 mod merge;
 mod nodes;
 mod options;
@@ -17,9 +19,11 @@ mod tls;
 mod v2;
 mod watch;
 
+pub use certificates::{AT_ONCE, CertificatesWritten, write_certificates};
 pub use copy::{Copied, Manner, copy};
 pub use etcd::start as start_etcd;
 pub use file::start as start_file;
+pub use mail::{CertificateMail, CertificateNews, StoredChange, StoredText};
 pub use nodes::{NodeKeeper, NodeReader, Standing};
 pub use options::{EtcdOptions, endpoints};
 pub use port::{COMMANDS, Dumped, EVENTS, StoreCommand, StoreEvent, StoreHandle};

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::mail::CertificateMail;
 use super::watch::Pulse;
 use crate::settings::{Certificates, EtcdSettings};
 
@@ -28,6 +29,8 @@ pub struct EtcdOptions {
     pub request_timeout: Duration,
     /// How a link that died in silence is noticed.
     pub pulse: Pulse,
+    /// Who shows the certificates that are in etcd; without one they are not read.
+    pub certificates_to: Option<CertificateMail>,
 }
 
 impl EtcdOptions {
@@ -54,6 +57,7 @@ impl EtcdOptions {
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(3),
             pulse: Pulse { every: Duration::from_secs(2), silence: Duration::from_secs(3) },
+            certificates_to: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::*;
-use crate::tls::{PairText, Sessions, Shown};
+use crate::tls::{Certified, PairText, Sessions, Shown};
 
 const NAME: &str = "a.test";
 
@@ -33,7 +33,8 @@ impl Ends {
             key: (Path::new("a.key"), &key_text),
             staple: None,
         };
-        let config = Sessions::new().unwrap().with(Shown::read([pair]).unwrap()).unwrap();
+        let certified = Arc::new(Certified::read("a", pair).unwrap());
+        let config = Sessions::new().unwrap().with(Shown::of([&certified]), None).unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         socket.set_nodelay(true).unwrap();

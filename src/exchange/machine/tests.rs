@@ -86,7 +86,7 @@ impl Shell for Stage {
                 let forward = Forward {
                     client: b"1.1.1.1",
                     peer: None,
-                    is_secure: false,
+                    session: None,
                     path: None,
                     host: None,
                     extra: &[],

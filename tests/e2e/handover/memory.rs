@@ -6,8 +6,10 @@ use super::failing::Played;
 use super::{Meeting, follow, says};
 use crate::support::client::get;
 use crate::support::elb::{Elb, Launch};
+use crate::support::etcd::certificates::{Authority, Signed};
 use crate::support::etcdctl::etcd;
 use crate::support::rules::{self, SITE};
+use crate::support::secure::Trust;
 use crate::support::server::Server;
 use crate::support::wait;
 
@@ -131,4 +133,21 @@ fn with_etcd_and_a_state_file_an_upgrade_is_none_that_others_notice() {
         assert_eq!(last.client().ask(get(site, "/")).text(), "a");
     }
     assert_eq!(unsaved(&last), "1");
+}
+
+#[test]
+fn certificates_of_etcd_go_along_where_nothing_else_has_them() {
+    let (server, mut etcd, authority) = (Server::named("a"), etcd(), Authority::new("tests"));
+    etcd.put(&format!("/ELB/rules/{SITE}"), &rules::to("up").to_string());
+    etcd.put(&format!("/ELB/upstreams/up/{}", server.address()), "");
+    let Signed { certificate, key } = authority.sign(&[SITE]);
+    etcd.put("/ELB/certs/site", &json!({"certificate": certificate, "key": key}).to_string());
+    let meeting = Meeting::serving(json!({}));
+    let launch = || Launch::storing(&etcd).flag(&meeting.flag()).listener("--listen-tls=127.0.0.1:0");
+    let (old, next) = (launch().start(), launch());
+    let ask = |elb: &Elb| Trust::of(&authority).connect(elb.addresses()[1], SITE).ask(get(SITE, "/"));
+    assert!(ask(&old).ends_with("a"));
+    etcd.stop();
+    let new = follow(&old, next);
+    assert!(ask(&new).ends_with("a"));
 }
