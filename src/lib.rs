@@ -73,7 +73,7 @@
 //! 6. The rewritten head and what came of the body leave in one write.
 //! 7. The response's head arrives. Whether another server is tried (`exchange::retry`), the protocol is switched, or the
 //!    head is committed to the client is decided here and nowhere else; until now the client got nothing.
-//! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`).
+//! 8. Bodies pass in the window they were read into; only marks move, but where something is left out (`exchange::sift`), or all of it compressed (`exchange::press`).
 //!    A side without room is not read: that is the backpressure, in both directions. A side that fills its window at once
 //!    is lent a larger one (`exchange::sizes`); when windows are short, some are taken back (`data::relief`), and so are
 //!    places for connections (`data::room`).
@@ -114,6 +114,7 @@
 //! | what can be looked at in a request | `semantics/request.rs` | `exchange/heads.rs` looks it up, `semantics/sketch.rs` has it for tests |
 //! | a header added or dropped | `http1/rewrite.rs`, `http1/connection.rs`; `http1/origin.rs` for how the request came | |
 //! | a limit on a peer | `http1/limits.rs` | |
+//! | what is compressed, and when | `http1/gzipped.rs`; for whom, and what holds where nothing is said: `semantics/gzip.rs` | `exchange/response/gzip.rs` for what leaves when, `exchange/press.rs` for how many at once; how it is asked for: `model/rule/gzip.rs` |
 //! | a reason not to be ready | one line in `readiness.rs` | `control/run.rs` judges it; its row in the table of health |
 //! | a warning | one line in `warning.rs` | its row in the table of warnings; who finds it: `model/lint.rs` for what the whole of a rule set shows, else where it is read |
 //! | a reason, its word, its status | one line in `reason.rs` | its row in the table of reasons; `http1/error.rs` if a message is refused for it |

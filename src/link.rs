@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use crate::model::{ServerId, Snapshot, Tally, UpstreamName};
 use crate::readiness::Readiness;
 use crate::stats::Taken;
+use crate::stats::gzip::Gzip;
 use crate::stats::reasons::Refused;
 use crate::stats::retries::Retries;
 
@@ -102,6 +103,8 @@ pub struct Gauges {
     pub retries_over_budget: u64,
     /// Searches of backtracking patterns that were given up since the start, as they took too long; each is no match.
     pub searches_given_up: u64,
+    /// What was compressed since the start.
+    pub gzip: Gzip,
     /// What was refused, cut or closed since the start, by reason.
     pub refused: Refused,
 }
@@ -125,6 +128,7 @@ impl std::ops::AddAssign for Gauges {
         self.retries += other.retries;
         self.retries_over_budget += other.retries_over_budget;
         self.searches_given_up += other.searches_given_up;
+        self.gzip += other.gzip;
         self.refused += other.refused;
     }
 }

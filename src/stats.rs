@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 pub mod failures;
+pub mod gzip;
 pub mod histogram;
 pub mod lost;
 pub mod reasons;

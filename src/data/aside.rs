@@ -14,7 +14,7 @@ use super::steps::Steps;
 use super::view::{Routed, Routing as Way};
 use super::way;
 use crate::answer::answer;
-use crate::exchange::{Forward, LONGEST_ID, Routing, Terms, is_id};
+use crate::exchange::{Forward, LONGEST_ID, Routing, is_id};
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
 use crate::semantics::RequestView;
@@ -65,10 +65,10 @@ pub(super) fn route(
             dispatch.upstream = Some(upstream);
             let host = backend.host().map(str::as_bytes);
             let forward = Forward { client, peer, session, path, host, extra: backend.headers() };
-            let way = told.as_ref().map(|told| Box::new(told.way()));
-            let edits = backend.edits().cloned();
-            if edits.is_some() || way.is_some() {
-                routing.agree(env, Terms { edits, way, ..Terms::of(&env.policy) });
+            match (&told, backend.edits()) {
+                (Some(told), edits) => routing.tell_way(env, edits, Box::new(told.way())),
+                (None, Some(edits)) => routing.change_answer(env, edits),
+                (None, None) => {}
             }
             routing.forward_seldom(env, &forward);
             dispatch.affinity = view.affinity();

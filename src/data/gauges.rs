@@ -10,8 +10,9 @@ use super::ctx::Ctx;
 use super::places::Short;
 use super::token::Token;
 use super::worker::Worker;
-use crate::exchange::Phase;
+use crate::exchange::{Phase, Pressed};
 use crate::link::{Cut, Gauges, Report};
+use crate::stats::gzip::Gzip;
 
 impl Worker {
     /// Tells control what is held.
@@ -69,6 +70,7 @@ impl Worker {
             retries: *retries,
             retries_over_budget: *retries_over_budget,
             searches_given_up: view.searches_given_up(),
+            gzip: gzip(self.heads.pressed()),
             refused: *refused,
         }
     }
@@ -122,6 +124,12 @@ impl Worker {
             "a spare exchange holds a window"
         );
     }
+}
+
+/// What was compressed, by the names under which it is told.
+fn gzip(pressed: Pressed) -> Gzip {
+    let Pressed { answers, taken, given, refused } = pressed;
+    Gzip { answers, content_bytes: taken, sent_bytes: given, skipped: refused }
 }
 
 /// A server connection and the exchange that has it name each other.

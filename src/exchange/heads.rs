@@ -5,6 +5,7 @@
 //! an exchange under way takes few lines of it. Next: [`super::request`] and [`super::response`] keep what outlasts a head.
 
 use super::phase::{Forward, Policy};
+use super::press::{Pressed, Presses};
 use crate::http1::error::Refusal;
 use crate::http1::fields::Span;
 use crate::http1::framing::Framing;
@@ -28,6 +29,8 @@ pub struct Heads {
     pub(super) response_end: usize,
     /// Where a head is written that goes into a window.
     pub(super) out: Vec<u8>,
+    /// What compresses the answers that these heads are of.
+    pub(super) presses: Presses,
 }
 
 /// A text that is a stretch of the head, or a rewritten copy of one.
@@ -66,6 +69,12 @@ impl Heads {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What was compressed since the start.
+    #[must_use]
+    pub fn pressed(&self) -> Pressed {
+        self.presses.pressed()
     }
 
     /// Bytes of the response head, which is bounded.

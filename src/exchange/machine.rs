@@ -269,6 +269,9 @@ impl Exchange {
     /// Takes a side's window back with whatever it holds: the exchange is over.
     #[must_use]
     pub fn surrender(&mut self, side: Side) -> Option<Buf> {
+        if side == Side::Server {
+            self.response.press = None; // One that has done its work went back before.
+        }
         windows::surrender(self.place(side))
     }
 

@@ -3,11 +3,14 @@
 //! It owns the response's bytes from the moment they are read until they are sent, never the decision to commit to
 //! them. Next: [`super::machine`] drives it.
 
+mod gzip;
+
 use std::sync::Arc;
 
 use super::facts::Facts;
 use super::heads::Heads;
 use super::outbox::Outbox;
+use super::press::Press;
 use super::sift::{Keeps, sift};
 use super::sizes::Bulk;
 use super::tail::{End, Tail};
@@ -25,12 +28,18 @@ use crate::http1::scan::Scan;
 /// How the body goes to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// As it comes.
+    /// As it comes, but for trailers.
     Pass,
+    /// As it comes, with trailers.
+    PassAll,
     /// Out of its chunks, for HTTP/1.0.
     Unchunk,
     /// In chunks, because only the server's close ends it, and a cut must not look like that.
     Wrap,
+    /// The same, behind the first chunk.
+    Wrapped,
+    /// Compressed, in chunks.
+    Gzip,
 }
 
 /// The response and what has become of it.
@@ -43,8 +52,8 @@ pub(super) struct ResponseHalf {
     bulk: Bulk,
     tail: Tail,
     mode: Mode,
-    passes_trailers: bool,
-    wrapped: bool,
+    /// What compresses the body, until it is at its end.
+    pub(super) press: Option<Box<Press>>,
     /// The server would like to use its connection again.
     pub(super) keep_alive: bool,
     /// Interim responses seen, and their bytes.
@@ -72,8 +81,7 @@ impl ResponseHalf {
             bulk: Bulk::default(),
             tail: Tail::new(End::Own),
             mode: Mode::Pass,
-            passes_trailers: false,
-            wrapped: false,
+            press: None,
             keep_alive: false,
             interim: 0,
             interim_bytes: 0,
@@ -90,7 +98,7 @@ impl ResponseHalf {
         self.restart();
         self.outbox.reset();
         (self.tail, self.interim, self.interim_bytes) = (Tail::new(End::Own), 0, 0);
-        (self.until_close, self.wrapped, self.status) = (false, false, 0);
+        (self.until_close, self.status) = (false, 0);
     }
 
     /// Ready for a response from another server; what was sent to the client meanwhile stays sent.
@@ -117,8 +125,13 @@ impl ResponseHalf {
 
     /// More is wanted, and there is room for it or no window.
     pub(super) fn wants_more(&self) -> bool {
-        let room = self.window.as_ref().is_none_or(|window| !window.is_full() || window.is_stuck());
+        let room = self.window.as_ref().is_none_or(|window| !window.is_full() || self.is_stuck(window));
         !self.done && !self.ended && room
+    }
+
+    /// Only a larger window than this full one helps; but not where nothing in it was looked at, as the client is slow.
+    fn is_stuck(&self, window: &Buf) -> bool {
+        window.is_stuck() && self.press.as_ref().is_none_or(|press| !press.waits)
     }
 
     /// The window that would hold more, or hold it better.
@@ -183,30 +196,51 @@ impl ResponseHalf {
         let (mode, outgoing) = match (head.framing, client.version) {
             (Framing::Close, Version::Http11) => (Mode::Wrap, Framing::Chunked),
             (Framing::Chunked, Version::Http10) => (Mode::Unchunk, Framing::Close),
+            (Framing::Chunked, _) if client.takes_trailers || head.announces_trailers => {
+                (Mode::PassAll, Framing::Chunked)
+            }
             _ => (Mode::Pass, head.framing),
         };
         self.until_close = outgoing == Framing::Close;
         let keep = keep && !self.until_close;
         self.mode = mode;
-        self.passes_trailers =
-            client.version == Version::Http11 && (client.takes_trailers || head.announces_trailers);
         self.body = Body::new(head.framing, u64::MAX);
         let bytes = self.window.as_ref().map_or(&[][..], Buf::unparsed);
         heads.out.clear();
         let persistence = Persistence::of(client.version, keep);
         rewrite::response(&mut heads.out, bytes, &heads.response, outgoing, persistence);
         if let Some(terms) = terms.as_ref().filter(|terms| terms.touch_answers()) {
-            change(&mut heads.out, terms);
+            self.change(heads, client, terms);
         }
         self.skip_head(heads);
         self.put(&heads.out);
         keep
     }
 
+    /// Changes the answer as its terms say: first what a rule says of the server's fields, then how its content leaves, then
+    /// ELB's own.
+    #[cold]
+    #[inline(never)]
+    fn change(&mut self, heads: &mut Heads, client: &Facts, terms: &Terms) {
+        if let Some(edits) = &terms.edits {
+            rewrite::edit(&mut heads.out, edits);
+            if let Some(gzip) = &edits.gzip {
+                self.gzip(heads, client, gzip, terms.takes);
+            }
+        }
+        if let Some(cookie) = &terms.cookie {
+            rewrite::add_field(&mut heads.out, "Set-Cookie", cookie);
+        }
+        if let Some(way) = &terms.way {
+            rewrite::add_field(&mut heads.out, "X-ELB-Way", &[&*way.rules, &*way.server].concat());
+        }
+    }
+
     /// Puts the final head where the old one was, so that it and the body behind it leave in one piece by a plain call; or
     /// behind what is to leave before it, or before a size that is not known yet.
     fn put(&mut self, head: &[u8]) {
-        let joins = self.outbox.more().is_empty() && self.mode != Mode::Wrap;
+        let joins =
+            self.outbox.more().is_empty() && matches!(self.mode, Mode::Pass | Mode::PassAll | Mode::Unchunk);
         if joins && self.window.as_mut().is_some_and(|window| window.prepend(head)) {
             self.outbox.joined();
         } else {
@@ -216,7 +250,7 @@ impl ResponseHalf {
 
     /// Moves a final head that waited for the size of the first chunk into the window, too.
     pub(super) fn join(&mut self) {
-        if self.mode == Mode::Wrap
+        if matches!(self.mode, Mode::Wrap | Mode::Wrapped)
             && let Some(head) = self.outbox.head_alone()
             && let Some(window) = self.window.as_mut().filter(|window| !window.is_empty())
             && window.prepend(head)
@@ -237,7 +271,7 @@ impl ResponseHalf {
         if let Some(window) = &mut self.window {
             window.clear();
         }
-        self.status = reply.status;
+        (self.status, self.press) = (reply.status, None);
         (self.tail, self.done, self.until_close) = (Tail::new(End::Own), true, false);
     }
 
@@ -245,12 +279,13 @@ impl ResponseHalf {
     ///
     /// # Errors
     /// The first rule that they break.
-    pub(super) fn parse_body(&mut self) -> Result<(), Refusal> {
+    pub(super) fn parse_body(&mut self, heads: &mut Heads) -> Result<(), Refusal> {
         let keeps = match self.mode {
             _ if self.done => return Ok(()),
-            Mode::Wrap => return self.wrap(),
+            Mode::Wrap | Mode::Wrapped => return self.wrap(),
+            Mode::Gzip => return self.compress(&mut heads.presses),
             Mode::Unchunk => Keeps::Content,
-            Mode::Pass if self.passes_trailers => Keeps::Trailers,
+            Mode::PassAll => Keeps::Trailers,
             Mode::Pass => Keeps::Chunks,
         };
         self.done = sift(&mut self.body, self.window.as_mut(), keeps)?;
@@ -266,23 +301,26 @@ impl ResponseHalf {
         }
         window.accept(length);
         let out = self.outbox.more();
-        if self.wrapped {
+        if self.mode == Mode::Wrapped {
             out.extend_from_slice(b"\r\n");
         }
         rewrite::hexadecimal(out, length as u64);
         out.extend_from_slice(b"\r\n");
-        self.wrapped = true;
+        self.mode = Mode::Wrapped;
         Ok(())
     }
 
     /// The server's end of input: was it the end of the body? Bytes that came before it must have been read.
     pub(super) fn finish(&mut self) -> bool {
-        if self.done || !self.unparsed().is_empty() {
+        // What is compressed has come to its end when that has left the press.
+        if self.done || !self.unparsed().is_empty() || self.mode == Mode::Gzip {
             return self.done;
         }
         self.done = self.body.ended();
-        if self.done && self.mode == Mode::Wrap {
-            self.tail = Tail::new(if self.wrapped { End::LastChunk } else { End::OnlyChunk });
+        match self.mode {
+            Mode::Wrap if self.done => self.tail = Tail::new(End::OnlyChunk),
+            Mode::Wrapped if self.done => self.tail = Tail::new(End::LastChunk),
+            _ => {}
         }
         self.done
     }
@@ -291,6 +329,10 @@ impl ResponseHalf {
     pub(super) fn check_invariants(&self) {
         self.outbox.check_invariants();
         debug_assert!(self.tail.is_none() || self.done, "a tail before the end of the body");
+        debug_assert!(
+            self.press.is_none() || (self.mode == Mode::Gzip && !self.done),
+            "a press without work"
+        );
         debug_assert!(self.window.as_ref().is_none_or(Buf::is_released), "a response is kept");
     }
 
@@ -333,18 +375,4 @@ fn closed_up(
     }
     scan.reset();
     heads.search_response(window.unparsed(), scan, head_request)
-}
-/// Changes a head as its terms say: first what a rule says of the server's fields, then ELB's own.
-#[cold]
-#[inline(never)]
-fn change(head: &mut Vec<u8>, terms: &Terms) {
-    if let Some(edits) = &terms.edits {
-        rewrite::edit(head, edits);
-    }
-    if let Some(cookie) = &terms.cookie {
-        rewrite::add_field(head, "Set-Cookie", cookie);
-    }
-    if let Some(way) = &terms.way {
-        rewrite::add_field(head, "X-ELB-Way", &[&*way.rules, &*way.server].concat());
-    }
 }

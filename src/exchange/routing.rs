@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::heads::Heads;
 use super::machine::Exchange;
 use super::phase::{Env, Forward};
-use super::terms::Terms;
+use super::terms::{Terms, Way};
 use crate::http1::reply::Reply;
+use crate::semantics::gzip::Takes;
 use crate::semantics::reserved::Reserved;
 use crate::semantics::{RequestView, ResponseEdits};
 
@@ -69,17 +70,18 @@ impl<'a> Routing<'a> {
     /// This is changed in the answer of the server that it goes to.
     #[inline(always)]
     pub fn change_answer(&mut self, env: &Env, edits: &Arc<ResponseEdits>) {
-        change_answer(self.exchange, env, edits);
+        change_answer(self.exchange, self.heads, env, edits);
+    }
+
+    /// The same, and its client is told of the way of the request.
+    pub fn tell_way(&mut self, env: &Env, edits: Option<&Arc<ResponseEdits>>, way: Box<Way>) {
+        let terms = Terms { way: Some(way), ..terms(self.exchange, self.heads, env, edits) };
+        self.exchange.agree(env, Arc::new(terms));
     }
 
     /// The request has this id from now on.
     pub fn give_id(&mut self, id: &[u8]) {
         self.exchange.give_id(id);
-    }
-
-    /// These terms hold for the request, beside what its upstream asks for.
-    pub fn agree(&mut self, env: &Env, terms: Terms) {
-        self.exchange.agree(env, Arc::new(terms));
     }
 
     /// It goes nowhere, and this is the reply.
@@ -104,7 +106,19 @@ impl<'a> Routing<'a> {
 /// It is given the exchange itself: a question that is lent is written to memory, which is dear where nothing is changed.
 #[cold]
 #[inline(never)]
-fn change_answer(exchange: &mut Exchange, env: &Env, edits: &Arc<ResponseEdits>) {
-    let terms = Terms { edits: Some(Arc::clone(edits)), ..Terms::of(&env.policy) };
+fn change_answer(exchange: &mut Exchange, heads: &Heads, env: &Env, edits: &Arc<ResponseEdits>) {
+    let terms = terms(exchange, heads, env, Some(edits));
     exchange.agree(env, Arc::new(terms));
+}
+
+/// What is changed in the answer to a request, with what its head says of that: it is gone when the answer comes.
+fn terms(exchange: &Exchange, heads: &Heads, env: &Env, edits: Option<&Arc<ResponseEdits>>) -> Terms {
+    let takes = match edits {
+        Some(edits) if edits.gzip.is_some() => {
+            let view = heads.request.view(exchange.unread(), b"");
+            Takes::of(|name| view.field(name))
+        }
+        _ => Takes::default(),
+    };
+    Terms { edits: edits.cloned(), takes, ..Terms::of(&env.policy) }
 }

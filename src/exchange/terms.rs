@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::phase::Policy;
 use crate::semantics::ResponseEdits;
+use crate::semantics::gzip::Takes;
 
 /// What holds for the attempts of one request, in place of the [`Policy`], and what is changed in its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +21,10 @@ pub struct Terms {
     pub tries: u32,
     /// What the answer says in a `Set-Cookie` field of its own, to keep its client at a server.
     pub cookie: Option<Box<str>>,
-    /// What a rule changes in the head of the answer.
+    /// What a rule changes in the answer.
     pub edits: Option<Arc<ResponseEdits>>,
+    /// What the client says of compressed answers, if the rule asks for them.
+    pub takes: Takes,
     /// The way of the request, for a client that asked for it.
     pub way: Option<Box<Way>>,
 }
@@ -45,17 +48,20 @@ impl Terms {
             tries: policy.tries,
             cookie: None,
             edits: None,
+            takes: Takes::default(),
             way: None,
         }
     }
 
     /// What a rule or a client has asked for, which holds whatever an upstream asks for.
     pub(super) fn keep(&mut self, before: &Terms) {
-        self.edits = self.edits.take().or_else(|| before.edits.clone());
+        if self.edits.is_none() {
+            (self.edits, self.takes) = (before.edits.clone(), before.takes);
+        }
         self.way = self.way.take().or_else(|| before.way.clone());
     }
 
-    /// Whether the head of an answer is changed by them.
+    /// Whether an answer is changed by them.
     pub(super) fn touch_answers(&self) -> bool {
         self.cookie.is_some() || self.edits.is_some() || self.way.is_some()
     }

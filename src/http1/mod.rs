@@ -7,6 +7,7 @@ pub mod error;
 pub mod fields;
 pub mod foreign;
 pub mod framing;
+pub mod gzipped;
 pub mod limits;
 mod lines;
 pub mod origin;

@@ -6,6 +6,7 @@
 pub mod edits;
 pub mod field;
 pub mod forwarded;
+pub mod gzip;
 pub mod host;
 pub mod path;
 pub mod policy;
@@ -17,6 +18,7 @@ pub mod sketch;
 pub mod syntax;
 
 pub use edits::ResponseEdits;
+pub use gzip::Gzip;
 pub use proxy_header::ProxyVersion;
 pub use request::{Head, RequestView};
 pub use sketch::Sketch;

@@ -45,6 +45,7 @@ mod explain;
 mod faults;
 mod fleet;
 mod forwarded;
+mod gzip;
 mod handover;
 mod health;
 mod heat;

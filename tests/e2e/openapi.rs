@@ -65,7 +65,7 @@ fn every_rule() -> Value {
     set["a"]["args"]["succ"] = "d".into();
     set["m"]["args"]["status"] = 503.into();
     set.insert("y".to_owned(), json!({"type": "deny", "args": {"status": 403}}));
-    set.insert("z".to_owned(), json!({"type": "backend", "args": {"servername": "up", "X-A": "1", "response_headers": {"set": {"X-B": 1}, "remove": ["Server"]}}}));
+    set.insert("z".to_owned(), json!({"type": "backend", "args": {"servername": "up", "X-A": "1", "gzip": {"types": ["text/html"], "level": 3, "min_length": 0}, "response_headers": {"set": {"X-B": 1}, "remove": ["Server"]}}}));
     set["b"]["args"]["succ"] = "y".into();
     json!({"init": "a", "rules": set})
 }

@@ -15,7 +15,7 @@ use elb::exchange::{
 use elb::http1::buf::Buf;
 use elb::http1::reply::Reply;
 use elb::reason::Reason;
-use elb::semantics::RequestView;
+use elb::semantics::{Gzip, RequestView, ResponseEdits};
 
 use super::script::{Event, Servers, events};
 use super::{shown, streams};
@@ -296,7 +296,7 @@ impl Shell for Play {
         &self.env
     }
 
-    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
+    fn route(&mut self, mut routing: Routing<'_>) -> ControlFlow<()> {
         let request = routing.view(b"192.0.2.1");
         assert!(request.path.starts_with(b"/"), "{}", shown(request.path));
         assert!(!request.canonical_host.iter().any(u8::is_ascii_uppercase));
@@ -309,6 +309,9 @@ impl Shell for Play {
         if self.deny {
             routing.reply(&self.env, &Reply::refusal(Reason::NoDomain));
         } else {
+            let gzip = Gzip { min_length: 0, ..Gzip::default() };
+            let edits = ResponseEdits { gzip: Some(Box::new(gzip)), ..ResponseEdits::default() };
+            routing.change_answer(&self.env, &edits.into());
             let extra = [("X-Rule".to_owned(), vec!["1".to_owned()])];
             let forward = Forward {
                 client: b"192.0.2.1",

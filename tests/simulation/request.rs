@@ -34,6 +34,7 @@ pub(crate) struct Request {
     pub(crate) method: &'static str,
     pub(crate) old: bool,
     pub(crate) takes_trailers: bool,
+    pub(crate) takes_gzip: bool,
     pub(crate) upgrade: bool,
     pub(crate) expects: bool,
     pub(crate) closes: bool,
@@ -84,6 +85,7 @@ pub(crate) fn valid(id: usize, weight: usize, ruled: bool, chance: &mut Chance) 
         method,
         old,
         takes_trailers: !old && chance.one_in(4),
+        takes_gzip: !chance.one_in(3),
         upgrade: false,
         expects: with_body && !old && chance.one_in(3),
         closes: chance.one_in(8),
@@ -139,6 +141,7 @@ pub(crate) fn broken_head(chance: &mut Chance) -> Request {
         method: "GET",
         old: false,
         takes_trailers: false,
+        takes_gzip: false,
         upgrade: false,
         expects: false,
         closes: true,
@@ -254,6 +257,7 @@ fn fields(request: &Request, frame: Frame, chance: &mut Chance) -> Vec<(String, 
     };
     add(chance.one_in(2), "X-Tag: one", true);
     add(chance.one_in(3), "Cookie: a=b; c=d", true);
+    add(request.takes_gzip, "Accept-Encoding: br, gzip;q=0.5", true);
     add(
         request.private,
         chance.pick(&["Authorization: NTLM TlRM", "proxy-authorization: negotiate x"]),

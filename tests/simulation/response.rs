@@ -32,12 +32,14 @@ pub(crate) struct Response {
     /// Trailers that reach a client, if it can take them.
     pub(crate) trailers: String,
     pub(crate) announced: bool,
+    /// It is a page of text.
+    pub(crate) text: bool,
     /// A body is announced, be there one or not.
     pub(crate) promises: bool,
     /// It challenges the connection to authenticate itself.
     pub(crate) challenges: bool,
     /// Where the line of the last chunk begins.
-    last_chunk: Option<usize>,
+    pub(crate) last_chunk: Option<usize>,
     /// The final head is one that may be passed on.
     pub(crate) sound: bool,
     /// The server will take another request after it.
@@ -130,6 +132,7 @@ pub(crate) fn good(
         body: Vec::new(),
         trailers: String::new(),
         announced: false,
+        text: !chance.one_in(4),
         promises: false,
         challenges: false,
         last_chunk: None,
@@ -141,7 +144,7 @@ pub(crate) fn good(
     let mut interim = 0;
     while interim < 60 && chance.one_in(if interim == 0 { 6 } else { 2 }) {
         let status = chance.pick(&[100, 102, 103, 199]);
-        let times = chance.pick(&[1, 1, 1, 20]);
+        let times = chance.pick(&[1, 1, 1, 20]).min(64 - interim); // More would be refused.
         response
             .wire
             .extend(format!("HTTP/1.1 {status} Wait\r\nX-Interim: {id}\r\n\r\n").repeat(times).as_bytes());
@@ -193,6 +196,7 @@ fn write(response: &mut Response, number: usize, request: &Request, weight: usiz
     add(!chunks && !by_close, &format!("Content-Length: {length}"), response.status != 204);
     add(chunks, "Transfer-Encoding: chunked", false);
     // Toward HTTP/1.0 there are no chunks, so no trailers follow.
+    add(response.text, "Content-Type: text/html", true);
     add(response.announced, "Trailer: X-Sum", bodiless || !request.old);
     add(!response.keeps, "Connection: close", false);
     add(response.keeps && old, "Connection: keep-alive", false);

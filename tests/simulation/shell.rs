@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use elb::exchange::{Env, Exchange, Fate, Forward, NoServer, Phase, Routing, Shell, Side, Sign};
 use elb::http1::reply::Reply;
 use elb::reason::Reason;
+use elb::semantics::{Gzip, ResponseEdits};
 
 use crate::client::Closing;
 use crate::request::{Fault, PEER, RULED};
@@ -245,7 +246,7 @@ impl Shell for World {
         &self.env
     }
 
-    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
+    fn route(&mut self, mut routing: Routing<'_>) -> ControlFlow<()> {
         self.note(|| "route".to_owned());
         let current = self.current();
         let request = &self.client.requests[current];
@@ -257,6 +258,11 @@ impl Shell for World {
         if request.denied {
             routing.reply(&self.env, &Reply::refusal(Reason::NoDomain));
             return ControlFlow::Continue(());
+        }
+        if self.gzip {
+            let gzip = Gzip { min_length: 0, ..Gzip::default() };
+            let edits = ResponseEdits { gzip: Some(Box::new(gzip)), ..ResponseEdits::default() };
+            routing.change_answer(&self.env, &edits.into());
         }
         let rule = [(RULED.0.to_owned(), vec![RULED.1.to_owned()])];
         let extra = if self.ruled { &rule[..] } else { &[] };

@@ -38,6 +38,8 @@ pub(crate) struct World {
     /// About how long bodies are.
     pub(crate) weight: usize,
     pub(crate) ruled: bool,
+    /// Answers are compressed for clients that take that.
+    pub(crate) gzip: bool,
     /// The size of the first window of each side.
     window: usize,
     /// Larger windows are lent where they are useful.
@@ -116,6 +118,7 @@ impl World {
         let fair = chance.one_in(3);
         let (grain, weight) = chance.pick(&[(1, 20), (7, 100), (40, 300), (600, 1500), (20_000, 4000)]);
         let ruled = chance.one_in(4);
+        let gzip = chance.one_in(2);
         let window = chance.pick(&[512, 1024, 4096, 16_384]);
         let generous = chance.one_in(3);
         let start = Instant::now();
@@ -134,6 +137,7 @@ impl World {
             grain,
             weight,
             ruled,
+            gzip,
             window,
             generous,
             start,

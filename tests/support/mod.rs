@@ -14,6 +14,7 @@ pub(crate) mod etcd;
 pub(crate) mod etcdctl;
 pub(crate) mod exact;
 pub(crate) mod folder;
+pub(crate) mod gzip;
 pub(crate) mod haproxy;
 pub(crate) mod load;
 pub(crate) mod message;

@@ -152,6 +152,18 @@ pub(super) const METRICS: &[Metric] = &[
     metric("elb_searches_given_up", Counter, None, "Searches by backtracking that took too long", |all| {
         one(all.gauges.searches_given_up as f64)
     }),
+    metric("elb_gzip_answers", Counter, None, "Answers that were compressed", |all| {
+        one(all.gauges.gzip.answers as f64)
+    }),
+    metric("elb_gzip_content", Counter, Some(Unit::Bytes), "What their content was before", |all| {
+        one(all.gauges.gzip.content_bytes as f64)
+    }),
+    metric("elb_gzip_sent", Counter, Some(Unit::Bytes), "What was made of it", |all| {
+        one(all.gauges.gzip.sent_bytes as f64)
+    }),
+    metric("elb_gzip_skipped", Counter, None, "Answers that were not, as too many were at once", |all| {
+        one(all.gauges.gzip.skipped as f64)
+    }),
     metric("elb_patterns", Gauge, None, "Different patterns of the rules", |all| {
         one(all.patterns.patterns as f64)
     }),

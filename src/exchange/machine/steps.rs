@@ -44,7 +44,7 @@ impl Exchange {
             Phase::Route | Phase::Failover | Phase::Over => {}
             Phase::Connect => self.connecting(env),
             Phase::Await => self.awaiting(env, heads),
-            Phase::Relay { keep } => self.relay(env, keep),
+            Phase::Relay { keep } => self.relay(env, heads, keep),
             Phase::Tunnel { .. } => self.tunnel(),
             Phase::Reply { then } => self.replying(env, then),
             Phase::Linger => self.lingering(env),
@@ -305,12 +305,12 @@ impl Exchange {
         self.course.answered = Some(env.now);
         let keep = self.response.commit(heads, &self.facts, keep, &self.terms);
         self.phase = Phase::Relay { keep };
-        self.relay(env, keep);
+        self.relay(env, heads, keep);
     }
 
     /// Passes the response on, while the rest of the request may still be on its way to the server.
-    fn relay(&mut self, env: &Env, keep: bool) {
-        if self.response.parse_body().is_err() {
+    fn relay(&mut self, env: &Env, heads: &mut Heads, keep: bool) {
+        if self.response.parse_body(heads).is_err() {
             return self.broken(env, Reason::BadResponseBody);
         }
         let gone = self.attempts.server_failed;

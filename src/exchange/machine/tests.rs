@@ -8,8 +8,10 @@ use crate::exchange::heads::Heads;
 use crate::exchange::phase::{Doubt, Fate, Forward, NoServer, Policy, Step};
 use crate::exchange::{BULK_WINDOW, FIRST_WINDOW, Routing, Shell, drive};
 use crate::http1::reply::Reply;
+use crate::semantics::ResponseEdits;
 
 mod faults;
+mod gzip;
 mod harm;
 mod memory;
 mod progress;
@@ -41,6 +43,8 @@ pub(super) struct Stage {
     /// Connections that can still be had.
     pub(super) servers: usize,
     pub(super) deny: Option<Reason>,
+    /// What is changed in answers.
+    pub(super) edits: Option<Arc<ResponseEdits>>,
     /// Where a request goes, and whether another server is left, is not answered.
     pub(super) silent: bool,
     /// Connections are neither made nor refused.
@@ -72,7 +76,7 @@ impl Shell for Stage {
         &self.env
     }
 
-    fn route(&mut self, routing: Routing<'_>) -> ControlFlow<()> {
+    fn route(&mut self, mut routing: Routing<'_>) -> ControlFlow<()> {
         self.log.push(Step::Route);
         self.whole = routing.is_whole();
         match self.deny {
@@ -87,6 +91,9 @@ impl Shell for Stage {
                     host: None,
                     extra: &[],
                 };
+                if let Some(edits) = &self.edits {
+                    routing.change_answer(&self.env, edits);
+                }
                 routing.forward(&self.env, &forward);
             }
         }
@@ -149,6 +156,7 @@ impl Play {
                 reused: false,
                 servers: 9,
                 deny: None,
+                edits: None,
                 silent: false,
                 hold: false,
                 whole: false,

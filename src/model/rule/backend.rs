@@ -10,15 +10,18 @@ use serde_json::Value;
 
 use super::args::{Args, Arguments};
 use super::contract::Kind;
-use super::fields;
+use super::gzip::Asked;
+use super::{fields, gzip};
 use crate::model::fault::step;
 use crate::model::host;
 use crate::model::upstream_name::UpstreamName;
 use crate::semantics::syntax::is_token;
 use crate::semantics::{ResponseEdits, policy};
 
-/// The argument that says what is changed in answers.
+/// The argument that says what is changed in the heads of answers.
 const EDITS: &str = "response_headers";
+/// The argument that says whether answers are compressed.
+const GZIP: &str = gzip::NAME;
 
 /// Where a request goes, and what is said to the server besides. Most say nothing, and are small.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +66,7 @@ impl Backend {
         self.more.as_ref().map_or(&[], |more| &more.headers)
     }
 
-    /// What is changed in answers on their way back.
+    /// What is changed in answers on their way back, and whether they are compressed.
     #[inline]
     pub fn edits(&self) -> Option<&Arc<ResponseEdits>> {
         self.more.as_ref()?.edits.as_ref()
@@ -78,14 +81,19 @@ impl Backend {
 
 impl Kind for Backend {
     /// All others are headers.
-    const ARGUMENTS: Arguments = Arguments { named: &["servername", "host", EDITS], others: true };
+    const ARGUMENTS: Arguments = Arguments { named: &["servername", "host", EDITS, GZIP], others: true };
 
     fn read(args: &mut Args<'_>) -> Option<Backend> {
         let servername = servername(args);
         let mut headers: Vec<(String, Vec<String>)> = Vec::new();
         let (mut host, mut sound) = (None, true);
-        let (given, edits) = (args.given, response_edits(args));
-        let is_header = |name: &str| name != "servername" && (name != EDITS || matches!(edits, Some(None)));
+        let (given, edits, gzip) = (args.given, response_edits(args), gzip::read(args));
+        let is_header = |name: &str| match name {
+            "servername" => false,
+            EDITS => matches!(edits, Some(None)),
+            GZIP => gzip == Some(Asked::Header),
+            _ => true,
+        };
         for (name, value) in given.iter().filter(|(name, value)| is_header(name) && !value.is_null()) {
             let read = if name.eq_ignore_ascii_case("host") {
                 host_seen(value).map(|seen| host = Some(seen))
@@ -114,7 +122,11 @@ impl Kind for Backend {
             );
             sound = false;
         }
-        let (servername, edits) = (servername?, edits?.map(Arc::new));
+        let servername = servername?;
+        let edits = match (edits?, gzip?.asked()) {
+            (None, None) => None,
+            (edits, gzip) => Some(Arc::new(ResponseEdits { gzip, ..edits.unwrap_or_default() })),
+        };
         let key = servername.to_ascii_lowercase();
         let name = args.parts.name(&key);
         headers.shrink_to_fit();
@@ -220,7 +232,7 @@ fn response_edits(args: &mut Args<'_>) -> Option<Option<ResponseEdits>> {
         args.report.fault(format!("{}/{EDITS}", args.at), message);
         sound = false;
     }
-    sound.then(|| Some(ResponseEdits { dropped: dropped.into(), added: added.into() }))
+    sound.then(|| Some(ResponseEdits { dropped: dropped.into(), added: added.into(), gzip: None }))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod contract;
 mod cookie;
 mod deny;
 mod fields;
+mod gzip;
 mod header;
 mod host;
 mod kind;
