@@ -12,12 +12,11 @@ use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use super::hub::Hub;
+use super::replies::Frozen;
 use crate::handover::{CarriedServer, Heir, Trouble};
 
 /// Exit code of a process that could not take over: `EX_TEMPFAIL` of `sysexits.h`. The process before goes on serving.
 pub const NOT_TAKEN: u8 = 75;
-/// Why no change is taken yet.
-const FROZEN: &str = "this ELB is taking over from another, which has not let go yet: ask again in a moment";
 
 /// This process and the one before it.
 #[derive(Debug)]
@@ -53,7 +52,7 @@ impl Arrival {
     /// The other one goes on serving: the exit code.
     pub(super) async fn inherit(&mut self, hub: &mut Hub) -> Result<Option<Vec<CarriedServer>>, u8> {
         let Some(mut heir) = self.heir.take() else { return Ok(None) };
-        hub.freeze(Some(FROZEN));
+        hub.freeze(Some(Frozen::TakingOver));
         let taken = spawn_blocking(move || {
             let carried = heir.carry();
             (heir, carried)

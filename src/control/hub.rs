@@ -20,7 +20,7 @@ use super::heat::Heat;
 use super::history::History;
 use super::lookups::Lookups;
 use super::recent::Recent;
-use super::replies::{Accepted, Awaited, Progress, Resync, Status, Working};
+use super::replies::{Accepted, Awaited, Frozen, Progress, Resync, Status, Working};
 use super::resolve::Resolver;
 use super::servers::{Servers, Shown};
 use super::shadow::Shadows;
@@ -74,7 +74,7 @@ pub(super) struct Hub {
     /// The store layer differs from what the state file holds.
     unsaved: bool,
     /// Why no change is taken by the API at the moment.
-    frozen: Option<&'static str>,
+    frozen: Option<Frozen>,
     progress: watch::Sender<Progress>,
 }
 

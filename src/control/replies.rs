@@ -93,7 +93,41 @@ pub(super) enum Refused {
     /// It takes too much away, and nobody said that this is meant.
     Unconfirmed(Stranded),
     /// Nothing can be changed at the moment, for this reason.
-    Frozen(&'static str),
+    Frozen(Frozen),
+}
+
+/// Why nothing can be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Frozen {
+    /// The next process would not know of it.
+    HandingOver,
+    /// This process is the next one, and the one before has not let go.
+    TakingOver,
+    /// The process finishes what runs and ends.
+    Ending,
+}
+
+impl Frozen {
+    /// The code of the answer.
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::HandingOver | Self::TakingOver => "handing-over",
+            Self::Ending => "stopping",
+        }
+    }
+
+    /// What is said of it.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::HandingOver => {
+                "the next ELB is taking over, and would not know of this change: ask again in a moment"
+            }
+            Self::TakingOver => {
+                "this ELB is taking over from another, which has not let go yet: ask again in a moment"
+            }
+            Self::Ending => "this ELB finishes what runs and ends, so it takes no change",
+        }
+    }
 }
 
 impl From<Faults> for Refused {

@@ -26,6 +26,7 @@ use super::history::HistorySaver;
 use super::hub::Hub;
 use super::manager::Manager;
 use super::outages::Outages;
+use super::replies::Frozen;
 use super::saver::Saver;
 use super::signals::Order;
 use super::spare::Spare;
@@ -296,7 +297,11 @@ impl Control {
     pub(super) fn drain(&mut self, now: Instant) {
         let deadline = now + self.drain_timeout;
         self.succession.let_go(&mut self.hub, self.heired.is_some());
-        self.admin.close();
+        self.hub.freeze(Some(Frozen::Ending));
+        match self.admin.withdraw() {
+            Ok(address) => info!("the admin API is at {address} until all is done"),
+            Err(error) => info!("the admin API is closed: {error}"),
+        }
         self.hub.order(|| ToWorker::Drain(deadline));
         self.phase = Phase::Draining(deadline);
     }
@@ -335,6 +340,9 @@ impl Control {
             }
             Phase::Draining(_) if idle => true,
             Phase::Draining(deadline) => {
+                if self.hub.running() == 0 {
+                    self.admin.close();
+                }
                 if now >= deadline {
                     self.stop(None, now);
                 }

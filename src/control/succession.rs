@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::giving::{self, Ask, Reply, What};
 use super::hub::Hub;
+use super::replies::Frozen;
 use super::upgrade::{self, Program};
 use crate::handover::{Carried, Claim, Place, Step, Stock, Told, Trouble, refusal};
 
@@ -35,8 +36,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const BUSY: &str = "another process is taking over already";
 /// Why a process of the same container does not.
 const FIRST: &str = "the ELB that serves is the first process of its container, which ends with it: start the next one in another container";
-/// Why no change is taken while another process takes over.
-const FROZEN: &str = "the next ELB is taking over, and would not know of this change: ask again in a moment";
 
 /// What this process has that the next one may take.
 #[derive(Debug, Default)]
@@ -262,7 +261,7 @@ impl Succession {
                 let _ = reply.send(answer);
             }
             What::Carry(reply) if is_current => {
-                hub.freeze(Some(FROZEN));
+                hub.freeze(Some(Frozen::HandingOver));
                 self.attempt.as_mut().map(|attempt| attempt.wants.replace(reply));
             }
             What::Ready(reply) if is_current => drop(reply.send(Ok(()))),

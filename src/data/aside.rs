@@ -15,6 +15,7 @@ use super::view::{Routed, Routing as Way};
 use super::way;
 use crate::answer::answer;
 use crate::exchange::{Forward, LONGEST_ID, Routing, is_id};
+use crate::http1::origin::Identity;
 use crate::http1::reply::Reply;
 use crate::reason::Reason;
 use crate::semantics::RequestView;
@@ -31,7 +32,7 @@ pub(super) fn route(
     mut routing: Routing<'_>,
     dispatch: &mut Dispatch,
     peer: &[u8],
-    (ends, session): (Ends, Option<&[u8]>),
+    (ends, session): (Ends, Option<&Identity>),
     ctx: &mut Ctx,
 ) {
     let speaks_for = client(&routing.view(peer), ends.client, ctx);

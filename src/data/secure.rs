@@ -16,12 +16,12 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 pub use self::beginning::Handshake;
 use self::wire::Wire;
 use super::socket::{Attempt, Flow, Socket};
+use crate::http1::origin::Identity;
 
 /// Pieces of what a peer says to the session itself that are taken while nobody waits for it: tickets come in one or two.
 const ASIDE: usize = 16;
 
-/// One end of a session: the server's toward clients, the client's toward servers. What it does is left out of line: a plain connection, whose requests take a third of the time, lies in fewer
-/// instructions then.
+/// One end of a session, ours or as a client. What it does is left out of line: a plain connection lies in fewer instructions then.
 #[derive(Debug)]
 pub struct Secure {
     socket: Socket,
@@ -40,8 +40,8 @@ pub struct Secure {
     resets: bool,
     /// All that is to be said was said, and the connection closes once that has left.
     leaves: bool,
-    /// What servers are told of the certificate that the client has shown.
-    identity: Box<[u8]>,
+    /// Who the client is by its certificate.
+    identity: Identity,
 }
 
 impl Secure {
@@ -71,7 +71,7 @@ impl Secure {
 
     fn new(socket: Socket, session: Connection, begun: bool) -> Self {
         let [ended, failed, shuts, resets, leaves] = [false; 5];
-        let identity = Box::default();
+        let identity = Identity::default();
         Self { socket, session, begun, unread: 0, ended, failed, shuts, resets, leaves, identity }
     }
 
@@ -154,8 +154,8 @@ impl Secure {
         }
     }
 
-    /// What servers are told of the certificate that the client has shown; empty for none.
-    pub fn identity(&self) -> &[u8] {
+    /// Who the client is by its certificate.
+    pub fn identity(&self) -> &Identity {
         &self.identity
     }
 

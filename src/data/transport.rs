@@ -17,6 +17,7 @@ use rustls::ServerConfig;
 use super::opening::Opening;
 use super::secure::{Handshake, Secure};
 use super::socket::{Attempt, Flow, Socket};
+use crate::http1::origin::Identity;
 use crate::model::Endpoint;
 
 /// One end of a connection to a client or to a server.
@@ -287,10 +288,10 @@ impl Transport {
         matches!(self, Self::Secure(_))
     }
 
-    /// What servers are told of the certificate that the client of a session has shown, empty for none; nothing without a session.
+    /// Who the client of a session is by its certificate; nothing without a session.
     #[inline]
     #[must_use]
-    pub fn session(&self) -> Option<&[u8]> {
+    pub fn session(&self) -> Option<&Identity> {
         match self {
             Self::Plain(_) => None,
             Self::Secure(secure) => Some(secure.identity()),

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::http1::fields::ExtraFields;
+use crate::http1::origin::Identity;
 use crate::http1::reply::Date;
 use crate::reason::Reason;
 
@@ -152,8 +153,8 @@ pub struct Forward<'a> {
     /// The address of who brought the request, which `X-Forwarded-For` ends with, if that is a proxy that is trusted; what it
     /// says of how the request came is believed. Otherwise the client brought it.
     pub peer: Option<&'a [u8]>,
-    /// It came by TLS: then what servers are told of the client's certificate, empty where it has shown none.
-    pub session: Option<&'a [u8]>,
+    /// It came by TLS, by this client.
+    pub session: Option<&'a Identity>,
     /// The path that replaces the client's, encoded, without query.
     pub path: Option<&'a [u8]>,
     /// The `Host` that replaces the client's.

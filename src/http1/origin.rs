@@ -22,6 +22,19 @@ const FIELDS: [(Name, &str); 3] = [
 const IDENTITY: [(Name, &str); 2] =
     [(Name::ClientCert, "Client-Cert"), (Name::ClientCertChain, "Client-Cert-Chain")];
 
+/// What servers are told of the certificate that a client has shown, as `Client-Cert` has it; nothing where it has shown none. One word
+/// refers to it, for each request that comes in the clear is told that there is none.
+#[derive(Debug, Default)]
+pub struct Identity(Box<[u8]>);
+
+impl Identity {
+    /// That of a client with this certificate. The value is ELB's own: it begins no new line.
+    #[must_use]
+    pub fn new(value: Box<[u8]>) -> Self {
+        Self(value)
+    }
+}
+
 /// How a request came.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
@@ -31,8 +44,8 @@ pub struct Origin<'a> {
     pub is_bare: bool,
     /// A proxy that is trusted brought it.
     pub is_trusted: bool,
-    /// It came by TLS: then what servers are told of the client's certificate, as `Client-Cert` has it; empty where it has shown none.
-    pub session: Option<&'a [u8]>,
+    /// It came by TLS, by this client.
+    pub session: Option<&'a Identity>,
     /// The fields pass as they came, and ELB says nothing.
     pub passes: bool,
 }
@@ -61,7 +74,7 @@ pub(super) fn write(
     extra: &ExtraFields,
     authority: &[u8],
     [is_trusted, passes]: [bool; 2],
-    session: Option<&[u8]>,
+    session: Option<&Identity>,
 ) {
     let by_tls = session.is_some();
     let said = |which: Name| {
@@ -99,7 +112,7 @@ pub(super) fn write(
         match session {
             // The certificate of a proxy is not that of its client, whom it alone knows.
             _ if is_trusted => said(which).for_each(|value| put(out, field, value)),
-            Some(own) if which == Name::ClientCert && !own.is_empty() => put(out, field, own),
+            Some(Identity(own)) if which == Name::ClientCert && !own.is_empty() => put(out, field, own),
             _ => {}
         }
     }
@@ -200,12 +213,13 @@ mod tests {
 
     #[test]
     fn a_certificate_is_told_of_by_who_has_seen_it_and_by_nobody_else() {
-        let shown = Origin { session: Some(b":MAA=:"), ..from("h") };
+        let (shown, none) = (Identity::new(b":MAA=:"[..].into()), Identity::default());
+        let shown = Origin { session: Some(&shown), ..from("h") };
         let forged = "Client-Cert: :AAAA:\r\nclient-cert-chain: :AAAA:, :BBBB:\r\nClient_Cert: :CCCC:\r\n";
         let secure = "proto: https, port: 443, host: h";
         for passes in [false, true] {
             let [shown, none, plain] =
-                [shown.session, Some(&b""[..]), None].map(|session| Origin { session, passes, ..from("h") });
+                [shown.session, Some(&none), None].map(|session| Origin { session, passes, ..from("h") });
             let other = |origin: Origin<'_>| match (passes, origin.session) {
                 (true, _) => String::new(),
                 (false, Some(_)) => secure.to_owned(),

@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 
 use crate::resources::until_all;
+use crate::support::admin::Admin;
 use crate::support::client::{Client, get};
 use crate::support::elb::{Elb, Launch};
 use crate::support::rules::{self, SITE};
@@ -238,4 +239,38 @@ fn who_rests_may_still_ask_for_as_long_as_the_grace() {
     assert_eq!(idle.ask(get(SITE, "/")).text(), "a");
     elb.signal("TERM");
     idle.ended();
+}
+
+/// What a draining ELB says of itself, and of a change that comes too late.
+fn asked(admin: &Admin) {
+    let status = wait::until("the drain", || {
+        let status = admin.get("status");
+        (status["reasons"] == serde_json::json!(["draining"])).then_some(status)
+    });
+    assert_eq!((&status["ready"], &status["connections"]["requests_active"]), (&false.into(), &1.into()));
+    assert_eq!(admin.call("GET", "ready", None).status(), 503);
+    let change = admin.call("PUT", "upstream", Some("{\"late\": {\"127.0.0.1:1\": \"\"}}"));
+    assert_eq!((change.status(), &change.json()["code"]), (503, &"stopping".into()), "{}", change.text());
+}
+
+#[test]
+fn a_draining_elb_is_asked_at_an_address_of_this_machine_alone() {
+    for own in [true, false] {
+        let (server, go) = held();
+        let launch = Launch::serving(&rules::site(&[&server])).flag("--drain-timeout=1h");
+        let mut elb = if own { launch.flag("--admin-listen=127.0.0.1:0") } else { launch }.start();
+        let mut running = waiting(&elb, &server);
+        wait::until("the request to be told of", || {
+            (elb.admin().get("status")["connections"]["requests_active"] == 1).then_some(())
+        });
+        let before = elb.admin().address();
+        elb.signal("TERM");
+        let admin = elb.withdrawn();
+        asked(&admin);
+        wait::until("the old address to be free", || Client::try_connect(before).err());
+        go.send(()).expect("a server that waits");
+        assert_eq!(running.response().text(), "finished");
+        assert_eq!(elb.exit().code(), Some(0));
+        assert!(Client::try_connect(admin.address()).is_err());
+    }
 }

@@ -196,3 +196,24 @@ fn another_set_of_addresses_takes_what_it_wants_and_binds_the_rest() {
     assert_eq!(new.admin().address(), old.admin().address());
     assert_eq!(new.admin().get("workers")["workers"].as_array().map(Vec::len), Some(3));
 }
+
+#[test]
+fn the_old_one_can_still_be_asked_while_it_drains() {
+    let (server, own) = (Server::named("a"), "--admin-listen=127.0.0.1:0");
+    let meeting = Meeting::before(&server);
+    let mut old = meeting.launch().flag(own).flag("--drain-timeout=1h").start();
+    let address = old.admin().address();
+    let mut open = Client::connect(old.address());
+    open.send("GET / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\n");
+    wait::until("the request", || {
+        (old.admin().get("status")["connections"]["requests_active"] == 1).then_some(())
+    });
+    let new = follow(&old, meeting.launch().flag(&format!("--admin-listen={address}")));
+    let (of_old, of_new) = (old.withdrawn().get("status"), new.admin().get("status"));
+    assert_eq!((&of_old["reasons"], &of_new["ready"]), (&serde_json::json!(["draining"]), &true.into()));
+    assert_eq!(of_old["connections"]["requests_active"], 1);
+    open.send("x");
+    assert_eq!(open.response().text(), "a");
+    assert_eq!(old.exit().code(), Some(0));
+    assert!(new.admin().get("status")["ready"] == true);
+}

@@ -27,6 +27,7 @@ const OTHER: &str = "ELB_TEST_BINARY";
 const LISTENING: &str = "listening on ";
 /// The same for a listener that serves the admin API and nothing else.
 const ADMINISTERED: &str = "admin API listens on ";
+const WITHDRAWN: &str = "the admin API is at ";
 
 /// How ELB will be started.
 pub(crate) struct Launch {
@@ -274,6 +275,13 @@ impl Elb {
     pub(crate) fn admin(&self) -> Admin {
         let own = addresses(&self.log(), ADMINISTERED).first().copied();
         Admin::at(own.unwrap_or_else(|| self.address()))
+    }
+
+    /// The same of one that drains and had no listener of its own, or whose listener is another's now.
+    #[track_caller]
+    pub(crate) fn withdrawn(&self) -> Admin {
+        let address = || addresses(&self.log(), WITHDRAWN).last().copied();
+        Admin::at(wait::until("the address of the draining ELB", address))
     }
 
     /// A folder that lives as long as this ELB.

@@ -5,7 +5,7 @@
 //! [`router`](super::router) answers the requests.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -169,6 +169,19 @@ impl AdminServer {
         });
         self.listener = Some(accepting.abort_handle());
         Ok(())
+    }
+
+    /// This process ends when all is done: calls are answered until then at the address of this machine alone that is given, as that from
+    /// before may be another process's by now. Streams of events end.
+    ///
+    /// # Errors
+    /// There is no such address. Calls are not answered then.
+    pub(in crate::control) fn withdraw(&mut self) -> io::Result<SocketAddr> {
+        self.close();
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        self.listen(listener)?;
+        Ok(address)
     }
 
     /// Accepts no more; what runs goes on, but for streams, which end.

@@ -169,7 +169,7 @@ impl From<Refused> for Failure {
                 "what it changes was changed by somebody else meanwhile; ask again",
             )
             .coded(answer::MEANWHILE),
-            Refused::Frozen(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why).coded("handing-over"),
+            Refused::Frozen(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why.words()).coded(why.code()),
             Refused::Unconfirmed(stranded) => {
                 let error = format!(
                     "{}; ?confirm=1 says that it is meant, ?dry_run=1 shows all of it",

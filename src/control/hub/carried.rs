@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Hub;
 use crate::control::changes::Via;
+use crate::control::replies::Frozen;
 use crate::handover::{Carried, CarriedCertificates, CarriedServer, CarriedStore};
 use crate::model::{Blame, Contents, Faults, Server, ServerKnown, Snapshot, Unsaved, Upstream};
 
@@ -17,7 +18,7 @@ type Name = (String, String, String);
 
 impl Hub {
     /// From now on changes by the API are refused, for this reason; or with `None`, taken.
-    pub(in crate::control) fn freeze(&mut self, why: Option<&'static str>) {
+    pub(in crate::control) fn freeze(&mut self, why: Option<Frozen>) {
         self.frozen = why;
     }
 

@@ -4,6 +4,7 @@
 
 use rustls::Connection;
 
+use crate::http1::origin::Identity;
 use crate::tls::identity;
 
 /// How the beginning of a session stands.
@@ -17,11 +18,11 @@ pub enum Handshake {
     Failed,
 }
 
-/// What servers are told of the certificate that a client has shown, empty where it has shown none; nothing where that is too long.
-pub(super) fn shown(session: &Connection) -> Option<Box<[u8]>> {
-    let Connection::Server(session) = session else { return Some(Box::default()) };
+/// Who a client is by the certificate that it has shown; nothing where that is too long to be told.
+pub(super) fn shown(session: &Connection) -> Option<Identity> {
+    let Connection::Server(session) = session else { return Some(Identity::default()) };
     match session.peer_certificates().and_then(<[_]>::first) {
-        Some(certificate) => identity(certificate),
-        None => Some(Box::default()),
+        Some(certificate) => identity(certificate).map(Identity::new),
+        None => Some(Identity::default()),
     }
 }
