@@ -11,7 +11,7 @@ use std::sync::Arc;
 use mio::event::Event;
 use mio::{Registry, Token};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, Connection, ProtocolVersion, ServerConfig, ServerConnection};
 
 pub use self::beginning::Handshake;
 use self::wire::Wire;
@@ -145,13 +145,14 @@ impl Secure {
                 Flow::Ended | Flow::Failed => return Handshake::Failed,
             }
         }
-        match beginning::shown(&self.session).filter(|_| !self.failed) {
-            Some(identity) => {
-                self.identity = identity;
-                Handshake::Over
-            }
-            None => Handshake::Failed,
+        let Some(identity) = beginning::shown(&self.session).filter(|_| !self.failed) else {
+            return Handshake::Failed;
+        };
+        self.identity = identity;
+        if !self.can_read() {
+            self.flush();
         }
+        Handshake::Over
     }
 
     /// Who the client is by its certificate.
@@ -265,7 +266,10 @@ impl Secure {
             }
             match self.pull() {
                 Flow::Moved(_) => {}
-                other => return other,
+                other => {
+                    self.flush();
+                    return other;
+                }
             }
         }
         match self.session.reader().read(room) {
@@ -302,8 +306,14 @@ impl Secure {
             }
         }
         let outcome = self.session.process_new_packets();
-        // Answers of the session itself: of a handshake, or why there is none.
-        self.flush();
+        // What the session itself says, of a handshake or why there is none, leaves at once. Behind a handshake it is tickets, which leave with
+        // the answer to the first request, or as soon as nothing more is there to read.
+        let is_behind = self.session.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && matches!(self.session, Connection::Server(_))
+            && !self.session.is_handshaking();
+        if outcome.is_err() || !is_behind {
+            self.flush();
+        }
         match outcome {
             Ok(state) => {
                 self.unread = state.plaintext_bytes_to_read();
@@ -349,51 +359,10 @@ impl Secure {
             self.socket.shutdown();
         }
     }
-
-    /// Tells the peer that nothing more will be sent.
-    #[cold]
-    #[inline(never)]
-    pub fn shutdown(&mut self) {
-        if !self.shuts {
-            self.session.send_close_notify();
-            self.shuts = true;
-            self.flush();
-        }
-    }
-
-    /// The close that follows will be a reset, so that the peer cannot take it for the end of a body.
-    #[cold]
-    #[inline(never)]
-    pub fn reset_on_close(&mut self) {
-        self.resets = true;
-        self.socket.reset_on_close();
-    }
-
-    /// Says what is to be said before a close. `false` while that waits for room; asked a second time, nothing is waited for.
-    #[cold]
-    #[inline(never)]
-    pub fn leave(&mut self) -> bool {
-        // A session that has not begun has nothing to end.
-        if !self.begun || self.leaves || self.resets || self.has_failed() {
-            return true;
-        }
-        self.leaves = true;
-        if !self.shuts {
-            self.session.send_close_notify();
-        }
-        self.flush();
-        self.has_failed() || !self.session.wants_write()
-    }
-
-    /// It closes once all has left.
-    #[cold]
-    #[inline(never)]
-    pub fn is_leaving(&self) -> bool {
-        self.leaves
-    }
 }
 
 mod beginning;
+mod leaving;
 mod wire;
 
 #[cfg(test)]

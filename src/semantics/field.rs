@@ -96,27 +96,35 @@ static BEGIN: [u32; 20] = {
     table
 };
 
-/// The slow half of [`name`].
+/// The slow half of [`name`]: what nearly every head has.
 #[inline(never)]
 fn known(name: &[u8]) -> Name {
-    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     let ends = ends(name);
     match name.len() {
-        2 if is(b"te") => Name::Te,
         4 if ends == HOST => Name::Host,
+        10 if ends == USER_AGENT => Name::UserAgent,
+        10 if ends == CONNECTION => Name::Connection,
+        14 if ends == CONTENT_LENGTH => Name::ContentLength,
+        15 if ends == FORWARDED_FOR => Name::ForwardedFor,
+        _ => seldom(name),
+    }
+}
+
+/// What some heads have.
+#[inline(never)]
+fn seldom(name: &[u8]) -> Name {
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    match name.len() {
+        2 if is(b"te") => Name::Te,
         5 if is(b"close") => Name::Hop,
         6 if is(b"expect") => Name::Expect,
         7 if is(b"upgrade") => Name::Upgrade,
         7 if is(b"trailer") => Name::Trailer,
-        10 if ends == USER_AGENT => Name::UserAgent,
-        10 if ends == CONNECTION => Name::Connection,
         10 if is(b"keep-alive") => Name::Hop,
         11 if is(b"client-cert") => Name::ClientCert,
         13 if is(b"authorization") => Name::Authorization,
         13 if is(b"x-elb-explain") => Name::Explain,
-        14 if ends == CONTENT_LENGTH => Name::ContentLength,
         14 if is(b"http2-settings") => Name::Hop,
-        15 if ends == FORWARDED_FOR => Name::ForwardedFor,
         16 if is(b"proxy-connection") => Name::Hop,
         16 if is(b"www-authenticate") => Name::Credentials,
         16 if is(b"x-forwarded-host") => Name::ForwardedHost,

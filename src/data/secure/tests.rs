@@ -106,6 +106,37 @@ fn a_session_begins_however_few_bytes_come_at_once() {
 }
 
 #[test]
+fn tickets_leave_with_the_first_answer_or_when_there_is_nothing_to_read() {
+    for asks in [true, false] {
+        let mut ends = Ends::new();
+        ends.client_sends();
+        while ends.ours.handshake() != Handshake::UnderWay || ends.client.is_handshaking() {
+            ends.look();
+            ends.client_receives();
+        }
+        // The last of the handshake, and perhaps a request with it.
+        if asks {
+            ends.client.writer().write_all(b"request").unwrap();
+        }
+        ends.client_sends();
+        let begun = std::time::Instant::now();
+        while ends.ours.handshake() == Handshake::UnderWay {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+            ends.look();
+        }
+        assert_eq!(ends.ours.session.wants_write(), asks, "they wait for the answer to what is there");
+        let read = ends.ours.read(&mut [0; 16]);
+        assert_eq!(read, if asks { Flow::Moved(7) } else { Flow::Blocked });
+        assert_eq!(ends.ours.write(&[IoSlice::new(b"answer")]), Flow::Moved(6));
+        while ends.client.reader().read(&mut [0; 16]).is_err() {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+            ends.client_receives();
+        }
+        assert_eq!(ends.client.tls13_tickets_received(), 2, "they came before it");
+    }
+}
+
+#[test]
 fn what_the_client_says_is_read_in_pieces_of_any_size_and_an_event_tells_of_what_is_not_there() {
     let mut ends = Ends::open();
     let said = vec![b'x'; 40_000];
