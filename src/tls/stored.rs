@@ -187,9 +187,32 @@ pub fn sound_name(name: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_a_store_holds_is_a_certificate_or_a_fault(
+            text in "\\PC{0,200}",
+            member in proptest::sample::select(&MEMBERS[..]),
+            value in prop_oneof![any::<i32>().prop_map(Value::from), "\\PC{0,80}".prop_map(Value::from)],
+            at in any::<proptest::sample::Index>(),
+            byte in any::<u8>(),
+        ) {
+            let keys = SealKeys::read(KEY).unwrap();
+            prop_assert!(StoredCertificate::read("a", &text, Some(&keys)).is_err());
+            let (certificate, key) = pair("a.test");
+            let mut given = json!({"certificate": certificate, "key": key});
+            let mut broken = given.to_string().into_bytes();
+            let at = at.index(broken.len());
+            broken[at] = byte;
+            let _ = StoredCertificate::read("a", &String::from_utf8_lossy(&broken), Some(&keys));
+            given[member] = value;
+            let _ = StoredCertificate::take("a", &given, Some(&keys));
+        }
+    }
 
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
