@@ -140,6 +140,7 @@ fn the_api_writes_a_key_that_it_never_gives_out_again() {
             "{told}"
         );
     }
+    assert!(elb.log().contains("certificates put: \"site\", \"wild\" revision="), "{}", elb.log());
     assert!(!elb.log().contains(secret) && !elb.log().contains("BEGIN"));
     let shown = row(&elb, "site");
     assert_eq!(
@@ -226,7 +227,11 @@ fn what_is_wrong_is_refused_whole_with_its_place() {
     let answer = call(&elb, "PUT", "certificate/a", &json!({"certificate": certificate, "key": "none"}));
     assert_eq!((answer.status(), &answer.json()["pointer"]), (400, &json!("/key")), "{}", answer.text());
     assert_eq!(call(&elb, "PUT", "certificate?dump=1", &json!({})).status(), 400, "there is no draft of one");
+    let strict =
+        elb.admin().with("If-Match: \"1\"").call("PUT", "certificate", Some(&json!({"a": good}).to_string()));
+    assert!(strict.status() == 400 && strict.text().contains("no ETag"), "{}", strict.text());
     assert!(house.etcd.keys("/ELB/certs/").is_empty());
+    assert_eq!(call(&elb, "PUT", "certificate", &json!({})).status(), 200, "nothing is done");
 
     // In the clear it is kept where nobody said otherwise, and that is told.
     let answer = call(&elb, "PUT", "certificate", &json!({"a": good}));

@@ -16,6 +16,7 @@ use super::write::{Written, ok};
 use crate::control::certificates::{Checked, Trouble};
 use crate::control::handle::HubHandle;
 use crate::control::validity::{Origin, Row};
+use crate::control::wish::{Condition, Wish};
 use crate::model::Faults;
 use crate::warning::{Code, Warning};
 
@@ -37,13 +38,18 @@ pub(super) async fn get_one(State(hub): State<HubHandle>, Path(name): Path<Strin
 }
 
 /// Adds certificates in etcd, or replaces them whole: `{name: {"certificate", "key", "ocsp"}}`.
-pub(super) async fn put(State(hub): State<HubHandle>, body: Json) -> Answer {
+pub(super) async fn put(State(hub): State<HubHandle>, wish: Wish, body: Json) -> Answer {
     let checked = check(&hub, body.object()?).await?;
-    write(&hub, checked?, false).await
+    write(&hub, &wish, checked?, false).await
 }
 
 /// Adds one certificate in etcd, or replaces it whole.
-pub(super) async fn put_one(State(hub): State<HubHandle>, Path(name): Path<String>, body: Json) -> Answer {
+pub(super) async fn put_one(
+    State(hub): State<HubHandle>,
+    wish: Wish,
+    Path(name): Path<String>,
+    body: Json,
+) -> Answer {
     let given = Map::from_iter([(name.clone(), body.object()?.into())]);
     // Pointers lead into the body.
     let prefix = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -52,19 +58,19 @@ pub(super) async fn put_one(State(hub): State<HubHandle>, Path(name): Path<Strin
     for warning in &mut checked.warnings {
         warning.pointer = place(&warning.pointer);
     }
-    write(&hub, checked, false).await
+    write(&hub, &wish, checked, false).await
 }
 
 /// Deletes the certificates in a list of names from etcd; a name that is not there is no fault.
-pub(super) async fn delete(State(hub): State<HubHandle>, body: Json) -> Answer {
+pub(super) async fn delete(State(hub): State<HubHandle>, wish: Wish, body: Json) -> Answer {
     let checked = hub.certificates().deletion(body.names()?)?;
-    write(&hub, checked, false).await
+    write(&hub, &wish, checked, false).await
 }
 
 /// Deletes one certificate from etcd.
-pub(super) async fn delete_one(State(hub): State<HubHandle>, Path(name): Path<String>) -> Answer {
+pub(super) async fn delete_one(State(hub): State<HubHandle>, wish: Wish, Path(name): Path<String>) -> Answer {
     let checked = hub.certificates().deletion(vec![name])?;
-    write(&hub, checked, true).await
+    write(&hub, &wish, checked, true).await
 }
 
 /// Keys are read and sealed where nobody waits for the thread.
@@ -73,8 +79,12 @@ async fn check(hub: &HubHandle, given: Map<String, Value>) -> Result<Result<Chec
     Ok(hub.aside(move || desk.check(&given, SystemTime::now())).await?)
 }
 
-async fn write(hub: &HubHandle, checked: Checked, must_be_there: bool) -> Answer {
-    let taken = hub.certificates().write(checked).await?;
+async fn write(hub: &HubHandle, wish: &Wish, checked: Checked, must_be_there: bool) -> Answer {
+    if wish.condition != Condition::default() {
+        let error = "If-Match and If-None-Match say nothing here: certificates have no ETag";
+        return Err(Failure::new(StatusCode::BAD_REQUEST, error));
+    }
+    let taken = hub.certificates().write(checked, wish.author).await?;
     if must_be_there && !taken.absent.is_empty() {
         return Err(no_such());
     }
@@ -83,7 +93,7 @@ async fn write(hub: &HubHandle, checked: Checked, must_be_there: bool) -> Answer
         .iter()
         .map(|name| Warning::new(Code::NotThere, "", format!("there was no certificate {name} in etcd")));
     let warnings = taken.warnings.into_iter().chain(absent).collect();
-    ok(hub, Written { revision: Some(taken.revision), warnings, ..Written::default() }).await
+    ok(hub, Written { revision: taken.revision, warnings, ..Written::default() }).await
 }
 
 fn shown(row: &Row) -> Value {

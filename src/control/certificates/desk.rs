@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
+use tracing::info;
 
+use crate::control::changes::Author;
+use crate::control::rejections::some;
 use crate::control::store::{AT_ONCE, CertificateMail, EtcdOptions, write_certificates};
 use crate::control::validity::{CertificatesSeen, Row, ends_soon};
 use crate::model::{Fault, Faults};
@@ -40,8 +43,8 @@ pub(in crate::control) struct Checked {
 /// A change that was made.
 #[derive(Debug)]
 pub(in crate::control) struct Taken {
-    /// The revision of etcd that holds it.
-    pub(in crate::control) revision: i64,
+    /// The revision of etcd that holds it; nothing where there was nothing to do.
+    pub(in crate::control) revision: Option<i64>,
     /// What the operator should know.
     pub(in crate::control) warnings: Vec<Warning>,
     /// For deletions, those that were not there.
@@ -115,10 +118,14 @@ impl Desk {
     ///
     /// # Errors
     /// Why not.
-    pub(in crate::control) async fn write(&self, checked: Checked) -> Result<Taken, Trouble> {
+    pub(in crate::control) async fn write(&self, checked: Checked, author: Author) -> Result<Taken, Trouble> {
         let Checked { writes, mut warnings } = checked;
         let etcd = self.etcd.as_ref().ok_or(Trouble::NoEtcd)?;
+        if writes.is_empty() {
+            return Ok(Taken { revision: None, warnings, absent: Vec::new() });
+        }
         let written = write_certificates(etcd, &writes).await.map_err(Trouble::Store)?;
+        tell(&writes, written.revision, author);
         let is_absent = |((name, text), was_there): (&(String, Option<KeyText>), bool)| {
             (text.is_none() && !was_there).then(|| name.clone())
         };
@@ -131,7 +138,21 @@ impl Desk {
                 warnings.push(Warning::new(Code::WorkersBehind, "", message));
             }
         }
-        Ok(Taken { revision: written.revision, warnings, absent })
+        Ok(Taken { revision: Some(written.revision), warnings, absent })
+    }
+}
+
+/// One line of the log for a change, as of changes of the configuration.
+fn tell(writes: &[(String, Option<KeyText>)], revision: i64, author: Author) {
+    let names = |is_put: bool| -> Vec<String> {
+        let of_kind = writes.iter().filter(|(_, text)| text.is_some() == is_put);
+        of_kind.map(|(name, _)| name.clone()).collect()
+    };
+    let who = author.who.map_or("-".to_owned(), |who| who.to_string());
+    for (names, what) in [(names(true), "put"), (names(false), "deleted")] {
+        if !names.is_empty() {
+            info!(revision, who, "certificates {what}: {}", some(&names));
+        }
     }
 }
 
