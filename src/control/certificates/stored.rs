@@ -108,6 +108,9 @@ impl Stored {
             self.unread = news.fault.map(|why| format!("the certificates in etcd cannot be read: {why}"));
         }
         if let Some(whole) = news.whole {
+            // An etcd that was wiped or restored counts anew: what was known before is older than anything that it says.
+            self.revision = 0;
+            self.records.values_mut().for_each(|record| record.revision = 0);
             self.load(whole);
         }
         for (name, (text, revision)) in news.changes {
@@ -241,6 +244,11 @@ mod tests {
         assert!(stored.fault().unwrap().contains("etcd has no certificates any more; the 1 from before"));
         stored.take(whole(&[("b", &b)], 6));
         assert_eq!((shown(&stored), stored.fault()), (vec!["b"], None));
+        // It counts anew, and what comes then is newer than what is held.
+        stored.take(whole(&[], 1));
+        let next = text("c.test");
+        assert!(stored.take(change("b", Some(&next), 2)));
+        assert_eq!((stored.texts()["b"], stored.revision()), (&*next, 2));
         stored.take(change("b", None, 7));
         assert_eq!(shown(&stored), Vec::<&str>::new(), "one that is deleted is gone");
         stored.take(whole(&[], 8));
